@@ -1,0 +1,27 @@
+#!/bin/sh
+# Makes .venv from the lock. Arguments: the requirement files. Does nothing when they are installed already.
+set -eu
+cd "$(dirname "$0")/.."
+stamp=".venv/installed-$(cat "$@" local_stack/setup.sh | cksum | tr ' ' -)"
+[ -e "$stamp" ] && exit 0
+
+python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}
+[ -n "$python" ] || { echo "No python3.11 on PATH. Install Python 3.11, or name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+[ "$version" = 3.11 ] || { echo "$python is Python $version; StreamFlow needs 3.11. Name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
+
+started=$(date +%s)
+echo "  .venv         from $* (once; about a minute) …"
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
+requirements=
+for file in "$@"; do requirements="$requirements -r $file"; done
+# shellcheck disable=SC2086
+VIRTUAL_ENV="$PWD/.venv" UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT=120 UV_NO_PROGRESS=1 .venv/bin/uv pip install --quiet $requirements
+grep -q "local_stack env" .venv/bin/activate || cat >> .venv/bin/activate <<'ACTIVATE'
+
+# StreamFlow: the addresses of the stack, and an `mlflow` that says what to start when the stack is down
+eval "$(cd "$VIRTUAL_ENV/.." && "$VIRTUAL_ENV/bin/python" -m local_stack env)"
+ACTIVATE
+touch "$stamp"
+echo "  .venv         is there, $(($(date +%s) - started)) s"
