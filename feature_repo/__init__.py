@@ -1,0 +1,69 @@
+"""Opens the feature store; the only door to Feast for the steps and the gateway.
+
+Feast decorates its classes with typeguard's `typechecked`, which parses and recompiles every method at import:
+5 of the 7 seconds that `import feast` took on two slow cores. typeguard calls these checks a development aid
+and drops them under `python -O`; we drop them for the time of this one import and keep our own assertions.
+"""
+
+import importlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+FOLDER = Path(__file__).parent
+
+
+class UnsetVariables(ValueError):
+    """feature_store.yaml names environment variables that are not set; Feast would take `${NAME}` literally."""
+
+
+def import_feast() -> Any:
+    """The feast package, imported without typeguard's instrumentation when this is the first import of it."""
+    with mock.patch("typeguard.typechecked", _unchecked):
+        return importlib.import_module("feast")
+
+
+def _unchecked(target: Any = None, **_options: Any) -> Any:
+    return target if target is not None else _unchecked
+
+
+def open_store() -> "FeatureStore":
+    """The feature store that feature_store.yaml describes.
+
+    Raises UnsetVariables when the environment lacks one of the variables it names.
+    """
+    config = FOLDER / "feature_store.yaml"
+    unset = sorted({name for name in re.findall(r"\$\{(\w+)\}", config.read_text()) if name not in os.environ})
+    if unset:
+        raise UnsetVariables(f"Not set: {', '.join(unset)}. Run: . .venv/bin/activate (or see .env.example)")
+    store: FeatureStore = import_feast().FeatureStore(repo_path=str(FOLDER))
+    return store
+
+
+def apply_definitions(store: "FeatureStore") -> None:
+    """Writes features.py into the registry and makes the online tables. Idempotent."""
+    store.apply(importlib.import_module("feature_repo.features").DEFINITIONS)
+
+
+def online_table(store: "FeatureStore", view_name: str) -> str:
+    """The table, in the online schema, that holds the view's values."""
+    online_store = importlib.import_module("feature_repo.online_store")
+    return str(online_store.online_table(store.project, store.get_feature_view(view_name)))
+
+
+def entity_keys(user_ids: Iterable[str]) -> Iterator[bytes]:
+    """The users' keys as the online tables hold them."""
+    keys: Iterator[bytes] = importlib.import_module("feature_repo.online_store").entity_keys(user_ids)
+    return keys
+
+
+def feature_types(store: "FeatureStore", service_name: str) -> dict[str, str]:
+    """The service's features in the model's order, each with its Feast type's name (Int64, Float64, Bool, String)."""
+    service = store.get_feature_service(service_name)
+    return {f.name: str(f.dtype) for view in service.feature_view_projections for f in view.features}

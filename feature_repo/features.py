@@ -1,0 +1,78 @@
+"""The list of features, once: entity, sources, views, and the services that models are trained and served with."""
+
+from datetime import timedelta
+
+from feast import Entity, FeatureService, FeatureView, Field, ValueType
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+from feast.types import Bool, Float64, Int64, String
+
+# Shorter than the shortest month: what a user lacks in one month is never filled in from the month before.
+SNAPSHOT_TTL = timedelta(days=27)
+
+user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING, description="A customer")
+
+
+def snapshots(table: str) -> PostgreSQLSource:
+    return PostgreSQLSource(name=table, table=table, timestamp_field="as_of")
+
+
+def snapshot_view(name: str, table: str, schema: list[Field]) -> FeatureView:
+    return FeatureView(
+        name=name, entities=[user], ttl=SNAPSHOT_TTL, schema=schema, source=snapshots(table), online=True
+    )
+
+
+subs_profile_fv = snapshot_view(
+    "subs_profile_fv",
+    "subscriptions_profile_snapshots",
+    [
+        Field(name="months_active", dtype=Int64),
+        Field(name="monthly_fee", dtype=Float64),
+        Field(name="paperless_billing", dtype=Bool),
+        Field(name="plan_stream_tv", dtype=Bool),
+        Field(name="plan_stream_movies", dtype=Bool),
+        Field(name="net_service", dtype=String),
+    ],
+)
+
+usage_agg_30d_fv = snapshot_view(
+    "usage_agg_30d_fv",
+    "usage_agg_30d_snapshots",
+    [
+        Field(name="watch_hours_30d", dtype=Float64),
+        Field(name="avg_session_mins_7d", dtype=Float64),
+        Field(name="unique_devices_30d", dtype=Int64),
+        Field(name="skips_7d", dtype=Int64),
+        Field(name="rebuffer_events_7d", dtype=Int64),
+    ],
+)
+
+payments_agg_90d_fv = snapshot_view(
+    "payments_agg_90d_fv",
+    "payments_agg_90d_snapshots",
+    [Field(name="failed_payments_90d", dtype=Int64)],
+)
+
+support_agg_90d_fv = snapshot_view(
+    "support_agg_90d_fv",
+    "support_agg_90d_snapshots",
+    [
+        Field(name="support_tickets_90d", dtype=Int64),
+        Field(name="ticket_avg_resolution_hrs_90d", dtype=Float64),
+    ],
+)
+
+churn_v1 = FeatureService(
+    name="churn_v1",
+    features=[subs_profile_fv, usage_agg_30d_fv, payments_agg_90d_fv, support_agg_90d_fv],
+    description="The 14 features of the baseline, in the model's order",
+)
+
+DEFINITIONS = [
+    user,
+    subs_profile_fv,
+    usage_agg_30d_fv,
+    payments_agg_90d_fv,
+    support_agg_90d_fv,
+    churn_v1,
+]
