@@ -1,0 +1,53 @@
+"""What a person sees of a step: its closing line, its errors, and how long things took."""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from steps.errors import StepError
+
+RED, RESET = "\033[31m", "\033[0m"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def complain(error: BaseException) -> None:
+    """Colour only where a terminal shows it and nobody asked for none (https://no-color.org)."""
+    coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    start, end = (RED, RESET) if coloured else ("", "")
+    print(f"{start}[ERROR] {error}{end}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    started, out = time.perf_counter(), sys.stdout
+    yield
+    print(f"  {what}: {time.perf_counter() - started:.1f} s", file=out, flush=True)
+
+
+def quiet_known_warnings() -> None:
+    """Warnings of our parts about our parts, which nobody who runs a step can act upon."""
+    for message in (
+        r"pandas only supports SQLAlchemy connectable",  # feast's own way of reading from PostgreSQL
+        r"The ``noload`` loader strategy is deprecated",  # mlflow's models under SQLAlchemy 2.1
+        r"The specified dataset source can be interpreted in multiple ways",  # it names the same source twice
+        r"Hint: Inferred schema contains integer column",  # of the example; our signature is written, not inferred
+        # stages are deprecated since MLflow 2.9 and are this project's switch all the same: mlflow<4 is pinned
+        r".*(transition_model_version_stage|get_latest_versions).*deprecated since 2\.9\.0",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a step as a program: an expected end is one line on stderr and an exit code, never a trace."""
+    quiet_known_warnings()
+    try:
+        main()
+    except StepError as error:
+        complain(error)
+        sys.exit(error.exit_code)

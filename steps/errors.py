@@ -1,0 +1,59 @@
+"""The ways a step can end other than well.
+
+StepError                  base: one line for a tired person, and the exit code of the process
+  BadParameter             a -P value that cannot be meant
+  FaultyMonth              the month's files break the schema; nothing was loaded
+  RowRefused               a row passed the checks and broke a constraint of the database; nothing was loaded
+  NoSnapshot               the month asked for was never ingested
+  NoLabels                 the month has features but no labels
+  NoTraining               there is no finished training run to register
+  DatasetMismatch          a dataset's rows do not have the sha256 that was recorded for them
+  DatabaseUnavailable      PostgreSQL does not answer
+  TrackingUnavailable      the MLflow tracking store does not answer
+"""
+
+from collections.abc import Sequence
+
+
+class StepError(Exception):
+    exit_code = 1
+
+
+class BadParameter(StepError):
+    exit_code = 2
+
+
+class FaultyMonth(StepError):
+    """Carries every fault, not just the first."""
+
+    def __init__(self, message: str, faults: Sequence[object]) -> None:
+        super().__init__(message)
+        self.faults = list(faults)
+
+
+class RowRefused(StepError):
+    pass
+
+
+class NoSnapshot(StepError):
+    pass
+
+
+class NoLabels(StepError):
+    pass
+
+
+class NoTraining(StepError):
+    pass
+
+
+class DatasetMismatch(StepError):
+    pass
+
+
+class DatabaseUnavailable(StepError):
+    pass
+
+
+class TrackingUnavailable(StepError):
+    pass

@@ -1,0 +1,27 @@
+"""Names the whole project agrees on, and the one reader of the environment in the steps.
+
+The database's address is libpq's business (PGHOST, PGPORT, …) and the tracking store's is MLflow's
+(MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME): they read those variables themselves.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENT = "streamflow"
+MODEL_NAME = "streamflow_churn"
+LABEL = "churn_label"
+RANDOM_STATE = 42
+VALIDATION_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Settings:
+    database: str
+    colour: bool
+
+    @classmethod
+    def from_env(cls) -> "Settings":
+        host, port = os.environ.get("PGHOST", "(PGHOST not set)"), os.environ.get("PGPORT", "5432")
+        return cls(database=f"{host}:{port}", colour="NO_COLOR" not in os.environ)

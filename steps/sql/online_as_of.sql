@@ -1,0 +1,1 @@
+SELECT max(event_ts) FROM feast_online.{table}

@@ -1,0 +1,1 @@
+SELECT user_id FROM {table} WHERE as_of = %(as_of)s
