@@ -1,0 +1,96 @@
+"""rows -> predictions, by the model server's /invocations. No answer is believed before it is checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from feature_enricher.errors import ModelRejected, ModelUnavailable, NoAnswer
+from feature_enricher.upstream import Answer, Upstream
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the answering version says of one row, and which version it is."""
+
+    prediction: int
+    probability: float
+    model_name: str
+    model_version: str | None  # a model served from a run has none
+    run_id: str
+    feature_service: str
+
+
+class ModelServer:
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        """One per row, in order, all by one version. `rows` is not empty, each with the same names."""
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        answer = self._answer_to(columns)
+        try:
+            return _predictions(answer.json(), len(rows))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelUnavailable("The model server gave an answer of the wrong shape") from error
+
+    def ping(self) -> None:
+        """Raises ModelUnavailable unless the server says that it lives."""
+        try:
+            answer = self._upstream.get("/ping")
+        except NoAnswer as error:
+            raise ModelUnavailable("The model server did not answer") from error
+        if answer.status != HTTPStatus.OK:
+            raise ModelUnavailable(f"The model server answered with status {answer.status}")
+
+    def _answer_to(self, columns: Mapping[str, Sequence[Any]]) -> Answer:
+        try:
+            answer = self._upstream.post("/invocations", {"inputs": columns})
+        except NoAnswer as error:
+            raise ModelUnavailable("The model server did not answer") from error
+        if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ModelRejected(f"The model server refused the features with status {answer.status}")
+        if answer.status != HTTPStatus.OK:
+            raise ModelUnavailable(f"The model server answered with status {answer.status}")
+        return answer
+
+
+def _predictions(body: Any, rows: int) -> list[Prediction]:
+    answers = body["predictions"]
+    if not isinstance(answers, list) or len(answers) != rows:
+        raise ValueError(f"Not a list of {rows} predictions")
+    predictions = [_prediction(answer) for answer in answers]
+    if len({(p.model_name, p.model_version, p.run_id, p.feature_service) for p in predictions}) != 1:
+        raise ValueError("Rows of one answer come from several versions")
+    return predictions
+
+
+def _prediction(answer: Any) -> Prediction:
+    version = answer["model_version"]
+    return Prediction(
+        prediction=_class(answer["prediction"]),
+        probability=_probability(answer["probability"]),
+        model_name=_text(answer["model_name"]),
+        model_version=None if version is None else _text(version),
+        run_id=_text(answer["run_id"]),
+        feature_service=_text(answer["feature_service"]),
+    )
+
+
+def _class(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value not in (0, 1):
+        raise ValueError(f"prediction is {value!r}, neither 0 nor 1")
+    return value
+
+
+def _probability(value: object) -> float:
+    # NaN is caught too: it compares as false
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"probability is {value!r}, not a number from 0 to 1")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not a text")
+    return value

@@ -1,0 +1,62 @@
+"""Which features the version in Production asks for. Asked when that is unknown or in doubt, else never."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from feature_enricher.errors import NoAnswer, NoServingVersion, RegistryUnavailable
+from feature_enricher.upstream import Answer, Upstream
+
+MODEL_PATH = "/api/2.0/mlflow/registered-models/get"
+FEATURE_SERVICE_TAG = "feature_service"
+
+
+class Registry:
+    def __init__(self, upstream: Upstream, model_name: str, stage: str) -> None:
+        self._upstream = upstream
+        self._model_name = model_name
+        self._stage = stage
+
+    def feature_service(self) -> str:
+        """The name of the FeatureService that the version in the stage was trained with."""
+        answer = self._answer()
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise self._none_serving()
+        if answer.status != HTTPStatus.OK:
+            raise RegistryUnavailable(f"The model registry answered with status {answer.status}")
+        try:
+            version = _version_in(self._stage, answer.json())
+            tag = None if version is None else _tag_of(version)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RegistryUnavailable("The model registry gave an answer of the wrong shape") from error
+        if version is None:
+            raise self._none_serving()
+        if not tag or not isinstance(tag, str):
+            raise self._untagged(version)
+        return tag
+
+    def _answer(self) -> Answer:
+        try:
+            return self._upstream.get(MODEL_PATH, name=self._model_name)
+        except NoAnswer as error:
+            raise RegistryUnavailable("The model registry did not answer") from error
+
+    def _none_serving(self) -> NoServingVersion:
+        return NoServingVersion(f"No version of {self._model_name} is in {self._stage}. Run: mlflow run . -e register")
+
+    def _untagged(self, version: Mapping[str, Any]) -> NoServingVersion:
+        return NoServingVersion(
+            f"Version {version.get('version')} of {self._model_name} in {self._stage} has no tag "
+            f"{FEATURE_SERVICE_TAG}. Run: mlflow run . -e register"
+        )
+
+
+def _version_in(stage: str, body: Any) -> Mapping[str, Any] | None:
+    # MLflow leaves out what is empty: no versions, no key.
+    versions = body["registered_model"].get("latest_versions", [])
+    return next((version for version in versions if version["current_stage"] == stage), None)
+
+
+def _tag_of(version: Mapping[str, Any]) -> Any:
+    tags = {tag["key"]: tag.get("value") for tag in version.get("tags", [])}
+    return tags.get(FEATURE_SERVICE_TAG)

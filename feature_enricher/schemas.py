@@ -1,0 +1,142 @@
+"""The answers as the OpenAPI document describes them; routes.py builds them, the tests hold both together."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, RootModel
+
+USER = "4686-GEFRM"
+FEATURES: dict[str, Any] = {
+    "months_active": 70,
+    "monthly_fee": 98.7,
+    "paperless_billing": True,
+    "plan_stream_tv": False,
+    "plan_stream_movies": True,
+    "net_service": "Fiber optic",
+    "watch_hours_30d": 47.4896,
+    "avg_session_mins_7d": 29.141,
+    "unique_devices_30d": 2,
+    "skips_7d": 8,
+    "rebuffer_events_7d": 2,
+    "failed_payments_90d": 0,
+    "support_tickets_90d": 0,
+    "ticket_avg_resolution_hrs_90d": 13.6,
+}
+
+
+# flask-openapi3 knows OpenAPI 3.0's `example` and drops 3.1's `examples`
+def _example(**example: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"example": example}, protected_namespaces=())
+
+
+class Health(BaseModel):
+    model_config = _example(status="ok")
+    status: Literal["ok"]
+
+
+class Checks(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    store: str
+    model: str
+    registry: str
+
+
+class Ready(BaseModel):
+    model_config = _example(status="ready", checks={"store": "ok", "model": "ok", "registry": "ok"})
+    status: Literal["ready"]
+    checks: Checks
+
+
+class NotReady(BaseModel):
+    model_config = _example(
+        status="not ready",
+        error="Not ready: model",
+        checks={"store": "ok", "model": "The model server did not answer", "registry": "ok"},
+    )
+    status: Literal["not ready"]
+    error: str
+    checks: Checks
+
+
+class UserFeatures(BaseModel):
+    model_config = _example(user_id=USER, features=FEATURES)
+    user_id: str
+    features: dict[str, bool | int | float | str]
+
+
+class ModelVersion(BaseModel):
+    """The version that answered; null for a model that is served from a run."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    version: str | None
+    run_id: str
+
+
+class PredictionAnswer(BaseModel):
+    model_config = _example(
+        user_id=USER,
+        prediction=0,
+        probability=0.1234,
+        features_used=FEATURES,
+        feature_service="churn_v1",
+        model={"name": "streamflow_churn", "version": "3", "run_id": "0123456789abcdef0123456789abcdef"},
+    )
+    user_id: str
+    prediction: Literal[0, 1]
+    probability: float
+    features_used: dict[str, bool | int | float | str]
+    feature_service: str
+    model: ModelVersion
+
+
+class Failure(BaseModel):
+    model_config = _example(error="The model server did not answer")
+    error: str
+
+
+class InvalidFields(BaseModel):
+    model_config = _example(error="user_id must be a string, not a number", fields=["user_id"])
+    error: str
+    fields: list[str]
+
+
+class FeaturesMissing(BaseModel):
+    model_config = _example(error="Missing features for user_id=999999", missing_features=list(FEATURES))
+    error: str
+    missing_features: list[str]
+
+
+class Unprocessable(RootModel[InvalidFields | FeaturesMissing]):
+    """The request is wrong, or some of the user's features are missing."""
+
+
+def user_id_schema(longest: int) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": longest,
+        # "not", because a pattern for the whole text would let a newline at the end pass
+        "not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]"},
+        "example": USER,
+    }
+
+
+def user_id_parameter(longest: int) -> dict[str, Any]:
+    return {
+        "name": "user_id",
+        "in": "path",
+        "required": True,
+        "schema": user_id_schema(longest),
+        "example": USER,
+    }
+
+
+def predict_body(longest: int) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": {"user_id": user_id_schema(longest)},
+        "required": ["user_id"],
+        "additionalProperties": False,
+        "example": {"user_id": USER},
+    }
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,105 @@
+"""The gateway's settings: defaults here, then ENRICHER_… in the environment, then the factory's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Config
+
+from feature_enricher.errors import InvalidSetting
+
+PREFIX = "ENRICHER"
+DEFAULTS: Mapping[str, Any] = {
+    "MODEL_URL": "http://127.0.0.1:5001",
+    "REGISTRY_URL": "http://127.0.0.1:5000",
+    "MODEL_NAME": "streamflow_churn",
+    "STAGE": "Production",
+    "MODEL_TIMEOUT_S": 2.0,
+    "STORE_TIMEOUT_S": 2.0,
+    "REGISTRY_TIMEOUT_S": 2.0,
+    "THREADS": 8,
+    "MAX_BODY_BYTES": 16 * 1024,
+    "MAX_USER_ID_LENGTH": 128,
+}
+LONGEST_TIMEOUT_S = 300.0
+MOST_THREADS = 1024
+LARGEST_BODY_BYTES = 64 * 1024 * 1024
+LONGEST_USER_ID = 4096
+
+
+@dataclass(frozen=True)
+class Settings:
+    model_url: str
+    registry_url: str
+    model_name: str
+    stage: str
+    model_timeout_s: float
+    store_timeout_s: float
+    registry_timeout_s: float
+    threads: int
+    max_body_bytes: int
+    max_user_id_length: int
+
+
+def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
+    """Raises InvalidSetting, naming variable and value, for anything the gateway could not work with."""
+    given = Config("")
+    given.from_mapping(DEFAULTS)
+    given.from_prefixed_env(PREFIX)
+    given.from_mapping(config or {})
+    return Settings(
+        model_url=_url(given, "MODEL_URL"),
+        registry_url=_url(given, "REGISTRY_URL"),
+        model_name=_text(given, "MODEL_NAME"),
+        stage=_text(given, "STAGE"),
+        model_timeout_s=_seconds(given, "MODEL_TIMEOUT_S"),
+        store_timeout_s=_seconds(given, "STORE_TIMEOUT_S"),
+        registry_timeout_s=_seconds(given, "REGISTRY_TIMEOUT_S"),
+        threads=_count(given, "THREADS", MOST_THREADS),
+        max_body_bytes=_count(given, "MAX_BODY_BYTES", LARGEST_BODY_BYTES),
+        max_user_id_length=_count(given, "MAX_USER_ID_LENGTH", LONGEST_USER_ID),
+    )
+
+
+def _wrong(name: str, value: object, wanted: str) -> InvalidSetting:
+    return InvalidSetting(f"{PREFIX}_{name}={value!r}: must be {wanted}. See .env.example")
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given[name]
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(name, value, "a text that is not empty")
+    return value
+
+
+def _url(given: Mapping[str, Any], name: str) -> str:
+    value = _text(given, name)
+    if not _is_server(value):
+        raise _wrong(name, value, "a URL like http://127.0.0.1:5001")
+    return value.rstrip("/")
+
+
+def _is_server(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port_is_sane = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return port_is_sane and parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+
+
+def _seconds(given: Mapping[str, Any], name: str) -> float:
+    value = given[name]
+    wanted = f"a number of seconds above 0, at most {LONGEST_TIMEOUT_S:g}"
+    # NaN is caught too: it compares as false
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_TIMEOUT_S:
+        raise _wrong(name, value, wanted)
+    return float(value)
+
+
+def _count(given: Mapping[str, Any], name: str, most: int) -> int:
+    value = given[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise _wrong(name, value, f"a whole number from 1 to {most}")
+    return value

@@ -1,0 +1,51 @@
+"""Gateways in known states, and servers for them to reach."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from feature_enricher import create_app
+from feature_enricher.features import Row
+
+from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
+
+
+@pytest.fixture
+def users() -> dict[str, Row]:
+    return {USER: COMPLETE, "half-known": {"months_active": 3, "net_service": "No"}}
+
+
+@pytest.fixture
+def features(users: dict[str, Row]) -> FakeFeatures:
+    return FakeFeatures(users)
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+def registry() -> FakeRegistry:
+    return FakeRegistry()
+
+
+@pytest.fixture
+def client(features: FakeFeatures, model: FakeModel, registry: FakeRegistry) -> FlaskClient:
+    """All three parts answer; one user is known, another only half."""
+    app = create_app(features=features, model=model, registry=registry)
+    client: FlaskClient = app.test_client()
+    return client
+
+
+@pytest.fixture
+def model_server() -> Iterator[FakeServer]:
+    with running(FakeServer()) as server:
+        yield server
+
+
+@pytest.fixture
+def registry_server() -> Iterator[FakeServer]:
+    with running(FakeServer()) as server:
+        yield server

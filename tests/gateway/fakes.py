@@ -1,0 +1,175 @@
+"""What stands in for Feast, model server and registry: objects to hand in, and real HTTP servers to reach."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from feature_enricher.features import Row
+from feature_enricher.model import Prediction
+
+USER = "4686-GEFRM"
+RUN_ID = "0123456789abcdef0123456789abcdef"
+LISTS = {
+    "churn_v1": ("months_active", "monthly_fee", "net_service"),
+    "churn_v2": ("months_active", "total_paid"),
+}
+ANSWER = {
+    "prediction": 0,
+    "probability": 0.1234,
+    "model_name": "streamflow_churn",
+    "model_version": "3",
+    "run_id": RUN_ID,
+    "feature_service": "churn_v1",
+}
+COMPLETE: Row = {"months_active": 70, "monthly_fee": 98.7, "net_service": "Fiber optic", "total_paid": 7000.5}
+
+
+def prediction(service: str = "churn_v1", version: str | None = "3") -> Prediction:
+    return Prediction(0, 0.1234, "streamflow_churn", version, RUN_ID, service)
+
+
+class FakeFeatures:
+    def __init__(self, users: Mapping[str, Row]) -> None:
+        self.users = users
+        self.asked: list[str] = []
+
+    def lookup(self, service: str, user_ids: Sequence[str]) -> list[Row]:
+        self.asked.append(service)
+        return [{name: self.users.get(user, {}).get(name) for name in LISTS[service]} for user in user_ids]
+
+
+class EveryoneIsKnown(FakeFeatures):
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def lookup(self, service: str, user_ids: Sequence[str]) -> list[Row]:
+        return [{name: COMPLETE[name] for name in LISTS[service]} for _ in user_ids]
+
+
+class FailingFeatures:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def lookup(self, *_asked: object) -> list[Row]:
+        raise self.error
+
+
+class FakeModel:
+    """Answers as the version trained with `service`; refuses rows with other names, if `strict`."""
+
+    def __init__(self, service: str = "churn_v1", *, strict: Exception | None = None) -> None:
+        self.service = service
+        self.strict = strict
+        self.rows: list[Mapping[str, Any]] = []
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        self.rows.extend(rows)
+        if self.strict and any(tuple(row) != LISTS[self.service] for row in rows):
+            raise self.strict
+        return [prediction(self.service) for _ in rows]
+
+    def ping(self) -> None:
+        pass
+
+
+class ServedFromARun(FakeModel):
+    """Not from the registry: so without a version number."""
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        return [prediction(version=None) for _ in rows]
+
+
+class FailingModel:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def predict(self, *_rows: object) -> list[Prediction]:
+        raise self.error
+
+    def ping(self) -> None:
+        raise self.error
+
+
+class FakeRegistry:
+    def __init__(self, service: str = "churn_v1", error: Exception | None = None) -> None:
+        self.service = service
+        self.error = error
+        self.calls = 0
+
+    def feature_service(self) -> str:
+        self.calls += 1
+        if self.error:
+            raise self.error
+        return self.service
+
+
+Reply = Callable[[BaseHTTPRequestHandler, bytes], None]
+
+
+def reply(body: object, status: int = 200) -> Reply:
+    """A correct HTTP answer with this body: bytes as they are, anything else as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def send(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return send
+
+
+class FakeServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        """One per request, in order; the last one again and again."""
+        self.seen: list[tuple[str, bytes]] = []
+        self.connections: set[tuple[str, int]] = set()
+        self.closing = threading.Event()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gave up is what these tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FakeServer
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.path, body))
+        self.server.connections.add(self.client_address)
+        replies = self.server.replies
+        (replies.pop(0) if len(replies) > 1 else replies[0])(self, body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+@contextmanager
+def running(server: FakeServer) -> Iterator[FakeServer]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,81 @@
+"""Whatever is sent: never a server error, and always JSON with `error` unless it is a 200."""
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.generation import GenerationMode
+
+from feature_enricher import create_app
+
+from .fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FakeRegistry
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("user_id"), inner),
+    max_leaves=10,
+)
+BOUNDED = settings(
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+FEWER = settings(BOUNDED, max_examples=40)
+
+
+def gateway(features: FakeFeatures) -> Flask:
+    app: Flask = create_app(features=features, model=FakeModel(), registry=FakeRegistry())
+    return app
+
+
+def assert_is_answered(client: FlaskClient, data: bytes) -> None:
+    answer = client.post("/predict", data=data, content_type="application/json")
+    assert answer.status_code in (200, 404, 413, 422)
+    assert answer.mimetype == "application/json"
+    assert answer.status_code == 200 or answer.get_json()["error"]
+
+
+class TestAnyBody:
+    client = gateway(FakeFeatures({USER: {}})).test_client()
+
+    @BOUNDED
+    @given(JSON)
+    def test_any_json_is_answered(self, body: Any) -> None:
+        assert_is_answered(self.client, json.dumps(body).encode())
+
+    @BOUNDED
+    @given(JSON)
+    def test_any_user_id_is_answered(self, user_id: Any) -> None:
+        assert_is_answered(self.client, json.dumps({"user_id": user_id}).encode())
+
+    @BOUNDED
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_answered(self, data: bytes) -> None:
+        assert_is_answered(self.client, data)
+
+    @BOUNDED
+    @given(st.text(max_size=200))
+    def test_any_path_is_answered(self, path: str) -> None:
+        answer = self.client.get("/features/x" + path.replace("?", ""))
+
+        assert answer.status_code in (404, 422)
+        assert answer.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/health"), ("GET", "/ready"), ("GET", "/features/{user_id}"), ("POST", "/predict")],
+)
+def test_the_openapi_document_tells_the_truth(method: str, path: str) -> None:
+    document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(EveryoneIsKnown()))
+    right_and_wrong = [document[path][method].as_strategy(generation_mode=mode) for mode in GenerationMode]
+
+    @FEWER
+    @given(st.one_of(*right_and_wrong))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate()
+
+    check()

@@ -1,0 +1,167 @@
+"""The gateway's contract, endpoint by endpoint."""
+
+import io
+import json
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+from feature_enricher import create_app
+
+from .fakes import LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FakeRegistry, ServedFromARun
+
+
+def test_health_says_only_that_the_process_lives(client: FlaskClient) -> None:
+    answer = client.get("/health")
+
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+def test_a_prediction_names_the_features_used_and_the_version_that_answered(client: FlaskClient) -> None:
+    answer = client.post("/predict", json={"user_id": USER})
+
+    assert answer.status_code == 200
+    assert answer.json == {
+        "user_id": USER,
+        "prediction": 0,
+        "probability": 0.1234,
+        "features_used": {"months_active": 70, "monthly_fee": 98.7, "net_service": "Fiber optic"},
+        "feature_service": "churn_v1",
+        "model": {"name": "streamflow_churn", "version": "3", "run_id": RUN_ID},
+    }
+
+
+def test_features_come_in_the_services_order(client: FlaskClient) -> None:
+    answer = client.get(f"/features/{USER}")
+
+    assert list(json.loads(answer.data)) == ["user_id", "features"]
+    assert list(json.loads(answer.data)["features"]) == list(LISTS["churn_v1"])
+
+
+def test_unknown_user_is_not_found_and_misses_every_feature(client: FlaskClient) -> None:
+    answer = client.post("/predict", json={"user_id": "999999"})
+
+    assert answer.status_code == 404
+    assert answer.json == {
+        "error": "Missing features for user_id=999999",
+        "missing_features": ["months_active", "monthly_fee", "net_service"],
+    }
+
+
+def test_half_known_user_is_told_just_what_is_missing(client: FlaskClient) -> None:
+    answer = client.get("/features/half-known")
+
+    assert answer.status_code == 422
+    assert answer.json == {
+        "error": "Missing features for user_id=half-known",
+        "missing_features": ["monthly_fee"],
+    }
+
+
+def test_false_and_zero_are_values_and_not_missing() -> None:
+    known = FakeFeatures({"u": {"months_active": 0, "monthly_fee": 0.0, "net_service": False}})
+    client = create_app(features=known, model=FakeModel(), registry=FakeRegistry()).test_client()
+
+    assert client.post("/predict", json={"user_id": "u"}).status_code == 200
+
+
+@pytest.mark.parametrize("user_id", ["a/b", "/a", "a//b", "a b", "ü-😀", "a?b", "..x", "%", "a;b"])
+def test_any_readable_user_id_is_looked_up_as_it_is(client: FlaskClient, user_id: str) -> None:
+    answer = client.get(f"/features/{quote(user_id, safe='')}")
+
+    assert answer.get_json()["error"] == f"Missing features for user_id={user_id}"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b'{"user_id": NaN}', "not valid JSON"),
+        (b"[" * 16000, "not valid JSON"),
+        (b"1" * 5000, "not valid JSON"),
+        (b"null", "JSON object"),
+        (b"[]", "JSON object"),
+        (b'"{\\"user_id\\": \\"4686-GEFRM\\"}"', "JSON object"),
+        (b"{}", "user_id is missing"),
+        (b'{"user_id": null}', "user_id must be a string, not null"),
+        (b'{"user_id": 4686}', "user_id must be a string, not a number"),
+        (b'{"user_id": 1.5}', "user_id must be a string, not a number"),
+        (b'{"user_id": true}', "user_id must be a string, not a boolean"),
+        (b'{"user_id": []}', "user_id must be a string, not an array"),
+        (b'{"user_id": {}}', "user_id must be a string, not an object"),
+        (b'{"user_id": ""}', "user_id must not be empty"),
+        (b'{"user_id": "a\\u0000"}', "user_id must not contain control characters"),
+        (b'{"user_id": "a\\n"}', "user_id must not contain control characters"),
+        (b'{"user_id": "\\ud800"}', "user_id must not contain control characters or broken text"),
+        (b'{"user_id": "' + b"a" * 129 + b'"}', "user_id must not be longer than 128 characters"),
+        (b'{"user_id": "a", "as_of": "2024"}', "Unknown fields: as_of"),
+    ],
+)
+def test_a_wrong_body_is_refused_with_what_is_wrong(client: FlaskClient, body: bytes, said: str) -> None:
+    answer = client.post("/predict", data=body, content_type="application/json")
+
+    assert answer.status_code == 422
+    assert said in answer.get_json()["error"]
+
+
+def test_a_wrong_body_names_its_field(client: FlaskClient) -> None:
+    assert client.post("/predict", json={"user_id": 1}).get_json()["fields"] == ["user_id"]
+    assert client.post("/predict", json={"x": 1, "user_id": "a"}).get_json()["fields"] == ["x"]
+
+
+@pytest.mark.parametrize("path", ["/features/a%00", "/features/%0A", "/features/" + "a" * 129])
+def test_a_wrong_user_id_in_the_path_is_refused_too(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert (answer.status_code, answer.get_json()["fields"]) == (422, ["user_id"])
+
+
+def test_a_body_too_large_is_refused(features: FakeFeatures, model: FakeModel, registry: FakeRegistry) -> None:
+    gateway = create_app({"MAX_BODY_BYTES": 20}, features=features, model=model, registry=registry)
+
+    answer = gateway.test_client().post("/predict", json={"user_id": "a" * 20})
+
+    assert (answer.status_code, answer.json) == (413, {"error": "The body is too large"})
+
+
+def test_a_body_too_large_without_a_length_is_refused_too(client: FlaskClient) -> None:
+    endless = io.BytesIO(b'{"user_id": "' + b"a" * 20_000)
+
+    answer = client.post(
+        "/predict",
+        input_stream=endless,
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+    assert (answer.status_code, answer.json) == (413, {"error": "The body is too large"})
+
+
+def test_a_body_that_is_not_json_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/predict", data={"user_id": USER})
+
+    assert (answer.status_code, answer.json) == (415, {"error": "Content-Type must be application/json"})
+
+
+def test_a_wrong_method_is_told_the_right_one(client: FlaskClient) -> None:
+    answer = client.get("/predict")
+
+    assert (answer.status_code, answer.json) == (405, {"error": "Method Not Allowed"})
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_an_unknown_path_is_not_found(client: FlaskClient) -> None:
+    answer = client.get("/nothing/here")
+
+    assert (answer.status_code, answer.json) == (404, {"error": "Not Found"})
+
+
+def test_a_served_run_has_no_version_number() -> None:
+    gateway = create_app(features=EveryoneIsKnown(), model=ServedFromARun(), registry=FakeRegistry())
+
+    answer = gateway.test_client().post("/predict", json={"user_id": USER})
+
+    assert answer.get_json()["model"]["version"] is None

@@ -1,0 +1,134 @@
+"""Whatever breaks: a status that says so, a JSON body with `error`, and nothing of the inside in it."""
+
+import logging
+
+import pytest
+from flask.testing import FlaskClient
+
+from feature_enricher import create_app
+from feature_enricher.errors import (
+    EnricherError,
+    ModelUnavailable,
+    NoServingVersion,
+    RegistryUnavailable,
+    StoreUnavailable,
+)
+from feature_enricher.serving import Features, Model
+
+from .fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry
+
+INNER = 'SELECT * FROM "feast_online".x; File "/srv/app.py", line 1 password=x'
+INSIDE = ("Traceback", "/", "SELECT", "File", "password", "psycopg", "Error:")
+
+
+def caused(error: Exception) -> Exception:
+    error.__cause__ = RuntimeError(INNER)
+    return error
+
+
+def gateway(
+    features: Features | None = None, model: Model | None = None, registry: FakeRegistry | None = None
+) -> FlaskClient:
+    app = create_app(
+        features=features or FakeFeatures({USER: {"months_active": 1, "monthly_fee": 1.0, "net_service": "No"}}),
+        model=model or FakeModel(),
+        registry=registry or FakeRegistry(),
+    )
+    client: FlaskClient = app.test_client()
+    return client
+
+
+FAULTS = {
+    "store": (gateway(features=FailingFeatures(caused(StoreUnavailable("Store")))), 503),
+    "model": (gateway(model=FailingModel(caused(ModelUnavailable("Model")))), 503),
+    "registry": (gateway(registry=FakeRegistry(error=caused(RegistryUnavailable("Registry")))), 503),
+    "bug in features": (gateway(features=FailingFeatures(RuntimeError(INNER))), 500),
+    "bug in model": (gateway(model=FailingModel(ValueError(INNER))), 500),
+    "bug in registry": (gateway(registry=FakeRegistry(error=KeyError(INNER))), 500),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_answered_with_a_status_and_nothing_of_the_inside(fault: str) -> None:
+    client, status = FAULTS[fault]
+
+    answer = client.post("/predict", json={"user_id": USER})
+
+    assert answer.status_code == status
+    assert list(answer.get_json()) == ["error"]
+    assert [word for word in INSIDE if word in answer.text] == []
+
+
+def test_a_bug_is_an_internal_error_with_the_trace_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    answer = gateway(model=FailingModel(ValueError(INNER))).post("/predict", json={"user_id": USER})
+
+    assert answer.json == {"error": "Internal error"}
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+
+
+def test_a_failed_request_is_one_line_in_the_log_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    broken = StoreUnavailable("The feature store did not answer")
+    broken.__cause__ = RuntimeError("server closed the connection\nunexpectedly")
+
+    gateway(features=FailingFeatures(broken)).get(f"/features/{USER}")
+
+    [message] = [record.getMessage() for record in caplog.records if record.name.startswith("feature_enricher")]
+    assert "\n" not in message
+    assert message.startswith(f"GET '/features/{USER}' -> 503 StoreUnavailable")
+    assert message.endswith("RuntimeError: server closed the connection unexpectedly")
+
+
+def test_a_missing_version_says_what_to_do() -> None:
+    advice = "No version of streamflow_churn is in Production. Run: mlflow run . -e register"
+
+    answer = gateway(registry=FakeRegistry(error=NoServingVersion(advice))).get(f"/features/{USER}")
+
+    assert (answer.status_code, answer.json) == (503, {"error": advice})
+
+
+def test_every_error_a_client_can_meet_has_a_status_that_says_error() -> None:
+    def family(kind: type[EnricherError]) -> list[type[EnricherError]]:
+        return [kind, *(member for child in kind.__subclasses__() for member in family(child))]
+
+    assert [kind.__name__ for kind in family(EnricherError) if not 400 <= kind.status < 600] == []
+
+
+def test_ready_names_each_part() -> None:
+    answer = gateway().get("/ready")
+
+    assert answer.status_code == 200
+    assert answer.json == {"status": "ready", "checks": {"store": "ok", "model": "ok", "registry": "ok"}}
+
+
+def test_not_ready_names_what_is_not() -> None:
+    client = gateway(model=FailingModel(ModelUnavailable("The model server did not answer")))
+
+    answer = client.get("/ready")
+
+    assert answer.status_code == 503
+    assert answer.json == {
+        "status": "not ready",
+        "error": "Not ready: model",
+        "checks": {"store": "ok", "model": "The model server did not answer", "registry": "ok"},
+    }
+
+
+def test_not_ready_without_a_feature_list() -> None:
+    answer = gateway(registry=FakeRegistry(error=RegistryUnavailable("No registry"))).get("/ready")
+
+    assert answer.status_code == 503
+    assert answer.get_json()["error"] == "Not ready: store, registry"
+    assert answer.get_json()["checks"]["registry"] == "No registry"
+
+
+def test_a_dead_registry_does_not_hurt_once_the_feature_list_is_known() -> None:
+    registry = FakeRegistry()
+    client = gateway(registry=registry)
+    client.post("/predict", json={"user_id": USER})
+    registry.error = RegistryUnavailable("No registry")
+
+    assert client.post("/predict", json={"user_id": USER}).status_code == 200
+    ready = client.get("/ready")
+    assert ready.status_code == 200
+    assert "not needed now" in ready.get_json()["checks"]["registry"]

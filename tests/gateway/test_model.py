@@ -1,0 +1,105 @@
+"""The model server over real HTTP: what it may answer, and everything it may do instead."""
+
+import json
+from typing import Any
+
+import pytest
+
+from feature_enricher.errors import ModelRejected, ModelUnavailable
+from feature_enricher.model import ModelServer
+from feature_enricher.upstream import Upstream
+
+from .fakes import ANSWER, FakeServer, prediction, reply
+
+ROWS = [{"months_active": 70, "net_service": "No"}, {"months_active": 3, "net_service": "DSL"}]
+TIMEOUT_S = 0.3
+
+
+def model_at(url: str) -> ModelServer:
+    return ModelServer(Upstream(url, TIMEOUT_S, 2))
+
+
+def answers(**changed: Any) -> dict[str, Any]:
+    return {"predictions": [ANSWER, ANSWER | changed]}
+
+
+def test_rows_go_out_as_columns_and_predictions_come_back_in_order(model_server: FakeServer) -> None:
+    second = {"prediction": 1, "probability": 1}
+    model_server.replies = [reply({"predictions": [ANSWER, ANSWER | second]})]
+
+    predictions = model_at(model_server.url).predict(ROWS)
+
+    [(path, body)] = model_server.seen
+    assert path == "/invocations"
+    assert json.loads(body) == {"inputs": {"months_active": [70, 3], "net_service": ["No", "DSL"]}}
+    assert predictions[0] == prediction()
+    assert (predictions[1].prediction, predictions[1].probability) == (1, 1.0)
+
+
+WRONG_ANSWERS: dict[str, object] = {
+    "garbage": b"<html>",
+    "nothing": b"",
+    "not utf-8": b'{"predictions": "\xff"}',
+    "bare NaN": json.dumps(answers(probability=float("nan"))).encode(),
+    "too deep": b"[" * 100_000,
+    "null": None,
+    "a list": [ANSWER, ANSWER],
+    "no predictions": {"outputs": []},
+    "predictions null": {"predictions": None},
+    "too few rows": {"predictions": [ANSWER]},
+    "too many rows": {"predictions": [ANSWER] * 3},
+    "bare numbers": {"predictions": [0, 1]},
+    "class 2": answers(prediction=2),
+    "class true": answers(prediction=True),
+    "class 0.0": answers(prediction=0.0),
+    "class text": answers(prediction="0"),
+    "probability above 1": answers(probability=1.01),
+    "probability below 0": answers(probability=-0.01),
+    "probability null": answers(probability=None),
+    "probability text": answers(probability="0.5"),
+    "probability huge": answers(probability=10**400),
+    "probability true": answers(probability=True),
+    "version a number": answers(model_version=3),
+    "no run": answers(run_id=""),
+    "no service": answers(feature_service=None),
+    "two versions": answers(model_version="4"),
+    "field missing": {"predictions": [ANSWER, {k: v for k, v in ANSWER.items() if k != "model_version"}]},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_ANSWERS)
+def test_an_answer_of_the_wrong_shape_is_not_believed(model_server: FakeServer, wrong: str) -> None:
+    model_server.replies = [reply(WRONG_ANSWERS[wrong])]
+
+    with pytest.raises(ModelUnavailable, match="wrong shape") as caught:
+        model_at(model_server.url).predict(ROWS)
+
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("status", [201, 302, 500, 503])
+def test_another_status_than_200_is_no_answer(model_server: FakeServer, status: int) -> None:
+    model_server.replies = [reply(answers(), status)]
+
+    with pytest.raises(ModelUnavailable, match=str(status)):
+        model_at(model_server.url).predict(ROWS)
+
+
+def test_refused_rows_are_told_from_a_broken_server(model_server: FakeServer) -> None:
+    model_server.replies = [reply({"stack_trace": "File /srv/x"}, 400)]
+
+    with pytest.raises(ModelRejected) as caught:
+        model_at(model_server.url).predict(ROWS)
+
+    assert "srv" not in str(caught.value)
+
+
+def test_ping_is_a_real_request(model_server: FakeServer) -> None:
+    model_server.replies = [reply(b"\n"), reply(b"", 503)]
+    model = model_at(model_server.url)
+
+    model.ping()
+    with pytest.raises(ModelUnavailable):
+        model.ping()
+
+    assert [path for path, _ in model_server.seen] == ["/ping", "/ping"]

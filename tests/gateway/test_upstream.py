@@ -1,0 +1,142 @@
+"""The network between gateway and model server: whatever it does, an answer or an error in time."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from feature_enricher.errors import EnricherError, ModelUnavailable
+from feature_enricher.model import ModelServer
+from feature_enricher.upstream import Upstream
+
+from .fakes import ANSWER, FakeServer, reply
+
+ROWS = [{"months_active": 70}]
+TIMEOUT_S = 0.3
+ANSWERED = {"predictions": [ANSWER]}
+
+
+def model_at(url: str) -> ModelServer:
+    return ModelServer(Upstream(url, TIMEOUT_S, 2))
+
+
+def hang(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.server.closing.wait()  # type: ignore[attr-defined]
+
+
+def drip(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    while not handler.server.closing.wait(0.05):  # type: ignore[attr-defined]
+        handler.wfile.write(b" ")
+
+
+def hang_up(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.close_connection = True
+
+
+def stop_halfway(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"{")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("fault", [hang, drip, hang_up, stop_halfway])
+def test_a_server_that_does_not_answer_is_given_up_in_time(
+    model_server: FakeServer, fault: Callable[[BaseHTTPRequestHandler, bytes], None]
+) -> None:
+    model_server.replies = [fault]
+    began = time.monotonic()
+
+    with pytest.raises(ModelUnavailable, match="did not answer") as caught:
+        model_at(model_server.url).predict(ROWS)
+
+    assert time.monotonic() - began < 3 * TIMEOUT_S
+    assert isinstance(caught.value.__cause__, EnricherError)
+
+
+def test_a_refused_connection_is_no_answer() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+        with pytest.raises(ModelUnavailable, match="did not answer"):
+            model_at(url).predict(ROWS)
+
+
+def test_a_connection_closed_unanswered_is_tried_once_more(model_server: FakeServer) -> None:
+    model_server.replies = [reply(ANSWERED), hang_up, reply(ANSWERED)]
+    model = model_at(model_server.url)
+    model.predict(ROWS)
+
+    assert len(model.predict(ROWS)) == 1
+    assert len(model_server.seen) == 3
+
+
+def test_a_connection_closed_unanswered_is_not_tried_for_ever(model_server: FakeServer) -> None:
+    model_server.replies = [hang_up]
+
+    with pytest.raises(ModelUnavailable):
+        model_at(model_server.url).predict(ROWS)
+
+    assert len(model_server.seen) == 2
+
+
+def test_a_slow_server_is_not_asked_twice(model_server: FakeServer) -> None:
+    model_server.replies = [hang]
+
+    with pytest.raises(ModelUnavailable):
+        model_at(model_server.url).predict(ROWS)
+
+    assert len(model_server.seen) == 1
+
+
+def test_a_server_comes_back_by_itself(model_server: FakeServer) -> None:
+    model_server.replies = [hang_up, hang_up, reply(ANSWERED)]
+    model = model_at(model_server.url)
+    with pytest.raises(ModelUnavailable):
+        model.predict(ROWS)
+
+    assert len(model.predict(ROWS)) == 1
+
+
+def test_proxies_of_the_environment_are_not_used(model_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    model_server.replies = [reply(ANSWERED)]
+
+    assert len(model_at(model_server.url).predict(ROWS)) == 1
+
+
+def test_concurrent_calls_do_not_wait_for_each_other(model_server: FakeServer) -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def meet(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        together.wait()
+        reply(ANSWERED)(handler, body)
+
+    model_server.replies = [meet]
+    model = ModelServer(Upstream(model_server.url, 5.0, 2))
+    done: list[int] = []
+    threads = [threading.Thread(target=lambda: done.append(len(model.predict(ROWS)))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert done == [1, 1]
+
+
+def test_connections_are_kept_and_used_again(model_server: FakeServer) -> None:
+    model_server.replies = [reply(ANSWERED)]
+    model = model_at(model_server.url)
+
+    for _ in range(5):
+        model.predict(ROWS)
+
+    assert len(model_server.connections) == 1
