@@ -1,0 +1,41 @@
+# Names for commands. `make` alone lists them.
+.DEFAULT_GOAL := help
+SETUP := sh local_stack/setup.sh
+STACK := .venv/bin/python -m local_stack
+WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
+
+.PHONY: help env dev run up down status test check format lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+env: ## .venv from the lock
+	@$(SETUP) requirements.txt
+
+dev: ## .venv with what tests and checks need
+	@$(SETUP) requirements.txt requirements-dev.txt
+
+run: env ## the whole stack in the foreground until Ctrl-C (DATA=dir AS_OF=date MLFLOW_PORT= GATEWAY_PORT= …)
+	@$(STACK) run $(WHAT)
+
+up: env ## the same in the background
+	@$(STACK) up $(WHAT)
+
+down: env ## end it; the data stays
+	@$(STACK) down
+
+status: env ## what runs, and does it answer
+	@$(STACK) status
+
+test: dev ## all tests, with coverage
+	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered
+
+check: dev ## format, lint, types, tests
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+	@$(MAKE) --no-print-directory test
+
+format: dev ## format and mend what can be mended
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+lock: dev ## make requirements*.txt anew from pyproject.toml
+	@sh local_stack/lock.sh

@@ -1,0 +1,133 @@
+"""python -m local_stack run|up|down|status|env: the whole stack on one machine."""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import requests
+
+from local_stack import postgres, processes
+from local_stack.settings import ROOT, Settings, StackError
+from local_stack.stack import Stack
+
+DOWN_TIMEOUT_S = 90
+POLL_S = 0.2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="local_stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "up"):
+        command = commands.add_parser(name)
+        command.add_argument("--data", help="folder with month_000, month_001, …")
+        command.add_argument("--as-of", help="the month to run the chain for, YYYY-MM-DD")
+    for name in ("down", "status", "env"):
+        commands.add_parser(name)
+    args = parser.parse_args()
+    try:
+        settings = Settings.from_env()
+        sys.exit(COMMANDS[args.command](settings, args))
+    except StackError as error:
+        red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
+        print(f"{red}[ERROR] {error}{plain}", file=sys.stderr)
+        sys.exit(1)
+
+
+def run(settings: Settings, args: argparse.Namespace) -> int:
+    data = Path(args.data).expanduser().resolve() if args.data else ROOT / "data"
+    if args.data and not data.is_dir():
+        raise StackError(f"DATA={args.data} is not a folder")
+    Stack(settings).run(data, args.as_of or None)
+    return 0
+
+
+def up(settings: Settings, args: argparse.Namespace) -> int:
+    """Starts `run` in the background and shows what it says until it is ready or has failed."""
+    log = processes.log_file(settings, "stack")
+    options = [part for name in ("data", "as_of") if (value := getattr(args, name)) for part in
+               (f"--{name.replace('_', '-')}", value)]  # fmt: skip
+    with log.open("wb") as out:
+        child = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "local_stack", "run", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=Path.cwd(),
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
+    with log.open() as said:
+        while child.poll() is None and not is_ready(settings, child.pid):
+            print(said.read(), end="", flush=True)
+            time.sleep(POLL_S)
+        print(said.read(), end="", flush=True)
+    return child.returncode or 0
+
+
+def is_ready(settings: Settings, pid: int) -> bool:
+    state = processes.load_state(settings)
+    return bool(state.get("ready")) and state["supervisor"]["pid"] == pid
+
+
+def down(settings: Settings, _args: argparse.Namespace) -> int:
+    """Ends the stack; also what a stack that was killed has left behind."""
+    state = processes.load_state(settings)
+    supervisor = processes.find(state["supervisor"]) if state else None
+    if supervisor:
+        supervisor.terminate()
+        try:
+            supervisor.wait(DOWN_TIMEOUT_S)
+        except psutil.TimeoutExpired as error:
+            raise StackError(f"The stack (process {supervisor.pid}) did not end in {DOWN_TIMEOUT_S} s") from error
+    left = [process for part in state.get("parts", []) if (process := processes.find(part))]
+    for process in left:
+        processes.end(process)
+    if settings.embedded:
+        postgres.stop(settings)
+    (settings.state / "stack.json").unlink(missing_ok=True)
+    print("[OK] StreamFlow is down; its data stays in " + str(settings.state) if state else "Nothing was running.")
+    return 0
+
+
+def status(settings: Settings, _args: argparse.Namespace) -> int:
+    """Exit code 0 when everything answers, 1 otherwise."""
+    state = processes.load_state(settings)
+    if not state:
+        print("StreamFlow is down. Start it: make up")
+        return 1
+    fine = postgres.answers(settings)
+    print(f"PostgreSQL    {settings['PGHOST']}:{settings['PGPORT']:<22} {'answers' if fine else 'DOES NOT ANSWER'}")
+    for part in state["parts"]:
+        ok = processes.find(part) is not None and _answers(part["health"])
+        fine = fine and ok
+        print(
+            f"{part['name']:<13} {part['health']:<32} process {part['pid']:<8} {'answers' if ok else 'DOES NOT ANSWER'}"
+        )
+    return 0 if fine and state["ready"] else 1
+
+
+def _answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=processes.HEALTH_TIMEOUT_S).ok
+    except requests.RequestException:
+        return False
+
+
+def env(settings: Settings, _args: argparse.Namespace) -> int:
+    """Shell lines for `eval`: what a shell needs to work with the stack. What it has set already stays."""
+    for name, value in settings.exported().items():
+        if name not in os.environ:
+            print(f"export {name}={shlex.quote(value)}")
+    print(f'export PATH={shlex.quote(str(ROOT / "local_stack" / "bin"))}:"$PATH"')
+    return 0
+
+
+COMMANDS = {"run": run, "up": up, "down": down, "status": status, "env": env}
+
+if __name__ == "__main__":
+    main()

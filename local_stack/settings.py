@@ -1,0 +1,98 @@
+"""The stack's settings: the environment, else what the running stack was started with, else .env, else .env.example."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+HIGHEST_PORT = 65535
+
+
+class StackError(Exception):
+    """One line that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    values: Mapping[str, str]
+
+    @classmethod
+    def from_env(cls) -> "Settings":
+        """Raises StackError for a port that is none."""
+        defaults = {**dotenv_values(ROOT / ".env.example"), **dotenv_values(ROOT / ".env")}
+        known = {name: value for name, value in defaults.items() if value is not None}
+        state = ROOT / os.environ.get("STREAMFLOW_STATE", known["STREAMFLOW_STATE"])
+        values = {
+            **known,
+            **_running(state),
+            **{name: os.environ[name] for name in known if name in os.environ},
+        }
+        for name in ("PGPORT", "MLFLOW_PORT", "MODEL_PORT", "GATEWAY_PORT"):
+            if not (values[name].isdigit() and 1 <= int(values[name]) <= HIGHEST_PORT):
+                raise StackError(f"{name}={values[name]!r} is not a port. Give a number from 1 to {HIGHEST_PORT}")
+        return cls(values)
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    @property
+    def root(self) -> Path:
+        return ROOT
+
+    def port(self, name: str) -> int:
+        return int(self.values[name])
+
+    def address(self, port_name: str) -> str:
+        return f"http://{LOOPBACK}:{self.values[port_name]}"
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything the stack keeps: data, artifacts, logs, who runs."""
+        return (ROOT / self.values["STREAMFLOW_STATE"]).resolve()
+
+    @property
+    def artifacts(self) -> Path:
+        return self.state / "artifacts"
+
+    @property
+    def embedded(self) -> bool:
+        return self.values["STREAMFLOW_POSTGRES"] == "embedded"
+
+    @property
+    def tracking_uri(self) -> str:
+        user, password = (quote(self.values[name], safe="") for name in ("PGUSER", "PGPASSWORD"))
+        server = f"{self.values['PGHOST']}:{self.values['PGPORT']}"
+        return f"postgresql+psycopg2://{user}:{password}@{server}/{self.values['MLFLOW_DATABASE']}"
+
+    def exported(self) -> dict[str, str]:
+        """What every process of the project is given: these values and the addresses that follow from them."""
+        follows = {
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "MLFLOW_EXPERIMENT_NAME": "streamflow",
+            "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # of the server; here rather than where `ps` would show it
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two gigabytes for what we do not use
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "ENRICHER_MODEL_URL": self.address("MODEL_PORT"),
+            "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),
+        }
+        return {**follows, **self.values}
+
+    def child_environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        return {**os.environ, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _running(state: Path) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads((state / "stack.json").read_text())["settings"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found

@@ -1,0 +1,109 @@
+"""States to test in: a real PostgreSQL of the run's own, with MLflow's tables in it, and months to load."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from unittest import mock
+
+import psycopg2
+import pytest
+
+from local_stack import chain, postgres
+from local_stack.settings import ROOT, Settings
+
+REAL_DATA = ROOT.parent / "shared" / "data"
+JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
+needs_real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"the real months are not at {REAL_DATA}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """No setting of the shell that runs the tests reaches them."""
+    ours = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "MODEL_PORT")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    with mock.patch.dict(os.environ, kept, clear=True):
+        yield
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that PostgreSQL's system user can reach: pytest's own are closed to everybody else."""
+    with tempfile.TemporaryDirectory(prefix="streamflow-test-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def state_folder() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def server(state_folder: Path) -> Iterator[Settings]:
+    """A PostgreSQL server on a free port, addressed by the environment, as every process of the project finds it."""
+    given = {
+        "PGPORT": str(free_port()),
+        "MLFLOW_PORT": str(free_port()),
+        "MODEL_PORT": str(free_port()),
+        "GATEWAY_PORT": str(free_port()),
+        "STREAMFLOW_STATE": str(state_folder),
+    }
+    with mock.patch.dict(os.environ, given):
+        settings = Settings.from_env()
+        with mock.patch.dict(os.environ, settings.exported()):
+            postgres.start(settings)
+            try:
+                yield settings
+            finally:
+                postgres.stop(settings)
+
+
+@pytest.fixture(scope="session")
+def tracking(server: Settings) -> str:
+    """The experiment's id, in a tracking store of MLflow's own tables. Shared by all tests of the run."""
+    return chain.prepare_tracking(server)
+
+
+@pytest.fixture
+def empty_warehouse(server: Settings) -> Settings:
+    """No table, no snapshot, nothing online."""
+    connection = psycopg2.connect("")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
+        cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    connection.close()
+    return server
+
+
+@pytest.fixture(scope="session")
+def sample_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """month_000 … month_002 of 300 made-up users."""
+    from steps import sample_months  # noqa: PLC0415 - pandas and more, which not every test needs
+
+    folder = tmp_path_factory.mktemp("months")
+    sample_months.main(["--out-dir", str(folder), "--users", "300", "--months", "3", "--seed", "7"])
+    return folder
+
+
+@pytest.fixture
+def ingest(tracking: str) -> Callable[[Path, date], None]:
+    """Loads a month's folder by the step itself."""
+    from steps import ingest  # noqa: PLC0415 - mlflow and more, which not every test needs
+
+    return lambda folder, as_of: ingest.main(["--month-dir", str(folder), "--as-of", str(as_of)])
+
+
+@pytest.fixture
+def january_loaded(empty_warehouse: Settings, sample_months: Path, ingest: Callable[[Path, date], None]) -> Settings:
+    ingest(sample_months / "month_000", JANUARY)
+    return empty_warehouse

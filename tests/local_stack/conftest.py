@@ -1,0 +1,79 @@
+"""A stack of the test run's own: its ports, its state folder, small made-up months."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local_stack.settings import ROOT, Settings
+from tests.conftest import free_port, open_folder
+
+PORTS = ("PGPORT", "MLFLOW_PORT", "MODEL_PORT", "GATEWAY_PORT")
+COMMAND_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True)
+class OwnStack:
+    environment: dict[str, str]
+    months: Path
+    said: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        known = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
+        ports = {name: self.environment[name] for name in PORTS}
+        defaults = Settings.from_env().values
+        return Settings({**defaults, **known, **ports})
+
+    def stack(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return self.command(sys.executable, "-m", "local_stack", *arguments)
+
+    def shell(self, line: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """A new shell in the project's folder, as a user has one: nothing of the virtual environment on PATH."""
+        return self.command("sh", "-c", line, **more)
+
+    def command(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            words,
+            env={**self.environment, **more},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
+
+def make_stack(folder: Path, months: Path) -> OwnStack:
+    virtual = str(ROOT / ".venv" / "bin")
+    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != virtual)
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "USER", "SSL_CERT_FILE") if name in os.environ}
+    ports = {name: str(free_port()) for name in PORTS}
+    return OwnStack({**kept, **ports, "PATH": path, "STREAMFLOW_STATE": str(folder / "state")}, months)
+
+
+@pytest.fixture(scope="session")
+def down_stack(sample_months: Path) -> Iterator[OwnStack]:
+    """Nothing runs on its ports."""
+    with open_folder() as folder:
+        yield make_stack(folder, sample_months)
+
+
+@pytest.fixture(scope="module")
+def up_stack(sample_months: Path) -> Iterator[OwnStack]:
+    """Everything runs, after the chain has run for January."""
+    with open_folder() as folder:
+        stack = make_stack(folder, sample_months)
+        try:
+            done = stack.stack("up", "--data", str(sample_months))
+            assert done.returncode == 0, done.stdout
+            yield OwnStack(stack.environment, stack.months, done.stdout)
+        finally:
+            ended = stack.stack("down")
+            assert ended.returncode == 0, ended.stdout

@@ -1,0 +1,89 @@
+"""`mlflow` after `. .venv/bin/activate`: what bare MLflow lacks, and nothing else."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from local_stack import mlflow_launcher
+from local_stack.settings import Settings
+from tests.local_stack.conftest import OwnStack, make_stack
+
+
+def activated(stack: OwnStack, line: str, **more: str) -> tuple[int, str]:
+    done = stack.shell(f". .venv/bin/activate && {line}", **more)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mlflow run . -e train -P as_of=2024-01-31",
+        "mlflow models serve -m models:/streamflow_churn/Production --env-manager local",
+    ],
+)
+def test_with_the_stack_down_one_line_says_what_to_start(down_stack: OwnStack, command: str) -> None:
+    started = time.monotonic()
+    code, said = activated(down_stack, command)
+    assert code != 0
+    assert len(said.strip().splitlines()) == 1
+    assert f"127.0.0.1:{down_stack.environment['PGPORT']}" in said
+    assert "make up" in said
+    assert time.monotonic() - started < 30
+
+
+def test_help_needs_no_stack(down_stack: OwnStack) -> None:
+    code, said = activated(down_stack, "mlflow run --help")
+    assert code == 0
+    assert "Run an MLflow project" in said
+
+
+@pytest.fixture
+def broken_conda(tmp_path: Path) -> Path:
+    """A conda on PATH that notes how it is called and cannot make an environment."""
+    conda = tmp_path / "bin" / "conda"
+    conda.parent.mkdir()
+    conda.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ "$1" = --help ] && exit 0\nexit 3\n')
+    conda.chmod(0o755)
+    return conda
+
+
+def test_a_conda_on_path_is_used_and_its_failure_leaves_no_running_run(
+    server: Settings, tracking: str, sample_months: Path, broken_conda: Path
+) -> None:
+    stack = make_stack(broken_conda.parent, sample_months)
+    path = f"{broken_conda.parent}{os.pathsep}{stack.environment['PATH']}"
+    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    client = MlflowClient(server.tracking_uri)
+    before = {run.info.run_id for run in client.search_runs([tracking])}
+    code, _said = activated(stack, "mlflow run . -e sample_months", PATH=path, **there)
+    made = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
+    assert code != 0
+    assert "env list --json" in (broken_conda.parent.parent / "calls").read_text()
+    assert [run.info.status for run in made] == ["FAILED"]
+
+
+def test_a_bad_value_leaves_no_running_run(server: Settings, tracking: str, sample_months: Path) -> None:
+    stack = make_stack(sample_months, sample_months)
+    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    client = MlflowClient(server.tracking_uri)
+    before = {run.info.run_id for run in client.search_runs([tracking])}
+    code, said = activated(stack, "mlflow run . -e build_dataset -P as_of=2024-02-30", **there)
+    made = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
+    assert code != 0
+    assert "'2024-02-30' is not a date" in said
+    assert [run.info.status for run in made] == ["FAILED"]
+
+
+def test_without_conda_the_present_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CONDA_EXE", raising=False)
+    assert mlflow_launcher.with_environment(["run", "."]) == ["run", ".", "--env-manager", "local"]
+
+
+@pytest.mark.parametrize("chosen", [["--env-manager", "uv"], ["--env-manager=conda"]])
+def test_a_chosen_environment_manager_stays(monkeypatch: pytest.MonkeyPatch, chosen: list[str]) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert mlflow_launcher.with_environment(["run", ".", *chosen]) == ["run", ".", *chosen]

@@ -1,0 +1,209 @@
+"""The two commands of the README's first screen, less `make` and the making of .venv."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+import requests
+
+from local_stack import processes
+from local_stack.settings import ROOT
+from tests.local_stack.conftest import PORTS, OwnStack, make_stack
+
+CHURN_V1 = [
+    "months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service",
+    "watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d",
+    "failed_payments_90d", "support_tickets_90d", "ticket_avg_resolution_hrs_90d",
+]  # fmt: skip
+
+
+def predict(stack: OwnStack, user_id: str) -> requests.Response:
+    address = f"http://127.0.0.1:{stack.environment['GATEWAY_PORT']}/predict"
+    return requests.post(address, json={"user_id": user_id}, timeout=10)
+
+
+def offline(stack: OwnStack, code: str) -> Any:
+    """What a process of the project's own, in an activated shell, prints as JSON on its last line."""
+    done = stack.command("sh", "-c", '. .venv/bin/activate && python -W ignore -c "$CODE"', CODE=code)
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_up_shows_an_answer_and_the_addresses(up_stack: OwnStack) -> None:
+    gateway = f"http://127.0.0.1:{up_stack.environment['GATEWAY_PORT']}"
+    assert '"prediction":' in up_stack.said
+    assert f"docs     {gateway}/docs" in up_stack.said
+    assert f"MLflow   http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']}" in up_stack.said
+    for step in ("ingest", "materialize", "build_dataset", "train", "register"):
+        assert f"] {step} took" in up_stack.said
+
+
+def test_status_says_that_every_part_answers(up_stack: OwnStack) -> None:
+    done = up_stack.stack("status")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(" answers") == 4
+    for part in ("PostgreSQL", "MLflow", "model server", "gateway"):
+        assert part in done.stdout
+
+
+def test_every_user_is_answered_as_the_same_model_answers_offline(up_stack: OwnStack) -> None:
+    expected = offline(
+        up_stack,
+        """
+import json, mlflow, pandas as pd
+model = mlflow.pyfunc.load_model("models:/streamflow_churn/Production")
+run = mlflow.get_run(model.metadata.run_id)
+folder = mlflow.artifacts.download_artifacts(run_id=run.data.tags["dataset_run_id"], artifact_path="dataset.parquet")
+rows = pd.read_parquet(folder)
+answers = model.predict(rows[[c for c in rows.columns if c not in ("user_id", "churn_label")]])
+print(json.dumps({u: [int(a), float(p)] for u, a, p in zip(rows.user_id, answers.prediction, answers.probability)}))
+""",
+    )
+    users = pd.read_csv(up_stack.months / "month_000" / "users.csv")["user_id"]
+    assert set(expected) == set(users)
+    answered = {user: predict(up_stack, user) for user in users}
+    assert {user: answer.status_code for user, answer in answered.items()} == dict.fromkeys(users, 200)
+    found = {user: [answer.json()["prediction"], answer.json()["probability"]] for user, answer in answered.items()}
+    assert found == expected
+
+
+def test_an_unknown_user_is_not_found_and_all_features_are_named(up_stack: OwnStack) -> None:
+    answer = predict(up_stack, "999999")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "Missing features for user_id=999999"
+    assert answer.json()["missing_features"] == CHURN_V1
+
+
+def test_the_docs_page_is_served(up_stack: OwnStack) -> None:
+    page = requests.get(f"http://127.0.0.1:{up_stack.environment['GATEWAY_PORT']}/docs", timeout=10)
+    assert page.status_code == 200
+    assert "swagger" in page.text.lower()
+
+
+def test_the_literal_command_records_where_the_ui_looks(up_stack: OwnStack) -> None:
+    done = up_stack.shell(". .venv/bin/activate && mlflow run . -e train -P as_of=2024-01-31 -P n_estimators=10")
+    assert done.returncode == 0, done.stdout
+    run_id = done.stdout.split("(run_id=")[1][:32]
+    api = f"http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']}/api/2.0/mlflow"
+    run = requests.get(f"{api}/runs/get", params={"run_id": run_id}, timeout=10).json()["run"]
+    experiment = requests.get(
+        f"{api}/experiments/get", params={"experiment_id": run["info"]["experiment_id"]}, timeout=10
+    ).json()["experiment"]
+    assert run["info"]["status"] == "FINISHED"
+    assert run["info"]["run_name"] == "rf_baseline_2024-01-31"
+    assert experiment["name"] == "streamflow"
+
+
+def test_the_literal_serve_command_finds_the_same_registry(up_stack: OwnStack) -> None:
+    stack = make_stack(up_stack.months, up_stack.months)
+    port = stack.environment["MODEL_PORT"]
+    line = ". .venv/bin/activate && exec mlflow models serve -m models:/streamflow_churn/Production --env-manager local"
+    server = subprocess.Popen(
+        ["sh", "-c", f"{line} --port {port}"],
+        env=up_stack.environment,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert _answers(f"http://127.0.0.1:{port}/ping", 90)
+    finally:
+        processes.end(psutil.Process(server.pid))
+        server.wait(10)
+
+
+def test_a_second_stack_on_the_same_folder_is_refused(up_stack: OwnStack) -> None:
+    done = up_stack.stack("up")
+    assert done.returncode == 1
+    assert "runs on" in done.stdout
+    assert "make down" in done.stdout
+
+
+def test_ports_in_use_are_named_with_the_setting_that_changes_them(up_stack: OwnStack, tmp_path: Path) -> None:
+    other = {**up_stack.environment, "STREAMFLOW_STATE": str(tmp_path / "other")}
+    done = OwnStack(other, up_stack.months).stack("up", "--data", str(up_stack.months))
+    assert done.returncode == 1
+    for name in PORTS:
+        assert f"port {up_stack.environment[name]}" in done.stdout
+        assert f"{name}=NUMBER" in done.stdout
+
+
+def test_down_ends_everything(up_stack: OwnStack) -> None:
+    state = processes.load_state(up_stack.settings)
+    started = [state["supervisor"], *state["parts"]]
+    done = up_stack.stack("down")
+    assert done.returncode == 0, done.stdout
+    assert [known for known in started if processes.find(known)] == []
+    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+
+
+def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnStack) -> None:
+    up_stack.stack("down")
+    before = {process.pid for process in psutil.process_iter()}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "local_stack", "run", "--data", str(up_stack.months)],
+        env={**up_stack.environment, "PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert run.stdout is not None
+    said = ""
+    for line in run.stdout:
+        said += line
+        if line.startswith("  logs "):  # the last line before it stays
+            break
+    run.send_signal(signal.SIGINT)
+    rest, _none = run.communicate(timeout=60)
+    left = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before and str(ROOT) in str(p.info["cmdline"])]
+    assert run.returncode == 0, said + rest
+    assert "nothing to do" in said
+    assert "mlflow run" not in said
+    assert '"prediction":' in said
+    assert left == []
+    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+
+
+def test_status_of_a_stack_that_is_down_says_so(down_stack: OwnStack) -> None:
+    done = down_stack.stack("status")
+    assert done.returncode == 1
+    assert "make up" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "value"), [("MLFLOW_PORT", "no"), ("GATEWAY_PORT", "70000"), ("PGPORT", "0")])
+def test_a_port_that_is_none_is_refused_with_its_value(down_stack: OwnStack, name: str, value: str) -> None:
+    done = OwnStack({**down_stack.environment, name: value}, down_stack.months).stack("status")
+    assert done.returncode == 1
+    assert f"{name}='{value}'" in done.stdout
+
+
+def test_data_without_the_month_is_refused_with_what_it_lacks(down_stack: OwnStack, tmp_path: Path) -> None:
+    done = down_stack.stack("up", "--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "users.csv" in done.stdout
+    assert all(_free(int(down_stack.environment[name])) for name in PORTS)
+
+
+def _answers(address: str, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            return requests.get(address, timeout=2).ok
+        except requests.RequestException:
+            time.sleep(0.2)
+    return False
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
