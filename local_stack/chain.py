@@ -74,7 +74,9 @@ def prepare_tracking(settings: Settings) -> str:
     known = client.get_experiment_by_name(EXPERIMENT)
     if known:
         return str(known.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=(settings.artifacts / EXPERIMENT).as_uri()))
+    where = (settings.artifacts / EXPERIMENT).as_uri()
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on training runs, not on GenAI traces
+    return str(client.create_experiment(EXPERIMENT, artifact_location=where, tags=kind))
 
 
 def is_done(settings: Settings, experiment: str, month: Month) -> bool:
