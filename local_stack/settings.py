@@ -79,6 +79,7 @@ class Settings:
             "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # of the server; here rather than where `ps` would show it
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two gigabytes for what we do not use
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` downloads as pip would
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "ENRICHER_MODEL_URL": self.address("MODEL_PORT"),
             "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),

@@ -14,10 +14,14 @@ started=$(date +%s)
 echo "  .venv         from $* (once; about a minute) …"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
+# uv reads none of pip's settings: the index it is to use, and the certificates the system trusts
+index=$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)
+[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+export UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT=120 UV_NO_PROGRESS=1 VIRTUAL_ENV="$PWD/.venv"
 requirements=
 for file in "$@"; do requirements="$requirements -r $file"; done
 # shellcheck disable=SC2086
-VIRTUAL_ENV="$PWD/.venv" UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT=120 UV_NO_PROGRESS=1 .venv/bin/uv pip install --quiet $requirements
+.venv/bin/uv pip install --quiet $requirements
 grep -q "local_stack env" .venv/bin/activate || cat >> .venv/bin/activate <<'ACTIVATE'
 
 # StreamFlow: the addresses of the stack, and an `mlflow` that says what to start when the stack is down
