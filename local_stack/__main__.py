@@ -13,7 +13,7 @@ import requests
 
 from local_stack import postgres, processes
 from local_stack.settings import ROOT, Settings, StackError
-from local_stack.stack import Stack
+from local_stack.stack import SAMPLES, Stack
 
 DOWN_TIMEOUT_S = 90
 POLL_S = 0.2
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    data = Path(args.data).expanduser().resolve() if args.data else ROOT / "data"
+    data = Path(args.data).expanduser().resolve() if args.data else SAMPLES
     if args.data and not data.is_dir():
         raise StackError(f"DATA={args.data} is not a folder")
     Stack(settings).run(data, args.as_of or None)

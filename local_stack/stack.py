@@ -20,6 +20,7 @@ from local_stack.settings import ROOT, Settings, StackError
 
 HEALTH_S = {"MLflow": 90.0, "model server": 90.0, "gateway": 60.0}
 WATCH_S = 0.5
+SAMPLES = ROOT / "data" / "sample"  # where the entry point sample_months writes, unless told otherwise
 
 
 class Interrupted(BaseException):
@@ -94,7 +95,7 @@ class Stack:
 
     @staticmethod
     def _makes_samples(data: Path) -> bool:
-        return data == ROOT / "data" and not (data / "month_000").is_dir()
+        return data == SAMPLES and not (data / "month_000").is_dir()
 
     def _start(self, part: Part, extra: dict[str, str] | None = None) -> None:
         part.start(self.settings, extra)
@@ -163,7 +164,7 @@ def told(what: str, where: str) -> Iterator[None]:
     print(f"  {what:<13} {where} …", flush=True)
     started = time.monotonic()
     yield
-    print(f"  {what:<13} {where} is up, {time.monotonic() - started:.1f} s", flush=True)
+    print(f"  {what:<13} {where} ready, {time.monotonic() - started:.1f} s", flush=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.settings import ROOT, Settings
-from tests.conftest import free_port, open_folder
+from tests.conftest import REAL_DATA, free_port, open_folder
 
 PORTS = ("PGPORT", "MLFLOW_PORT", "MODEL_PORT", "GATEWAY_PORT")
 COMMAND_TIMEOUT_S = 300
@@ -67,11 +67,12 @@ def down_stack(sample_months: Path) -> Iterator[OwnStack]:
 
 @pytest.fixture(scope="module")
 def up_stack(sample_months: Path) -> Iterator[OwnStack]:
-    """Everything runs, after the chain has run for January."""
+    """Everything runs, after the chain has run for January: the real one where it is at hand."""
+    months = REAL_DATA if REAL_DATA.is_dir() else sample_months
     with open_folder() as folder:
-        stack = make_stack(folder, sample_months)
+        stack = make_stack(folder, months)
         try:
-            done = stack.stack("up", "--data", str(sample_months))
+            done = stack.stack("up", "--data", str(months))
             assert done.returncode == 0, done.stdout
             yield OwnStack(stack.environment, stack.months, done.stdout)
         finally:
