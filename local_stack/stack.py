@@ -32,6 +32,7 @@ class Stack:
         self.settings = settings
         self.parts: list[Part] = []
         self.ready = False
+        self.owns_state = False
 
     def run(self, data: Path, as_of: str | None) -> None:
         """Starts everything, shows a first answer, stays until it is interrupted. Leaves no process, and all data."""
@@ -134,11 +135,13 @@ class Stack:
         for part in reversed(self.parts):
             if part.process is not None and part.process.poll() is None:
                 processes.end(psutil.Process(part.process.pid))
-        if self.settings.embedded:
-            postgres.stop(self.settings)
-        (self.settings.state / "stack.json").unlink(missing_ok=True)
+        if self.owns_state:  # what another stack has left behind is for `make down` to find
+            if self.settings.embedded:
+                postgres.stop(self.settings)
+            (self.settings.state / "stack.json").unlink(missing_ok=True)
 
     def _save(self) -> None:
+        self.owns_state = True
         running = [part for part in self.parts if part.process is not None and part.process.poll() is None]
         state = {
             "supervisor": processes.identity(os.getpid()),

@@ -198,6 +198,21 @@ def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnSta
     assert all(_free(int(up_stack.environment[name])) for name in PORTS)
 
 
+def test_what_a_killed_stack_leaves_behind_is_named_and_then_ended_by_down(up_stack: OwnStack) -> None:
+    assert up_stack.stack("up", "--data", str(up_stack.months)).returncode == 0
+    state = processes.load_state(up_stack.settings)
+    supervisor = processes.find(state["supervisor"])
+    assert supervisor is not None
+    supervisor.kill()
+    refused = up_stack.stack("up", "--data", str(up_stack.months))
+    assert refused.returncode == 1
+    assert "make down" in refused.stdout
+    assert all(processes.find(part) for part in state["parts"])
+    assert up_stack.stack("down").returncode == 0
+    assert [known for known in state["parts"] if processes.find(known)] == []
+    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+
+
 def test_status_of_a_stack_that_is_down_says_so(down_stack: OwnStack) -> None:
     done = down_stack.stack("status")
     assert done.returncode == 1
