@@ -35,7 +35,9 @@ STAGE = sql.SQL("CREATE TEMP TABLE staged_values (LIKE {table}) ON COMMIT DROP")
 COPY = sql.SQL("COPY staged_values ({columns}) FROM STDIN WITH (FORMAT binary)")
 # ordered: two writers lock rows in one order and cannot deadlock
 UPSERT = sql.SQL("""
-    INSERT INTO {table} AS stored ({columns}) SELECT {columns} FROM staged_values ORDER BY entity_key, feature_name
+    INSERT INTO {table} AS stored ({columns})
+    SELECT DISTINCT ON (entity_key, feature_name) {columns} FROM staged_values
+    ORDER BY entity_key, feature_name, event_ts DESC
     ON CONFLICT (entity_key, feature_name) DO UPDATE
     SET value = EXCLUDED.value, value_text = EXCLUDED.value_text,
         event_ts = EXCLUDED.event_ts, created_ts = EXCLUDED.created_ts

@@ -1,6 +1,5 @@
 """What a person sees of a step: its closing line, its errors, and how long things took."""
 
-import os
 import sys
 import time
 import warnings
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from steps.errors import StepError
+from steps.settings import Settings
 
 RED, RESET = "\033[31m", "\033[0m"
 
@@ -18,7 +18,7 @@ def say(text: str) -> None:
 
 def complain(error: BaseException) -> None:
     """Colour only where a terminal shows it and nobody asked for none (https://no-color.org)."""
-    coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    coloured = sys.stderr.isatty() and Settings.from_env().colour
     start, end = (RED, RESET) if coloured else ("", "")
     print(f"{start}[ERROR] {error}{end}", file=sys.stderr, flush=True)
 

@@ -1,5 +1,6 @@
 """Reads a CSV file as text, column by column, and says what is wrong with the file itself rather than its values."""
 
+import csv as standard_csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ def read_text(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame | None, 
     broken: list[csv.InvalidRow] = []
     try:
         table = _parse(path, broken)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, standard_csv.Error) as error:
         return None, [Fault(path.name, problem=f"cannot be read as CSV: {error}")]
     faults = [_wrong_width(path.name, row) for row in broken] + _header_faults(path.name, table, columns)
     if table.num_rows == 0 and not broken:
@@ -57,15 +58,15 @@ def _parse(path: Path, broken: list[csv.InvalidRow]) -> pa.Table:
         broken.append(row)
         return "skip"
 
-    with path.open("rb") as file:
-        header = file.readline().decode("utf-8-sig", errors="replace").strip("\r\n").split(",")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = next(standard_csv.reader(file), [])
     return csv.read_csv(
         path,
         # one thread: only then does a broken row know its number
         read_options=csv.ReadOptions(use_threads=False, encoding="utf8"),
         parse_options=csv.ParseOptions(invalid_row_handler=remember, ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False, check_utf8=True
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
         ),
     )
 

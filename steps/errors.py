@@ -7,6 +7,7 @@ StepError                  base: one line for a tired person, and the exit code 
   NoSnapshot               the month asked for was never ingested
   NoLabels                 the month has features but no labels
   NoTraining               there is no finished training run to register
+  TooFewToLearn            one of the two classes has too few rows to split, train and validate on
   DatasetMismatch          a dataset's rows do not have the sha256 that was recorded for them
   DatabaseUnavailable      PostgreSQL does not answer
   TrackingUnavailable      the MLflow tracking store does not answer
@@ -44,6 +45,10 @@ class NoLabels(StepError):
 
 
 class NoTraining(StepError):
+    pass
+
+
+class TooFewToLearn(StepError):
     pass
 
 

@@ -13,62 +13,15 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
+from steps.column_rules import day, flag, number, one_of, user_id, whole
 from steps.csv_text import Fault, read_text
 from steps.errors import FaultyMonth
 from steps.month_digest import files_sha256
 
-INT32_MAX = 2**31 - 1
 HOURS_IN_30_DAYS = 30 * 24
 MINUTES_IN_A_DAY = 24 * 60
 PLANS = ("plan_stream_tv", "plan_stream_movies")
 SHOWN_FAULTS = 50
-
-
-def _column(*checks: pa.Check) -> pa.Column:
-    return pa.Column(str, list(checks))
-
-
-def _in_range(low: float, high: float) -> pa.Check:
-    def holds(values: "pd.Series[str]") -> "pd.Series[bool]":
-        numbers = pd.to_numeric(values, errors="coerce")
-        return numbers.isna() | numbers.between(low, high)  # what is no number at all is another check's finding
-
-    return pa.Check(holds, error=f"is not between {low:g} and {high:g}")
-
-
-def whole(low: int = 0, high: int = INT32_MAX) -> pa.Column:
-    shape = pa.Check.str_matches(r"^[+-]?[0-9]{1,18}\Z", error="is not a whole number")
-    return _column(shape, _in_range(low, high))
-
-
-def number(low: float = 0.0, high: float = 1e9) -> pa.Column:
-    decimal = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\Z"
-    return _column(pa.Check.str_matches(decimal, error="is not a number"), _in_range(low, high))
-
-
-def one_of(*names: str) -> pa.Column:
-    return _column(pa.Check.isin(names, error=f"is not one of {', '.join(names)}"))
-
-
-def flag(*, may_be_empty: bool = False) -> pa.Column:
-    allowed = ("True", "False", "true", "false", "TRUE", "FALSE") + (("",) if may_be_empty else ())
-    return _column(pa.Check.isin(allowed, error="is not True or False"))
-
-
-def day() -> pa.Column:
-    def holds(values: "pd.Series[str]") -> "pd.Series[bool]":
-        shaped = values.str.fullmatch(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
-        return shaped & pd.to_datetime(values, format="%Y-%m-%d", errors="coerce").notna()
-
-    return _column(pa.Check(holds, error="is not a date like 2024-01-31"))
-
-
-def user_id() -> pa.Column:
-    readable = pa.Check.str_matches(
-        r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\x00-\x1f\x7f])?\Z",
-        error="is empty, over 128 characters, or has blanks around it or control characters in it",
-    )
-    return pa.Column(str, readable, unique=True, report_duplicates="exclude_first")
 
 
 FILES: Mapping[str, pa.DataFrameSchema] = {

@@ -22,7 +22,7 @@ def as_of(text: str) -> date:
 
 def existing_folder(text: str) -> Path:
     folder = Path(text).expanduser()
-    if not folder.is_dir():
+    if not text or not folder.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return folder
 

@@ -18,13 +18,14 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.pipeline import Pipeline
 
-from steps import console, dataset, model, parameters, pictures, tracking, warehouse
-from steps.errors import DatasetMismatch
-from steps.settings import LABEL, PROJECT_ROOT
+from steps import console, dataset, dataset_runs, model, parameters, pictures, tracking
+from steps.errors import TooFewToLearn
+from steps.settings import LABEL
 
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")
 SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
+MIN_PER_CLASS = 2 * model.FOLDS
 COLUMN_TYPES = {
     "Int64": DataType.long,
     "Float64": DataType.double,
@@ -75,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         **model.fixed_settings(args.model),
     }
     with tracking.step_run("train", f"{model.RUN_NAMES[args.model]}_{args.as_of}", params) as run:
-        dataset_run = find_or_build_dataset(args)
-        rows, facts = load_dataset(dataset_run)
+        dataset_run = dataset_runs.find_or_build(args.as_of, args.feature_service)
+        rows, facts = dataset_runs.load(dataset_run)
         scores = train(Training(args.model, hyperparameters, rows, facts), run.info.run_id)
         figures = " ".join(f"{name}={scores[name]:.4f}" for name in ("AUC", "F1", "ACC"))
         console.say(f"[OK] Trained {model.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
@@ -95,48 +96,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_or_build_dataset(args: argparse.Namespace) -> str:
-    """The run id of a finished build_dataset with the same data and the same code; builds one when there is none."""
-    warehouse.require_month(args.as_of)
-    wanted = {
-        "as_of": str(args.as_of),
-        "feature_service": args.feature_service,
-        "month_fingerprint": warehouse.month_fingerprint(args.as_of),
-        tracking.CODE_TAG: tracking.code_version()[tracking.CODE_TAG],
-    }
-    found = tracking.newest_run("build_dataset", wanted)
-    if found:
-        console.say(f"  dataset: reusing run {found.info.run_id}, same data and same code")
-        return str(found.info.run_id)
-    console.say("  dataset: no finished run with this data and code; building it")
-    given = {"as_of": str(args.as_of), "feature_service": args.feature_service}
-    built = mlflow.projects.run(str(PROJECT_ROOT), "build_dataset", parameters=given, env_manager="local")
-    return str(built.run_id)
-
-
-def load_dataset(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows and facts of a build_dataset run. Raises DatasetMismatch when the rows are not the ones it recorded."""
-    folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=""))
-    rows = pd.read_parquet(folder / "dataset.parquet")
-    facts = json.loads((folder / "dataset.json").read_text())
-    found = dataset.sha256(rows)
-    if found != facts["dataset_sha256"]:
-        raise DatasetMismatch(
-            f"dataset.parquet of run {run_id} has sha256 {found}, recorded was {facts['dataset_sha256']}. "
-            f"Run: mlflow run . -e build_dataset -P as_of={facts['as_of']}"
+def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
+    """Raises TooFewToLearn unless each class can be in every part of the split and of the folds."""
+    leaving, staying = int(rows[LABEL].sum()), int((~rows[LABEL]).sum())
+    if min(leaving, staying) < MIN_PER_CLASS:
+        raise TooFewToLearn(
+            f"{as_of} has {leaving} users who leave and {staying} who stay. "
+            f"Give a month with at least {MIN_PER_CLASS} labelled users of each"
         )
-    source = str(folder / "dataset.parquet")
-    named = mlflow.data.from_pandas(
-        rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=found[:36]
-    )
-    mlflow.log_input(named, context="training")
-    identity = {name: facts[name] for name in ("as_of", "feature_service", "dataset_sha256")}
-    mlflow.set_tags({**identity, "dataset_run_id": run_id})
-    return rows, {**facts, "dataset_run_id": run_id}
 
 
 def train(training: Training, run_id: str) -> dict[str, float]:
     """Fits, scores, logs. Returns the scores on the validation part."""
+    require_both_classes(training.rows, training.facts["as_of"])
     parts = dataset.split(training.rows)
     started = time.perf_counter()
     with console.timed("fit"):

@@ -73,7 +73,7 @@ def transaction() -> Iterator[cursor]:
         connected = psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
         with closing(connected), connected, connected.cursor() as opened:
             yield opened
-    except psycopg2.OperationalError as error:
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {reason}. Is the stack up? make up") from error
 
@@ -141,19 +141,13 @@ def _names(target: Target, columns: Sequence[str]) -> dict[str, sql.Composable]:
 
 def month_fingerprint(as_of: date) -> str:
     """One value for all rows a training set of this month is made from, whatever order they come back in."""
-    with transaction() as cur:
-        cur.execute(statement("month_fingerprint"), {"as_of": event_time(as_of), "period_start": as_of})
-        return str(_only_value(cur))
+    return str(_column("month_fingerprint", as_of=event_time(as_of), period_start=as_of)[0])
 
 
 def require_month(as_of: date) -> None:
     """Raises NoSnapshot unless the month was ingested."""
-    with transaction() as cur:
-        cur.execute("SELECT to_regclass('months') IS NOT NULL")
-        loaded = []
-        if _only_value(cur):
-            cur.execute("SELECT as_of FROM months ORDER BY as_of")
-            loaded = [row[0].date() for row in cur.fetchall()]
+    apply_schema()
+    loaded = [moment.date() for moment in _column("months")]
     if as_of not in loaded:
         there = f"Loaded are: {', '.join(map(str, loaded))}" if loaded else "No month is loaded"
         raise NoSnapshot(
@@ -174,20 +168,12 @@ def labels_of(as_of: date) -> pd.DataFrame:
 
 
 def users_in(table: str, as_of: date) -> list[str]:
-    with transaction() as cur:
-        query = sql.SQL(statement("users_of_month")).format(table=sql.Identifier(table))
-        cur.execute(query, {"as_of": event_time(as_of)})
-        return [row[0] for row in cur.fetchall()]
+    return _column("users_of_month", table, as_of=event_time(as_of))
 
 
 def online_as_of(online_tables: Iterable[str]) -> date | None:
     """The newest event time in any of Feast's online tables."""
-    newest: list[datetime] = []
-    with transaction() as cur:
-        for table in online_tables:
-            cur.execute(sql.SQL(statement("online_as_of")).format(table=sql.Identifier(table)))
-            value = _only_value(cur)
-            newest += [value] if value else []
+    newest = [moment for table in online_tables for moment in _column("online_as_of", table) if moment]
     return max(newest).date() if newest else None
 
 
@@ -202,6 +188,8 @@ def delete_gone_online(online_table: str, as_of: date, present_keys: Iterable[by
         return int(cur.rowcount)
 
 
-def _only_value(cur: cursor) -> Any:
-    row = cur.fetchone()
-    return row[0] if row else None
+def _column(name: str, table: str = "", **parameters: object) -> list[Any]:
+    """The first column of what a statement in sql/ answers."""
+    with transaction() as cur:
+        cur.execute(sql.SQL(statement(name)).format(table=sql.Identifier(table or "none")), parameters)
+        return [row[0] for row in cur.fetchall()]

@@ -1,0 +1,53 @@
+"""Datasets as MLflow runs: found where the same data and code made one, built where not, checked when read."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from steps import console, dataset, tracking, warehouse
+from steps.errors import DatasetMismatch
+from steps.settings import LABEL, PROJECT_ROOT
+
+
+def find_or_build(as_of: date, feature_service: str) -> str:
+    """The run id of a finished build_dataset with the same data and the same code; builds one when there is none."""
+    warehouse.require_month(as_of)
+    wanted = {
+        "as_of": str(as_of),
+        "feature_service": feature_service,
+        "month_fingerprint": warehouse.month_fingerprint(as_of),
+        tracking.CODE_TAG: tracking.code_version()[tracking.CODE_TAG],
+    }
+    found = tracking.newest_run("build_dataset", wanted)
+    if found:
+        console.say(f"  dataset: reusing run {found.info.run_id}, same data and same code")
+        return str(found.info.run_id)
+    console.say("  dataset: no finished run with this data and code; building it")
+    given = {"as_of": str(as_of), "feature_service": feature_service}
+    built = mlflow.projects.run(str(PROJECT_ROOT), "build_dataset", parameters=given, env_manager="local")
+    return str(built.run_id)
+
+
+def load(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows and facts of a build_dataset run. Raises DatasetMismatch when the rows are not the ones it recorded."""
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=""))
+    rows = pd.read_parquet(folder / "dataset.parquet")
+    facts = json.loads((folder / "dataset.json").read_text())
+    found = dataset.sha256(rows)
+    if found != facts["dataset_sha256"]:
+        raise DatasetMismatch(
+            f"dataset.parquet of run {run_id} has sha256 {found}, recorded was {facts['dataset_sha256']}. "
+            f"Run: mlflow run . -e build_dataset -P as_of={facts['as_of']}"
+        )
+    source = str(folder / "dataset.parquet")
+    named = mlflow.data.from_pandas(
+        rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=found[:36]
+    )
+    mlflow.log_input(named, context="training")
+    identity = {name: facts[name] for name in ("as_of", "feature_service", "dataset_sha256")}
+    mlflow.set_tags({**identity, "dataset_run_id": run_id})
+    return rows, {**facts, "dataset_run_id": run_id}

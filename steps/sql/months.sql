@@ -1,0 +1,1 @@
+SELECT as_of FROM months ORDER BY as_of

@@ -1,0 +1,40 @@
+"""States that the tests of the steps start from, beside those of tests/conftest.py."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from local_stack.settings import Settings
+from steps import build_dataset
+from steps import ingest as ingest_step
+
+from ..conftest import JANUARY
+from .database import empty
+from .months import february_files, write_month
+from .trainings import MODELS, train_quickly
+
+
+@pytest.fixture
+def january(empty_warehouse: Settings, tmp_path: Path, ingest: Callable[[Path, date], None]) -> Path:
+    """The folder of three users' January, which is loaded."""
+    folder = write_month(tmp_path / "month_000")
+    ingest(folder, JANUARY)
+    return folder
+
+
+@pytest.fixture
+def february_folder(tmp_path: Path) -> Path:
+    """Three users' February, not loaded yet."""
+    return write_month(tmp_path / "month_001", february_files())
+
+
+@pytest.fixture(scope="session")
+def trainings(server: Settings, tracking: str, sample_months: Path) -> dict[str, str]:
+    """The run ids of the three models, trained on January of 300 made-up users."""
+    empty()
+    ingest_step.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY)])
+    # in this process: train itself would start another one for it
+    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
+    return {model: train_quickly(model, tracking) for model in MODELS}

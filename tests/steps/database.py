@@ -1,0 +1,67 @@
+"""What tests ask of PostgreSQL and MLflow behind the steps' backs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg2
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+SNAPSHOTS = (
+    "subscriptions_profile_snapshots",
+    "usage_agg_30d_snapshots",
+    "payments_agg_90d_snapshots",
+    "support_agg_90d_snapshots",
+)
+TABLES = ("months", "users", *SNAPSHOTS, "labels")
+
+
+def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect("", options="-c timezone=UTC")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+def execute(statements: str) -> None:
+    connection = psycopg2.connect("", options="-c timezone=UTC")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statements)
+    finally:
+        connection.close()
+
+
+def contents() -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, with its address and the transaction that wrote it: any write shows."""
+    return {table: fetch(f"SELECT ctid::text, xmin::text, * FROM {table} ORDER BY 1") for table in TABLES}  # noqa: S608
+
+
+def rewrite_in_another_order() -> None:
+    """The same rows at other places: what a query without ORDER BY returns comes back in another order."""
+    for table in (*SNAPSHOTS, "labels"):
+        execute(
+            f"CREATE TEMP TABLE kept AS SELECT * FROM {table}; TRUNCATE {table};"  # noqa: S608
+            f"INSERT INTO {table} SELECT * FROM kept ORDER BY md5(user_id || 'another'); ANALYZE {table}"
+        )
+
+
+def empty() -> None:
+    execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
+    execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+def last_run(step: str, experiment: str, status: str = "") -> Run:
+    """The newest run of the step, in whatever status when none is given."""
+    having_status = f" AND attributes.status = '{status}'" if status else ""
+    found = MlflowClient().search_runs(
+        [experiment],
+        filter_string=f"tags.`streamflow.step` = '{step}'{having_status}",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    run: Run = found[0]
+    return run

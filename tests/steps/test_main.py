@@ -1,0 +1,89 @@
+"""The chain: five child runs under one parent; after a failing step, no further one."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from local_stack.settings import ROOT, Settings
+from steps import entry_points, warehouse
+from steps import main as chain
+from steps.entry_points import arguments
+from steps.errors import FaultyMonth, NoLabels
+from steps.month_digest import files_sha256
+from steps.settings import MODEL_NAME
+
+from ..conftest import JANUARY
+from .database import fetch, last_run
+from .months import FILES, with_cell, write_month
+from .online import in_snapshot, served
+
+
+def run_chain(folder: Path) -> None:
+    chain.main(arguments("main", {"month_dir": str(folder), "as_of": "2024-01-31"}))
+
+
+def children(parent: Run) -> list[tuple[str, str]]:
+    """Step and status, in the order in which they ran."""
+    found = MlflowClient().search_runs(
+        [parent.info.experiment_id],
+        filter_string=f"tags.mlflow.parentRunId = '{parent.info.run_id}'",
+        order_by=["attributes.start_time ASC"],
+    )
+    return [(run.data.tags["streamflow.step"], run.info.status) for run in found]
+
+
+@pytest.fixture
+def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLproject as it is, but for the number of trees."""
+    text = (ROOT / "MLproject").read_text()
+    assert 'default: "300"' in text
+    (tmp_path / "MLproject").write_text(text.replace('default: "300"', 'default: "8"'))
+    monkeypatch.setattr(entry_points, "PROJECT_ROOT", tmp_path)
+
+
+def test_one_command_brings_a_month_into_production(
+    empty_warehouse: Settings,
+    sample_months: Path,
+    tracking: str,
+    few_trees: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = sample_months / "month_000"
+    run_chain(folder)
+    parent = last_run("main", tracking)
+    steps = ["ingest", "materialize", "build_dataset", "train", "register"]
+    assert parent.info.status == "FINISHED"
+    assert children(parent) == [(step, "FINISHED") for step in steps]
+    assert (parent.data.tags["as_of"], parent.data.tags["files_sha256"]) == ("2024-01-31", files_sha256(folder))
+    (production,) = MlflowClient().search_model_versions(f"name='{MODEL_NAME}' AND tag.`as_of` = '2024-01-31'")[:1]
+    assert production.current_stage == "Production"
+    assert production.run_id == last_run("train", tracking).info.run_id
+    everybody = in_snapshot(JANUARY)
+    assert served(list(everybody)) == everybody
+    out = capsys.readouterr().out
+    assert [f"[{number}/5] {step} took" in out for number, step in enumerate(steps, start=1)] == [True] * 5
+
+
+def test_a_failing_step_fails_the_chain_and_stops_it(
+    empty_warehouse: Settings, tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = pd.DataFrame(columns=["user_id", "churn_label"])
+    monkeypatch.setattr(warehouse, "labels_of", lambda _as_of: nothing)
+    with pytest.raises(NoLabels):
+        run_chain(write_month(tmp_path / "month"))
+    parent = last_run("main", tracking)
+    assert parent.info.status == "FAILED"
+    assert children(parent) == [("ingest", "FINISHED"), ("materialize", "FINISHED"), ("build_dataset", "FAILED")]
+    assert "files_sha256" not in parent.data.tags
+
+
+def test_a_faulty_month_ends_the_chain_at_its_first_step(
+    empty_warehouse: Settings, tmp_path: Path, tracking: str
+) -> None:
+    with pytest.raises(FaultyMonth):
+        run_chain(write_month(tmp_path / "month", labels=with_cell(FILES["labels"], 2, "churn_label", "?")))
+    assert children(last_run("main", tracking)) == [("ingest", "FAILED")]
+    assert fetch("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'feast_online')") == [(0,)]

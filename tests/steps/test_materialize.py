@@ -1,0 +1,205 @@
+"""One month online: the newest snapshot and nothing else, whatever happened before."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from local_stack.settings import ROOT, Settings
+from steps import materialize as step
+from steps import warehouse
+from steps.errors import DatabaseUnavailable, NoSnapshot
+
+from ..conftest import FEBRUARY, JANUARY, free_port
+from .database import fetch, last_run
+from .months import FILES, february_files, month_of, without_line, write_month
+from .online import in_snapshot, served
+
+Ingest = Callable[[Path, date], None]
+
+NOTHING = [None] * 14
+ONLINE_TABLES = (
+    "streamflow_payments_agg_90d_fv",
+    "streamflow_subs_profile_fv",
+    "streamflow_support_agg_90d_fv",
+    "streamflow_usage_agg_30d_fv",
+)
+PATIENCE_S = 60
+
+
+def materialize(as_of: date) -> None:
+    step.main(["--as-of", str(as_of)])
+
+
+def online_rows() -> list[object]:
+    """Every stored value, with its address and the transaction that wrote it: any write shows."""
+    return [
+        fetch(f"SELECT ctid::text, xmin::text, * FROM feast_online.{table} ORDER BY entity_key, feature_name")  # noqa: S608
+        for table in ONLINE_TABLES
+    ]
+
+
+@pytest.fixture
+def february_loaded_january_online(january: Path, february_folder: Path, ingest: Ingest) -> Path:
+    materialize(JANUARY)
+    ingest(february_folder, FEBRUARY)
+    return february_folder
+
+
+def test_online_equals_the_snapshot_for_every_user_and_feature(
+    january_loaded: Settings, sample_months: Path, ingest: Ingest
+) -> None:
+    ingest(sample_months / "month_001", FEBRUARY)
+    for as_of in (JANUARY, FEBRUARY):
+        materialize(as_of)
+        expected = in_snapshot(as_of)
+        online = served(list(expected))
+        assert online == expected
+        assert {tuple(map(type, row)) for row in online.values() if row != NOTHING} == {
+            (int, float, bool, bool, bool, str, float, float, int, int, int, int, int, float)
+        }
+
+
+def test_repeating_changes_nothing_for_odd_user_ids_either(
+    empty_warehouse: Settings, tmp_path: Path, ingest: Ingest
+) -> None:
+    user = 'Zoé, "用户"'
+    ingest(write_month(tmp_path / "month", month_of(["anna", user])), JANUARY)
+    materialize(JANUARY)
+    before = online_rows()
+    materialize(JANUARY)
+    assert online_rows() == before
+    assert served([user]) == {user: in_snapshot(JANUARY)[user]}
+
+
+def test_january_after_february_leaves_the_values_of_february(
+    february_loaded_january_online: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    materialize(FEBRUARY)
+    before = online_rows()
+    materialize(JANUARY)
+    assert online_rows() == before
+    assert "left as it is" in capsys.readouterr().out
+
+
+def test_what_is_gone_from_the_newest_snapshot_is_not_filled_from_the_month_before(
+    february_loaded_january_online: Path, ingest: Ingest
+) -> None:
+    assert served(["cara"])["cara"] != NOTHING
+    usage = without_line(february_files()["usage_agg_30d"], 2)
+    ingest(write_month(february_loaded_january_online, february_files(), usage_agg_30d=usage), FEBRUARY)
+    materialize(FEBRUARY)
+    assert served(["anna", "cara", "dora"]) == {
+        "anna": [24, 99.9, True, True, False, "Fiber optic", *[None] * 5, 1, 0, 13.6],
+        "cara": NOTHING,
+        "dora": in_snapshot(FEBRUARY)["dora"],
+    }
+
+
+def test_a_corrected_month_is_served_as_corrected_after_materialising_again(january: Path, ingest: Ingest) -> None:
+    materialize(JANUARY)
+    without_cara = {name: without_line(text, 4) for name, text in FILES.items()}
+    payments = without_cara["payments_agg_90d"].replace("anna,1", "anna,7")
+    ingest(write_month(january, without_cara, payments_agg_90d=payments), JANUARY)
+    materialize(JANUARY)
+    online = served(["anna", "ben", "cara"])
+    assert online == in_snapshot(JANUARY)
+    assert (online["anna"][11], online["cara"]) == (7, NOTHING)
+
+
+@contextmanager
+def held(statement: str) -> Iterator[None]:
+    """Locks of an open transaction, in which another one gets stuck."""
+    connection = psycopg2.connect("")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        connection.close()
+
+
+def wait_until_stuck(process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not fetch("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_killed_while_it_writes_is_repaired_by_the_next(
+    february_loaded_january_online: Path, server: Settings
+) -> None:
+    january_online = online_rows()
+    # keeps writers out of the third view, and lets Feast look whether its tables and indexes are there
+    with held(f"LOCK TABLE feast_online.{ONLINE_TABLES[2]} IN SHARE MODE"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "steps.materialize", "--as-of", str(FEBRUARY)],
+            cwd=ROOT,
+            env=server.child_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            wait_until_stuck(process)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=PATIENCE_S)
+    halfway = online_rows()
+    changed = [after != before for before, after in zip(january_online, halfway, strict=True)]
+    assert changed == [True, True, False, False]
+    materialize(FEBRUARY)
+    everybody = in_snapshot(FEBRUARY)
+    assert served(list(everybody)) == everybody
+
+
+class Killed(BaseException):
+    """Nothing in the project catches it, as nothing catches SIGKILL."""
+
+
+def test_a_run_that_ends_while_it_deletes_is_repaired_by_the_next(
+    february_loaded_january_online: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, calls = warehouse.delete_gone_online, iter(range(len(ONLINE_TABLES)))
+
+    def delete_some(*arguments: Any) -> int:
+        if next(calls) == 2:
+            raise Killed
+        return delete(*arguments)
+
+    monkeypatch.setattr(warehouse, "delete_gone_online", delete_some)
+    with pytest.raises(Killed):
+        materialize(FEBRUARY)
+    monkeypatch.undo()
+    materialize(FEBRUARY)
+    everybody = in_snapshot(FEBRUARY)
+    assert served(list(everybody)) == everybody
+
+
+def test_a_month_never_ingested_says_what_is_there_and_what_to_run(january: Path) -> None:
+    command = r"mlflow run \. -e ingest -P month_dir=DIR -P as_of=2024-02-29"
+    with pytest.raises(NoSnapshot, match=f"Loaded are: 2024-01-31.*{command}"):
+        materialize(FEBRUARY)
+
+
+def test_an_empty_warehouse_says_what_to_run(empty_warehouse: Settings, tracking: str) -> None:
+    with pytest.raises(NoSnapshot, match=r"No month is loaded.*-e ingest"):
+        materialize(JANUARY)
+    assert last_run("materialize", tracking).info.status == "FAILED"
+
+
+def test_a_database_that_is_down_is_said_at_once(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", str(free_port()))
+    with pytest.raises(DatabaseUnavailable):
+        materialize(JANUARY)

@@ -1,0 +1,100 @@
+"""What must show on the real months: counts, figures, and that January stays January after February is loaded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+
+from local_stack.settings import Settings
+from steps import build_dataset, dataset, ingest, model, train
+from steps.entry_points import arguments
+
+from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
+from .database import empty, last_run, rewrite_in_another_order
+
+pytestmark = needs_real_data
+
+
+@dataclass(frozen=True)
+class January:
+    training: Run
+    before: Run
+    after: Run
+    """The dataset's runs, before and after February was loaded."""
+
+    def rows(self) -> pd.DataFrame:
+        return pd.read_parquet(
+            mlflow.artifacts.download_artifacts(run_id=self.after.info.run_id, artifact_path="dataset.parquet")
+        )
+
+
+@pytest.fixture(scope="module")
+def january(server: Settings, tracking: str) -> January:
+    """Loaded, built and the baseline trained on; then February loaded, all rows moved, and January built again."""
+    empty()
+    ingest.main(["--month-dir", str(REAL_DATA / "month_000"), "--as-of", str(JANUARY)])
+    build = ["--as-of", str(JANUARY), "--feature-service", "churn_v1"]
+    build_dataset.main(build)
+    before = last_run("build_dataset", tracking)
+    train.main(arguments("train", {"as_of": str(JANUARY)}))
+    ingest.main(["--month-dir", str(REAL_DATA / "month_001"), "--as-of", str(FEBRUARY)])
+    rewrite_in_another_order()
+    build_dataset.main(build)
+    return January(last_run("train", tracking), before, last_run("build_dataset", tracking))
+
+
+def hyperparameters() -> model.Hyperparameters:
+    args: Any = train.parse_args(arguments("train", {"as_of": str(JANUARY)}))
+    return model.Hyperparameters(args.n_estimators, args.max_iter, args.max_leaf_nodes, args.learning_rate, args.C)
+
+
+def test_all_7043_users_are_in_the_dataset(january: January) -> None:
+    assert january.before.data.metrics == {
+        "rows": 7043,
+        "users_without_label": 0,
+        "users_missing_features": 0,
+    }
+    assert january.training.data.metrics["rows_train"] == 5282
+    assert len(dataset.split(january.rows()).train) == 5282
+
+
+def test_one_column_is_categorical_and_one_says_nothing(january: January) -> None:
+    facts = mlflow.artifacts.load_dict(f"runs:/{january.before.info.run_id}/dataset.json")
+    assert facts["categorical_cols"] == ["net_service"]
+    assert january.before.data.tags["constant_columns"] == "avg_session_mins_7d"
+    assert (january.rows()["net_service"] == "No").sum() == 1526
+
+
+def test_the_baseline_is_as_good_as_published(january: January) -> None:
+    metrics = january.training.data.metrics
+    assert 0.805 <= metrics["AUC"] <= 0.825
+    assert 0.81 <= metrics["AUC_cv_mean"] <= 0.825
+    assert 0 < metrics["AUC_cv_std"] < 0.03
+    assert january.training.info.run_name == "rf_baseline_2024-01-31"
+
+
+def test_the_dataset_is_the_same_after_february_is_loaded(january: January) -> None:
+    assert january.after.info.run_id != january.before.info.run_id
+    assert january.after.data.tags["dataset_sha256"] == january.before.data.tags["dataset_sha256"]
+
+
+def test_the_baseline_is_the_same_after_february_is_loaded(january: January) -> None:
+    rows = january.rows()
+    features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
+    parts = dataset.split(rows)
+    unfitted = model.pipeline("random_forest", hyperparameters(), {"net_service": sorted(rows["net_service"].unique())})
+    probability = model.churn_probability(model.fit(unfitted, parts.train, features), parts.validation, features)
+    scores = model.scores(parts.validation["churn_label"], probability)
+    assert scores == {name: january.training.data.metrics[name] for name in scores}
+
+
+def test_gradient_boosting_is_better(january: January) -> None:
+    rows = january.rows()
+    features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
+    categories = {"net_service": sorted(rows["net_service"].unique())}
+    unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
+    folds = model.cross_validate(unfitted, rows, features)
+    assert sum(folds) / len(folds) >= 0.825

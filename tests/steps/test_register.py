@@ -1,0 +1,128 @@
+"""A run becomes a version; exactly one version is in Production."""
+
+import mlflow
+import pytest
+from mlflow.tracking import MlflowClient
+
+from steps import register, train
+from steps.entry_points import arguments
+from steps.errors import BadParameter, NoSnapshot, NoTraining
+from steps.settings import MODEL_NAME
+
+from .database import last_run
+
+
+def registered(tracking: str, **given: str) -> str:
+    """The number of the version made."""
+    register.main(arguments("register", given))
+    return str(last_run("register", tracking).data.tags["model_version"])
+
+
+def stages() -> dict[str, str]:
+    return {str(v.version): v.current_stage for v in MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")}
+
+
+def in_production() -> list[str]:
+    return [version for version, stage in stages().items() if stage == "Production"]
+
+
+def alias() -> str:
+    return str(MlflowClient().get_model_version_by_alias(MODEL_NAME, "Production").version)
+
+
+def test_after_several_registers_exactly_the_last_is_in_production(trainings: dict[str, str], tracking: str) -> None:
+    made = [registered(tracking, run_id=run_id) for run_id in trainings.values()]
+    assert in_production() == [made[-1]]
+    assert [stages()[version] for version in made[:-1]] == ["Archived", "Archived"]
+    assert alias() == made[-1]
+
+
+def test_registering_the_same_run_twice_makes_two_versions(trainings: dict[str, str], tracking: str) -> None:
+    first = registered(tracking, run_id=trainings["random_forest"])
+    second = registered(tracking, run_id=trainings["random_forest"])
+    assert int(second) == int(first) + 1
+    assert (in_production(), stages()[first]) == ([second], "Archived")
+
+
+def test_two_versions_in_production_become_one(trainings: dict[str, str], tracking: str) -> None:
+    first = registered(tracking, run_id=trainings["random_forest"])
+    second = registered(tracking, run_id=trainings["random_forest"])
+    # what a promotion in the UI does when the box is not ticked
+    MlflowClient().transition_model_version_stage(MODEL_NAME, first, "Production", archive_existing_versions=False)
+    assert set(in_production()) == {first, second}
+    third = registered(tracking, run_id=trainings["random_forest"])
+    assert in_production() == [third]
+
+
+@pytest.mark.parametrize("stage", ["None", "Staging"])
+def test_another_stage_leaves_production_alone(trainings: dict[str, str], tracking: str, stage: str) -> None:
+    before = registered(tracking, run_id=trainings["random_forest"])
+    version = registered(tracking, run_id=trainings["random_forest"], stage=stage)
+    assert stages()[version] == stage
+    assert (in_production(), alias()) == ([before], before)
+
+
+def test_the_newest_training_of_the_month_is_taken(trainings: dict[str, str], tracking: str) -> None:
+    newest = last_run("train", tracking, "FINISHED")
+    version = registered(tracking, as_of="2024-01-31")
+    assert MlflowClient().get_model_version(MODEL_NAME, version).run_id == newest.info.run_id
+
+
+def test_a_version_carries_where_it_comes_from(trainings: dict[str, str], tracking: str) -> None:
+    run_id = trainings["hist_gradient_boosting"]
+    version = MlflowClient().get_model_version(MODEL_NAME, registered(tracking, run_id=run_id))
+    tags = mlflow.get_run(run_id).data.tags
+    carried = ("as_of", "feature_service", "dataset_sha256", "streamflow.git_commit", "streamflow.lock_sha256")
+    assert version.tags == {**{name: tags[name] for name in carried}, "run_id": run_id}
+
+
+def test_the_closing_line_says_what_replaced_what(
+    trainings: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = trainings["random_forest"]
+    before = registered(tracking, run_id=run_id)
+    version = registered(tracking, run_id=run_id)
+    out = capsys.readouterr().out
+    assert f"[OK] {MODEL_NAME} version {version} from run {run_id} is in Production; version {before} archived." in out
+
+
+def failed(tracking: str) -> bool:
+    return bool(last_run("register", tracking).info.status == "FAILED")
+
+
+def test_a_run_that_is_no_training_is_refused(trainings: dict[str, str], tracking: str) -> None:
+    run_id = mlflow.get_run(trainings["random_forest"]).data.tags["dataset_run_id"]
+    registered(tracking, run_id=trainings["random_forest"])
+    before = stages()
+    with pytest.raises(BadParameter, match=rf"{run_id} is no finished training \(step build_dataset, status FINISHED"):
+        register.main(arguments("register", {"run_id": run_id}))
+    assert failed(tracking)
+    assert stages() == before
+
+
+def test_a_training_that_failed_is_refused(trainings: dict[str, str], tracking: str) -> None:
+    with pytest.raises(NoSnapshot):
+        train.main(arguments("train", {"as_of": "2031-01-31"}))
+    with pytest.raises(BadParameter, match=r"step train, status FAILED"):
+        register.main(arguments("register", {"run_id": last_run("train", tracking).info.run_id}))
+
+
+def test_an_unknown_run_is_refused(trainings: dict[str, str], tracking: str) -> None:
+    with pytest.raises(BadParameter, match=f"There is no run {'0' * 32}"):
+        register.main(arguments("register", {"run_id": "0" * 32}))
+    assert failed(tracking)
+
+
+def test_a_month_without_training_says_what_to_run(trainings: dict[str, str], tracking: str) -> None:
+    with pytest.raises(NoTraining, match=r"mlflow run \. -e train -P as_of=2031-01-31"):
+        register.main(arguments("register", {"as_of": "2031-01-31"}))
+    assert failed(tracking)
+
+
+@pytest.mark.parametrize("given", [{}, {"run_id": "0" * 32, "as_of": "2024-01-31"}])
+def test_neither_or_both_of_run_and_month_are_refused_before_anything_starts(
+    given: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        register.main(arguments("register", given))
+    assert "give either run_id or as_of" in capsys.readouterr().err

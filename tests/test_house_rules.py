@@ -1,0 +1,233 @@
+"""The house rules, read off the source: who imports whom, where SQL, settings and defaults are, how long things get."""
+
+import ast
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("steps", "feature_repo", "feature_enricher", "local_stack")
+ENTRY_POINTS = tuple(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
+MAX_FUNCTION_LINES, MAX_FILE_LINES = 40, 200
+
+Finding = Callable[[ast.AST], bool]
+
+
+def sources(*packages: str) -> list[Path]:
+    return [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(), str(path)))
+
+
+def found(paths: list[Path], is_wrong: Finding) -> list[str]:
+    """file:line of every node that is wrong."""
+    return [f"{name_of(path)}:{node.lineno}" for path in paths for node in nodes(path) if is_wrong(node)]  # type: ignore[attr-defined]
+
+
+def imports(path: Path) -> set[str]:
+    """Full names: `from steps import model` is steps.model."""
+    names: set[str] = set()
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def importing(paths: list[Path], *modules: str) -> list[str]:
+    """Which of the files import one of these modules or something in them."""
+    return [
+        f"{name_of(path)} imports {name}"
+        for path in paths
+        for name in sorted(imports(path))
+        if any(name == module or name.startswith(f"{module}.") for module in modules)
+    ]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_rules_see_every_package(package: str) -> None:
+    assert sources(package)
+
+
+def test_nothing_in_steps_imports_an_entry_point() -> None:
+    assert importing(sources("steps"), *(f"steps.{name}" for name in ENTRY_POINTS)) == []
+
+
+def test_steps_know_neither_the_stack_nor_the_gateway() -> None:
+    assert importing(sources("steps"), "local_stack", "feature_enricher", "tests") == []
+
+
+def test_only_main_looks_up_a_step_by_its_name() -> None:
+    users = [name_of(path) for path in sources("steps") if "importlib.import_module" in path.read_text()]
+    assert users == ["steps/main.py"]
+
+
+def test_the_gateway_knows_neither_the_steps_nor_mlflow() -> None:
+    assert (
+        importing(sources("feature_enricher"), "steps", "local_stack", "mlflow", "sklearn", "psycopg2", "feast.infra")
+        == []
+    )
+
+
+def test_the_stack_takes_nothing_from_the_steps_but_the_digest_of_a_month() -> None:
+    taken = {name for path in sources("local_stack") for name in imports(path) if name.startswith("steps")}
+    assert {name.rsplit(".", 1)[0] for name in taken} == {"steps.month_digest"}
+    assert importing(sources("local_stack"), "feature_enricher", "feature_repo") == []
+
+
+def test_the_feature_repo_imports_feast_and_its_driver_alone() -> None:
+    allowed = {*sys.stdlib_module_names, "feast", "psycopg", "psycopg_pool", "feature_repo"}
+    roots = {name.split(".")[0] for path in sources("feature_repo") for name in imports(path)}
+    assert roots - allowed == set()
+
+
+def test_the_served_model_and_the_digest_stand_alone() -> None:
+    alone = [ROOT / "steps" / name for name in ("served_model.py", "month_digest.py")]
+    assert importing(alone, *PACKAGES) == []
+
+
+def reads_the_environment(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
+
+
+def test_in_steps_only_settings_reads_the_environment() -> None:
+    others = [path for path in sources("steps") if path.name != "settings.py"]
+    assert found(others, reads_the_environment) == []
+
+
+def test_functions_are_short() -> None:
+    def is_long(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+        )
+
+    assert found(sources(*PACKAGES), is_long) == []
+
+
+def test_files_are_short() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in sources(*PACKAGES)}
+    assert {name: length for name, length in lengths.items() if length >= MAX_FILE_LINES} == {}
+
+
+def catches_everything(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in caught)
+
+
+def test_a_broad_except_raises_again_or_says_why_not() -> None:
+    silent = []
+    for path in sources(*PACKAGES):
+        lines = path.read_text().splitlines()
+        for node in nodes(path):
+            if isinstance(node, ast.ExceptHandler) and catches_everything(node):
+                raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+                if not raises and not re.search(r"# noqa: BLE001 - \w+", lines[node.lineno - 1]):
+                    silent.append(f"{name_of(path)}:{node.lineno}")
+    assert silent == []
+
+
+def test_nothing_is_left_to_do() -> None:
+    texts = [*sources(*PACKAGES), *sorted((ROOT / "steps" / "sql").iterdir()), ROOT / "MLproject"]
+    assert [name_of(path) for path in texts if re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text())] == []
+
+
+SQL = re.compile(
+    r"\b(SELECT\s+[\w*({%]|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\S+\s+SET"
+    r"|(CREATE|DROP|ALTER)\s+(OR\s+REPLACE\s+)?(TEMP\s+)?(TABLE|SCHEMA|VIEW|ROLE|DATABASE|INDEX)|COPY\s+\S+\s+(FROM|TO))\b"
+)
+SPEAK_SQL = ["feature_repo/online_store.py", "local_stack/postgres.py", "steps/warehouse.py"]
+
+
+def test_sql_is_spoken_in_three_places() -> None:
+    def is_sql(node: ast.AST) -> bool:
+        return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(SQL.search(node.value))
+
+    assert sorted({place.split(":")[0] for place in found(sources(*PACKAGES), is_sql)}) == SPEAK_SQL
+
+
+def test_the_steps_long_statements_are_files() -> None:
+    def is_long_sql(node: ast.AST) -> bool:
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        return bool(SQL.search(text)) and "\n" in text.strip()
+
+    assert found(sources("steps"), is_long_sql) == []
+    used = {match for path in sources("steps") for match in re.findall(r'"(\w+)"', path.read_text())}
+    assert {path.stem for path in (ROOT / "steps" / "sql").glob("*.sql")} <= used
+
+
+def test_defaults_of_parameters_are_in_mlproject_alone() -> None:
+    def has_default(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"add_argument", "set_defaults"}
+            and (node.func.attr == "set_defaults" or any(keyword.arg == "default" for keyword in node.keywords))
+        )
+
+    assert found(sources("steps"), has_default) == []
+
+
+def test_every_call_over_the_network_has_a_timeout() -> None:
+    verbs = {"get", "post", "put", "patch", "delete", "head", "options", "request"}
+
+    def waits_for_ever(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in verbs
+            and bool(re.search(r"requests$|session$", ast.unparse(node.func.value)))
+            and not any(keyword.arg == "timeout" for keyword in node.keywords)
+        )
+
+    assert found(sources("feature_enricher", "local_stack"), waits_for_ever) == []
+
+
+def test_conda_knows_the_lock_by_its_hash() -> None:
+    recorded = re.findall(r"^# requirements\.txt sha256: (\w+)$", (ROOT / "conda.yaml").read_text(), re.MULTILINE)
+    assert recorded == [hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()]
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_every_locked_package_is_pinned(lock: str) -> None:
+    lines = (ROOT / lock).read_text().splitlines()
+    pinned = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,._-]+\])?==[0-9][\w.!+-]*( ; .+)?")
+    assert lines
+    assert [line for line in lines if not pinned.fullmatch(line)] == []
+
+
+def test_no_package_is_locked_twice() -> None:
+    names = [
+        line.split("==")[0]
+        for lock in ("requirements.txt", "requirements-dev.txt")
+        for line in (ROOT / lock).read_text().splitlines()
+    ]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_importing_reads_no_environment_and_opens_nothing() -> None:
+    def at_top_level(path: Path) -> list[ast.stmt]:
+        return [
+            node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr)
+        ]
+
+    early = [
+        name_of(path)
+        for path in sources("steps", "feature_repo")
+        for statement in at_top_level(path)
+        for node in ast.walk(statement)
+        if reads_the_environment(node) or (isinstance(node, ast.Attribute) and node.attr == "connect")
+    ]
+    assert early == []
