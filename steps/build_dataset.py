@@ -12,7 +12,7 @@ import pandas as pd
 
 from feature_repo import apply_definitions, feature_types, open_store
 from steps import console, dataset, parameters, tracking, warehouse
-from steps.errors import BadParameter, NoLabels
+from steps.errors import BadParameter, NoLabels, TooFewToLearn
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def build(store: "FeatureStore", as_of: date, service_name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The dataset and what is to be known about it. Raises NoLabels, BadParameter."""
+    """The dataset and what is to be known about it. Raises NoLabels, BadParameter, TooFewToLearn."""
     types = _types(store, service_name)
     labels = warehouse.labels_of(as_of)
     if labels.empty:
@@ -51,6 +51,10 @@ def build(store: "FeatureStore", as_of: date, service_name: str) -> tuple[pd.Dat
     with console.timed("join features, point in time"):
         features = _point_in_time(store, as_of, service_name)
     rows = dataset.assemble(features, labels, types)
+    if rows.empty:
+        raise TooFewToLearn(
+            f"No user of {as_of} has a label and all features: {dataset.left_out(features, labels, types)}"
+        )
     return rows, {
         "as_of": str(as_of),
         "feature_service": service_name,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
@@ -60,27 +60,29 @@ def event_time(as_of: date) -> datetime:
 
 
 def statement(name: str) -> str:
-    text = (SQL_FOLDER / f"{name}.sql").read_text()
-    return re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^--.*\n", "", (SQL_FOLDER / f"{name}.sql").read_text(), flags=re.MULTILINE)
 
 
 @contextmanager
 def transaction() -> Iterator[cursor]:
     """One transaction: all of it or nothing. Raises DatabaseUnavailable when PostgreSQL does not answer or goes."""
-    where = Settings.from_env().database
-    session = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
+    where, session = Settings.from_env().database, f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
     try:
         connected = psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
         with closing(connected), connected, connected.cursor() as opened:
             yield opened
+    except psycopg2.errors.LockNotAvailable as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL at {where}: another load is under way. Try again when it is done"
+        ) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {reason}. Is the stack up? make up") from error
 
 
 def ping() -> None:
-    with transaction() as cur:
-        cur.execute("SELECT 1")
+    with transaction():
+        pass  # to have connected is the answer
 
 
 def apply_schema() -> None:
@@ -146,8 +148,10 @@ def month_fingerprint(as_of: date) -> str:
 
 def require_month(as_of: date) -> None:
     """Raises NoSnapshot unless the month was ingested."""
-    apply_schema()
-    loaded = [moment.date() for moment in _column("months")]
+    try:
+        loaded = [moment.date() for moment in _column("months")]
+    except psycopg2.errors.UndefinedTable:
+        loaded = []  # a database that no month was ever loaded into
     if as_of not in loaded:
         there = f"Loaded are: {', '.join(map(str, loaded))}" if loaded else "No month is loaded"
         raise NoSnapshot(

@@ -1,8 +1,11 @@
 """States that the tests of the steps start from, beside those of tests/conftest.py."""
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -14,6 +17,15 @@ from ..conftest import JANUARY
 from .database import empty
 from .months import february_files, write_month
 from .trainings import MODELS, train_quickly
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files_go() -> Iterator[None]:
+    """MLflow leaves a folder for every artifact it fetches, Feast one for every process that is killed."""
+    with tempfile.TemporaryDirectory(prefix="streamflow-steps-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL's own user may have to pass through
+        with mock.patch.dict(os.environ, {"TMPDIR": folder}), mock.patch.object(tempfile, "tempdir", folder):
+            yield
 
 
 @pytest.fixture
