@@ -148,14 +148,15 @@ SQL = re.compile(
     r"\b(SELECT\s+[\w*({%]|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\S+\s+SET"
     r"|(CREATE|DROP|ALTER)\s+(OR\s+REPLACE\s+)?(TEMP\s+)?(TABLE|SCHEMA|VIEW|ROLE|DATABASE|INDEX)|COPY\s+\S+\s+(FROM|TO))\b"
 )
-SPEAK_SQL = ["feature_repo/online_store.py", "local_stack/postgres.py", "steps/warehouse.py"]
+SPEAK_SQL = ("feature_repo/online_store.py", "local_stack/postgres.py", "steps/warehouse/")
 
 
 def test_sql_is_spoken_in_three_places() -> None:
     def is_sql(node: ast.AST) -> bool:
         return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(SQL.search(node.value))
 
-    assert sorted({place.split(":")[0] for place in found(sources(*PACKAGES), is_sql)}) == SPEAK_SQL
+    places = {place.split(":")[0] for place in found(sources(*PACKAGES), is_sql)}
+    assert {place for place in places if not place.startswith(SPEAK_SQL)} == set()
 
 
 def test_the_steps_long_statements_are_files() -> None:

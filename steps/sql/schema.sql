@@ -75,3 +75,22 @@ CREATE OR REPLACE VIEW payments_agg_90d AS
 SELECT * FROM payments_agg_90d_snapshots WHERE as_of = (SELECT max(as_of) FROM months);
 CREATE OR REPLACE VIEW support_agg_90d AS
 SELECT * FROM support_agg_90d_snapshots WHERE as_of = (SELECT max(as_of) FROM months);
+
+-- Who served when. Each row holds until the next; version is null where nothing served from then on.
+CREATE TABLE IF NOT EXISTS serving_history (
+    id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model          text        NOT NULL,
+    at             timestamptz NOT NULL,
+    version        text,
+    run_id         text,
+    dataset_sha256 text,
+    from_version   text,
+    reason         text        NOT NULL CHECK (reason <> '')
+);
+
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN RAISE EXCEPTION 'serving_history is append-only'; END$$;
+
+CREATE OR REPLACE TRIGGER serving_history_is_append_only
+BEFORE UPDATE OR DELETE OR TRUNCATE ON serving_history
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

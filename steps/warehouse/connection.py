@@ -1,0 +1,65 @@
+"""Connections and statements: what the other rooms of the warehouse stand on."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import psycopg2.errors
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+
+from steps.errors import DatabaseUnavailable
+from steps.settings import Settings
+
+SQL_FOLDER = Path(__file__).parent.parent / "sql"
+CONNECT_TIMEOUT_S = 5
+LOCK_TIMEOUT_MS = 60_000
+SCHEMA_LOCK = 0x57F10  # any fixed number: the key of the advisory lock that ingests and schema changes take
+
+
+def event_time(as_of: date) -> datetime:
+    """A month's moment: the start of its as_of day, UTC."""
+    return datetime.combine(as_of, time.min, tzinfo=UTC)
+
+
+def statement(name: str) -> str:
+    return re.sub(r"^--.*\n", "", (SQL_FOLDER / f"{name}.sql").read_text(), flags=re.MULTILINE)
+
+
+@contextmanager
+def transaction() -> Iterator[cursor]:
+    """One transaction: all of it or nothing. Raises DatabaseUnavailable when PostgreSQL does not answer or goes."""
+    where, session = Settings.from_env().database, f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
+    try:
+        connected = psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
+        with closing(connected), connected, connected.cursor() as opened:
+            yield opened
+    except psycopg2.errors.LockNotAvailable as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL at {where}: another load is under way. Try again when it is done"
+        ) from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DatabaseUnavailable(f"PostgreSQL at {where}: {reason}. Is the stack up? make up") from error
+
+
+def ping() -> None:
+    with transaction():
+        pass  # to have connected is the answer
+
+
+def apply_schema() -> None:
+    with transaction() as cur:
+        # two at once would race for the same catalogue rows
+        cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        cur.execute(statement("schema"))
+
+
+def first_column(name: str, table: str = "", **parameters: object) -> list[Any]:
+    """The first column of what a statement in sql/ answers."""
+    with transaction() as cur:
+        cur.execute(sql.SQL(statement(name)).format(table=sql.Identifier(table or "none")), parameters)
+        return [row[0] for row in cur.fetchall()]

@@ -1,0 +1,31 @@
+"""Who served when: an append-only table, written by whoever turns the gateway over, read by history and rollback."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from steps.warehouse.connection import statement, transaction
+
+
+@dataclass(frozen=True)
+class Turnover:
+    """One change of what serves. version is None when from then on nothing served."""
+
+    at: datetime
+    version: str | None
+    run_id: str | None
+    dataset_sha256: str | None
+    from_version: str | None
+    reason: str
+
+
+def record_turnover(model: str, turnover: Turnover) -> None:
+    """Appends. The database refuses to change or delete what is there. Raises DatabaseUnavailable."""
+    with transaction() as cur:
+        cur.execute(statement("record_turnover"), {"model": model, **vars(turnover)})
+
+
+def turnovers(model: str) -> list[Turnover]:
+    """Oldest first. Raises DatabaseUnavailable."""
+    with transaction() as cur:
+        cur.execute(statement("turnovers"), {"model": model})
+        return [Turnover(*row) for row in cur.fetchall()]

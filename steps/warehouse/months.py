@@ -1,0 +1,63 @@
+"""What is in the warehouse: months, their users and labels, and what of them is online."""
+
+import io
+from collections.abc import Iterable
+from datetime import date
+
+import pandas as pd
+import psycopg2.errors
+from psycopg2 import sql
+
+from steps.errors import NoSnapshot
+from steps.warehouse.connection import event_time, first_column, statement, transaction
+
+
+def month_fingerprint(as_of: date) -> str:
+    """One value for all rows a training set of this month is made from, whatever order they come back in."""
+    return str(first_column("month_fingerprint", as_of=event_time(as_of), period_start=as_of)[0])
+
+
+def require_month(as_of: date) -> None:
+    """Raises NoSnapshot unless the month was ingested."""
+    try:
+        loaded = [moment.date() for moment in first_column("months")]
+    except psycopg2.errors.UndefinedTable:
+        loaded = []  # a database that no month was ever loaded into
+    if as_of not in loaded:
+        there = f"Loaded are: {', '.join(map(str, loaded))}" if loaded else "No month is loaded"
+        raise NoSnapshot(
+            f"No snapshot for {as_of}. {there}. Run: mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
+        )
+
+
+def entities(as_of: date) -> str:
+    """The query, for Feast to embed, of the users with a profile snapshot at as_of."""
+    return statement("entities").format(as_of=event_time(as_of).isoformat()).strip()
+
+
+def labels_of(as_of: date) -> pd.DataFrame:
+    """user_id (text) and churn_label (bool) of the month."""
+    with transaction() as cur:
+        cur.execute(statement("labels_of_month"), {"period_start": as_of})
+        return pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
+
+
+def users_in(table: str, as_of: date) -> list[str]:
+    return first_column("users_of_month", table, as_of=event_time(as_of))
+
+
+def online_as_of(online_tables: Iterable[str]) -> date | None:
+    """The newest event time in any of Feast's online tables."""
+    newest = [moment for table in online_tables for moment in first_column("online_as_of", table) if moment]
+    return max(newest).date() if newest else None
+
+
+def delete_gone_online(online_table: str, as_of: date, present_keys: Iterable[bytes]) -> int:
+    """Deletes what the snapshot at as_of no longer holds; returns the number of deleted feature values."""
+    keys = io.StringIO("".join(f"\\\\x{key.hex()}\n" for key in present_keys))
+    with transaction() as cur:
+        cur.execute("CREATE TEMP TABLE present_keys (entity_key bytea PRIMARY KEY) ON COMMIT DROP")
+        cur.copy_expert("COPY present_keys FROM STDIN", keys)
+        query = sql.SQL(statement("delete_gone_online")).format(table=sql.Identifier(online_table))
+        cur.execute(query, {"event_ts": event_time(as_of)})
+        return int(cur.rowcount)
