@@ -1,8 +1,10 @@
-"""The `mlflow` command with three manners that bare MLflow lacks. It changes nothing else.
+"""The `mlflow` command with four manners that bare MLflow lacks. It changes nothing else.
 
 - The tracking store is down: one line says what to start. (MLflow retries for minutes, then shows a trace.)
 - `mlflow run` where no conda is installed: runs in this environment, which the lock made. (MLflow would stop.)
 - `mlflow run` fails before the step starts: the run it made is FAILED. (MLflow leaves it RUNNING for ever.)
+- `mlflow run` with nothing but an entry point and parameters loads the part of MLflow that runs projects. (The command
+  line loads every server first, which takes longer than most steps.)
 """
 
 import os
@@ -11,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +21,7 @@ from urllib.parse import urlsplit
 
 ANSWER_TIMEOUT_S = 2.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
+MANAGERS = {"local", "uv", "conda"}
 NEEDS_STORE = {"run", "runs", "experiments", "models", "artifacts"}
 
 
@@ -31,7 +35,11 @@ def main() -> None:
     # "local" means this environment, whatever else calls itself python on PATH
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     signal.signal(signal.SIGTERM, _interrupt)
-    from mlflow.cli import cli  # noqa: PLC0415 - five seconds that the message above need not wait for
+    project = plain_run(arguments)
+    if project:
+        close_orphans(project.start)
+        return
+    from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither the message nor a plain run need wait for
 
     close_orphans(cli) if arguments[:1] == ["run"] else cli()
 
@@ -56,7 +64,46 @@ def with_environment(arguments: list[str]) -> list[str]:
     return arguments if chosen or conda else [*arguments, "--env-manager", "local"]
 
 
-def close_orphans(cli: Callable[[], Any]) -> None:
+@dataclass(frozen=True)
+class PlainRun:
+    """`mlflow run URI -e ENTRY_POINT -P name=value …`, as its public interface in Python is called."""
+
+    uri: str
+    entry_point: str
+    parameters: dict[str, str]
+    env_manager: str | None
+
+    def start(self) -> None:
+        from mlflow import projects  # noqa: PLC0415 - see main()
+
+        try:
+            projects.run(self.uri, self.entry_point, parameters=self.parameters, env_manager=self.env_manager)
+        except projects.ExecutionException as error:
+            sys.exit(f"[ERROR] {error}")
+        except KeyboardInterrupt:
+            sys.exit("Aborted!")
+
+
+def plain_run(arguments: list[str]) -> PlainRun | None:
+    """None for whatever has more to it, or is wrong: the command line knows what to say of that."""
+    options = {"-e": "entry_point", "--entry-point": "entry_point", "--env-manager": "env_manager"}
+    chosen: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    pairs = list(zip(arguments[2::2], arguments[3::2], strict=False))
+    if arguments[:1] != ["run"] or len(arguments) < 2 or len(arguments) % 2 or arguments[1].startswith("-"):  # noqa: PLR2004
+        return None
+    for option, value in pairs:
+        name, equals, given = value.partition("=")
+        if option in ("-P", "--param-list") and equals and name not in parameters:
+            parameters[name] = given
+        elif option in options and options[option] not in chosen and (option != "--env-manager" or value in MANAGERS):
+            chosen[options[option]] = value
+        else:
+            return None
+    return PlainRun(arguments[1], chosen.get("entry_point", "main"), parameters, chosen.get("env_manager"))
+
+
+def close_orphans(command: Callable[[], Any]) -> None:
     """Runs the command; runs that it made and that are still RUNNING when it fails are marked FAILED."""
     from mlflow.tracking import MlflowClient  # noqa: PLC0415 - the command has loaded it already
 
@@ -70,7 +117,7 @@ def close_orphans(cli: Callable[[], Any]) -> None:
 
     MlflowClient.create_run = remembering
     try:
-        cli()
+        command()
     finally:
         for run_id in made:
             if MlflowClient().get_run(run_id).info.status == "RUNNING":

@@ -87,3 +87,27 @@ def test_without_conda_the_present_environment_is_used(monkeypatch: pytest.Monke
 def test_a_chosen_environment_manager_stays(monkeypatch: pytest.MonkeyPatch, chosen: list[str]) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert mlflow_launcher.with_environment(["run", ".", *chosen]) == ["run", ".", *chosen]
+
+
+def test_an_entry_point_with_parameters_is_a_plain_run() -> None:
+    line = ["run", ".", "-e", "train", "-P", "as_of=2024-01-31", "-P", "model=a=b", "--env-manager", "local"]
+    found = mlflow_launcher.plain_run(line)
+    assert found == mlflow_launcher.PlainRun(".", "train", {"as_of": "2024-01-31", "model": "a=b"}, "local")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["models", "serve"],
+        ["run"],
+        ["run", "--help"],
+        ["run", ".", "-P"],
+        ["run", ".", "-P", "as_of"],
+        ["run", ".", "-P", "as_of=1", "-P", "as_of=2"],
+        ["run", ".", "-e", "a", "--entry-point", "b"],
+        ["run", ".", "--experiment-name", "other"],
+        ["run", ".", "--env-manager=local", "-e"],
+    ],
+)
+def test_anything_else_is_left_to_the_command_line(line: list[str]) -> None:
+    assert mlflow_launcher.plain_run(line) is None
