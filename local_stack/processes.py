@@ -1,8 +1,6 @@
 """The stack's own processes: start, watch, end. Each leads its own session, so that Ctrl-C reaches only the stack."""
 
-import contextlib
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -15,10 +13,12 @@ import psutil
 import requests
 
 from local_stack.settings import LOOPBACK, Settings, StackError
+from rollout.processes import end, find, identity
+
+__all__ = ["Part", "end", "find", "identity", "load_state", "log_file", "log_tail", "require_free_ports", "save_state"]
 
 POLL_S = 0.1
 HEALTH_TIMEOUT_S = 2.0
-END_TIMEOUT_S = 20.0
 LOG_TAIL_LINES = 15
 
 
@@ -78,44 +78,6 @@ def log_tail(settings: Settings, name: str) -> str:
     path = log_file(settings, name)
     lines = path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if path.exists() else []
     return f"The end of {path}:\n" + "\n".join(f"    {line}" for line in lines)
-
-
-def identity(pid: int) -> dict[str, Any]:
-    """A process that cannot be taken for a later one with the same number."""
-    return {"pid": pid, "created": psutil.Process(pid).create_time()}
-
-
-def find(known: dict[str, Any]) -> psutil.Process | None:
-    try:
-        process = psutil.Process(known["pid"])
-        return process if process.create_time() == known["created"] and process.is_running() else None
-    except psutil.NoSuchProcess:
-        return None
-
-
-def end(leader: psutil.Process, first: int = signal.SIGTERM) -> None:
-    """Asks a process and everything below it to end, and insists after a while."""
-    family = [leader, *_children(leader)]
-    _send(leader, first)
-    gone, alive = psutil.wait_procs([leader], timeout=END_TIMEOUT_S)
-    for process in [p for p in family if p not in gone]:
-        _send(process, signal.SIGTERM)
-    _gone, alive = psutil.wait_procs(family, timeout=END_TIMEOUT_S / 4)
-    for process in alive:
-        _send(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=END_TIMEOUT_S / 4)
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _send(process: psutil.Process, number: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself: what we want
-        process.send_signal(number)
 
 
 def require_free_ports(wanted: dict[str, tuple[str, int]]) -> None:

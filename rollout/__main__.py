@@ -1,0 +1,50 @@
+"""python -m rollout: the watcher as a process. SIGTERM ends it and every model server it started."""
+
+import logging
+import signal
+import sys
+import threading
+import warnings
+
+from rollout import control
+from rollout.errors import InvalidSetting
+from rollout.history import History
+from rollout.registry import RegistryPoll
+from rollout.settings import Settings, load_settings, shorten_waits
+from rollout.watcher import Watcher
+
+
+def main() -> None:
+    logging.basicConfig(format="[%(asctime)s] [%(levelname)s] %(name)s: %(message)s", level=logging.INFO)
+    try:
+        settings = load_settings()
+    except InvalidSetting as error:
+        sys.exit(f"[ERROR] {error}")
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    shorten_waits()
+    watcher = _watcher(settings)
+    try:
+        server = control.serve(settings.host, settings.port, watcher.says)
+    except OSError as error:
+        sys.exit(f"[ERROR] ROLLOUT_PORT={settings.port} on {settings.host}: {error.strerror}. Set another")
+    watcher.run(over.is_set)
+    server.shutdown()
+
+
+def _watcher(settings: Settings) -> Watcher:
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own models under SQLAlchemy 2.1
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415 - after the waits are shortened
+    registry = RegistryPoll(MlflowClient(), settings.model_name, settings.stage, settings.poll_s)
+    history = History(settings.model_name)
+    registry.start()
+    history.start()
+    return Watcher(settings, registry, history)
+
+
+if __name__ == "__main__":
+    main()

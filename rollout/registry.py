@@ -1,0 +1,112 @@
+"""Which version is to serve: asked of the registry again and again, in a thread that may hang with it."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+PAGE = 1000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The version that models:/NAME/STAGE means."""
+
+    version: str
+    run_id: str
+    dataset_sha256: str | None
+    example_probability: float | None  # what it must answer to its own example; None where nobody noted it
+    changed_ms: int  # when the registry last touched it: moving it again earns it another trial
+    beside: tuple[str, ...] = ()  # other versions in the same stage, which do not serve
+
+
+def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | None:
+    """MLflow takes the highest number in the stage, not the latest promotion (mlflow 3.17, `models:/NAME/STAGE`)."""
+    there = [version for version in _versions(client, name) if version.current_stage == stage]
+    if not there:
+        return None
+    there.sort(key=lambda version: int(version.version))
+    highest, rest = there[-1], there[:-1]
+    return Wanted(
+        version=str(highest.version),
+        run_id=str(highest.tags.get("run_id") or highest.run_id),
+        dataset_sha256=highest.tags.get("dataset_sha256"),
+        example_probability=_number(highest.tags.get("example_probability")),
+        changed_ms=int(highest.last_updated_timestamp),
+        beside=tuple(str(version.version) for version in rest),
+    )
+
+
+def _versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
+    found: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", max_results=PAGE, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+class RegistryPoll:
+    """The last answer of the registry. `asked` is False until there is one; `trouble` says why there is no newer."""
+
+    def __init__(self, client: "MlflowClient", name: str, stage: str, every_s: float) -> None:
+        self._client, self._name, self._stage = client, name, stage
+        self._every_s = every_s
+        self._over = threading.Event()
+        self.asked = False
+        self.wanted: Wanted | None = None
+        self.none_since: float | None = None
+        self.trouble: str | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="registry", daemon=True).start()
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            self.poll()
+            self._over.wait(self._every_s)
+
+    def poll(self) -> None:
+        try:
+            wanted = wanted_version(self._client, self._name, self._stage)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the last answer holds until there is a new one
+            if self.trouble is None:
+                log.warning("The registry does not answer; what serves goes on serving: %s", type(error).__name__)
+            self.trouble = "The registry does not answer; promotions are not seen"
+            return
+        if wanted is not None:
+            self.none_since = None
+        elif self.none_since is None:
+            self.none_since = time.monotonic()
+        self.wanted, self.asked, self.trouble = wanted, True, None
+
+    def warnings(self) -> list[str]:
+        """What somebody should put right, in words."""
+        wanted, found = self.wanted, [self.trouble] if self.trouble else []
+        if wanted and wanted.beside:
+            found.append(
+                f"Several versions are in {self._stage}: {wanted.version} serves (the highest), "
+                f"{', '.join(wanted.beside)} not. Archive what is not to serve, and tick the archive box when promoting"
+            )
+        if self.asked and wanted is None:
+            found.append(f"No version of {self._name} is in {self._stage}. Run: mlflow run . -e register")
+        return found

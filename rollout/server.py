@@ -1,0 +1,129 @@
+"""One `mlflow models serve`: a process with a copy of its model, a port and a folder that goes when it goes."""
+
+import logging
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import requests
+
+from rollout import processes
+from rollout.errors import NotFit
+from rollout.settings import Settings, server_environment
+
+PING_TIMEOUT_S = 2.0
+POLL_S = 0.1
+LOG_TAIL_LINES = 3
+
+log = logging.getLogger(__name__)
+
+
+class ModelServer:
+    def __init__(self, settings: Settings, version: str) -> None:
+        self.version = version
+        self._settings = settings
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"v{version}-", dir=settings.folder))
+        self.model = self.folder / "model"
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """As the gateway reaches it."""
+        return f"http://{self._settings.model_address}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def fetch(self, name: str) -> None:
+        """Copies the version out of the registry. Raises NotFit when it cannot be had."""
+        import mlflow  # noqa: PLC0415 - the watcher's port answers before mlflow is loaded
+
+        try:
+            mlflow.artifacts.download_artifacts(f"models:/{name}/{self.version}", dst_path=str(self.model))
+        except Exception as error:
+            raise NotFit(f"its files cannot be fetched ({type(error).__name__}: {_first_line(error)})") from error
+
+    def take(self, other: "ModelServer") -> None:
+        """A copy of another server's copy: a restart must not need the registry."""
+        shutil.copytree(other.model, self.model)
+
+    def start(self) -> None:
+        self.port = free_port(self._settings)
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        command = [
+            str(Path(sys.executable).parent / "mlflow"), "models", "serve", "-m", str(self.model),
+            "--env-manager", "local", "--host", self._settings.model_host, "--port", str(self.port), "--workers", "1",
+        ]  # fmt: skip
+        with (self.folder / "log").open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=server_environment(self.folder / "tmp"),
+                start_new_session=True,
+            )
+
+    def wait_until_healthy(self, go_on: Callable[[], None]) -> None:
+        """go_on is called all the while and ends the wait by raising. Raises NotFit."""
+        deadline = time.monotonic() + self._settings.start_timeout_s
+        while not self.healthy():
+            go_on()
+            if self.ended():
+                raise NotFit(f"its server ended with {self.fate()}: {self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise NotFit(f"its server was not healthy after {self._settings.start_timeout_s:g} s")
+            time.sleep(POLL_S)
+
+    def healthy(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/ping", timeout=PING_TIMEOUT_S).ok
+        except requests.RequestException:
+            return False
+
+    def ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def fate(self) -> str:
+        code = None if self._process is None else self._process.poll()
+        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+    def log_tail(self) -> str:
+        path = self.folder / "log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip())
+
+    def end(self) -> None:
+        """The request in flight is finished first; the copy of the model goes too."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                processes.end(psutil.Process(self._process.pid))
+            self._process.wait()
+            processes.end_session(self._process.pid)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port(settings: Settings) -> int:
+    """Raises NotFit when every port of the range is taken."""
+    for port in settings.model_ports or (0,):
+        with socket.socket() as probe:
+            try:
+                probe.bind((settings.model_host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    ports = settings.model_ports
+    raise NotFit(f"no port is free from {ports[0]} to {ports[-1]} (ROLLOUT_MODEL_PORTS)")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

@@ -1,0 +1,150 @@
+"""Registered versions to serve, right ones and broken ones, and a watcher process to serve them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import psutil
+import pytest
+import requests
+from mlflow.models import infer_signature
+from mlflow.tracking import MlflowClient
+
+from local_stack.settings import ROOT, Settings
+from rollout import processes
+from steps import model, train
+from steps.settings import LABEL
+from tests.conftest import free_port
+
+NAME = "watched_churn"
+ROWS = pd.DataFrame({"months_active": range(40), "monthly_fee": [20.5 + n for n in range(40)]}).assign(
+    net_service=["DSL", "No"] * 20, **{LABEL: [n % 3 == 0 for n in range(40)]}
+)
+TYPES = {"months_active": "Int64", "monthly_fee": "Float64", "net_service": "String"}
+RAISES = """
+import mlflow
+from mlflow.pyfunc import PythonModel
+
+class Broken(PythonModel):
+    def predict(self, context, model_input, params=None):
+        raise RuntimeError("always")
+
+mlflow.models.set_model(Broken())
+"""
+START_S = 60.0
+
+
+@dataclass(frozen=True)
+class Versions:
+    first: str
+    second: str
+    raises: str
+    damaged: str
+    run_ids: dict[str, str]
+    client: MlflowClient
+
+    def promote(self, version: str, *, archive: bool = True) -> None:
+        self.client.transition_model_version_stage(NAME, version, "Production", archive_existing_versions=archive)
+
+
+@pytest.fixture(scope="session")
+def versions(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    """Four versions: two that answer, one that raises at every row, one whose file was damaged after it was logged."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "raises.py").write_text(RAISES)
+    made, run_ids = [], {}
+    for make in (log_right, log_right, lambda run_id: log_raising(run_id, folder / "raises.py"), log_right):
+        with mlflow.start_run(experiment_id=tracking) as run:
+            make(run.info.run_id)
+        [logged] = mlflow.get_run(run.info.run_id).outputs.model_outputs
+        version = mlflow.register_model(f"models:/{logged.model_id}", NAME, tags={"dataset_sha256": "abc"}).version
+        made.append(str(version))
+        run_ids[str(version)] = run.info.run_id
+    [damaged] = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{made[3]}")).rglob("pipeline.skops")
+    origin = next((server.state / "artifacts").rglob(f"*{logged.model_id}*/**/pipeline.skops"))
+    assert origin.read_bytes() == damaged.read_bytes()
+    origin.write_bytes(b"\0" * 100)
+    return Versions(made[0], made[1], made[2], made[3], run_ids, MlflowClient())
+
+
+def log_right(run_id: str) -> None:
+    facts = {"types": TYPES, "categorical_cols": ["net_service"], "feature_service": "churn_v1", "as_of": "2024-01-31"}
+    few = model.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
+    training = train.Training("logistic_regression", few, ROWS, facts)
+    train.log_pipeline(training, model.fit(training.unfitted(), ROWS, training.features), run_id)
+
+
+def log_raising(_run_id: str, code: Path) -> None:
+    mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(code),
+        pip_requirements=["mlflow"],
+        input_example=ROWS[list(TYPES)].head(1),
+        signature=infer_signature(ROWS[list(TYPES)]),
+    )
+
+
+@dataclass
+class RunningWatcher:
+    url: str
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def says(self) -> dict[str, Any]:
+        found: dict[str, Any] = requests.get(f"{self.url}/live", timeout=5).json()
+        return found
+
+    def wait_for(self, is_there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if is_there(said := self.says()):
+                    return said
+            except requests.RequestException:
+                pass  # its port is not open yet
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def wait_until_serving(self, version: str) -> dict[str, Any]:
+        return self.wait_for(lambda said: (said["serving"] or {}).get("version") == version)
+
+    def servers(self) -> list[psutil.Process]:
+        return [child for child in psutil.Process(self.process.pid).children() if "serve" in child.cmdline()]
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            processes.end(psutil.Process(self.process.pid))
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def watcher(versions: Versions, server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWatcher]:
+    """A watcher of its own process, which has nothing to serve yet."""
+    folder, port = tmp_path_factory.mktemp("watcher"), free_port()
+    environment = {
+        **os.environ,
+        **server.child_environment(),
+        "ROLLOUT_PORT": str(port),
+        "ROLLOUT_FOLDER": str(folder / "rollout"),
+        "ROLLOUT_MODEL_NAME": NAME,
+        "ROLLOUT_DRAIN_S": "0.5",
+        "ROLLOUT_POLL_S": "0.2",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rollout"], env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+    running = RunningWatcher(f"http://127.0.0.1:{port}", folder / "rollout", process, folder / "log")
+    try:
+        yield running
+    finally:
+        running.end()
