@@ -16,15 +16,15 @@ def snapshots(table: str) -> PostgreSQLSource:
     return PostgreSQLSource(name=table, table=table, timestamp_field="as_of")
 
 
-def snapshot_view(name: str, table: str, schema: list[Field]) -> FeatureView:
-    return FeatureView(
-        name=name, entities=[user], ttl=SNAPSHOT_TTL, schema=schema, source=snapshots(table), online=True
-    )
+def snapshot_view(name: str, source: PostgreSQLSource, schema: list[Field]) -> FeatureView:
+    return FeatureView(name=name, entities=[user], ttl=SNAPSHOT_TTL, schema=schema, source=source, online=True)
 
+
+profiles = snapshots("subscriptions_profile_snapshots")
 
 subs_profile_fv = snapshot_view(
     "subs_profile_fv",
-    "subscriptions_profile_snapshots",
+    profiles,
     [
         Field(name="months_active", dtype=Int64),
         Field(name="monthly_fee", dtype=Float64),
@@ -37,7 +37,7 @@ subs_profile_fv = snapshot_view(
 
 usage_agg_30d_fv = snapshot_view(
     "usage_agg_30d_fv",
-    "usage_agg_30d_snapshots",
+    snapshots("usage_agg_30d_snapshots"),
     [
         Field(name="watch_hours_30d", dtype=Float64),
         Field(name="avg_session_mins_7d", dtype=Float64),
@@ -49,16 +49,26 @@ usage_agg_30d_fv = snapshot_view(
 
 payments_agg_90d_fv = snapshot_view(
     "payments_agg_90d_fv",
-    "payments_agg_90d_snapshots",
+    snapshots("payments_agg_90d_snapshots"),
     [Field(name="failed_payments_90d", dtype=Int64)],
 )
 
 support_agg_90d_fv = snapshot_view(
     "support_agg_90d_fv",
-    "support_agg_90d_snapshots",
+    snapshots("support_agg_90d_snapshots"),
     [
         Field(name="support_tickets_90d", dtype=Int64),
         Field(name="ticket_avg_resolution_hrs_90d", dtype=Float64),
+    ],
+)
+
+# a view of its own, so that churn_v1 stays the 14 features it was
+contract_fv = snapshot_view(
+    "contract_fv",
+    profiles,
+    [
+        Field(name="contract_type", dtype=String),
+        Field(name="total_paid", dtype=Float64),
     ],
 )
 
@@ -68,11 +78,19 @@ churn_v1 = FeatureService(
     description="The 14 features of the baseline, in the model's order",
 )
 
+churn_v2 = FeatureService(
+    name="churn_v2",
+    features=[subs_profile_fv, usage_agg_30d_fv, payments_agg_90d_fv, support_agg_90d_fv, contract_fv],
+    description="The 14 features of churn_v1, then what the contract says",
+)
+
 DEFINITIONS = [
     user,
     subs_profile_fv,
     usage_agg_30d_fv,
     payments_agg_90d_fv,
     support_agg_90d_fv,
+    contract_fv,
     churn_v1,
+    churn_v2,
 ]

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pandas as pd
 
-from feature_repo import apply_definitions, feature_types, open_store
-from steps import console, dataset, parameters, tracking, warehouse
-from steps.errors import BadParameter, NoLabels, TooFewToLearn
+from steps import console, dataset, parameters, point_in_time, tracking, warehouse
+from steps.errors import NoLabels, TooFewToLearn
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-IDENTITY = ("as_of", "feature_service", "rows", "dataset_sha256", "month_fingerprint")
+IDENTITY = ("as_of", "feature_service", "rows", "dataset_sha256", "month_fingerprint", "files_sha256")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,11 +24,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     params = {"as_of": args.as_of, "feature_service": args.feature_service}
     with tracking.step_run("build_dataset", f"dataset_{args.as_of}", params):
         warehouse.require_month(args.as_of)
-        fingerprint = warehouse.month_fingerprint(args.as_of)
-        store = open_store()
-        apply_definitions(store)
-        rows, facts = build(store, args.as_of, args.feature_service)
-        publish(rows, {**facts, "month_fingerprint": fingerprint})
+        source = {
+            "month_fingerprint": warehouse.month_fingerprint(args.as_of),
+            "files_sha256": warehouse.files_sha256(args.as_of),
+        }
+        with point_in_time.applied_store() as store:
+            rows, facts = build(store, args.as_of, args.feature_service)
+        publish(rows, {**facts, **source})
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,7 +42,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def build(store: "FeatureStore", as_of: date, service_name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The dataset and what is to be known about it. Raises NoLabels, BadParameter, TooFewToLearn."""
-    types = _types(store, service_name)
+    types = dict(point_in_time.types_of(store, service_name))
     labels = warehouse.labels_of(as_of)
     if labels.empty:
         raise NoLabels(
@@ -49,7 +50,7 @@ def build(store: "FeatureStore", as_of: date, service_name: str) -> tuple[pd.Dat
             f"mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
         )
     with console.timed("join features, point in time"):
-        features = _point_in_time(store, as_of, service_name)
+        features = point_in_time.features(store, as_of, service_name)
     rows = dataset.assemble(features, labels, types)
     if rows.empty:
         raise TooFewToLearn(
@@ -64,21 +65,6 @@ def build(store: "FeatureStore", as_of: date, service_name: str) -> tuple[pd.Dat
         "categorical_cols": [name for name, kind in types.items() if kind == "String"],
         **dataset.left_out(features, labels, types),
     }
-
-
-def _types(store: "FeatureStore", service_name: str) -> dict[str, str]:
-    known = sorted(service.name for service in store.list_feature_services())
-    if service_name not in known:
-        raise BadParameter(f"No FeatureService {service_name!r}. There are: {', '.join(known)}")
-    return feature_types(store, service_name)
-
-
-def _point_in_time(store: "FeatureStore", as_of: date, service_name: str) -> pd.DataFrame:
-    job = store.get_historical_features(
-        entity_df=warehouse.entities(as_of), features=store.get_feature_service(service_name)
-    )
-    frame: pd.DataFrame = job.to_df()
-    return frame.drop(columns="event_timestamp")
 
 
 def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:

@@ -32,22 +32,28 @@ def find_or_build(as_of: date, feature_service: str) -> str:
     return str(built.run_id)
 
 
-def load(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows and facts of a build_dataset run. Raises DatasetMismatch when the rows are not the ones it recorded."""
-    folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=""))
-    rows = pd.read_parquet(folder / "dataset.parquet")
-    facts = json.loads((folder / "dataset.json").read_text())
+    with tracking.scratch_folder() as scratch:
+        fetched = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="", dst_path=str(scratch))
+        rows = pd.read_parquet(Path(fetched) / "dataset.parquet")
+        facts = json.loads((Path(fetched) / "dataset.json").read_text())
     found = dataset.sha256(rows)
     if found != facts["dataset_sha256"]:
         raise DatasetMismatch(
             f"dataset.parquet of run {run_id} has sha256 {found}, recorded was {facts['dataset_sha256']}. "
             f"Run: mlflow run . -e build_dataset -P as_of={facts['as_of']}"
         )
-    source = str(folder / "dataset.parquet")
-    named = mlflow.data.from_pandas(
-        rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=found[:36]
-    )
+    return rows, {**facts, "dataset_run_id": run_id}
+
+
+def load(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The same, recorded as what the active run was made from."""
+    rows, facts = read(run_id)
+    source = f"{mlflow.get_run(run_id).info.artifact_uri}/dataset.parquet"
+    digest = facts["dataset_sha256"][:36]
+    named = mlflow.data.from_pandas(rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=digest)
     mlflow.log_input(named, context="training")
     identity = {name: facts[name] for name in ("as_of", "feature_service", "dataset_sha256")}
     mlflow.set_tags({**identity, "dataset_run_id": run_id})
-    return rows, {**facts, "dataset_run_id": run_id}
+    return rows, facts

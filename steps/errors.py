@@ -9,6 +9,10 @@ StepError                  base: one line for a tired person, and the exit code 
   NoTraining               there is no finished training run to register
   TooFewToLearn            one of the two classes has too few rows to split, train and validate on
   DatasetMismatch          a dataset's rows do not have the sha256 that was recorded for them
+  NoSuchVersion            the registered model has no version of that number
+  UnusableVersion          a version cannot be loaded, or raises when asked
+  IncomparableVersions     the version in Production cannot be scored on the candidate's rows
+  NoRollback               there is nothing to put back, or it may not be
   DatabaseUnavailable      PostgreSQL does not answer
   TrackingUnavailable      the MLflow tracking store does not answer
 """
@@ -53,6 +57,22 @@ class TooFewToLearn(StepError):
 
 
 class DatasetMismatch(StepError):
+    pass
+
+
+class NoSuchVersion(StepError):
+    pass
+
+
+class UnusableVersion(StepError):
+    pass
+
+
+class IncomparableVersions(StepError):
+    pass
+
+
+class NoRollback(StepError):
     pass
 
 

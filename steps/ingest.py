@@ -37,7 +37,7 @@ def ingest(folder: Path, as_of: date) -> dict[str, warehouse.Change]:
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise
-    mlflow.set_tag("files_sha256", month.files_sha256)
+    mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
     with console.timed("load"):
         warehouse.apply_schema()
         return warehouse.load_month(month.tables, as_of, month.files_sha256)

@@ -1,4 +1,8 @@
-"""Make a version of streamflow_churn from a training run. In: a finished train run. Out: the version, in a stage."""
+"""Make a version of streamflow_churn from a training run, and promote it if it is good enough. In: a finished train
+run. Out: the version; in Production only when the gate let it pass (steps/gate.py), with the verdict as its tags.
+
+A refusal is no failure: the run is FINISHED, the version is there, in no stage.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -8,8 +12,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import console, parameters, tracking
+from steps import admission, console, parameters, promotion, tracking, warehouse
+from steps.admission import Admission
 from steps.errors import BadParameter, NoTraining
+from steps.gate import Rules
 from steps.settings import MODEL_NAME
 
 STAGES = ("Production", "Staging", "None")
@@ -19,13 +25,16 @@ CARRIED_TAGS = ("as_of", "feature_service", "dataset_sha256", tracking.COMMIT_TA
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     what = args.run_id or args.as_of
-    params = {"run_id": args.run_id or "", "as_of": args.as_of or "", "stage": args.stage}
+    params = {**vars(args), "run_id": args.run_id or "", "as_of": args.as_of or ""}
     with tracking.step_run("register", f"register_{what}", params):
         training = find_training(args.run_id, args.as_of)
         version = make_version(training)
-        before = put_in_stage(version, args.stage)
         mlflow.set_tags({"model_version": version, "training_run_id": training.info.run_id})
-        console.say(summary(training, version, args.stage, before))
+        with warehouse.promotion_lock():
+            with console.timed("gate"):
+                admitted = admission.admit(version, training, Rules(args.min_gain, args.min_auc, args.force))
+            archived = settle(version, args.stage, admitted)
+        console.say(summary(training, version, args.stage, archived, admitted))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -39,7 +48,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--as-of", type=parameters.optional(parameters.as_of), required=True, help="'' to go by --run-id"
     )
-    parser.add_argument("--stage", choices=STAGES, required=True)
+    parser.add_argument("--stage", choices=STAGES, required=True, help="the gate decides about Production alone")
+    parser.add_argument(
+        "--min-gain", type=parameters.number(-1, 1), required=True, help="of AUC over Production; 0.0: not worse"
+    )
+    parser.add_argument("--min-auc", type=parameters.number(0, 1), required=True, help="on the validation rows")
+    parser.add_argument(
+        "--force", type=parameters.yes_or_no, required=True, help="true: promote whatever the comparison says"
+    )
     args = parser.parse_args(argv)
     if (args.run_id is None) == (args.as_of is None):
         parser.error("give either run_id or as_of: -P run_id=… or -P as_of=2024-01-31")
@@ -79,24 +95,21 @@ def make_version(training: Run) -> str:
     return str(made.version)
 
 
-def put_in_stage(version: str, stage: str) -> list[str]:
-    """Moves the version; whoever was in the stage is archived. Returns the versions that were there before."""
-    client = MlflowClient()
-    before = [v.version for v in client.search_model_versions(f"name='{MODEL_NAME}'") if v.current_stage == stage]
-    if stage == "None":
-        return []
-    client.transition_model_version_stage(MODEL_NAME, version, stage, archive_existing_versions=True)
-    client.set_registered_model_alias(MODEL_NAME, stage, version)  # for the day stages go
-    return sorted(map(str, before), key=int)
+def settle(version: str, stage: str, admitted: Admission) -> list[str] | None:
+    """Puts the version where it may go. Returns the versions archived for it; None when it stays in no stage."""
+    if stage == "None" or (stage == promotion.PRODUCTION and not admitted.verdict.promotes):
+        return None
+    return promotion.put_in_stage(version, stage)
 
 
-def summary(training: Run, version: str, stage: str, before: Sequence[str]) -> str:
-    made = f"[OK] {MODEL_NAME} version {version} from run {training.info.run_id}"
+def summary(training: Run, version: str, stage: str, archived: Sequence[str] | None, admitted: Admission) -> str:
+    made, gate = f"{MODEL_NAME} version {version} from run {training.info.run_id}", admitted.explained()
+    if archived is not None:
+        others = f"version {', '.join(archived)} archived" if archived else "it is the first there"
+        return f"[OK] {made} is in {stage}; {others}. {gate}"
     if stage == "None":
-        return f"{made}, in no stage. Promote it in the UI."
-    return f"{made} is in {stage}; " + (
-        f"version {', '.join(before)} archived." if before else "it is the first there."
-    )
+        return f"[OK] {made}, in no stage. Promote it in the UI. {gate}"
+    return f"[REFUSED] {made} stays out of {stage}. {gate}"
 
 
 if __name__ == "__main__":

@@ -14,31 +14,17 @@ from typing import Any
 import mlflow
 import pandas as pd
 import skops.io
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 from sklearn.pipeline import Pipeline
 
 from steps import console, dataset, dataset_runs, model, parameters, pictures, tracking
 from steps.errors import TooFewToLearn
 from steps.settings import LABEL
+from steps.signature import signature
 
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")
 SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
 MIN_PER_CLASS = 2 * model.FOLDS
-COLUMN_TYPES = {
-    "Int64": DataType.long,
-    "Float64": DataType.double,
-    "Bool": DataType.boolean,
-    "String": DataType.string,
-}
-ANSWER = Schema(
-    [
-        ColSpec(DataType.long, "prediction"),
-        ColSpec(DataType.double, "probability"),
-        *(ColSpec(DataType.string, name) for name in ("model_name", "model_version", "run_id", "feature_service")),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -146,7 +132,6 @@ def log_pictures(training: Training, fitted: Pipeline, rows: pd.DataFrame, proba
 
 
 def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> None:
-    inputs = Schema([ColSpec(COLUMN_TYPES[kind], name) for name, kind in training.facts["types"].items()])
     with tracking.scratch_folder() as folder:
         path = folder / "pipeline.skops"
         skops.io.dump(fitted, path)
@@ -159,7 +144,7 @@ def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> None:
                 "feature_service": training.facts["feature_service"],
                 "run_id": run_id,
             },
-            signature=ModelSignature(inputs=inputs, outputs=ANSWER),
+            signature=signature(training.facts["types"]),
             input_example=training.rows[training.features].head(1),
             pip_requirements=[f"{package}=={version(package)}" for package in SERVING_PACKAGES],
         )

@@ -30,17 +30,18 @@ def statement(name: str) -> str:
 
 
 @contextmanager
-def transaction() -> Iterator[cursor]:
-    """One transaction: all of it or nothing. Raises DatabaseUnavailable when PostgreSQL does not answer or goes."""
+def transaction(busy: str = "another load") -> Iterator[cursor]:
+    """One transaction: all of it or nothing. Raises DatabaseUnavailable when PostgreSQL does not answer or goes.
+
+    busy: what is under way when a lock is not to be had.
+    """
     where, session = Settings.from_env().database, f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
     try:
         connected = psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
         with closing(connected), connected, connected.cursor() as opened:
             yield opened
     except psycopg2.errors.LockNotAvailable as error:
-        raise DatabaseUnavailable(
-            f"PostgreSQL at {where}: another load is under way. Try again when it is done"
-        ) from error
+        raise DatabaseUnavailable(f"PostgreSQL at {where}: {busy} is under way. Try again when it is done") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {reason}. Is the stack up? make up") from error

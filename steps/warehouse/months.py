@@ -17,6 +17,12 @@ def month_fingerprint(as_of: date) -> str:
     return str(first_column("month_fingerprint", as_of=event_time(as_of), period_start=as_of)[0])
 
 
+def files_sha256(as_of: date) -> str | None:
+    """Of the files that the month was loaded from; None when it was never loaded."""
+    found = first_column("files_of_month", as_of=event_time(as_of))
+    return str(found[0]) if found else None
+
+
 def require_month(as_of: date) -> None:
     """Raises NoSnapshot unless the month was ingested."""
     try:

@@ -333,12 +333,17 @@ def test_the_service_has_the_14_features_in_the_models_order(definitions_applied
     assert list(feature_repo.feature_types(definitions_applied, "churn_v1").items()) == list(FEATURES.items())
 
 
+def test_the_second_service_has_the_features_of_the_first_and_then_the_contract(definitions_applied: Any) -> None:
+    expected = [*FEATURES.items(), ("contract_type", "String"), ("total_paid", "Float64")]
+    assert list(feature_repo.feature_types(definitions_applied, "churn_v2").items()) == expected
+
+
 def test_applying_the_definitions_again_changes_nothing(definitions_applied: Any) -> None:
     rows = "SELECT xmin::text, feature_view_name FROM feast_registry.feature_views ORDER BY 2"
     before = [name for _, name in fetch(rows)]
     feature_repo.apply_definitions(definitions_applied)
     assert [name for _, name in fetch(rows)] == before
-    assert before == ["payments_agg_90d_fv", "subs_profile_fv", "support_agg_90d_fv", "usage_agg_30d_fv"]
+    assert before == ["contract_fv", "payments_agg_90d_fv", "subs_profile_fv", "support_agg_90d_fv", "usage_agg_30d_fv"]
 
 
 def test_an_unset_variable_is_named_before_anything_is_opened(

@@ -73,6 +73,20 @@ def test_each_month_has_its_own_values_labels_and_users(both_months: Path, build
     assert (of_january["anna"][1], of_february["anna"][1]) == (98.7, 99.9)
 
 
+def test_the_second_service_adds_the_contract_to_the_same_users(january: Path, build: Build, tracking: str) -> None:
+    first = build(JANUARY).rows
+    step.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
+    second = Built(tracking)
+    assert list(second.rows.columns) == [*first.columns[:-1], "contract_type", "total_paid", "churn_label"]
+    assert second.rows[list(first.columns)].equals(first)
+    assert second.rows[["contract_type", "total_paid"]].to_numpy().tolist() == [
+        ["Month-to-month", 2368.8],
+        ["Two year", 498.75],
+        ["One year", 1480.7],
+    ]
+    assert second.facts["categorical_cols"] == ["net_service", "contract_type"]
+
+
 def test_rows_that_are_missing_are_not_filled_from_the_month_before(
     both_months: Path, ingest: Ingest, build: Build
 ) -> None:
@@ -150,5 +164,5 @@ def test_a_month_without_labels_says_what_to_run(january: Path, build: Build) ->
 
 
 def test_an_unknown_feature_service_names_those_there_are(january: Path) -> None:
-    with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. There are: churn_v1"):
+    with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. There are: churn_v1, churn_v2"):
         step.main(["--as-of", "2024-01-31", "--feature-service", "churn_v0"])

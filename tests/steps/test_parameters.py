@@ -53,6 +53,28 @@ def test_positive_numbers_are_finite_and_above_zero(text: str) -> None:
         parameters.positive_number(text)
 
 
+@pytest.mark.parametrize("text", ["1.01", "-0.1", "nan", "inf", "", "x"])
+def test_numbers_are_within_their_range(text: str) -> None:
+    parse = parameters.number(0, 1)
+    assert [parse(right) for right in ("0", "0.7", "1")] == [0, 0.7, 1]
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number from 0 to 1"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "True", "yes", "1", "false "])
+def test_a_choice_is_true_or_false(text: str) -> None:
+    assert [parameters.yes_or_no("true"), parameters.yes_or_no("false")] == [True, False]
+    with pytest.raises(argparse.ArgumentTypeError, match="is neither true nor false"):
+        parameters.yes_or_no(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "01", "-1", "1.0", "one", "1\n", "9999999999"])
+def test_a_version_is_a_whole_number(text: str) -> None:
+    assert parameters.version("12") == "12"
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a version's number"):
+        parameters.version(text)
+
+
 @pytest.mark.parametrize("text", ["", "0" * 31, "0" * 33, "G" * 32, "A" * 32, "0" * 32 + "\n", "' OR 1=1"])
 def test_a_run_id_is_32_hexadecimal_digits(text: str) -> None:
     assert parameters.run_id("0123456789abcdef" * 2) == "0123456789abcdef" * 2

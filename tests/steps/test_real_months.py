@@ -1,5 +1,6 @@
 """What must show on the real months: counts, figures, and that January stays January after February is loaded."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,13 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import build_dataset, dataset, ingest, model, train
+from steps import build_dataset, dataset, ingest, model, register, train
 from steps.entry_points import arguments
+from steps.settings import MODEL_NAME
 
 from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from .database import empty, last_run, rewrite_in_another_order
@@ -91,10 +95,40 @@ def test_the_baseline_is_the_same_after_february_is_loaded(january: January) -> 
     assert scores == {name: january.training.data.metrics[name] for name in scores}
 
 
-def test_gradient_boosting_is_better(january: January) -> None:
-    rows = january.rows()
+def mean_of_folds(rows: pd.DataFrame, *categorical: str) -> float:
+    """AUC of gradient boosting."""
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
-    categories = {"net_service": sorted(rows["net_service"].unique())}
+    categories = {name: sorted(rows[name].unique()) for name in categorical}
     unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
     folds = model.cross_validate(unfitted, rows, features)
-    assert sum(folds) / len(folds) >= 0.825
+    return sum(folds) / len(folds)
+
+
+def test_gradient_boosting_is_better(january: January) -> None:
+    assert mean_of_folds(january.rows(), "net_service") >= 0.825
+
+
+def test_the_contract_makes_gradient_boosting_better_still(january: January, tracking: str) -> None:
+    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
+    run_id = last_run("build_dataset", tracking).info.run_id
+    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="dataset.parquet")
+    assert mean_of_folds(pd.read_parquet(path), "net_service", "contract_type") >= 0.836
+
+
+def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
+    january: January, tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(MlflowException):  # there is none yet
+        MlflowClient().delete_registered_model(MODEL_NAME)
+    register.main(arguments("register", {"run_id": january.training.info.run_id}))
+    build_dataset.main(["--as-of", str(FEBRUARY), "--feature-service", "churn_v1"])
+    train.main(arguments("train", {"as_of": str(FEBRUARY)}))
+    register.main(arguments("register", {"as_of": str(FEBRUARY)}))
+    first, second = (MlflowClient().get_model_version(MODEL_NAME, number) for number in ("1", "2"))
+    assert (first.current_stage, first.tags["gate"]) == ("Production", "passed")
+    assert (second.current_stage, second.tags["gate"]) == ("None", "refused")
+    assert 0.60 < float(second.tags["gate_auc_candidate"]) < 0.68
+    assert float(second.tags["gate_rows_compared"]) == 1761
+    assert "is below min_auc 0.7" in second.tags["gate_reason"]
+    assert last_run("register", tracking).info.status == "FINISHED"
+    assert f"[REFUSED] {MODEL_NAME} version 2" in capsys.readouterr().out

@@ -55,7 +55,7 @@ def test_a_runs_own_model_has_no_version(trainings: dict[str, str]) -> None:
 def test_a_registered_model_says_its_version(trainings: dict[str, str], tracking: str) -> None:
     for model in ("logistic_regression", "random_forest"):
         run_id = trainings[model]
-        register.main(arguments("register", {"run_id": run_id}))
+        register.main(arguments("register", {"run_id": run_id, "force": "true"}))
         version = last_run("register", tracking).data.tags["model_version"]
         answers = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/Production").predict(one_row(run_id))
         assert answers[ANSWER[2:]].to_numpy().tolist() == [[MODEL_NAME, version, run_id, "churn_v1"]]

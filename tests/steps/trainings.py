@@ -22,8 +22,8 @@ def quick(model: str, **changed: str) -> list[str]:
     return arguments("train", {"as_of": "2024-01-31", "model": model, **FEW, **changed})
 
 
-def train_quickly(model: str, experiment: str) -> str:
-    train.main(quick(model))
+def train_quickly(model: str, experiment: str, **changed: str) -> str:
+    train.main(quick(model, **changed))
     return str(last_run("train", experiment).info.run_id)
 
 

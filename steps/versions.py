@@ -1,0 +1,99 @@
+"""Versions of the registered model: which one serves, and one of them opened, as it is served and as it was fitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import skops.io
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.types import Schema
+from sklearn.pipeline import Pipeline
+
+from steps import tracking
+from steps.errors import NoSuchVersion, UnusableVersion
+from steps.served_model import TRUSTED_TYPES
+from steps.settings import MODEL_NAME
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A version loaded as `mlflow models serve` loads it, and the pipeline that lies in it."""
+
+    number: str
+    tags: Mapping[str, str]
+    served: Any  # mlflow's PyFuncModel
+    pipeline: Pipeline | None
+    example: pd.DataFrame | None
+
+    @property
+    def inputs(self) -> Schema | None:
+        signature = self.served.metadata.signature
+        return signature.inputs if signature else None
+
+    @property
+    def feature_service(self) -> str:
+        return self.tags.get("feature_service", "")
+
+    def answers(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """What /invocations would answer. Raises UnusableVersion when the model raises or answers something else."""
+        try:
+            found: pd.DataFrame = self.served.predict(rows)
+            return found[["prediction", "probability", "model_version"]].set_axis(rows.index)
+        except Exception as error:
+            raise UnusableVersion(f"version {self.number} cannot score these rows: {_first_line(error)}") from error
+
+
+def all_versions() -> list[ModelVersion]:
+    """The highest number first."""
+    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def in_stage(stage: str) -> list[ModelVersion]:
+    """The highest number first: it is the one that models:/streamflow_churn/STAGE means."""
+    return [version for version in all_versions() if version.current_stage == stage]
+
+
+def get(number: str) -> ModelVersion:
+    """Raises NoSuchVersion, naming those there are."""
+    there = all_versions()
+    for version in there:
+        if str(version.version) == number:
+            return version
+    numbers = ", ".join(str(version.version) for version in there) or "none"
+    raise NoSuchVersion(f"{MODEL_NAME} has no version {number}. There are: {numbers}")
+
+
+def open_version(number: str) -> Opened:
+    """Loads a version and leaves no copy of it behind. Raises UnusableVersion when it cannot be loaded."""
+    with tracking.scratch_folder() as scratch:
+        try:
+            uri = f"models:/{MODEL_NAME}/{number}"
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(scratch)))
+            served = mlflow.pyfunc.load_model(str(folder))
+            example = served.metadata.load_input_example(str(folder))
+            tags = MlflowClient().get_model_version(MODEL_NAME, number).tags
+            return Opened(number, tags, served, _pipeline(folder), example)
+        except Exception as error:
+            raise UnusableVersion(f"version {number} cannot be loaded: {_first_line(error)}") from error
+
+
+def _pipeline(folder: Path) -> Pipeline | None:
+    found = sorted(folder.rglob("pipeline.skops"))
+    return skops.io.load(found[0], trusted=TRUSTED_TYPES) if found else None
+
+
+def tag(number: str, tags: Mapping[str, str]) -> None:
+    client = MlflowClient()
+    for name, value in tags.items():
+        client.set_model_version_tag(MODEL_NAME, number, name, value)
+
+
+def _first_line(error: Exception) -> str:
+    message = error.message if isinstance(error, MlflowException) else str(error)
+    return f"{type(error).__name__}: {(message.strip() or 'no message').splitlines()[0]}"

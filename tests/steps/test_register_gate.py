@@ -1,0 +1,313 @@
+"""Production never gets worse: what register promotes, what it refuses, and what it writes down of both."""
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sklearn.metrics import roc_auc_score
+
+from steps import build_dataset, dataset, ingest, register, warehouse
+from steps.entry_points import arguments
+from steps.errors import DatabaseUnavailable
+from steps.settings import MODEL_NAME
+
+from ..conftest import JANUARY
+from .database import empty, execute, last_run
+from .lookalikes import lookalike
+from .trainings import model_folder, pipeline, rows, train_quickly
+
+BOTH_CLASSES_WELL = "0.5"  # 300 made-up users and 8 trees are not held to what a real month is
+
+
+@pytest.fixture(scope="module")
+def runs(trainings: dict[str, str], tracking: str, sample_months: Path) -> dict[str, str]:
+    """Trainings by name: worse and better on churn_v1, and one on churn_v2; January is loaded as they knew it."""
+    empty()
+    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY)])
+    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
+    contract = train_quickly("hist_gradient_boosting", tracking, feature_service="churn_v2")
+    worse, *_, better = sorted(trainings.values(), key=auc_of)
+    return {"worse": worse, "better": better, "contract": contract}
+
+
+def auc_of(run_id: str) -> float:
+    return float(mlflow.get_run(run_id).data.metrics["AUC"])
+
+
+@pytest.fixture
+def empty_registry(tracking: str) -> None:
+    with contextlib.suppress(MlflowException):  # there is none yet
+        MlflowClient().delete_registered_model(MODEL_NAME)
+
+
+Register = Callable[..., ModelVersion]
+
+
+@pytest.fixture
+def registered(runs: dict[str, str], empty_registry: None, tracking: str) -> Register:
+    """Registers a training, by name or run id, and returns the version made."""
+
+    def run(name: str, **given: str) -> ModelVersion:
+        register.main(arguments("register", {"run_id": runs.get(name, name), "min_auc": BOTH_CLASSES_WELL, **given}))
+        ended = last_run("register", tracking)
+        assert ended.info.status == "FINISHED"
+        return MlflowClient().get_model_version(MODEL_NAME, ended.data.tags["model_version"])
+
+    return run
+
+
+def in_production() -> list[str]:
+    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
+    return [str(version.version) for version in found if version.current_stage == "Production"]
+
+
+def test_a_better_candidate_replaces_and_both_figures_are_on_it(
+    registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered("worse")
+    version = registered("better")
+    assert in_production() == [str(version.version)] == ["2"]
+    figures = {name: float(version.tags[f"gate_{name}"]) for name in FIGURES}
+    assert (figures["auc_candidate"], figures["auc_production"]) == (auc_of(runs["better"]), auc_of(runs["worse"]))
+    assert figures["auc_gain"] == figures["auc_candidate"] - figures["auc_production"]
+    assert figures["auc_gain_low"] < figures["auc_gain"] < figures["auc_gain_high"]
+    assert (version.tags["gate"], version.tags["gate_production_version"]) == ("passed", "1")
+    ended = last_run("register", tracking).data
+    assert {name: ended.metrics[name] for name in FIGURES} == figures
+    assert ended.tags["gate"] == "passed"
+    assert "is in Production; version 1 archived. The gate passed it: gain of at least 0" in capsys.readouterr().out
+
+
+FIGURES = ("auc_candidate", "auc_production", "auc_gain", "auc_gain_low", "auc_gain_high")
+
+
+def test_a_worse_candidate_is_refused_by_a_finished_run_that_says_all(
+    registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered("better")
+    capsys.readouterr()
+    version = registered("worse")
+    assert (in_production(), version.current_stage) == (["1"], "None")
+    assert version.tags["gate"] == last_run("register", tracking).data.tags["gate"] == "refused"
+    gain = auc_of(runs["worse"]) - auc_of(runs["better"])
+    assert version.tags["gate_reason"] == f"gain {gain:+.4f} is below min_gain 0"
+    out = capsys.readouterr().out
+    assert f"[REFUSED] {MODEL_NAME} version 2 from run {runs['worse']} stays out of Production." in out
+    assert f"AUC {auc_of(runs['worse']):.4f} against {auc_of(runs['better']):.4f} of version 1 in Production" in out
+    low, high = (float(version.tags[f"gate_auc_gain_{end}"]) for end in ("low", "high"))
+    assert f"(95% interval {low:+.4f} to {high:+.4f})" in out
+    assert "-P force=true" in out
+
+
+def test_a_refused_version_leaves_the_alias_where_it_was(registered: Register) -> None:
+    registered("better")
+    registered("worse")
+    assert str(MlflowClient().get_model_version_by_alias(MODEL_NAME, "Production").version) == "1"
+
+
+def test_the_same_model_again_is_not_worse(registered: Register) -> None:
+    registered("better")
+    version = registered("better")
+    assert in_production() == ["2"]
+    assert [float(version.tags[f"gate_auc_gain{end}"]) for end in ("", "_low", "_high")] == [0.0, 0.0, 0.0]
+
+
+def test_force_promotes_the_worse_and_says_so(
+    registered: Register, tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered("better")
+    version = registered("worse", force="true")
+    assert in_production() == ["2"]
+    assert version.tags["gate"] == last_run("register", tracking).data.tags["gate"] == "forced"
+    assert "is below min_gain 0" in version.tags["gate_reason"]
+    assert "Forced past the gate: gain" in capsys.readouterr().out
+
+
+def test_a_first_version_needs_min_auc_alone(registered: Register) -> None:
+    refused = registered("better", min_auc="1.0")
+    assert (in_production(), refused.tags["gate"]) == ([], "refused")
+    assert refused.tags["gate_reason"].endswith("is below min_auc 1")
+    passed = registered("worse")
+    assert (in_production(), passed.tags["gate"]) == (["2"], "passed")
+    assert "gate_production_version" not in passed.tags
+
+
+@pytest.mark.parametrize(("stage", "ends_in"), [("None", "None"), ("Staging", "Staging")])
+def test_other_stages_are_not_the_gates_business_and_carry_its_verdict(
+    registered: Register, stage: str, ends_in: str
+) -> None:
+    registered("better")
+    version = registered("worse", stage=stage)
+    assert (version.current_stage, version.tags["gate"], in_production()) == (ends_in, "refused", ["1"])
+
+
+def test_of_two_in_production_the_higher_is_compared_with_and_both_are_archived(registered: Register) -> None:
+    registered("worse")
+    registered("better")
+    MlflowClient().transition_model_version_stage(MODEL_NAME, "1", "Production", archive_existing_versions=False)
+    version = registered("better")
+    assert version.tags["gate_production_version"] == "2"
+    assert in_production() == ["3"]
+
+
+@pytest.mark.parametrize(("candidate", "production"), [("better", "contract"), ("contract", "better")])
+def test_the_old_version_is_scored_on_the_same_users_through_its_own_features(
+    registered: Register, runs: dict[str, str], candidate: str, production: str
+) -> None:
+    registered(production)
+    version = registered(candidate, force="true")
+    held_out = dataset.split(rows(runs[candidate])).validation
+    theirs = rows(runs[production]).set_index("user_id").loc[held_out["user_id"]]
+    features = theirs.drop(columns="churn_label")
+    expected = roc_auc_score(held_out["churn_label"], pipeline(runs[production]).predict_proba(features)[:, 1])
+    assert float(version.tags["gate_auc_production"]) == expected
+    assert float(version.tags["gate_rows_compared"]) == len(held_out) == 75
+
+
+def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Register, sample_months: Path) -> None:
+    registered("contract")
+    execute("UPDATE support_agg_90d_snapshots SET support_tickets_90d = support_tickets_90d + 1")
+    try:
+        version = registered("better")
+    finally:
+        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY)])
+    assert (in_production(), version.tags["gate"]) == (["1"], "refused")
+    assert "2024-01-31 has changed since the candidate's dataset was built" in version.tags["gate_reason"]
+
+
+def test_a_production_that_cannot_be_loaded_is_named_and_replaced_by_force_alone(
+    registered: Register, runs: dict[str, str]
+) -> None:
+    damaged = lookalike(runs["worse"])
+    registered(damaged)
+    damage(damaged)
+    refused = registered("better")
+    assert (in_production(), refused.tags["gate"]) == (["1"], "refused")
+    assert "no comparison with Production: version 1 cannot be loaded: " in refused.tags["gate_reason"]
+    forced = registered("better", force="true")
+    assert (in_production(), forced.tags["gate"]) == (["3"], "forced")
+
+
+def test_a_version_says_what_it_answers_to_its_own_example(registered: Register, runs: dict[str, str]) -> None:
+    version = registered("better")
+    example = rows(runs["better"]).drop(columns=["user_id", "churn_label"]).head(1)
+    (expected,) = pipeline(runs["better"]).predict_proba(example)[:, 1].tolist()
+    assert version.tags["example_probability"] == repr(expected)
+
+
+def damage(run_id: str) -> None:
+    (path,) = model_folder(run_id).rglob("pipeline.skops")
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def test_a_candidate_that_cannot_be_loaded_is_refused_even_by_force(registered: Register, runs: dict[str, str]) -> None:
+    registered("worse")
+    damaged = lookalike(runs["better"])
+    damage(damaged)
+    version = registered(damaged, force="true")
+    assert (in_production(), version.tags["gate"]) == (["1"], "refused")
+    assert "version 2 cannot be loaded: " in version.tags["gate_reason"]
+
+
+def reversed_types(types: dict[str, str]) -> dict[str, str]:
+    return dict(reversed(types.items()))
+
+
+def with_a_whole_fee(types: dict[str, str]) -> dict[str, str]:
+    return {**types, "monthly_fee": "Int64"}
+
+
+def without_the_fee(types: dict[str, str]) -> dict[str, str]:
+    return {name: kind for name, kind in types.items() if name != "monthly_fee"}
+
+
+def a_little_more(source: str) -> str:
+    """The last bit of one probability in about ten."""
+    return source.replace("probability[:, 1]", "probability[:, 1] * (1 + 2e-16 * (probability[:, 1] > 0.7))")
+
+
+def another_class(source: str) -> str:
+    return source.replace("probability.argmax(axis=1)", "1 - probability.argmax(axis=1)")
+
+
+def raising(source: str) -> str:
+    return source.replace("        del context, params", "        raise RuntimeError('out of order')")
+
+
+def another_name(source: str) -> str:
+    return source.replace('"model_version": None if version is None else str(version)', '"model_version": "77"')
+
+
+DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
+    "no signature": ({"types": None, "example": False}, "the model has no signature"),
+    "no example": ({"example": False}, "the model has no input example"),
+    "another order": ({"types": reversed_types}, "not the features of churn_v1: in another order"),
+    "another type": ({"types": with_a_whole_fee, "example": False}, "without monthly_fee, with monthly_fee that"),
+    "one too few": ({"types": without_the_fee}, "without monthly_fee, with none that it does not have"),
+    "another probability": ({"source": a_little_more}, "the served prediction differs from the pipeline's on"),
+    "another class": ({"source": another_class}, "differs from the pipeline's on 75 of 75 validation rows"),
+    "an error": ({"source": raising}, "version 1 cannot score these rows: RuntimeError: out of order"),
+    "another version": ({"source": another_name}, "its answers name version 77"),
+    "another service": ({"tags": {"feature_service": "churn_v2"}}, "says FeatureService 'churn_v2', its dataset"),
+    "another dataset": ({"tags": {"dataset_sha256": "0" * 64}}, "the training names dataset sha256 0000"),
+    "no dataset": ({"tags": {"dataset_run_id": "f" * 32}}, f"the dataset of run {'f' * 32} cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), DEFECTS.values(), ids=DEFECTS)
+def test_a_version_with_a_defect_is_refused_even_by_force(
+    registered: Register,
+    runs: dict[str, str],
+    changes: dict[str, Any],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    version = registered(lookalike(runs["better"], **changes), force="true")
+    assert (in_production(), version.tags["gate"]) == ([], "refused")
+    assert reason in version.tags["gate_reason"]
+    assert "That cannot be forced." in capsys.readouterr().out
+
+
+def test_a_damaged_dataset_is_a_defect(registered: Register, runs: dict[str, str]) -> None:
+    run = mlflow.get_run(mlflow.get_run(runs["better"]).data.tags["dataset_run_id"])
+    path = Path(run.info.artifact_uri.removeprefix("file://")) / "dataset.parquet"
+    whole = path.read_bytes()
+    found = pd.read_parquet(path)
+    found.assign(monthly_fee=found["monthly_fee"] + 1).to_parquet(path, index=False)
+    try:
+        version = registered("better", force="true")
+    finally:
+        path.write_bytes(whole)
+    assert version.tags["gate"] == "refused"
+    assert f"dataset.parquet of run {run.info.run_id} has sha256" in version.tags["gate_reason"]
+
+
+def test_two_registers_at_once_are_compared_one_after_the_other(registered: Register, runs: dict[str, str]) -> None:
+    registered("worse")
+    argv = arguments("register", {"run_id": runs["better"], "min_auc": BOTH_CLASSES_WELL})
+    with ThreadPoolExecutor(2) as threads:
+        for ended in [threads.submit(register.main, argv) for _ in range(2)]:
+            ended.result(timeout=60)
+    versions = [MlflowClient().get_model_version(MODEL_NAME, number) for number in ("2", "3")]
+    compared_with = {str(v.version): v.tags["gate_production_version"] for v in versions}
+    first = min(compared_with, key=lambda number: compared_with[number] != "1")
+    (last,) = set(compared_with) - {first}
+    assert compared_with == {first: "1", last: first}
+    assert in_production() == [last]
+
+
+def test_a_promotion_that_never_ends_is_said_instead_of_waited_for(
+    registered: Register, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warehouse.connection, "LOCK_TIMEOUT_MS", 200)
+    with warehouse.promotion_lock(), pytest.raises(DatabaseUnavailable, match="another promotion is under way"):
+        registered("better")
+    assert in_production() == []
