@@ -1,11 +1,14 @@
 """/docs: the page that documents and tries the API, from files of this installation alone."""
 
+import copy
 from typing import Any
 
 from flask import Response, redirect, request, url_for
 from flask_openapi3 import OpenAPI
 from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response as AnyResponse
+
+from feature_enricher.problem import MEDIA_TYPE
 
 PREFIX = "/docs"
 # The page's own scripts and styles are inline; nothing may be fetched from, or sent to, another host.
@@ -20,13 +23,23 @@ def add_docs(app: OpenAPI) -> None:
 
     @app.get(f"{PREFIX}/openapi.json", doc_ui=False)
     def openapi_document() -> dict[str, Any]:
-        document: dict[str, Any] = app.api_doc
+        document: dict[str, Any] = copy.deepcopy(app.api_doc)
+        _name_problems(document)
         # The library adds "securitySchemes": null, which OpenAPI does not allow.
         return document | {"components": {"schemas": document["components"]["schemas"]}}
 
     @app.get(PREFIX, doc_ui=False, strict_slashes=False)
     def docs() -> AnyResponse:
         return redirect(url_for("swagger.swagger"))
+
+
+def _name_problems(document: dict[str, Any]) -> None:
+    """The library writes application/json everywhere; errors are application/problem+json, but for /ready's own."""
+    for path, operations in document["paths"].items():
+        for answer in [answer for operation in operations.values() for answer in operation["responses"].items()]:
+            status, content = answer[0], answer[1]["content"]
+            if status[0] in "45" and (path, status) != ("/ready", "503"):
+                content[MEDIA_TYPE] = content.pop("application/json")
 
 
 def _keep_local(response: Response) -> Response:

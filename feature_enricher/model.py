@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
+from feature_enricher.deadline import Deadline
 from feature_enricher.errors import ModelRejected, ModelUnavailable, NoAnswer
 from feature_enricher.upstream import Answer, Upstream
 
@@ -21,31 +22,39 @@ class Prediction:
     feature_service: str
 
 
+class Model(Protocol):
+    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[Prediction]: ...
+    def ping(self, deadline: Deadline) -> None: ...
+
+
 class ModelServer:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[Prediction]:
         """One per row, in order, all by one version. `rows` is not empty, each with the same names."""
         columns = {name: [row[name] for row in rows] for name in rows[0]}
-        answer = self._answer_to(columns)
+        answer = self._answer_to(columns, deadline)
         try:
             return _predictions(answer.json(), len(rows))
         except (ValueError, TypeError, KeyError) as error:
             raise ModelUnavailable("The model server gave an answer of the wrong shape") from error
 
-    def ping(self) -> None:
+    def ping(self, deadline: Deadline) -> None:
         """Raises ModelUnavailable unless the server says that it lives."""
         try:
-            answer = self._upstream.get("/ping")
+            answer = self._upstream.get("/ping", deadline)
         except NoAnswer as error:
             raise ModelUnavailable("The model server did not answer") from error
         if answer.status != HTTPStatus.OK:
             raise ModelUnavailable(f"The model server answered with status {answer.status}")
 
-    def _answer_to(self, columns: Mapping[str, Sequence[Any]]) -> Answer:
+    def close(self) -> None:
+        self._upstream.close()
+
+    def _answer_to(self, columns: Mapping[str, Sequence[Any]], deadline: Deadline) -> Answer:
         try:
-            answer = self._upstream.post("/invocations", {"inputs": columns})
+            answer = self._upstream.post("/invocations", {"inputs": columns}, deadline)
         except NoAnswer as error:
             raise ModelUnavailable("The model server did not answer") from error
         if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:

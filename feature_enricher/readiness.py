@@ -1,50 +1,42 @@
 """Whether a prediction would succeed now, part by part; each check makes the call that a prediction makes."""
 
-from feature_enricher.errors import RegistryUnavailable, Unavailable
+from typing import Any
+
+from feature_enricher.deadline import Deadline
+from feature_enricher.errors import Unavailable
 from feature_enricher.serving import Serving
+from feature_enricher.targets import Target
 
 OK = "ok"
 # Any user will do: the look-up is real, and a user the store does not know is an answer too.
 PROBE_USER = "readiness-probe"
 
 
-def check(serving: Serving) -> tuple[dict[str, str], list[str]]:
+def check(serving: Serving, deadline: Deadline) -> tuple[dict[str, Any], list[str]]:
     """What each part says, and the names of those without which no prediction can be made."""
-    registry = _registry(serving)
-    store = _store(serving)
-    model = _model(serving)
-    failing = [name for name, said in (("store", store), ("model", model)) if said != OK]
-    if serving.known_service is None:
-        failing.append("registry")
-    return {"store": store, "model": model, "registry": registry}, failing
-
-
-def _registry(serving: Serving) -> str:
+    checks = {"store": "Not checked: no version is live", "model": "Not checked: no version is live"}
     try:
-        if serving.known_service is None:
-            serving.service()
-        else:
-            serving.registry.feature_service()
-    except RegistryUnavailable as error:
-        if serving.known_service is None:
-            return str(error)
-        return f"{error} (not needed now: the feature list is known)"
-    return OK
+        target = serving.targets.current(deadline)
+        checks["live"] = OK
+    except Unavailable as error:
+        checks["live"] = str(error)
+    else:
+        checks["store"] = _store(serving, target, deadline)
+        checks["model"] = _model(target, deadline)
+    return {"checks": checks, **serving.targets.state()}, [name for name, said in checks.items() if said != OK]
 
 
-def _store(serving: Serving) -> str:
-    if serving.known_service is None:
-        return "Not checked: the feature list is not known"
+def _store(serving: Serving, target: Target, deadline: Deadline) -> str:
     try:
-        serving.features.lookup(serving.known_service, [PROBE_USER])
+        serving.features.lookup(target.feature_service, [PROBE_USER], deadline)
     except Unavailable as error:
         return str(error)
     return OK
 
 
-def _model(serving: Serving) -> str:
+def _model(target: Target, deadline: Deadline) -> str:
     try:
-        serving.model.ping()
+        target.model.ping(deadline)
     except Unavailable as error:
         return str(error)
     return OK

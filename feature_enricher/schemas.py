@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict
 
 USER = "4686-GEFRM"
 FEATURES: dict[str, Any] = {
@@ -21,6 +21,7 @@ FEATURES: dict[str, Any] = {
     "support_tickets_90d": 0,
     "ticket_avg_resolution_hrs_90d": 13.6,
 }
+RUN_ID = "0123456789abcdef0123456789abcdef"
 
 
 # flask-openapi3 knows OpenAPI 3.0's `example` and drops 3.1's `examples`
@@ -37,30 +38,75 @@ class Checks(BaseModel):
     model_config = ConfigDict(extra="forbid")
     store: str
     model: str
-    registry: str
+    live: str
+
+
+class LiveModel(BaseModel):
+    """Of a model server that was started by hand, only address and feature list are known beforehand."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    url: str
+    feature_service: str
+    model_name: str | None = None
+    version: str | None = None
+    run_id: str | None = None
+
+
+LIVE = {
+    "url": "http://127.0.0.1:5001",
+    "feature_service": "churn_v1",
+    "model_name": "streamflow_churn",
+    "version": "3",
+    "run_id": RUN_ID,
+}
 
 
 class Ready(BaseModel):
-    model_config = _example(status="ready", checks={"store": "ok", "model": "ok", "registry": "ok"})
+    model_config = _example(
+        status="ready",
+        checks={"store": "ok", "model": "ok", "live": "ok"},
+        serving=LIVE,
+        warnings=["Versions 2 and 3 are in Production; version 3 is served"],
+        problem=None,
+        note=None,
+    )
     status: Literal["ready"]
     checks: Checks
+    serving: LiveModel | None
+    warnings: list[str]
+    problem: str | None
+    """Why the version in Production is not the one that is served"""
+    note: str | None
 
 
 class NotReady(BaseModel):
     model_config = _example(
         status="not ready",
         error="Not ready: model",
-        checks={"store": "ok", "model": "The model server did not answer", "registry": "ok"},
+        checks={"store": "ok", "model": "The model server did not answer", "live": "ok"},
+        serving=LIVE,
+        warnings=[],
+        problem=None,
+        note=None,
     )
     status: Literal["not ready"]
     error: str
     checks: Checks
+    serving: LiveModel | None
+    warnings: list[str]
+    problem: str | None
+    note: str | None
+
+
+AsOf = str | dict[str, str] | None
+"""The day of the values used; view -> day where they differ; null where the request gave every value"""
 
 
 class UserFeatures(BaseModel):
-    model_config = _example(user_id=USER, features=FEATURES)
+    model_config = _example(user_id=USER, features=FEATURES, as_of="2024-01-31")
     user_id: str
     features: dict[str, bool | int | float | str]
+    as_of: AsOf
 
 
 class ModelVersion(BaseModel):
@@ -78,36 +124,17 @@ class PredictionAnswer(BaseModel):
         prediction=0,
         probability=0.1234,
         features_used=FEATURES,
+        as_of="2024-01-31",
         feature_service="churn_v1",
-        model={"name": "streamflow_churn", "version": "3", "run_id": "0123456789abcdef0123456789abcdef"},
+        model={"name": "streamflow_churn", "version": "3", "run_id": RUN_ID},
     )
     user_id: str
     prediction: Literal[0, 1]
     probability: float
     features_used: dict[str, bool | int | float | str]
+    as_of: AsOf
     feature_service: str
     model: ModelVersion
-
-
-class Failure(BaseModel):
-    model_config = _example(error="The model server did not answer")
-    error: str
-
-
-class InvalidFields(BaseModel):
-    model_config = _example(error="user_id must be a string, not a number", fields=["user_id"])
-    error: str
-    fields: list[str]
-
-
-class FeaturesMissing(BaseModel):
-    model_config = _example(error="Missing features for user_id=999999", missing_features=list(FEATURES))
-    error: str
-    missing_features: list[str]
-
-
-class Unprocessable(RootModel[InvalidFields | FeaturesMissing]):
-    """The request is wrong, or some of the user's features are missing."""
 
 
 def user_id_schema(longest: int) -> dict[str, Any]:

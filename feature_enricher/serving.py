@@ -1,109 +1,137 @@
 """Answers for users, always with exactly the features that the answering version of the model asks for."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from typing import Any, Protocol
 
+from feature_enricher.deadline import Deadline
 from feature_enricher.errors import (
+    AnotherVersion,
+    EnricherError,
     MissingFeatures,
     ModelRejected,
     ModelUnavailable,
-    RegistryUnavailable,
     UnknownUser,
 )
-from feature_enricher.features import Row
 from feature_enricher.model import Prediction
+from feature_enricher.targets import Target, Targets
+from feature_repo.online_reader import Found, Plan
 
-# Each round asks with another feature list: the known one, the registry's, the one the answer names.
+# Each round goes to another target: the known one, and those that its failures lead to.
 MAX_ROUNDS = 3
-# A user without features may be one whom a newer list would serve; worth asking, but not for every such user.
-RECHECK_S = 30.0
+
+Row = Mapping[str, Any]
+AsOf = str | dict[str, str] | None
 
 
 class Features(Protocol):
-    def lookup(self, service: str, user_ids: Sequence[str]) -> list[Row]: ...
+    def plan(self, service: str, deadline: Deadline) -> Plan: ...
+    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> list[Found]: ...
 
 
-class Model(Protocol):
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]: ...
-    def ping(self) -> None: ...
+@dataclass(frozen=True)
+class Ask:
+    user_id: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Registry(Protocol):
-    def feature_service(self) -> str: ...
+@dataclass(frozen=True)
+class Known:
+    """A user's complete row, and the event time of its values."""
+
+    features: Row
+    as_of: AsOf
 
 
 @dataclass(frozen=True)
 class Scored:
-    features_used: Row
+    known: Known
     answer: Prediction
 
 
 class Serving:
-    """Remembers the FeatureService of the version that answered last: serving does without the registry."""
-
-    def __init__(self, features: Features, model: Model, registry: Registry) -> None:
+    def __init__(self, features: Features, targets: Targets) -> None:
         self.features = features
-        self.model = model
-        self.registry = registry
-        self._service: str | None = None
-        self._rechecked = -RECHECK_S
+        self.targets = targets
 
-    @property
-    def known_service(self) -> str | None:
-        return self._service
+    def close(self) -> None:
+        self.targets.close()
 
-    def service(self) -> str:
-        """Raises RegistryUnavailable when it is not known and the registry does not say."""
-        if self._service is None:
-            self._service = self.registry.feature_service()
-        return self._service
+    def features_of(self, user_id: str, deadline: Deadline) -> Known:
+        """Raises MissingFeatures and Unavailable."""
+        target = self.targets.current(deadline)
+        [known] = self._rows(target, [Ask(user_id)], deadline)
+        if isinstance(known, EnricherError):
+            raise known
+        return known
 
-    def features_of(self, user_ids: Sequence[str]) -> list[Row]:
-        return self._complete(self.service(), user_ids)
-
-    def predict(self, user_ids: Sequence[str]) -> list[Scored]:
-        """Raises MissingFeatures for the first user whose row is not complete."""
-        service = self.service()
+    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
+        """One per ask, in order: its result, or what is wrong with this one. Raises Unavailable for all of them."""
+        target = self.targets.current(deadline)
         for _ in range(MAX_ROUNDS):
             try:
-                rows = self._complete(service, user_ids)
-                answers = self.model.predict(rows)
-            except (MissingFeatures, ModelRejected) as refusal:
-                service = self._another(service, refusal)
-                continue
-            asked = answers[0].feature_service
-            if asked == service:
-                self._service = service
-                return [Scored(row, answer) for row, answer in zip(rows, answers, strict=True)]
-            service = asked
+                return self._by(target, asks, deadline)
+            except ModelUnavailable as refusal:
+                try:
+                    target = self.targets.another(target, refusal, deadline)
+                except ModelRejected:
+                    if len(asks) == 1:
+                        raise
+                    return self._one_by_one(asks, deadline)
         raise ModelUnavailable("The model server changes its feature list with every answer")
 
-    def _complete(self, service: str, user_ids: Sequence[str]) -> list[Row]:
-        rows = self.features.lookup(service, user_ids)
-        for user_id, row in zip(user_ids, rows, strict=True):
-            missing = [name for name, value in row.items() if value is None]
-            if missing:
-                kind = UnknownUser if len(missing) == len(row) else MissingFeatures
-                raise kind(user_id, missing)
+    def _by(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
+        rows = self._rows(target, asks, deadline)
+        complete = [row for row in rows if isinstance(row, Known)]
+        answers = iter(target.model.predict([row.features for row in complete], deadline) if complete else [])
+        results: list[Scored | EnricherError] = []
+        for row in rows:
+            results.append(Scored(row, _believed(target, next(answers))) if isinstance(row, Known) else row)
+        return results
+
+    def _one_by_one(self, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
+        """Halves until the refused rows stand alone: one must not fail its neighbours."""
+        results: list[Scored | EnricherError] = []
+        middle = len(asks) // 2
+        for half in (asks[:middle], asks[middle:]):
+            try:
+                results += self.predict(half, deadline)
+            except EnricherError as error:
+                results += [error] * len(half)
+        return results
+
+    def _rows(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Known | MissingFeatures]:
+        plan = self.features.plan(target.feature_service, deadline)
+        found = self.features.lookup(target.feature_service, [ask.user_id for ask in asks], deadline)
+        rows = [_known(plan, ask, one) for ask, one in zip(asks, found, strict=True)]
+        missing = next((row for row in rows if isinstance(row, MissingFeatures)), None)
+        if missing:
+            self.targets.doubt(target, missing)
         return rows
 
-    def _another(self, service: str, refusal: MissingFeatures | ModelRejected) -> str:
-        """The registry's list if it is another than the one refused; otherwise the refusal stands."""
-        if isinstance(refusal, MissingFeatures) and not self._recheck_is_due():
-            raise refusal
-        try:
-            current = self.registry.feature_service()
-        except RegistryUnavailable:
-            raise refusal from None
-        if current == service:
-            raise refusal
-        return current
 
-    def _recheck_is_due(self) -> bool:
-        now = time.monotonic()
-        if now - self._rechecked < RECHECK_S:
-            return False
-        self._rechecked = now
-        return True
+def _believed(target: Target, answer: Prediction) -> Prediction:
+    if not target.believes(answer):
+        raise AnotherVersion("The model server is another version than the one that is live", answer.feature_service)
+    return answer
+
+
+def _known(plan: Plan, ask: Ask, found: Found) -> Known | MissingFeatures:
+    row = {**dict(zip(plan.names, found.values, strict=True)), **ask.overrides}
+    missing = [name for name, value in row.items() if value is None]
+    if missing:
+        return (UnknownUser if len(missing) == len(row) else MissingFeatures)(ask.user_id, missing)
+    stored = {view for name, view in zip(plan.names, plan.views, strict=True) if name not in ask.overrides}
+    return Known(row, _as_of({view: found.event_times[view] for view in dict.fromkeys(plan.views) if view in stored}))
+
+
+def _as_of(event_times: Mapping[str, datetime]) -> AsOf:
+    """One day where all views agree, else view -> day; None where every value was given with the request."""
+    days = {view: _iso(moment) for view, moment in event_times.items()}
+    return days if len(set(days.values())) > 1 else next(iter(days.values()), None)
+
+
+def _iso(moment: datetime) -> str:
+    in_utc = moment.astimezone(UTC)
+    return in_utc.date().isoformat() if in_utc.timetz() == time(tzinfo=UTC) else in_utc.isoformat()

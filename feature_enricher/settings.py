@@ -12,9 +12,11 @@ from feature_enricher.errors import InvalidSetting
 PREFIX = "ENRICHER"
 DEFAULTS: Mapping[str, Any] = {
     "MODEL_URL": "http://127.0.0.1:5001",
+    "ROLLOUT_URL": "",
     "REGISTRY_URL": "http://127.0.0.1:5000",
     "MODEL_NAME": "streamflow_churn",
     "STAGE": "Production",
+    "DEADLINE_S": 3.0,
     "MODEL_TIMEOUT_S": 2.0,
     "STORE_TIMEOUT_S": 2.0,
     "REGISTRY_TIMEOUT_S": 2.0,
@@ -31,9 +33,12 @@ LONGEST_USER_ID = 4096
 @dataclass(frozen=True)
 class Settings:
     model_url: str
+    rollout_url: str
+    """The watcher; empty: the model server at model_url was started by hand"""
     registry_url: str
     model_name: str
     stage: str
+    deadline_s: float
     model_timeout_s: float
     store_timeout_s: float
     registry_timeout_s: float
@@ -50,9 +55,11 @@ def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
     given.from_mapping(config or {})
     return Settings(
         model_url=_url(given, "MODEL_URL"),
+        rollout_url=_url(given, "ROLLOUT_URL") if given["ROLLOUT_URL"] != "" else "",
         registry_url=_url(given, "REGISTRY_URL"),
         model_name=_text(given, "MODEL_NAME"),
         stage=_text(given, "STAGE"),
+        deadline_s=_seconds(given, "DEADLINE_S"),
         model_timeout_s=_seconds(given, "MODEL_TIMEOUT_S"),
         store_timeout_s=_seconds(given, "STORE_TIMEOUT_S"),
         registry_timeout_s=_seconds(given, "REGISTRY_TIMEOUT_S"),

@@ -8,6 +8,7 @@ and drops them under `python -O`; we drop them for the time of this one import a
 import importlib
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 FOLDER = Path(__file__).parent
+# two threads at once would each take the other's stand-in for the original
+_importing = threading.Lock()
 
 
 class UnsetVariables(ValueError):
@@ -25,7 +28,7 @@ class UnsetVariables(ValueError):
 
 def import_feast() -> Any:
     """The feast package, imported without typeguard's instrumentation when this is the first import of it."""
-    with mock.patch("typeguard.typechecked", _unchecked):
+    with _importing, mock.patch("typeguard.typechecked", _unchecked):
         return importlib.import_module("feast")
 
 

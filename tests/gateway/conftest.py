@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 from feature_enricher.features import Row
+from feature_enricher.targets import HandStarted
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
 
@@ -34,7 +35,7 @@ def registry() -> FakeRegistry:
 @pytest.fixture
 def client(features: FakeFeatures, model: FakeModel, registry: FakeRegistry) -> FlaskClient:
     """All three parts answer; one user is known, another only half."""
-    app = create_app(features=features, model=model, registry=registry)
+    app = create_app(features=features, targets=HandStarted("http://model", model, registry))
     client: FlaskClient = app.test_client()
     return client
 

@@ -4,14 +4,21 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from feature_enricher.deadline import Deadline
+from feature_enricher.errors import EnricherError, MissingFeatures
 from feature_enricher.features import Row
-from feature_enricher.model import Prediction
+from feature_enricher.model import Model, Prediction
+from feature_enricher.targets import Target
+from feature_repo.online_reader import Found, Plan
 
 USER = "4686-GEFRM"
 RUN_ID = "0123456789abcdef0123456789abcdef"
+JANUARY, FEBRUARY = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
+TYPES = {"months_active": "Int64", "monthly_fee": "Float64", "net_service": "String", "total_paid": "Float64"}
 LISTS = {
     "churn_v1": ("months_active", "monthly_fee", "net_service"),
     "churn_v2": ("months_active", "total_paid"),
@@ -31,29 +38,50 @@ def prediction(service: str = "churn_v1", version: str | None = "3") -> Predicti
     return Prediction(0, 0.1234, "streamflow_churn", version, RUN_ID, service)
 
 
+def plan(service: str) -> Plan:
+    """Of a service whose first feature is in one view, and the others in another."""
+    names = LISTS[service]
+    views = ("profile", *["usage"] * (len(names) - 1))
+    types = tuple(TYPES[name] for name in names)
+    ages = {"profile": timedelta(days=27), "usage": timedelta(days=27)}
+    return Plan(service, names, types, views, ages, b"", b"", str.encode, bytes.decode)
+
+
 class FakeFeatures:
     def __init__(self, users: Mapping[str, Row]) -> None:
         self.users = users
         self.asked: list[str] = []
+        self.event_times = {"profile": JANUARY, "usage": JANUARY}
 
-    def lookup(self, service: str, user_ids: Sequence[str]) -> list[Row]:
+    def plan(self, service: str, _deadline: Deadline) -> Plan:
+        return plan(service)
+
+    def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> list[Found]:
         self.asked.append(service)
-        return [{name: self.users.get(user, {}).get(name) for name in LISTS[service]} for user in user_ids]
+        return [self.found(service, user_id) for user_id in user_ids]
+
+    def found(self, service: str, user_id: str) -> Found:
+        values = [self.users.get(user_id, {}).get(name) for name in LISTS[service]]
+        times = {view for value, view in zip(values, plan(service).views, strict=True) if value is not None}
+        return Found(values, {view: self.event_times[view] for view in times})
 
 
 class EveryoneIsKnown(FakeFeatures):
     def __init__(self) -> None:
         super().__init__({})
 
-    def lookup(self, service: str, user_ids: Sequence[str]) -> list[Row]:
-        return [{name: COMPLETE[name] for name in LISTS[service]} for _ in user_ids]
+    def found(self, service: str, _user_id: str) -> Found:
+        return Found([COMPLETE[name] for name in LISTS[service]], dict(self.event_times))
 
 
 class FailingFeatures:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def lookup(self, *_asked: object) -> list[Row]:
+    def plan(self, service: str, _deadline: Deadline) -> Plan:
+        return plan(service)
+
+    def lookup(self, *_asked: object) -> list[Found]:
         raise self.error
 
 
@@ -65,20 +93,20 @@ class FakeModel:
         self.strict = strict
         self.rows: list[Mapping[str, Any]] = []
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+    def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Prediction]:
         self.rows.extend(rows)
         if self.strict and any(tuple(row) != LISTS[self.service] for row in rows):
             raise self.strict
         return [prediction(self.service) for _ in rows]
 
-    def ping(self) -> None:
+    def ping(self, _deadline: Deadline) -> None:
         pass
 
 
 class ServedFromARun(FakeModel):
     """Not from the registry: so without a version number."""
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+    def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Prediction]:
         return [prediction(version=None) for _ in rows]
 
 
@@ -89,7 +117,7 @@ class FailingModel:
     def predict(self, *_rows: object) -> list[Prediction]:
         raise self.error
 
-    def ping(self) -> None:
+    def ping(self, _deadline: Deadline) -> None:
         raise self.error
 
 
@@ -104,6 +132,31 @@ class FakeRegistry:
         if self.error:
             raise self.error
         return self.service
+
+
+class FixedTarget:
+    """One target, and no other to go to."""
+
+    def __init__(self, model: Model, service: str = "churn_v1", error: EnricherError | None = None) -> None:
+        self.target = Target("http://model", service, model)
+        self.error = error
+
+    def current(self, _deadline: Deadline) -> Target:
+        if self.error:
+            raise self.error
+        return self.target
+
+    def another(self, _tried: Target, refusal: EnricherError, _deadline: Deadline) -> Target:
+        raise refusal
+
+    def doubt(self, _tried: Target, _missing: MissingFeatures) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        return {"serving": None, "warnings": [], "problem": None, "note": None}
 
 
 Reply = Callable[[BaseHTTPRequestHandler, bytes], None]

@@ -13,7 +13,7 @@ from schemathesis.generation import GenerationMode
 
 from feature_enricher import create_app
 
-from .fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FakeRegistry
+from .fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -27,14 +27,14 @@ FEWER = settings(BOUNDED, max_examples=40)
 
 
 def gateway(features: FakeFeatures) -> Flask:
-    app: Flask = create_app(features=features, model=FakeModel(), registry=FakeRegistry())
+    app: Flask = create_app(features=features, targets=FixedTarget(FakeModel()))
     return app
 
 
 def assert_is_answered(client: FlaskClient, data: bytes) -> None:
     answer = client.post("/predict", data=data, content_type="application/json")
     assert answer.status_code in (200, 404, 413, 422)
-    assert answer.mimetype == "application/json"
+    assert answer.mimetype == ("application/json" if answer.status_code == 200 else "application/problem+json")
     assert answer.status_code == 200 or answer.get_json()["error"]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +10,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 
-from .fakes import LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FakeRegistry, ServedFromARun
+from .fakes import FEBRUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
 
 
 def test_health_says_only_that_the_process_lives(client: FlaskClient) -> None:
@@ -27,6 +28,7 @@ def test_a_prediction_names_the_features_used_and_the_version_that_answered(clie
         "prediction": 0,
         "probability": 0.1234,
         "features_used": {"months_active": 70, "monthly_fee": 98.7, "net_service": "Fiber optic"},
+        "as_of": "2024-01-31",
         "feature_service": "churn_v1",
         "model": {"name": "streamflow_churn", "version": "3", "run_id": RUN_ID},
     }
@@ -35,7 +37,7 @@ def test_a_prediction_names_the_features_used_and_the_version_that_answered(clie
 def test_features_come_in_the_services_order(client: FlaskClient) -> None:
     answer = client.get(f"/features/{USER}")
 
-    assert list(json.loads(answer.data)) == ["user_id", "features"]
+    assert list(json.loads(answer.data)) == ["user_id", "features", "as_of"]
     assert list(json.loads(answer.data)["features"]) == list(LISTS["churn_v1"])
 
 
@@ -43,25 +45,55 @@ def test_unknown_user_is_not_found_and_misses_every_feature(client: FlaskClient)
     answer = client.post("/predict", json={"user_id": "999999"})
 
     assert answer.status_code == 404
-    assert answer.json == {
-        "error": "Missing features for user_id=999999",
-        "missing_features": ["months_active", "monthly_fee", "net_service"],
-    }
+    assert answer.get_json()["error"] == "Missing features for user_id=999999"
+    assert answer.get_json()["missing_features"] == ["months_active", "monthly_fee", "net_service"]
 
 
 def test_half_known_user_is_told_just_what_is_missing(client: FlaskClient) -> None:
     answer = client.get("/features/half-known")
 
     assert answer.status_code == 422
-    assert answer.json == {
+    assert answer.get_json()["error"] == "Missing features for user_id=half-known"
+    assert answer.get_json()["missing_features"] == ["monthly_fee"]
+
+
+def test_an_error_is_a_problem_as_rfc_9457_describes_it(client: FlaskClient) -> None:
+    answer = client.get("/features/half-known", headers={"X-Request-ID": "mine-1"})
+
+    assert answer.mimetype == "application/problem+json"
+    assert answer.get_json() == {
+        "type": "urn:streamflow:error:missing_features",
+        "title": "The user is known and lacks features",
+        "status": 422,
+        "code": "missing_features",
+        "detail": "Missing features for user_id=half-known",
         "error": "Missing features for user_id=half-known",
         "missing_features": ["monthly_fee"],
+        "request_id": "mine-1",
     }
+
+
+def test_a_sane_request_id_comes_back_and_another_is_replaced(client: FlaskClient) -> None:
+    def returned(given: str) -> str:
+        return client.get("/health", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+
+    assert returned("a1-B_2.c:d/e+f=") == "a1-B_2.c:d/e+f="
+    made = [returned(given) for given in ("", "x" * 129, "a b", '{"forged": 1}', "é", "\t")]
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in made)
+    assert len(set(made)) == len(made)
+
+
+def test_views_of_different_days_are_told_apart(client: FlaskClient, features: FakeFeatures) -> None:
+    features.event_times["usage"] = FEBRUARY
+
+    answer = client.post("/predict", json={"user_id": USER})
+
+    assert answer.get_json()["as_of"] == {"profile": "2024-01-31", "usage": "2024-02-29"}
 
 
 def test_false_and_zero_are_values_and_not_missing() -> None:
     known = FakeFeatures({"u": {"months_active": 0, "monthly_fee": 0.0, "net_service": False}})
-    client = create_app(features=known, model=FakeModel(), registry=FakeRegistry()).test_client()
+    client = create_app(features=known, targets=FixedTarget(FakeModel())).test_client()
 
     assert client.post("/predict", json={"user_id": "u"}).status_code == 200
 
@@ -119,12 +151,12 @@ def test_a_wrong_user_id_in_the_path_is_refused_too(client: FlaskClient, path: s
     assert (answer.status_code, answer.get_json()["fields"]) == (422, ["user_id"])
 
 
-def test_a_body_too_large_is_refused(features: FakeFeatures, model: FakeModel, registry: FakeRegistry) -> None:
-    gateway = create_app({"MAX_BODY_BYTES": 20}, features=features, model=model, registry=registry)
+def test_a_body_too_large_is_refused(features: FakeFeatures, model: FakeModel) -> None:
+    gateway = create_app({"MAX_BODY_BYTES": 20}, features=features, targets=FixedTarget(model))
 
     answer = gateway.test_client().post("/predict", json={"user_id": "a" * 20})
 
-    assert (answer.status_code, answer.json) == (413, {"error": "The body is too large"})
+    assert (answer.status_code, answer.get_json()["code"]) == (413, "body_too_large")
 
 
 def test_a_body_too_large_without_a_length_is_refused_too(client: FlaskClient) -> None:
@@ -137,30 +169,30 @@ def test_a_body_too_large_without_a_length_is_refused_too(client: FlaskClient) -
         environ_overrides={"wsgi.input_terminated": True},
     )
 
-    assert (answer.status_code, answer.json) == (413, {"error": "The body is too large"})
+    assert (answer.status_code, answer.get_json()["code"]) == (413, "body_too_large")
 
 
 def test_a_body_that_is_not_json_is_refused(client: FlaskClient) -> None:
     answer = client.post("/predict", data={"user_id": USER})
 
-    assert (answer.status_code, answer.json) == (415, {"error": "Content-Type must be application/json"})
+    assert (answer.status_code, answer.get_json()["code"]) == (415, "not_json")
 
 
 def test_a_wrong_method_is_told_the_right_one(client: FlaskClient) -> None:
     answer = client.get("/predict")
 
-    assert (answer.status_code, answer.json) == (405, {"error": "Method Not Allowed"})
+    assert (answer.status_code, answer.get_json()["code"]) == (405, "wrong_method")
     assert "POST" in answer.headers["Allow"]
 
 
 def test_an_unknown_path_is_not_found(client: FlaskClient) -> None:
     answer = client.get("/nothing/here")
 
-    assert (answer.status_code, answer.json) == (404, {"error": "Not Found"})
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "no_such_path")
 
 
 def test_a_served_run_has_no_version_number() -> None:
-    gateway = create_app(features=EveryoneIsKnown(), model=ServedFromARun(), registry=FakeRegistry())
+    gateway = create_app(features=EveryoneIsKnown(), targets=FixedTarget(ServedFromARun()))
 
     answer = gateway.test_client().post("/predict", json={"user_id": USER})
 

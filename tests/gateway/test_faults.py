@@ -7,15 +7,17 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 from feature_enricher.errors import (
-    EnricherError,
     ModelUnavailable,
     NoServingVersion,
     RegistryUnavailable,
+    RolloutUnavailable,
     StoreUnavailable,
 )
-from feature_enricher.serving import Features, Model
+from feature_enricher.model import Model
+from feature_enricher.serving import Features
+from feature_enricher.targets import HandStarted, Targets
 
-from .fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry
+from .fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry, FixedTarget
 
 INNER = 'SELECT * FROM "feast_online".x; File "/srv/app.py", line 1 password=x'
 INSIDE = ("Traceback", "/", "SELECT", "File", "password", "psycopg", "Error:")
@@ -27,24 +29,28 @@ def caused(error: Exception) -> Exception:
 
 
 def gateway(
-    features: Features | None = None, model: Model | None = None, registry: FakeRegistry | None = None
+    features: Features | None = None, model: Model | None = None, targets: Targets | None = None
 ) -> FlaskClient:
     app = create_app(
         features=features or FakeFeatures({USER: {"months_active": 1, "monthly_fee": 1.0, "net_service": "No"}}),
-        model=model or FakeModel(),
-        registry=registry or FakeRegistry(),
+        targets=targets or FixedTarget(model or FakeModel()),
     )
     client: FlaskClient = app.test_client()
     return client
 
 
+def hand_started(registry: FakeRegistry) -> HandStarted:
+    return HandStarted("http://model", FakeModel(), registry)
+
+
 FAULTS = {
     "store": (gateway(features=FailingFeatures(caused(StoreUnavailable("Store")))), 503),
     "model": (gateway(model=FailingModel(caused(ModelUnavailable("Model")))), 503),
-    "registry": (gateway(registry=FakeRegistry(error=caused(RegistryUnavailable("Registry")))), 503),
+    "registry": (gateway(targets=hand_started(FakeRegistry(error=caused(RegistryUnavailable("Registry"))))), 503),
+    "watcher": (gateway(targets=FixedTarget(FakeModel(), error=RolloutUnavailable("Watcher"))), 503),
     "bug in features": (gateway(features=FailingFeatures(RuntimeError(INNER))), 500),
     "bug in model": (gateway(model=FailingModel(ValueError(INNER))), 500),
-    "bug in registry": (gateway(registry=FakeRegistry(error=KeyError(INNER))), 500),
+    "bug in registry": (gateway(targets=hand_started(FakeRegistry(error=KeyError(INNER)))), 500),
 }
 
 
@@ -55,14 +61,15 @@ def test_a_fault_is_answered_with_a_status_and_nothing_of_the_inside(fault: str)
     answer = client.post("/predict", json={"user_id": USER})
 
     assert answer.status_code == status
-    assert list(answer.get_json()) == ["error"]
+    assert list(answer.get_json()) == ["type", "title", "status", "code", "detail", "error", "request_id"]
+    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
     assert [word for word in INSIDE if word in answer.text] == []
 
 
 def test_a_bug_is_an_internal_error_with_the_trace_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
     answer = gateway(model=FailingModel(ValueError(INNER))).post("/predict", json={"user_id": USER})
 
-    assert answer.json == {"error": "Internal error"}
+    assert (answer.get_json()["code"], answer.get_json()["error"]) == ("internal_error", "Internal error")
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info is not None
 
@@ -82,23 +89,23 @@ def test_a_failed_request_is_one_line_in_the_log_with_its_reason(caplog: pytest.
 def test_a_missing_version_says_what_to_do() -> None:
     advice = "No version of streamflow_churn is in Production. Run: mlflow run . -e register"
 
-    answer = gateway(registry=FakeRegistry(error=NoServingVersion(advice))).get(f"/features/{USER}")
+    answer = gateway(targets=hand_started(FakeRegistry(error=NoServingVersion(advice)))).get(f"/features/{USER}")
 
-    assert (answer.status_code, answer.json) == (503, {"error": advice})
-
-
-def test_every_error_a_client_can_meet_has_a_status_that_says_error() -> None:
-    def family(kind: type[EnricherError]) -> list[type[EnricherError]]:
-        return [kind, *(member for child in kind.__subclasses__() for member in family(child))]
-
-    assert [kind.__name__ for kind in family(EnricherError) if not 400 <= kind.status < 600] == []
+    assert (answer.status_code, answer.get_json()["error"]) == (503, advice)
 
 
 def test_ready_names_each_part() -> None:
-    answer = gateway().get("/ready")
+    answer = gateway(targets=hand_started(FakeRegistry())).get("/ready")
 
     assert answer.status_code == 200
-    assert answer.json == {"status": "ready", "checks": {"store": "ok", "model": "ok", "registry": "ok"}}
+    assert answer.json == {
+        "status": "ready",
+        "checks": {"live": "ok", "store": "ok", "model": "ok"},
+        "serving": {"url": "http://model", "feature_service": "churn_v1"},
+        "warnings": [],
+        "problem": None,
+        "note": None,
+    }
 
 
 def test_not_ready_names_what_is_not() -> None:
@@ -107,28 +114,23 @@ def test_not_ready_names_what_is_not() -> None:
     answer = client.get("/ready")
 
     assert answer.status_code == 503
-    assert answer.json == {
-        "status": "not ready",
-        "error": "Not ready: model",
-        "checks": {"store": "ok", "model": "The model server did not answer", "registry": "ok"},
-    }
+    assert answer.get_json()["error"] == "Not ready: model"
+    assert answer.get_json()["checks"] == {"live": "ok", "store": "ok", "model": "The model server did not answer"}
 
 
 def test_not_ready_without_a_feature_list() -> None:
-    answer = gateway(registry=FakeRegistry(error=RegistryUnavailable("No registry"))).get("/ready")
+    answer = gateway(targets=hand_started(FakeRegistry(error=RegistryUnavailable("No registry")))).get("/ready")
 
     assert answer.status_code == 503
-    assert answer.get_json()["error"] == "Not ready: store, registry"
-    assert answer.get_json()["checks"]["registry"] == "No registry"
+    assert answer.get_json()["error"] == "Not ready: store, model, live"
+    assert answer.get_json()["checks"]["live"] == "No registry"
 
 
 def test_a_dead_registry_does_not_hurt_once_the_feature_list_is_known() -> None:
     registry = FakeRegistry()
-    client = gateway(registry=registry)
+    client = gateway(targets=hand_started(registry))
     client.post("/predict", json={"user_id": USER})
     registry.error = RegistryUnavailable("No registry")
 
     assert client.post("/predict", json={"user_id": USER}).status_code == 200
-    ready = client.get("/ready")
-    assert ready.status_code == 200
-    assert "not needed now" in ready.get_json()["checks"]["registry"]
+    assert client.get("/ready").status_code == 200

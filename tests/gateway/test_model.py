@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from feature_enricher.deadline import Deadline
 from feature_enricher.errors import ModelRejected, ModelUnavailable
 from feature_enricher.model import ModelServer
 from feature_enricher.upstream import Upstream
@@ -13,6 +14,10 @@ from .fakes import ANSWER, FakeServer, prediction, reply
 
 ROWS = [{"months_active": 70, "net_service": "No"}, {"months_active": 3, "net_service": "DSL"}]
 TIMEOUT_S = 0.3
+
+
+def soon() -> Deadline:
+    return Deadline.after(10.0)
 
 
 def model_at(url: str) -> ModelServer:
@@ -27,7 +32,7 @@ def test_rows_go_out_as_columns_and_predictions_come_back_in_order(model_server:
     second = {"prediction": 1, "probability": 1}
     model_server.replies = [reply({"predictions": [ANSWER, ANSWER | second]})]
 
-    predictions = model_at(model_server.url).predict(ROWS)
+    predictions = model_at(model_server.url).predict(ROWS, soon())
 
     [(path, body)] = model_server.seen
     assert path == "/invocations"
@@ -72,7 +77,7 @@ def test_an_answer_of_the_wrong_shape_is_not_believed(model_server: FakeServer, 
     model_server.replies = [reply(WRONG_ANSWERS[wrong])]
 
     with pytest.raises(ModelUnavailable, match="wrong shape") as caught:
-        model_at(model_server.url).predict(ROWS)
+        model_at(model_server.url).predict(ROWS, soon())
 
     assert caught.value.__cause__ is not None
 
@@ -82,14 +87,14 @@ def test_another_status_than_200_is_no_answer(model_server: FakeServer, status: 
     model_server.replies = [reply(answers(), status)]
 
     with pytest.raises(ModelUnavailable, match=str(status)):
-        model_at(model_server.url).predict(ROWS)
+        model_at(model_server.url).predict(ROWS, soon())
 
 
 def test_refused_rows_are_told_from_a_broken_server(model_server: FakeServer) -> None:
     model_server.replies = [reply({"stack_trace": "File /srv/x"}, 400)]
 
     with pytest.raises(ModelRejected) as caught:
-        model_at(model_server.url).predict(ROWS)
+        model_at(model_server.url).predict(ROWS, soon())
 
     assert "srv" not in str(caught.value)
 
@@ -98,8 +103,8 @@ def test_ping_is_a_real_request(model_server: FakeServer) -> None:
     model_server.replies = [reply(b"\n"), reply(b"", 503)]
     model = model_at(model_server.url)
 
-    model.ping()
+    model.ping(soon())
     with pytest.raises(ModelUnavailable):
-        model.ping()
+        model.ping(soon())
 
     assert [path for path, _ in model_server.seen] == ["/ping", "/ping"]

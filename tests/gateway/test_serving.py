@@ -1,110 +1,184 @@
 """A 200 always carries exactly the features that the answering version asked for."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from feature_enricher import serving as serving_module
-from feature_enricher.errors import MissingFeatures, ModelRejected, ModelUnavailable, RegistryUnavailable
-from feature_enricher.model import Prediction
-from feature_enricher.serving import Serving
+from feature_enricher.deadline import Deadline
+from feature_enricher.errors import (
+    AnotherVersion,
+    EnricherError,
+    MissingFeatures,
+    ModelRejected,
+    ModelUnavailable,
+    RegistryUnavailable,
+    UnknownUser,
+)
+from feature_enricher.model import Model, Prediction
+from feature_enricher.serving import Ask, Scored, Serving
+from feature_enricher.targets import HandStarted
 
-from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, prediction
+from .fakes import COMPLETE, JANUARY, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
 
 
 def known(*names: str) -> FakeFeatures:
     return FakeFeatures({USER: {name: COMPLETE[name] for name in names or COMPLETE}})
 
 
+def hand_started(features: FakeFeatures, model: Model, registry: FakeRegistry) -> Serving:
+    return Serving(features, HandStarted("http://model", model, registry))
+
+
+def predict(serving: Serving, *users: str) -> list[Scored | EnricherError]:
+    return serving.predict([Ask(user) for user in users], Deadline.after(5))
+
+
+def scored(serving: Serving, *users: str) -> list[Scored]:
+    results = predict(serving, *users)
+    assert [result for result in results if not isinstance(result, Scored)] == []
+    return [result for result in results if isinstance(result, Scored)]
+
+
 def test_the_registry_is_asked_once_and_then_left_alone() -> None:
     registry = FakeRegistry()
-    serving = Serving(known(), FakeModel(), registry)
+    serving = hand_started(known(), FakeModel(), registry)
 
     for _ in range(3):
-        serving.predict([USER])
+        scored(serving, USER)
 
     assert registry.calls == 1
 
 
 def test_an_answer_of_a_version_with_other_features_is_asked_for_again_with_those() -> None:
-    features, model = known(), FakeModel("churn_v2")
-    serving = Serving(features, model, FakeRegistry("churn_v1"))
+    serving = hand_started(known(), FakeModel("churn_v2"), FakeRegistry("churn_v1"))
 
-    [scored] = serving.predict([USER])
+    [one] = scored(serving, USER)
 
-    assert list(scored.features_used) == ["months_active", "total_paid"]
-    assert scored.answer.feature_service == "churn_v2"
-    assert serving.known_service == "churn_v2"
+    assert list(one.known.features) == ["months_active", "total_paid"]
+    assert one.answer.feature_service == "churn_v2"
+    assert serving.targets.state()["serving"]["feature_service"] == "churn_v2"
 
 
 def test_refused_rows_are_sent_again_with_the_registrys_list() -> None:
     model, registry = FakeModel(strict=ModelRejected("400")), FakeRegistry("churn_v1")
-    serving = Serving(known(), model, registry)
-    serving.predict([USER])
+    serving = hand_started(known(), model, registry)
+    scored(serving, USER)
     model.service = registry.service = "churn_v2"
 
-    [scored] = serving.predict([USER])
+    [one] = scored(serving, USER)
 
-    assert list(scored.features_used) == ["months_active", "total_paid"]
+    assert list(one.known.features) == ["months_active", "total_paid"]
 
 
 def test_rows_refused_with_the_registrys_list_are_an_error() -> None:
-    serving = Serving(known(), FakeModel("churn_v2", strict=ModelRejected("400")), FakeRegistry("churn_v1"))
+    model = FakeModel("churn_v2", strict=ModelRejected("400"))
 
     with pytest.raises(ModelRejected):
-        serving.predict([USER])
+        predict(hand_started(known(), model, FakeRegistry("churn_v1")), USER)
 
 
 def test_rows_refused_while_the_registry_is_down_are_a_models_error() -> None:
     registry = FakeRegistry("churn_v1")
     model = FakeModel(strict=ModelRejected("400"))
-    serving = Serving(known(), model, registry)
-    serving.predict([USER])
+    serving = hand_started(known(), model, registry)
+    scored(serving, USER)
     model.service, registry.error = "churn_v2", RegistryUnavailable("down")
 
     with pytest.raises(ModelRejected):
-        serving.predict([USER])
+        predict(serving, USER)
+
+
+def test_a_row_that_the_model_refuses_does_not_fail_its_neighbours() -> None:
+    class Picky(FakeModel):
+        def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Prediction]:
+            if any(row["months_active"] == 13 for row in rows):
+                raise ModelRejected("400")
+            return [prediction() for _ in rows]
+
+    users = {str(n): COMPLETE | {"months_active": n} for n in range(11, 18)}
+
+    results = predict(Serving(FakeFeatures(users), FixedTarget(Picky())), *users)
+
+    assert [type(result) for result in results] == [Scored, Scored, ModelRejected, Scored, Scored, Scored, Scored]
 
 
 def test_a_model_that_never_agrees_is_given_up() -> None:
     class Fickle(FakeModel):
-        def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Prediction]:
             return [prediction("churn_v1" if "total_paid" in row else "churn_v2") for row in rows]
 
     features = known()
     with pytest.raises(ModelUnavailable, match="changes its feature list"):
-        Serving(features, Fickle(), FakeRegistry()).predict([USER])
+        predict(hand_started(features, Fickle(), FakeRegistry()), USER)
 
     assert len(features.asked) == serving_module.MAX_ROUNDS
 
 
+def test_a_version_that_is_not_the_live_one_is_not_believed() -> None:
+    with pytest.raises(AnotherVersion):
+        predict(Serving(known(), FixedTarget(FakeModel("churn_v2"), "churn_v1")), USER)
+
+
 def test_a_user_without_the_old_features_is_served_once_the_new_list_is_in_production() -> None:
-    registry, model = FakeRegistry("churn_v1"), FakeModel("churn_v1")
+    class Asked(FakeRegistry):
+        def feature_service(self) -> str:
+            asked.set() if self.calls else None
+            return super().feature_service()
+
+    asked = threading.Event()
+    registry, model = Asked("churn_v1"), FakeModel("churn_v1")
     features = FakeFeatures({USER: COMPLETE, "new": {"months_active": 1, "total_paid": 5.0}})
-    serving = Serving(features, model, registry)
-    serving.predict([USER])
+    serving = hand_started(features, model, registry)
+    scored(serving, USER)
     registry.service = model.service = "churn_v2"
 
-    [scored] = serving.predict(["new"])
+    [first] = predict(serving, "new")
 
-    assert scored.features_used == {"months_active": 1, "total_paid": 5.0}
+    assert isinstance(first, MissingFeatures)
+    assert asked.wait(5)
+    until = Deadline.after(5)
+    while not until.is_over() and serving.targets.state()["serving"]["feature_service"] == "churn_v1":
+        pass
+    [second] = scored(serving, "new")
+    assert second.known.features == {"months_active": 1, "total_paid": 5.0}
 
 
 def test_unknown_users_do_not_send_every_request_to_the_registry() -> None:
     registry = FakeRegistry()
-    serving = Serving(known(), FakeModel(), registry)
+    serving = hand_started(known(), FakeModel(), registry)
 
     for number in range(5):
-        with pytest.raises(MissingFeatures):
-            serving.predict([f"unknown-{number}"])
+        [missing] = predict(serving, f"unknown-{number}")
+        assert isinstance(missing, UnknownUser)
 
-    assert registry.calls == 2
+    assert registry.calls <= 2
 
 
-def test_several_users_are_answered_in_their_order() -> None:
+def test_several_users_are_answered_in_their_order_each_for_itself() -> None:
     features = FakeFeatures({str(n): COMPLETE | {"months_active": n} for n in range(3)})
 
-    scored = Serving(features, FakeModel(), FakeRegistry()).predict(["2", "0", "1"])
+    results = predict(Serving(features, FixedTarget(FakeModel())), "2", "nobody", "0", "1")
 
-    assert [one.features_used["months_active"] for one in scored] == [2, 0, 1]
+    assert isinstance(results[1], UnknownUser)
+    answered = [result for result in results if isinstance(result, Scored)]
+    assert [one.known.features["months_active"] for one in answered] == [2, 0, 1]
+
+
+def test_the_model_is_not_asked_about_nobody() -> None:
+    model = FakeModel()
+
+    assert isinstance(predict(Serving(known(), FixedTarget(model)), "nobody")[0], UnknownUser)
+    assert model.rows == []
+
+
+def test_an_event_time_within_a_day_is_told_in_full() -> None:
+    features = known()
+    features.event_times = dict.fromkeys(features.event_times, JANUARY + timedelta(hours=6))
+
+    [one] = scored(Serving(features, FixedTarget(FakeModel())), USER)
+
+    assert one.known.as_of == "2024-01-31T06:00:00+00:00"

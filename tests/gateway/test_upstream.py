@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from feature_enricher.deadline import Deadline
 from feature_enricher.errors import EnricherError, ModelUnavailable
 from feature_enricher.model import ModelServer
 from feature_enricher.upstream import Upstream
@@ -16,6 +17,12 @@ from .fakes import ANSWER, FakeServer, reply
 
 ROWS = [{"months_active": 70}]
 TIMEOUT_S = 0.3
+
+
+def soon() -> Deadline:
+    return Deadline.after(10.0)
+
+
 ANSWERED = {"predictions": [ANSWER]}
 
 
@@ -55,7 +62,7 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(
     began = time.monotonic()
 
     with pytest.raises(ModelUnavailable, match="did not answer") as caught:
-        model_at(model_server.url).predict(ROWS)
+        model_at(model_server.url).predict(ROWS, soon())
 
     assert time.monotonic() - began < 3 * TIMEOUT_S
     assert isinstance(caught.value.__cause__, EnricherError)
@@ -67,15 +74,15 @@ def test_a_refused_connection_is_no_answer() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
 
         with pytest.raises(ModelUnavailable, match="did not answer"):
-            model_at(url).predict(ROWS)
+            model_at(url).predict(ROWS, soon())
 
 
 def test_a_connection_closed_unanswered_is_tried_once_more(model_server: FakeServer) -> None:
     model_server.replies = [reply(ANSWERED), hang_up, reply(ANSWERED)]
     model = model_at(model_server.url)
-    model.predict(ROWS)
+    model.predict(ROWS, soon())
 
-    assert len(model.predict(ROWS)) == 1
+    assert len(model.predict(ROWS, soon())) == 1
     assert len(model_server.seen) == 3
 
 
@@ -83,7 +90,7 @@ def test_a_connection_closed_unanswered_is_not_tried_for_ever(model_server: Fake
     model_server.replies = [hang_up]
 
     with pytest.raises(ModelUnavailable):
-        model_at(model_server.url).predict(ROWS)
+        model_at(model_server.url).predict(ROWS, soon())
 
     assert len(model_server.seen) == 2
 
@@ -92,7 +99,7 @@ def test_a_slow_server_is_not_asked_twice(model_server: FakeServer) -> None:
     model_server.replies = [hang]
 
     with pytest.raises(ModelUnavailable):
-        model_at(model_server.url).predict(ROWS)
+        model_at(model_server.url).predict(ROWS, soon())
 
     assert len(model_server.seen) == 1
 
@@ -101,16 +108,33 @@ def test_a_server_comes_back_by_itself(model_server: FakeServer) -> None:
     model_server.replies = [hang_up, hang_up, reply(ANSWERED)]
     model = model_at(model_server.url)
     with pytest.raises(ModelUnavailable):
-        model.predict(ROWS)
+        model.predict(ROWS, soon())
 
-    assert len(model.predict(ROWS)) == 1
+    assert len(model.predict(ROWS, soon())) == 1
+
+
+def test_a_deadline_that_comes_before_the_time_limit_is_kept(model_server: FakeServer) -> None:
+    model_server.replies = [hang]
+    began = time.monotonic()
+
+    with pytest.raises(ModelUnavailable):
+        ModelServer(Upstream(model_server.url, 10.0, 2)).predict(ROWS, Deadline.after(0.2))
+
+    assert 0.2 <= time.monotonic() - began < 1
+
+
+def test_a_call_whose_deadline_is_over_is_not_made(model_server: FakeServer) -> None:
+    with pytest.raises(ModelUnavailable):
+        model_at(model_server.url).predict(ROWS, Deadline.after(0))
+
+    assert model_server.seen == []
 
 
 def test_proxies_of_the_environment_are_not_used(model_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     model_server.replies = [reply(ANSWERED)]
 
-    assert len(model_at(model_server.url).predict(ROWS)) == 1
+    assert len(model_at(model_server.url).predict(ROWS, soon())) == 1
 
 
 def test_concurrent_calls_do_not_wait_for_each_other(model_server: FakeServer) -> None:
@@ -123,7 +147,7 @@ def test_concurrent_calls_do_not_wait_for_each_other(model_server: FakeServer) -
     model_server.replies = [meet]
     model = ModelServer(Upstream(model_server.url, 5.0, 2))
     done: list[int] = []
-    threads = [threading.Thread(target=lambda: done.append(len(model.predict(ROWS)))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: done.append(len(model.predict(ROWS, soon())))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -137,6 +161,6 @@ def test_connections_are_kept_and_used_again(model_server: FakeServer) -> None:
     model = model_at(model_server.url)
 
     for _ in range(5):
-        model.predict(ROWS)
+        model.predict(ROWS, soon())
 
     assert len(model_server.connections) == 1

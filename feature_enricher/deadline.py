@@ -1,0 +1,25 @@
+"""A moment by which a request must be answered, handed from part to part."""
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Deadline:
+    until: float
+    """A time.monotonic()"""
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        return cls(time.monotonic() + seconds)
+
+    def left(self) -> float:
+        """Seconds, never below 0."""
+        return max(0.0, self.until - time.monotonic())
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.until
+
+    def within(self, seconds: float) -> "Deadline":
+        """The earlier one of this deadline and that many seconds from now."""
+        return Deadline(min(self.until, time.monotonic() + seconds))

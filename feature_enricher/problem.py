@@ -1,0 +1,56 @@
+"""Errors as RFC 9457 describes them: application/problem+json."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from feature_enricher.errors import EnricherError, InvalidRequest, ModelUnavailable, UnknownUser
+
+MEDIA_TYPE = "application/problem+json"
+# A name, not an address: the README's table says what each code means.
+TYPE_PREFIX = "urn:streamflow:error:"
+
+
+def problem(error: EnricherError, request_id: str | None = None) -> dict[str, Any]:
+    """All that a client sees. `error` repeats `detail`; inside an answer for many users there is no request id."""
+    told = {
+        "type": f"{TYPE_PREFIX}{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": str(error),
+        "error": str(error),
+        **error.members(),
+    }
+    return told if request_id is None else told | {"request_id": request_id}
+
+
+def _example(error: EnricherError) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"example": problem(error, "5f0c3b8e2d7a4c41")})
+
+
+class Failure(BaseModel):
+    """An error as RFC 9457 describes them; `code` is stable, `error` repeats `detail`."""
+
+    model_config = _example(ModelUnavailable("The model server did not answer"))
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    error: str
+    request_id: str
+
+
+class InvalidFields(Failure):
+    model_config = _example(InvalidRequest("user_id must be a string, not a number", ["user_id"]))
+    fields: list[str]
+
+
+class FeaturesMissing(Failure):
+    model_config = _example(UnknownUser("999999", ["months_active", "monthly_fee"]))
+    missing_features: list[str]
+
+
+class Unprocessable(RootModel[InvalidFields | FeaturesMissing]):
+    """The request is wrong, or some of the user's features are missing."""

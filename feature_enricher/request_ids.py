@@ -1,0 +1,27 @@
+"""Each request has an id: the client's own where it is sane, else a new one. It is in the answer and in the log."""
+
+import re
+import secrets
+
+from flask import Flask, Response, g, request
+
+HEADER = "X-Request-ID"
+# Short, and nothing in it that could forge a line or a header.
+SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+
+
+def add_request_ids(app: Flask) -> None:
+    @app.before_request
+    def name_the_request() -> None:
+        given = request.headers.get(HEADER, "")
+        g.request_id = given if SANE.fullmatch(given) else secrets.token_hex(8)
+
+    @app.after_request
+    def tell_its_name(response: Response) -> Response:
+        response.headers[HEADER] = request_id()
+        return response
+
+
+def request_id() -> str:
+    name: str = g.request_id
+    return name

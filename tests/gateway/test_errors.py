@@ -1,0 +1,29 @@
+"""Every error a client can meet has its line in the README, and says nothing else than it."""
+
+import re
+
+from feature_enricher.errors import EnricherError, InvalidSetting, NoAnswer
+from local_stack.settings import ROOT
+
+NEVER_ANSWERS = {InvalidSetting, NoAnswer}
+
+
+def family(kind: type[EnricherError]) -> set[type[EnricherError]]:
+    return {kind}.union(*map(family, kind.__subclasses__()))
+
+
+KINDS = family(EnricherError) - NEVER_ANSWERS
+
+
+def test_the_readmes_table_is_the_errors_of_the_gateway() -> None:
+    readme = (ROOT / "README.md").read_text()
+    lines = re.findall(r"^\| `(\w+)` \| (\d{3}) \| (.+) \| (.+) \|$", readme, re.MULTILINE)
+
+    assert lines == sorted(lines, key=lambda line: (line[1], line[0]))
+    assert set(lines) == {(kind.code, str(kind.status), kind.title, kind.remedy) for kind in KINDS}
+    assert len(lines) == len(KINDS)
+
+
+def test_every_error_has_a_code_of_its_own_and_a_status_that_says_error() -> None:
+    assert len({kind.code for kind in KINDS}) == len(KINDS)
+    assert [kind.__name__ for kind in KINDS if not 400 <= kind.status < 600] == []

@@ -1,0 +1,204 @@
+"""The watcher's word: taken at once, in one step, and kept while the watcher is away."""
+
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from feature_enricher import create_app
+
+from .fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, FakeServer, reply, running
+
+LIST_OF = {"3": "churn_v1", "4": "churn_v2"}
+
+
+def serving(url: str, version: str) -> dict[str, Any]:
+    run_and_list = {"run_id": RUN_ID, "feature_service": LIST_OF[version]}
+    return {"url": url, "model_name": "streamflow_churn", "version": version, **run_and_list}
+
+
+def word(serving: dict[str, Any] | None, *warnings: str, problem: str | None = None) -> dict[str, Any]:
+    return {"serving": serving, "warnings": list(warnings), "problem": problem}
+
+
+def answering(version: str, **other: Any) -> Callable[[BaseHTTPRequestHandler, bytes], None]:
+    said = ANSWER | {"model_version": version, "feature_service": LIST_OF[version]} | other
+    return reply({"predictions": [said]})
+
+
+def hang(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.server.closing.wait()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def third() -> Iterator[FakeServer]:
+    """A model server that answers as version 3."""
+    with running(FakeServer()) as server:
+        server.replies = [answering("3")]
+        yield server
+
+
+@pytest.fixture
+def fourth() -> Iterator[FakeServer]:
+    """Version 4, which asks for other features."""
+    with running(FakeServer()) as server:
+        server.replies = [answering("4")]
+        yield server
+
+
+@pytest.fixture
+def watcher(third: FakeServer) -> Iterator[FakeServer]:
+    """Says that version 3 is live."""
+    with running(FakeServer()) as server:
+        server.replies = [reply(word(serving(third.url, "3")))]
+        yield server
+
+
+@pytest.fixture
+def gateway(watcher: FakeServer) -> Iterator[FlaskClient]:
+    """Has heard the watcher."""
+    app = create_app({"ROLLOUT_URL": watcher.url, "DEADLINE_S": 1.0}, features=FakeFeatures({USER: COMPLETE}))
+    client: FlaskClient = app.test_client()
+    until(lambda: predict(client)[0] == 200)
+    yield client
+    app.extensions["streamflow"].close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.01)
+
+
+def predict(client: FlaskClient) -> tuple[int, dict[str, Any]]:
+    answer = client.post("/predict", json={"user_id": USER})
+    return answer.status_code, answer.get_json()
+
+
+def version(client: FlaskClient) -> str | None:
+    status, answer = predict(client)
+    return answer["model"]["version"] if status == 200 else None
+
+
+def test_the_live_version_answers_with_its_own_features_and_after_a_turn_the_next_one(
+    gateway: FlaskClient, watcher: FakeServer, fourth: FakeServer
+) -> None:
+    before = predict(gateway)[1]
+    watcher.replies = [reply(word(serving(fourth.url, "4")))]
+    until(lambda: version(gateway) == "4")
+    after = predict(gateway)[1]
+
+    assert (before["model"]["version"], list(before["features_used"])) == (
+        "3",
+        ["months_active", "monthly_fee", "net_service"],
+    )
+    assert (after["model"]["version"], list(after["features_used"])) == ("4", ["months_active", "total_paid"])
+    assert after["feature_service"] == "churn_v2"
+
+
+def test_the_watcher_is_polled_over_one_connection(gateway: FlaskClient, watcher: FakeServer) -> None:
+    until(lambda: len(watcher.seen) > 3)
+
+    assert {path for path, _body in watcher.seen} == {"/live"}
+    assert len(watcher.connections) == 1
+
+
+def test_a_request_whose_server_was_just_stopped_is_answered_by_the_next_one(
+    gateway: FlaskClient, watcher: FakeServer, third: FakeServer, fourth: FakeServer
+) -> None:
+    def stopped_after_the_turn(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+        watcher.replies = [reply(word(serving(fourth.url, "4")))]
+        handler.close_connection = True
+
+    third.replies = [stopped_after_the_turn]
+
+    assert version(gateway) == "4"
+
+
+@pytest.mark.parametrize(
+    "other", [{"model_version": "9"}, {"run_id": "f" * 32}, {"model_name": "other"}, {"feature_service": "churn_v2"}]
+)
+def test_an_answer_of_another_version_than_the_live_one_is_not_believed(
+    gateway: FlaskClient, third: FakeServer, other: dict[str, str]
+) -> None:
+    third.replies = [answering("3", **other)]
+
+    status, answer = predict(gateway)
+
+    assert (status, answer["code"]) == (503, "another_version")
+
+
+def test_while_the_watcher_is_away_its_last_word_holds_and_readiness_says_so(
+    gateway: FlaskClient, watcher: FakeServer
+) -> None:
+    watcher.replies = [reply(b"", 500)]
+    until(lambda: gateway.get("/ready").get_json()["note"] is not None)
+
+    assert gateway.get("/ready").status_code == 200
+    assert version(gateway) == "3"
+    watcher.replies = [hang]
+    assert version(gateway) == "3"
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"", b"<html>", b"[]", b'{"serving": {"url": 1}, "warnings": [], "problem": null}']
+)
+def test_a_word_that_cannot_be_read_is_as_none(gateway: FlaskClient, watcher: FakeServer, nonsense: bytes) -> None:
+    watcher.replies = [reply(nonsense)]
+    until(lambda: gateway.get("/ready").get_json()["note"] is not None)
+
+    assert version(gateway) == "3"
+
+
+def test_while_a_dead_model_server_is_started_again_requests_are_told_so_in_time(
+    gateway: FlaskClient, watcher: FakeServer
+) -> None:
+    watcher.replies = [reply(word(None, problem="The model server died; it is started again in 1 s"))]
+    until(lambda: predict(gateway)[0] == 503)
+    began = time.monotonic()
+
+    answer = gateway.post("/predict", json={"user_id": USER})
+
+    assert time.monotonic() - began < 0.5
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "no_live_model")
+    assert answer.headers["Retry-After"] == "1"
+    assert "started again" in answer.get_json()["detail"]
+
+
+def test_a_model_server_that_died_is_asked_no_longer_than_the_deadline(gateway: FlaskClient, third: FakeServer) -> None:
+    third.replies = [hang]
+    began = time.monotonic()
+
+    status, answer = predict(gateway)
+
+    assert time.monotonic() - began < 1.5
+    assert (status, answer["code"]) == (503, "model_unavailable")
+
+
+def test_warnings_and_a_problem_are_shown_and_do_not_make_it_not_ready(
+    gateway: FlaskClient, watcher: FakeServer, third: FakeServer
+) -> None:
+    third.replies = [reply(b"\n")]
+    said = word(serving(third.url, "3"), "Versions 3 and 2 are in Production", problem="version 4 was not turned to: x")
+    watcher.replies = [reply(said)]
+    until(lambda: gateway.get("/ready").get_json()["warnings"] != [])
+
+    answer = gateway.get("/ready")
+
+    assert answer.status_code == 200
+    assert {name: answer.get_json()[name] for name in said} == said
+
+
+def test_before_the_watchers_first_word_nothing_is_guessed() -> None:
+    with running(FakeServer()) as silent:
+        silent.replies = [hang]
+        app = create_app({"ROLLOUT_URL": silent.url}, features=FakeFeatures({USER: COMPLETE}))
+
+        status, answer = predict(app.test_client())
+
+        app.extensions["streamflow"].close()
+    assert (status, answer["code"]) == (503, "rollout_unavailable")
