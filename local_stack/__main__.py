@@ -87,6 +87,7 @@ def down(settings: Settings, _args: argparse.Namespace) -> int:
     left = [process for part in state.get("parts", []) if (process := processes.find(part))]
     for process in left:
         processes.end(process)
+    processes.end_remembered(settings.state / "rollout" / "servers.json")  # of a watcher that was killed
     if settings.embedded:
         postgres.stop(settings)
     (settings.state / "stack.json").unlink(missing_ok=True)
@@ -108,7 +109,21 @@ def status(settings: Settings, _args: argparse.Namespace) -> int:
         print(
             f"{part['name']:<13} {part['health']:<32} process {part['pid']:<8} {'answers' if ok else 'DOES NOT ANSWER'}"
         )
-    return 0 if fine and state["ready"] else 1
+    return 0 if fine and _says_who_serves(settings) and state["ready"] else 1
+
+
+def _says_who_serves(settings: Settings) -> bool:
+    try:
+        said = requests.get(f"{settings.address('ROLLOUT_PORT')}/live", timeout=processes.HEALTH_TIMEOUT_S).json()
+    except (requests.RequestException, ValueError):
+        return False
+    serving = said["serving"]
+    print(
+        f"model server  {serving['url']:<32} version {serving['version']}" if serving else "model server  NONE SERVES"
+    )
+    for text in filter(None, [said["problem"], *said["warnings"]]):
+        print(f"  [WARNING] {text}")
+    return bool(serving)
 
 
 def _answers(address: str) -> bool:
@@ -121,7 +136,8 @@ def _answers(address: str) -> bool:
 def env(settings: Settings, _args: argparse.Namespace) -> int:
     """Shell lines for `eval`: what a shell needs to work with the stack. What it has set already stays."""
     for name, value in settings.exported().items():
-        if name not in os.environ:
+        # what only servers read would outlive the stack in this shell, and mislead the next one started from it
+        if name not in os.environ and name not in ("ENRICHER_ROLLOUT_URL", "ROLLOUT_FOLDER"):
             print(f"export {name}={shlex.quote(value)}")
     print(f'export PATH={shlex.quote(str(ROOT / "local_stack" / "bin"))}:"$PATH"')
     return 0

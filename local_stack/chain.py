@@ -88,10 +88,13 @@ def is_done(settings: Settings, experiment: str, month: Month) -> bool:
         "tags.files_sha256": files_sha256(month.folder),
     }
     query = " and ".join(f"{name} = '{value}'" for name, value in conditions.items())
-    client = _client(settings)
-    if not client.search_runs([experiment], filter_string=query, max_results=1):
-        return False
-    return any(v.current_stage == "Production" for v in client.search_model_versions(f"name='{MODEL}'"))
+    found = _client(settings).search_runs([experiment], filter_string=query, max_results=1)
+    return bool(found) and production_version(settings) is not None
+
+
+def production_version(settings: Settings) -> str | None:
+    there = _client(settings).search_model_versions(f"name='{MODEL}'")
+    return next((str(version.version) for version in there if version.current_stage == "Production"), None)
 
 
 def _client(settings: Settings) -> "MlflowClient":

@@ -1,27 +1,29 @@
 """The servers of the stack, as command lines."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from local_stack.chain import MODEL
-from local_stack.processes import Part
-from local_stack.settings import LOOPBACK, Settings
+import requests
+
+from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Part
+from local_stack.settings import LOOPBACK, Settings, StackError
+
+MODEL_SERVER_S = 120.0
 
 
 def make_parts(settings: Settings) -> tuple[Part, Part, Part]:
-    """The MLflow server, the model server and the gateway, as commands."""
+    """The MLflow server, the watcher (which starts the model servers) and the gateway, as commands."""
     programs = Path(sys.executable).parent
-    mlflow_port, model_port, gateway_port = (
-        settings.port(name) for name in ("MLFLOW_PORT", "MODEL_PORT", "GATEWAY_PORT")
+    mlflow_port, rollout_port, gateway_port = (
+        settings.port(name) for name in ("MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
     )
     server = [
         str(programs / "mlflow"), "server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
         "--default-artifact-root", settings.artifacts.as_uri(), "--artifacts-destination", settings.artifacts.as_uri(),
     ]  # fmt: skip
-    model = [
-        str(programs / "mlflow"), "models", "serve", "-m", f"models:/{MODEL}/Production",
-        "--env-manager", "local", "--host", LOOPBACK, "--port", str(model_port), "--workers", "1",
-    ]  # fmt: skip
+    watcher = [sys.executable, "-m", "rollout"]
     gateway = [
         str(programs / "gunicorn"),
         "--config",
@@ -30,6 +32,20 @@ def make_parts(settings: Settings) -> tuple[Part, Part, Part]:
     ]
     return (
         Part("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health"),
-        Part("model server", model, model_port, f"{settings.address('MODEL_PORT')}/ping"),
+        Part("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health"),
         Part("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready"),
     )
+
+
+def await_model_server(settings: Settings, keep_going: Callable[[], None]) -> None:
+    """Until the watcher says that a version serves. Raises StackError with what it says instead, after a while."""
+    address, deadline = f"{settings.address('ROLLOUT_PORT')}/live", time.monotonic() + MODEL_SERVER_S
+    while True:
+        keep_going()
+        said = requests.get(address, timeout=HEALTH_TIMEOUT_S).json()
+        if said["serving"]:
+            return
+        if time.monotonic() > deadline:
+            reasons = [said["problem"] or "", *said["warnings"]]
+            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {' '.join(filter(None, reasons))}")
+        time.sleep(POLL_S)

@@ -13,9 +13,9 @@ import psutil
 import requests
 
 from local_stack.settings import LOOPBACK, Settings, StackError
-from rollout.processes import end, find, identity
+from rollout.processes import end, end_remembered, end_session, find, identity
 
-__all__ = ["Part", "end", "find", "identity", "load_state", "log_file", "log_tail", "require_free_ports", "save_state"]
+__all__ = ["Part", "end", "end_remembered", "find", "identity", "load_state", "save_state"]
 
 POLL_S = 0.1
 HEALTH_TIMEOUT_S = 2.0
@@ -32,20 +32,25 @@ class Part:
     health: str
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
-    def start(self, settings: Settings, extra: dict[str, str] | None = None) -> None:
+    def start(self, settings: Settings) -> None:
         with log_file(settings, self.name).open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command lines, no shell
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**settings.child_environment(), **(extra or {})},
+                env=settings.child_environment(),
                 cwd=settings.root,
                 start_new_session=True,
             )
 
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+    def end_what_is_left(self) -> None:
+        """A leader that was killed leaves its workers, and they its port, behind."""
+        if self.process is not None and self.ended():
+            end_session(self.process.pid)
 
     def healthy(self) -> bool:
         try:

@@ -34,7 +34,7 @@ class Settings:
             **_running(state),
             **{name: os.environ[name] for name in known if name in os.environ},
         }
-        for name in ("PGPORT", "MLFLOW_PORT", "MODEL_PORT", "GATEWAY_PORT"):
+        for name in ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT"):
             if not (values[name].isdigit() and 1 <= int(values[name]) <= HIGHEST_PORT):
                 raise StackError(f"{name}={values[name]!r} is not a port. Give a number from 1 to {HIGHEST_PORT}")
         return cls(values)
@@ -81,10 +81,14 @@ class Settings:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` downloads as pip would
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-            "ENRICHER_MODEL_URL": self.address("MODEL_PORT"),
+            "ROLLOUT_FOLDER": str(self.state / "rollout"),
+            "ENRICHER_ROLLOUT_URL": self.address("ROLLOUT_PORT"),
             "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),
         }
-        return {**follows, **self.values}
+        # the gateway can be pointed elsewhere: at a model server started by hand, at another watcher
+        pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")
+        chosen = {name: os.environ[name] for name in pointers if name in os.environ}
+        return {**follows, **chosen, **self.values}
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -1,30 +1,23 @@
 """The stack from nothing to a first answer, and back. One instance per state folder."""
 
-import fcntl
 import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TextIO
 
 import psutil
 
 from local_stack import chain, postgres, processes
-from local_stack.parts import make_parts
+from local_stack.care import Care
+from local_stack.guards import Interrupted, interruptible, only_one, told
+from local_stack.parts import await_model_server, make_parts
 from local_stack.processes import Part
 from local_stack.settings import ROOT, Settings, StackError
 
-HEALTH_S = {"MLflow": 90.0, "model server": 90.0, "gateway": 60.0}
+HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0}
 WATCH_S = 0.5
 SAMPLES = ROOT / "data" / "sample"  # where the entry point sample_months writes, unless told otherwise
-
-
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM: the stack is asked to end."""
 
 
 class Stack:
@@ -51,22 +44,27 @@ class Stack:
             chain.month_of(data, as_of)  # a wrong DATA or AS_OF is said before anything starts
         processes.require_free_ports(self._wanted_ports())
         self._save()
-        mlflow_server, model_server, gateway = make_parts(self.settings)
+        mlflow_server, watcher, gateway = make_parts(self.settings)
         self._start_postgres()
         with told("tracking", f"database {self.settings['MLFLOW_DATABASE']}"):
             experiment = chain.prepare_tracking(self.settings)
-        self._start(mlflow_server)  # it loads while the chain runs
+        self._start(mlflow_server)  # both load while the chain runs
+        self._start(watcher)
         month = self._run_chain(experiment, data, as_of)
         with told("MLflow", self.settings.address("MLFLOW_PORT")):
             self._await(mlflow_server)
+        with told("watcher", self.settings.address("ROLLOUT_PORT")):
+            self._await(watcher)
         self._start(gateway)
-        with told("model server", self.settings.address("MODEL_PORT")):
-            self._start(model_server, {"OMP_NUM_THREADS": "1"})
-            self._await(model_server)
-        with told("gateway", self.settings.address("GATEWAY_PORT")):
-            self._await(gateway)
-        answer = chain.first_answer(self.settings, month.first_user())
-        print(json.dumps(answer, indent=2), flush=True)
+        if chain.production_version(self.settings):
+            with told("model server", "for the version in Production"):
+                await_model_server(self.settings, self._check)
+            with told("gateway", self.settings.address("GATEWAY_PORT")):
+                self._await(gateway)
+            answer = chain.first_answer(self.settings, month.first_user())
+            print(json.dumps(answer, indent=2), flush=True)
+        else:
+            print("\n[WARNING] No version is in Production. Promote one in the UI, or: mlflow run . -e register")
         self._announce(time.monotonic() - started)
 
     def _start_postgres(self) -> None:
@@ -98,8 +96,8 @@ class Stack:
     def _makes_samples(data: Path) -> bool:
         return data == SAMPLES and not (data / "month_000").is_dir()
 
-    def _start(self, part: Part, extra: dict[str, str] | None = None) -> None:
-        part.start(self.settings, extra)
+    def _start(self, part: Part) -> None:
+        part.start(self.settings)
         self.parts.append(part)
         self._save()
 
@@ -113,10 +111,9 @@ class Stack:
                 raise StackError(f"{part.name} {part.fate(0)}. {processes.log_tail(self.settings, part.name)}")
 
     def _watch(self) -> None:
+        care = Care(self.settings, self.parts, self._save)
         while True:
-            self._check()
-            if self.settings.embedded and not postgres.is_running(self.settings):
-                raise StackError(f"PostgreSQL ended. See {self.settings.state / 'postgres' / 'log'}")
+            care.step()
             time.sleep(WATCH_S)
 
     def _announce(self, seconds: float) -> None:
@@ -156,44 +153,7 @@ class Stack:
         processes.save_state(self.settings, state)
 
     def _wanted_ports(self) -> dict[str, tuple[str, int]]:
-        named = {"MLFLOW_PORT": "MLflow", "MODEL_PORT": "the model server", "GATEWAY_PORT": "the gateway"}
+        named = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway"}
         if self.settings.embedded:
             named = {"PGPORT": "PostgreSQL", **named}
         return {setting: (what, self.settings.port(setting)) for setting, what in named.items()}
-
-
-@contextmanager
-def told(what: str, where: str) -> Iterator[None]:
-    print(f"  {what:<13} {where} …", flush=True)
-    started = time.monotonic()
-    yield
-    print(f"  {what:<13} {where} ready, {time.monotonic() - started:.1f} s", flush=True)
-
-
-@contextmanager
-def only_one(settings: Settings) -> Iterator[TextIO]:
-    """Two stacks on one state folder would end each other's data."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    with (settings.state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StackError(
-                f"A stack runs on {settings.state} already. See: make status; end it with: make down"
-            ) from error
-        yield lock
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise Interrupted
-
-    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

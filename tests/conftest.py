@@ -29,7 +29,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
     """No setting of the shell that runs the tests reaches them."""
-    ours = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "MODEL_PORT")
+    ours = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
@@ -54,7 +54,7 @@ def server(state_folder: Path) -> Iterator[Settings]:
     given = {
         "PGPORT": str(free_port()),
         "MLFLOW_PORT": str(free_port()),
-        "MODEL_PORT": str(free_port()),
+        "ROLLOUT_PORT": str(free_port()),
         "GATEWAY_PORT": str(free_port()),
         "STREAMFLOW_STATE": str(state_folder),
     }

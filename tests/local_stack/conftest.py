@@ -12,7 +12,7 @@ import pytest
 from local_stack.settings import ROOT, Settings
 from tests.conftest import REAL_DATA, free_port, open_folder
 
-PORTS = ("PGPORT", "MLFLOW_PORT", "MODEL_PORT", "GATEWAY_PORT")
+PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
 COMMAND_TIMEOUT_S = 300
 
 

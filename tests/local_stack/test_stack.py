@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ import requests
 
 from local_stack import processes
 from local_stack.settings import ROOT
-from tests.conftest import needs_real_data
-from tests.local_stack.conftest import PORTS, OwnStack, make_stack
+from tests.conftest import free_port, needs_real_data
+from tests.local_stack.conftest import PORTS, OwnStack
 
 CHURN_V1 = [
     "months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service",
@@ -51,7 +53,7 @@ def test_status_says_that_every_part_answers(up_stack: OwnStack) -> None:
     done = up_stack.stack("status")
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(" answers") == 4
-    for part in ("PostgreSQL", "MLflow", "model server", "gateway"):
+    for part in ("PostgreSQL", "MLflow", "watcher", "gateway", "model server"):
         assert part in done.stdout
 
 
@@ -126,23 +128,66 @@ def test_the_literal_command_records_where_the_ui_looks(up_stack: OwnStack) -> N
     assert experiment["name"] == "streamflow"
 
 
-def test_the_literal_serve_command_finds_the_same_registry(up_stack: OwnStack) -> None:
-    stack = make_stack(up_stack.months, up_stack.months)
-    port = stack.environment["MODEL_PORT"]
-    line = ". .venv/bin/activate && exec mlflow models serve -m models:/streamflow_churn/Production --env-manager local"
-    server = subprocess.Popen(
-        ["sh", "-c", f"{line} --port {port}"],
-        env=up_stack.environment,
+@contextmanager
+def started(line: str, environment: dict[str, str]) -> Iterator[None]:
+    """A command of a user's, in a shell of its own, until the block ends."""
+    process = subprocess.Popen(
+        ["sh", "-c", f". .venv/bin/activate && exec {line}"],
+        env=environment,
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        assert _answers(f"http://127.0.0.1:{port}/ping", 90)
+        yield
     finally:
-        processes.end(psutil.Process(server.pid))
-        server.wait(10)
+        processes.end(psutil.Process(process.pid))
+        process.wait(10)
+
+
+def test_a_model_server_started_by_hand_serves_a_gateway_that_is_pointed_at_it(up_stack: OwnStack) -> None:
+    model, gateway = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    serve = "mlflow models serve -m models:/streamflow_churn/Production --env-manager local"
+    pointed = {"ENRICHER_ROLLOUT_URL": "", "ENRICHER_MODEL_URL": model, "GATEWAY_PORT": gateway.split(":")[2]}
+    with (
+        started(f"{serve} --port {model.split(':')[2]}", up_stack.environment),
+        started("gunicorn -c feature_enricher/gunicorn_conf.py", {**up_stack.environment, **pointed}),
+    ):
+        assert _answers(f"{model}/ping", 90)
+        assert _answers(f"{gateway}/ready", 60)
+        user = pd.read_csv(up_stack.months / "month_000" / "users.csv")["user_id"][0]
+        by_hand = requests.post(f"{gateway}/predict", json={"user_id": user}, timeout=10).json()
+    watched = predict(up_stack, user).json()
+    assert by_hand["model"]["version"] == "1"
+    assert by_hand == watched
+
+
+def status_of_a_prediction(stack: OwnStack) -> int | None:
+    """None when nobody answers."""
+    user = pd.read_csv(stack.months / "month_000" / "users.csv")["user_id"][0]
+    try:
+        return predict(stack, user).status_code
+    except requests.ConnectionError:
+        return None
+
+
+@pytest.mark.parametrize("name", ["gateway", "watcher", "MLflow"])
+def test_a_part_that_is_killed_is_started_again(up_stack: OwnStack, name: str) -> None:
+    [part] = [part for part in processes.load_state(up_stack.settings)["parts"] if part["name"] == name]
+    killed = processes.find(part)
+    assert killed is not None
+    killed.kill()
+    killed.wait(10)
+    _until(lambda: up_stack.stack("status").returncode == 0, 60)
+    _until(lambda: status_of_a_prediction(up_stack) == 200, 30)
+
+
+def test_postgresql_that_is_killed_is_started_again(up_stack: OwnStack) -> None:
+    pid = (up_stack.settings.state / "postgres" / "postmaster.pid").read_text().split()[0]
+    psutil.Process(int(pid)).kill()
+    _until(lambda: status_of_a_prediction(up_stack) == 503, 10)
+    _until(lambda: status_of_a_prediction(up_stack) == 200, 60)
 
 
 def test_a_second_stack_on_the_same_folder_is_refused(up_stack: OwnStack) -> None:
@@ -193,7 +238,7 @@ def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnSta
     assert "nothing to do" in said
     assert "mlflow run" not in said
     assert '"prediction":' in said
-    assert [part["name"] for part in state["parts"]] == ["MLflow", "gateway", "model server"]
+    assert [part["name"] for part in state["parts"]] == ["MLflow", "watcher", "gateway"]
     assert [known for known in [state["supervisor"], *state["parts"]] if processes.find(known)] == []
     assert all(_free(int(up_stack.environment[name])) for name in PORTS)
 
@@ -233,13 +278,22 @@ def test_data_without_the_month_is_refused_with_what_it_lacks(down_stack: OwnSta
     assert all(_free(int(down_stack.environment[name])) for name in PORTS)
 
 
+def _until(is_so: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def _answers(address: str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            return requests.get(address, timeout=2).ok
+            if requests.get(address, timeout=2).ok:
+                return True
         except requests.RequestException:
-            time.sleep(0.2)
+            pass  # its port is not open yet
+        time.sleep(0.2)
     return False
 
 
