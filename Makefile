@@ -2,9 +2,10 @@
 .DEFAULT_GOAL := help
 SETUP := sh local_stack/setup.sh
 STACK := .venv/bin/python -m local_stack
+STEP  := . .venv/bin/activate && mlflow run . -e
 WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 
-.PHONY: help env dev run up down status test check format lock
+.PHONY: help env dev run up down status history rollback lineage test check format lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -26,6 +27,15 @@ down: env ## end it; the data stays
 
 status: env ## what runs, and does it answer
 	@$(STACK) status
+
+history: env ## who served when
+	@$(STEP) history
+
+rollback: env ## put back the version that served before (VERSION=n: that one)
+	@$(STEP) rollback -P version="$(VERSION)"
+
+lineage: env ## where the version in Production comes from (VERSION=n: that one)
+	@$(STEP) lineage -P version="$(VERSION)"
 
 test: dev ## all tests, with coverage
 	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered

@@ -19,7 +19,10 @@ def month_fingerprint(as_of: date) -> str:
 
 def files_sha256(as_of: date) -> str | None:
     """Of the files that the month was loaded from; None when it was never loaded."""
-    found = first_column("files_of_month", as_of=event_time(as_of))
+    try:
+        found = first_column("files_of_month", as_of=event_time(as_of))
+    except psycopg2.errors.UndefinedTable:
+        return None  # a database that no month was ever loaded into
     return str(found[0]) if found else None
 
 

@@ -1,5 +1,6 @@
 """States that the tests of the steps start from, beside those of tests/conftest.py."""
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,10 +9,13 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
 from steps import build_dataset
 from steps import ingest as ingest_step
+from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY
 from .database import empty
@@ -40,6 +44,13 @@ def january(empty_warehouse: Settings, tmp_path: Path, ingest: Callable[[Path, d
 def february_folder(tmp_path: Path) -> Path:
     """Three users' February, not loaded yet."""
     return write_month(tmp_path / "month_001", february_files())
+
+
+@pytest.fixture
+def empty_registry(tracking: str) -> None:
+    """The next version made is number 1."""
+    with contextlib.suppress(MlflowException):  # there is none yet
+        MlflowClient().delete_registered_model(MODEL_NAME)
 
 
 @pytest.fixture(scope="session")

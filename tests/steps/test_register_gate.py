@@ -1,6 +1,5 @@
 """Production never gets worse: what register promotes, what it refuses, and what it writes down of both."""
 
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,6 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import roc_auc_score
 
@@ -40,12 +38,6 @@ def runs(trainings: dict[str, str], tracking: str, sample_months: Path) -> dict[
 
 def auc_of(run_id: str) -> float:
     return float(mlflow.get_run(run_id).data.metrics["AUC"])
-
-
-@pytest.fixture
-def empty_registry(tracking: str) -> None:
-    with contextlib.suppress(MlflowException):  # there is none yet
-        MlflowClient().delete_registered_model(MODEL_NAME)
 
 
 Register = Callable[..., ModelVersion]

@@ -1,0 +1,69 @@
+"""Print who served when. In: the append-only table serving_history. Out: a table, the oldest first."""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import zip_longest
+
+from steps import console, parameters, tracking, warehouse
+from steps.settings import MODEL_NAME
+from steps.warehouse import Turnover
+
+HEADER = ("version", "run", "dataset sha256", "from", "to", "reason")
+SHORT_SHA256 = 12
+WIDE_ENOUGH_FOR_A_FILE = 250
+MOST_ROWS = 1_000_000
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    with tracking.step_run("history", "history", {"last": args.last}):
+        history = warehouse.turnovers(MODEL_NAME)
+        width = shutil.get_terminal_size((WIDE_ENOUGH_FOR_A_FILE, 0)).columns
+        for line in table(history, args.last, width):
+            console.say(line)
+        console.say(f"[OK] {MODEL_NAME}: {min(args.last, len(history))} of {len(history)} turnovers shown.")
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="history", description=__doc__)
+    parser.add_argument(
+        "--last", type=parameters.whole_number(1, MOST_ROWS), required=True, help="so many rows, the newest ones"
+    )
+    return parser.parse_args(argv)
+
+
+def table(history: Sequence[Turnover], last: int, width: int) -> list[str]:
+    """Aligned lines; the sha256 in full where `width` columns have room for it, else its beginning."""
+    ends = [following.at for following in history[1:]]
+    rows = list(zip_longest(history, ends))[-last:]  # the last row has no end yet
+    full = _aligned([_cells(turnover, end, None) for turnover, end in rows])
+    if max(map(len, full)) <= width:
+        return full
+    return _aligned([_cells(turnover, end, SHORT_SHA256) for turnover, end in rows])
+
+
+def _cells(turnover: Turnover, end: datetime | None, shown: int | None) -> tuple[str, ...]:
+    return (
+        turnover.version or "none",
+        turnover.run_id or "-",
+        (turnover.dataset_sha256 or "-")[:shown],
+        _moment(turnover.at),
+        _moment(end) if end else "now",
+        turnover.reason,
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"  # the warehouse speaks UTC
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [HEADER, *rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(HEADER))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+if __name__ == "__main__":
+    console.run(main)
