@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import feature_repo
 from feature_enricher.deadline import Deadline
@@ -30,6 +31,11 @@ log = logging.getLogger(__name__)
 def make_plan(service: str) -> Plan:
     plan: Plan = importlib.import_module("feature_repo.plans").make_plan(service)  # imports Feast
     return plan
+
+
+class Features(Protocol):
+    def plan(self, service: str, deadline: Deadline) -> Plan: ...
+    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[Found]]: ...
 
 
 class FeastFeatures:
@@ -58,17 +64,22 @@ class FeastFeatures:
         except Exception as error:  # whatever Feast raises, it could not read the definition
             raise StoreUnavailable(self._what_failed(error)) from error
 
-    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> list[Found]:
+    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[Found]]:
         """One per user, in order; all values None for a user the store does not know. Raises StoreUnavailable."""
         within = deadline.within(self._timeout_s)
         plan = self.plan(service, within)
         try:
-            return self._reader.read(plan, user_ids, within.until)
+            return plan, self._reader.read(plan, user_ids, within.until)
         except OnlineReadRefused as error:
             self._forget(service)  # the tables may have changed, and the definition with them
             raise StoreUnavailable(self._what_failed(error)) from error
         except OnlineReadError as error:
             raise StoreUnavailable(self._what_failed(error)) from error
+
+    def newest(self, service: str, deadline: Deadline) -> datetime | None:
+        """The newest event time online in the service's views. Raises StoreUnavailable and OnlineReadError."""
+        within = deadline.within(self._timeout_s)
+        return self._reader.newest(self.plan(service, within), within.until)
 
     def _begin(self, service: str) -> "_Planning":
         with self._lock:

@@ -7,18 +7,22 @@ import logging
 import math
 import os
 
+from feature_enricher.access_log import set_level
+from feature_enricher.auth import check_binding
 from feature_enricher.settings import load_settings
 
 settings = load_settings()
 wsgi_app = "feature_enricher:create_app()"
-bind = f"{os.environ.get('GATEWAY_HOST', '127.0.0.1')}:{os.environ.get('GATEWAY_PORT', '8000')}"
+host = os.environ.get("GATEWAY_HOST", "127.0.0.1")
+check_binding(host, settings.api_keys, settings.allow_open)
+bind = f"{host}:{os.environ.get('GATEWAY_PORT', '8000')}"
 worker_class = "gthread"
 workers = 1
 threads = settings.threads
 # Longer than any request lasts within its own time limits: this one only ends a process that hangs.
 timeout = 60
 # Time for the requests in flight. Not more: while a client keeps an idle connection, gthread waits all of it.
-graceful_timeout = 1 + math.ceil(settings.store_timeout_s + settings.model_timeout_s + settings.registry_timeout_s)
+graceful_timeout = 1 + math.ceil(settings.deadline_s)
 # Longer than the 60 s that load balancers keep idle connections, so that they never meet a closed one.
 keepalive = 75
 # Otherwise gunicorn opens a socket for remote control in the home folder.
@@ -28,3 +32,4 @@ control_socket_disable = True
 def post_fork(_server: object, _worker: object) -> None:
     """The application's own log lines go to stderr beside gunicorn's, with a time."""
     logging.basicConfig(format="[%(asctime)s] [%(levelname)s] %(name)s: %(message)s", level=logging.WARNING)
+    set_level(settings.access_log)

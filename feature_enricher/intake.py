@@ -3,50 +3,83 @@
 import json
 import math
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from feature_enricher.errors import InvalidRequest, NotJson
+from feature_enricher.errors import InvalidRequest, NotJson, TooManyUsers
 
 # Cc: control characters, NUL among them (PostgreSQL cannot store it). Cs: lone surrogates, not text.
 FORBIDDEN_CATEGORIES = {"Cc", "Cs"}
+FIELDS = ("user_id", "user_ids", "features")
 JSON_TYPES = {
     type(None): "null",
     bool: "a boolean",
     int: "a number",
     float: "a number",
+    str: "a string",
     list: "an array",
     dict: "an object",
 }
 
 
-def user_id_of(request: Request, longest: int) -> str:
-    """The user_id of a body {"user_id": …} that holds nothing else."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a body asks for."""
+
+    user_ids: list[str]
+    is_list: bool
+    """Asked for with user_ids, and so answered with a list"""
+    overrides: Mapping[str, Any]
+
+
+def wanted_by(request: Request, longest_id: int, most_users: int) -> Wanted:
+    """The body {"user_id": …} or {"user_ids": […]}, with an optional object `features`."""
     body = _object_of(request)
-    unknown = [name for name in body if name != "user_id"]
+    unknown = [name for name in body if name not in FIELDS]
     if unknown:
-        raise InvalidRequest(f"Unknown fields: {', '.join(unknown)}. Only user_id is expected", unknown)
+        raise InvalidRequest(f"Unknown fields: {', '.join(unknown)}. Expected: {', '.join(FIELDS)}", unknown)
+    overrides = body.get("features", {})
+    if not isinstance(overrides, dict):
+        raise InvalidRequest(f"features must be an object, not {JSON_TYPES[type(overrides)]}", ["features"])
+    if "user_id" in body and "user_ids" in body:
+        raise InvalidRequest("Give user_id or user_ids, not both", ["user_id", "user_ids"])
+    if "user_ids" in body:
+        return Wanted(_checked_list(body["user_ids"], longest_id, most_users), True, overrides)
     if "user_id" not in body:
         raise InvalidRequest("user_id is missing", ["user_id"])
-    return checked_user_id(body["user_id"], longest)
+    return Wanted([checked_user_id(body["user_id"], longest_id)], False, overrides)
 
 
-def checked_user_id(value: object, longest: int) -> str:
+def checked_user_id(value: object, longest: int, field: str = "user_id") -> str:
     if not isinstance(value, str):
-        raise _wrong_user_id(f"must be a string, not {JSON_TYPES[type(value)]}")
+        raise _wrong(field, f"must be a string, not {JSON_TYPES[type(value)]}")
     if not value:
-        raise _wrong_user_id("must not be empty")
+        raise _wrong(field, "must not be empty")
     if len(value) > longest:
-        raise _wrong_user_id(f"must not be longer than {longest} characters")
+        raise _wrong(field, f"must not be longer than {longest} characters")
+    if value.isascii() and value.isprintable():  # nearly always, and quickly seen
+        return value
     if any(unicodedata.category(character) in FORBIDDEN_CATEGORIES for character in value):
-        raise _wrong_user_id("must not contain control characters or broken text")
+        raise _wrong(field, "must not contain control characters or broken text")
     return value
 
 
-def _wrong_user_id(what: str) -> InvalidRequest:
-    return InvalidRequest(f"user_id {what}", ["user_id"])
+def _checked_list(value: object, longest_id: int, most: int) -> list[str]:
+    if not isinstance(value, list):
+        raise _wrong("user_ids", f"must be an array, not {JSON_TYPES[type(value)]}")
+    if not value:
+        raise _wrong("user_ids", "must not be empty")
+    if len(value) > most:
+        raise TooManyUsers(f"user_ids has {len(value)} users; one request may ask for {most}")
+    return [checked_user_id(user_id, longest_id, f"user_ids[{i}]") for i, user_id in enumerate(value)]
+
+
+def _wrong(field: str, what: str) -> InvalidRequest:
+    return InvalidRequest(f"{field} {what}", [field])
 
 
 def _object_of(request: Request) -> dict[str, Any]:
@@ -54,7 +87,7 @@ def _object_of(request: Request) -> dict[str, Any]:
         raise NotJson("Content-Type must be application/json")
     body = _parsed(_whole_body(request))
     if not isinstance(body, dict):
-        raise InvalidRequest("The body must be a JSON object with the field user_id", ["user_id"])
+        raise InvalidRequest("The body must be a JSON object with the field user_id or user_ids", ["user_id"])
     return body
 
 
@@ -68,13 +101,21 @@ def _whole_body(request: Request) -> bytes:
 
 def _parsed(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a decoding error is a ValueError; so is a number too long to read
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
+    # a decoding error is a ValueError; so is a number too long to read
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8") from error
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 8259 leaves open which of two equal names counts: so, neither."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _value in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InvalidRequest(f"Given more than once: {', '.join(twice)}", twice)
+    return found

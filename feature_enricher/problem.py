@@ -4,10 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from feature_enricher.errors import EnricherError, InvalidRequest, ModelUnavailable, UnknownUser
+from feature_enricher.errors import EnricherError, InvalidRequest, ModelUnavailable, StaleFeatures, UnknownUser
 
 MEDIA_TYPE = "application/problem+json"
 # A name, not an address: the README's table says what each code means.
+USER = "4686-GEFRM"
 TYPE_PREFIX = "urn:streamflow:error:"
 
 
@@ -52,5 +53,10 @@ class FeaturesMissing(Failure):
     missing_features: list[str]
 
 
-class Unprocessable(RootModel[InvalidFields | FeaturesMissing]):
-    """The request is wrong, or some of the user's features are missing."""
+class FeaturesStale(Failure):
+    model_config = _example(StaleFeatures(USER, ["months_active", "monthly_fee"]))
+    stale_features: list[str]
+
+
+class Unprocessable(RootModel[InvalidFields | FeaturesMissing | FeaturesStale]):
+    """The request is wrong, or some of the user's features are missing or too old."""

@@ -1,16 +1,17 @@
-"""The four endpoints: what comes in, what goes out."""
+"""The endpoints: what comes in, what goes out."""
 
 from typing import Any
 
-from flask import request
+from flask import Response, request
 from flask_openapi3 import OpenAPI
+from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
 
-from feature_enricher import problem, readiness, schemas
+from feature_enricher import answers, problem, readiness, request_schemas, schemas
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import EnricherError
-from feature_enricher.intake import checked_user_id, user_id_of
-from feature_enricher.serving import Ask, Scored, Serving
+from feature_enricher.intake import checked_user_id, wanted_by
+from feature_enricher.parts import Parts
+from feature_enricher.serving import Ask
 from feature_enricher.settings import Settings
 
 
@@ -21,15 +22,17 @@ class AnyText(BaseConverter):
     part_isolating = False
 
 
-def add_routes(app: OpenAPI, serving: Serving, settings: Settings) -> None:
+def add_routes(app: OpenAPI, parts: Parts, settings: Settings) -> None:
     app.url_map.converters["any_text"] = AnyText
     # or /features//x would be redirected to another user, x
     app.url_map.merge_slashes = False
-    _add_state(app, serving, settings)
-    _add_answers(app, serving, settings)
+    guarded = {401: problem.Failure} if settings.api_keys else {}
+    _add_state(app, parts, settings, guarded)
+    _add_features(app, parts, settings, guarded)
+    _add_predict(app, parts, settings, guarded)
 
 
-def _add_state(app: OpenAPI, serving: Serving, settings: Settings) -> None:
+def _add_state(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
     @app.get("/health", operation_id="health", summary="Does the process live?", responses={200: schemas.Health})
     def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -38,60 +41,61 @@ def _add_state(app: OpenAPI, serving: Serving, settings: Settings) -> None:
         "/ready",
         operation_id="ready",
         summary="Would a prediction succeed now? Names what is not ready, and which version is live",
-        responses={200: schemas.Ready, 503: schemas.NotReady},
+        responses={200: schemas.Ready, 503: schemas.NotReady, **guarded},
     )
     def ready() -> tuple[dict[str, Any], int]:
-        state, failing = readiness.check(serving, Deadline.after(settings.deadline_s))
+        state, failing = readiness.check(parts.serving, Deadline.after(settings.deadline_s))
         if failing:
             return {"status": "not ready", "error": f"Not ready: {', '.join(failing)}", **state}, 503
         return {"status": "ready", **state}, 200
 
+    @app.get("/metrics", doc_ui=False)
+    def metrics() -> Response:
+        return Response(parts.metrics_page(), content_type=CONTENT_TYPE_LATEST)
 
-def _add_answers(app: OpenAPI, serving: Serving, settings: Settings) -> None:
+
+def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
     longest_id = settings.max_user_id_length
-    failures = {404: problem.FeaturesMissing, 422: problem.Unprocessable, 503: problem.Failure}
 
     @app.get(
         "/features/<any_text:user_id>",
         operation_id="features",
         summary="The user's features, as the serving version asks for them",
-        responses={200: schemas.UserFeatures, **failures},
-        openapi_extensions={"parameters": [schemas.user_id_parameter(longest_id)]},
+        responses={
+            200: schemas.UserFeatures,
+            404: problem.FeaturesMissing,
+            422: problem.Unprocessable,
+            503: problem.Failure,
+            **guarded,
+        },
+        openapi_extensions={"parameters": [request_schemas.user_id_parameter(longest_id)]},
     )
     def features() -> dict[str, Any]:
         # flask-openapi3 hands path parameters over only as a model, whose errors are not ours
         user_id = checked_user_id((request.view_args or {})["user_id"], longest_id)
-        known = serving.features_of(user_id, Deadline.after(settings.deadline_s))
-        return {"user_id": user_id, "features": known.features, "as_of": known.as_of}
+        return answers.features(user_id, parts.serving.features_of(user_id, Deadline.after(settings.deadline_s)))
+
+
+def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
+    body = request_schemas.predict_body(settings.max_user_id_length, settings.max_users)
 
     @app.post(
         "/predict",
         operation_id="predict",
         summary="Will this user leave? Class, probability, the features used and the version that answered",
         responses={
-            200: schemas.PredictionAnswer,
+            200: schemas.Predicted,
+            404: problem.FeaturesMissing,
             413: problem.Failure,
             415: problem.Failure,
-            **failures,
+            422: problem.Unprocessable,
+            503: problem.Failure,
+            **guarded,
         },
-        openapi_extensions={"requestBody": schemas.predict_body(longest_id)},
+        openapi_extensions={"requestBody": body},
     )
     def predict() -> dict[str, Any]:
-        user_id = user_id_of(request, longest_id)
-        [result] = serving.predict([Ask(user_id)], Deadline.after(settings.deadline_s))
-        if isinstance(result, EnricherError):
-            raise result
-        return _answer_for(user_id, result)
-
-
-def _answer_for(user_id: str, scored: Scored) -> dict[str, Any]:
-    answer = scored.answer
-    return {
-        "user_id": user_id,
-        "prediction": answer.prediction,
-        "probability": answer.probability,
-        "features_used": scored.known.features,
-        "as_of": scored.known.as_of,
-        "feature_service": answer.feature_service,
-        "model": {"name": answer.model_name, "version": answer.model_version, "run_id": answer.run_id},
-    }
+        deadline = Deadline.after(settings.deadline_s)
+        wanted = wanted_by(request, settings.max_user_id_length, settings.max_users)
+        results = parts.predict([Ask(user_id, wanted.overrides) for user_id in wanted.user_ids], deadline)
+        return answers.answer_to(wanted, results)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 USER = "4686-GEFRM"
 FEATURES: dict[str, Any] = {
@@ -107,6 +107,8 @@ class UserFeatures(BaseModel):
     user_id: str
     features: dict[str, bool | int | float | str]
     as_of: AsOf
+    stale_features: list[str] | None = None
+    """Older than their largest age, where the gateway is set to answer all the same"""
 
 
 class ModelVersion(BaseModel):
@@ -135,35 +137,33 @@ class PredictionAnswer(BaseModel):
     as_of: AsOf
     feature_service: str
     model: ModelVersion
+    overridden: list[str] | None = None
+    """Features that the request gave itself"""
+    stale_features: list[str] | None = None
 
 
-def user_id_schema(longest: int) -> dict[str, Any]:
-    return {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": longest,
-        # "not", because a pattern for the whole text would let a newline at the end pass
-        "not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]"},
-        "example": USER,
-    }
+class UserFailure(BaseModel):
+    """Why this one of several users has no prediction; the same members as an error for one user alone."""
+
+    model_config = ConfigDict(extra="forbid")
+    user_id: str
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    error: str
+    fields: list[str] | None = None
+    missing_features: list[str] | None = None
+    stale_features: list[str] | None = None
 
 
-def user_id_parameter(longest: int) -> dict[str, Any]:
-    return {
-        "name": "user_id",
-        "in": "path",
-        "required": True,
-        "schema": user_id_schema(longest),
-        "example": USER,
-    }
+class PredictionAnswers(BaseModel):
+    """One result per user, in the order asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    results: list[PredictionAnswer | UserFailure]
 
 
-def predict_body(longest: int) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "properties": {"user_id": user_id_schema(longest)},
-        "required": ["user_id"],
-        "additionalProperties": False,
-        "example": {"user_id": USER},
-    }
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+class Predicted(RootModel[PredictionAnswer | PredictionAnswers]):
+    """For user_id one prediction; for user_ids a list of results."""

@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from typing import Any, Protocol
+from typing import Any
 
+from feature_enricher import what_if
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import (
     AnotherVersion,
     EnricherError,
+    InvalidRequest,
     MissingFeatures,
     ModelRejected,
     ModelUnavailable,
+    StaleFeatures,
     UnknownUser,
 )
+from feature_enricher.features import Features
+from feature_enricher.freshness import Freshness, newest, oldest
+from feature_enricher.metrics import Metrics
 from feature_enricher.model import Prediction
 from feature_enricher.targets import Target, Targets
 from feature_repo.online_reader import Found, Plan
@@ -23,11 +29,6 @@ MAX_ROUNDS = 3
 
 Row = Mapping[str, Any]
 AsOf = str | dict[str, str] | None
-
-
-class Features(Protocol):
-    def plan(self, service: str, deadline: Deadline) -> Plan: ...
-    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> list[Found]: ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Known:
 
     features: Row
     as_of: AsOf
+    overridden: tuple[str, ...] = ()
+    stale_features: tuple[str, ...] = ()
+    """Older than their largest age, and answered all the same"""
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,20 @@ class Scored:
 
 
 class Serving:
-    def __init__(self, features: Features, targets: Targets) -> None:
+    def __init__(
+        self,
+        features: Features,
+        targets: Targets,
+        freshness: Freshness | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.features = features
         self.targets = targets
-
-    def close(self) -> None:
-        self.targets.close()
+        self.freshness = freshness or Freshness()
+        self._metrics = metrics or Metrics()
 
     def features_of(self, user_id: str, deadline: Deadline) -> Known:
-        """Raises MissingFeatures and Unavailable."""
+        """Raises MissingFeatures, StaleFeatures and Unavailable."""
         target = self.targets.current(deadline)
         [known] = self._rows(target, [Ask(user_id)], deadline)
         if isinstance(known, EnricherError):
@@ -83,8 +92,9 @@ class Serving:
 
     def _by(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
         rows = self._rows(target, asks, deadline)
-        complete = [row for row in rows if isinstance(row, Known)]
-        answers = iter(target.model.predict([row.features for row in complete], deadline) if complete else [])
+        complete = [row.features for row in rows if isinstance(row, Known)]
+        with self._metrics.timed("model"):
+            answers = iter(target.model.predict(complete, deadline) if complete else [])
         results: list[Scored | EnricherError] = []
         for row in rows:
             results.append(Scored(row, _believed(target, next(answers))) if isinstance(row, Known) else row)
@@ -101,29 +111,40 @@ class Serving:
                 results += [error] * len(half)
         return results
 
-    def _rows(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Known | MissingFeatures]:
-        plan = self.features.plan(target.feature_service, deadline)
-        found = self.features.lookup(target.feature_service, [ask.user_id for ask in asks], deadline)
-        rows = [_known(plan, ask, one) for ask, one in zip(asks, found, strict=True)]
+    def _rows(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Known | EnricherError]:
+        with self._metrics.timed("look-up"):
+            plan, found = self.features.lookup(target.feature_service, [ask.user_id for ask in asks], deadline)
+        used = oldest(found)
+        self.freshness.saw(newest(found))
+        self._metrics.values_used(used)
+        rows = [self._row(plan, ask, one) for ask, one in zip(asks, found, strict=True)]
         missing = next((row for row in rows if isinstance(row, MissingFeatures)), None)
         if missing:
             self.targets.doubt(target, missing)
         return rows
+
+    def _row(self, plan: Plan, ask: Ask, found: Found) -> Known | EnricherError:
+        try:
+            given = what_if.checked(plan, ask.overrides) if ask.overrides else {}
+        except InvalidRequest as error:
+            return error
+        row = {**dict(zip(plan.names, found.values, strict=True)), **given}
+        missing = [name for name, value in row.items() if value is None]
+        if missing:
+            return (UnknownUser if len(missing) == len(row) else MissingFeatures)(ask.user_id, missing)
+        stored = {name: view for name, view in zip(plan.names, plan.views, strict=True) if name not in given}
+        event_times = {view: found.event_times[view] for view in dict.fromkeys(stored.values())}
+        too_old = self.freshness.stale(plan, event_times)
+        stale = tuple(name for name, view in stored.items() if view in too_old)
+        if stale and self.freshness.refuses:
+            return StaleFeatures(ask.user_id, stale)
+        return Known(row, _as_of(event_times), tuple(given), stale)
 
 
 def _believed(target: Target, answer: Prediction) -> Prediction:
     if not target.believes(answer):
         raise AnotherVersion("The model server is another version than the one that is live", answer.feature_service)
     return answer
-
-
-def _known(plan: Plan, ask: Ask, found: Found) -> Known | MissingFeatures:
-    row = {**dict(zip(plan.names, found.values, strict=True)), **ask.overrides}
-    missing = [name for name, value in row.items() if value is None]
-    if missing:
-        return (UnknownUser if len(missing) == len(row) else MissingFeatures)(ask.user_id, missing)
-    stored = {view for name, view in zip(plan.names, plan.views, strict=True) if name not in ask.overrides}
-    return Known(row, _as_of({view: found.event_times[view] for view in dict.fromkeys(plan.views) if view in stored}))
 
 
 def _as_of(event_times: Mapping[str, datetime]) -> AsOf:

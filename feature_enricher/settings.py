@@ -1,6 +1,6 @@
 """The gateway's settings: defaults here, then ENRICHER_… in the environment, then the factory's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +20,25 @@ DEFAULTS: Mapping[str, Any] = {
     "MODEL_TIMEOUT_S": 2.0,
     "STORE_TIMEOUT_S": 2.0,
     "REGISTRY_TIMEOUT_S": 2.0,
-    "THREADS": 8,
-    "MAX_BODY_BYTES": 16 * 1024,
+    "THREADS": 96,
+    "LANES": 2,
+    "MAX_BATCH": 256,
+    "MAX_QUEUE": 1024,
+    "MAX_USERS": 1000,
+    "MAX_BODY_BYTES": 256 * 1024,
     "MAX_USER_ID_LENGTH": 128,
+    "STALE_POLICY": "refuse",
+    "STALE_RELATIVE_TO": "newest",
+    "FRESHNESS_S": 30.0,
+    "API_KEYS": "",
+    "ALLOW_OPEN": False,
+    "ACCESS_LOG": "all",
 }
 LONGEST_TIMEOUT_S = 300.0
 MOST_THREADS = 1024
+MOST_LANES = 16
+MOST_USERS = 100_000
+SHORTEST_KEY = 16
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 LONGEST_USER_ID = 4096
 
@@ -43,8 +56,23 @@ class Settings:
     store_timeout_s: float
     registry_timeout_s: float
     threads: int
+    lanes: int
+    """Batches on their way at once"""
+    max_batch: int
+    """Users in one batch"""
+    max_queue: int
+    """Users who may wait for the next one"""
+    max_users: int
+    """Users in one request"""
     max_body_bytes: int
     max_user_id_length: int
+    stale_policy: str
+    stale_relative_to: str
+    freshness_s: float
+    """Pause between two looks for the newest event time online"""
+    api_keys: tuple[str, ...]
+    allow_open: bool
+    access_log: str
 
 
 def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
@@ -64,8 +92,18 @@ def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
         store_timeout_s=_seconds(given, "STORE_TIMEOUT_S"),
         registry_timeout_s=_seconds(given, "REGISTRY_TIMEOUT_S"),
         threads=_count(given, "THREADS", MOST_THREADS),
+        lanes=_count(given, "LANES", MOST_LANES),
+        max_batch=_count(given, "MAX_BATCH", MOST_USERS),
+        max_queue=_count(given, "MAX_QUEUE", MOST_USERS),
+        max_users=_count(given, "MAX_USERS", MOST_USERS),
         max_body_bytes=_count(given, "MAX_BODY_BYTES", LARGEST_BODY_BYTES),
         max_user_id_length=_count(given, "MAX_USER_ID_LENGTH", LONGEST_USER_ID),
+        stale_policy=_choice(given, "STALE_POLICY", ("refuse", "flag")),
+        stale_relative_to=_choice(given, "STALE_RELATIVE_TO", ("newest", "now")),
+        freshness_s=_seconds(given, "FRESHNESS_S"),
+        api_keys=_keys(given, "API_KEYS"),
+        allow_open=_flag(given, "ALLOW_OPEN"),
+        access_log=_choice(given, "ACCESS_LOG", ("all", "errors", "off")),
     )
 
 
@@ -110,3 +148,27 @@ def _count(given: Mapping[str, Any], name: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise _wrong(name, value, f"a whole number from 1 to {most}")
     return value
+
+
+def _flag(given: Mapping[str, Any], name: str) -> bool:
+    value = given[name]
+    if not isinstance(value, bool):
+        raise _wrong(name, value, "true or false")
+    return value
+
+
+def _choice(given: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
+    value = given[name]
+    if value not in choices:
+        raise _wrong(name, value, " or ".join(choices))
+    return str(value)
+
+
+def _keys(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The message names no key: it is for the log."""
+    value = given[name]
+    keys = tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else ("",)
+    if any(len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() for key in keys):
+        wanted = f"keys of at least {SHORTEST_KEY} printable ASCII characters, not digits alone, with commas between"
+        raise InvalidSetting(f"{PREFIX}_{name}: must be {wanted}. See .env.example")
+    return keys

@@ -5,7 +5,6 @@ end, and a pool takes a second or more to replace connections that were cut. Thi
 that every wait ends at the deadline. tests/feature_repo/test_online_reader.py holds its answers to Feast's own.
 """
 
-import select
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,24 +13,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from psycopg import Error
-from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
+
+from feature_repo.libpq import Connection, OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+
+__all__ = ["Found", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan"]
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000
-
-
-class OnlineReadError(Exception):
-    """PostgreSQL could not be reached, went away, or refused the statement."""
-
-
-class OnlineReadRefused(OnlineReadError):
-    """PostgreSQL is well and refused the statement: the tables are not what they were."""
-
-
-class OnlineReadTimeout(OnlineReadError, TimeoutError):
-    """The deadline came first."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +52,11 @@ class Found:
 class OnlineReader:
     """Thread-safe. Keeps connections for reuse; one that failed is closed, and the read made once more on a new one."""
 
-    def __init__(self, conninfo: str = "") -> None:
+    def __init__(self, conninfo: str = "", most_connections: int = 8) -> None:
         """`conninfo` as libpq takes it; what it leaves out comes from the PG… variables."""
         self._conninfo = conninfo.encode()
-        self._idle: list[_Connection] = []
+        self._free = threading.BoundedSemaphore(most_connections)
+        self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
     def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
@@ -86,6 +76,14 @@ class OnlineReader:
             connection.close()
 
     def _ask(self, statement: bytes, parameters: list[bytes | None], until: float) -> PGresult:
+        if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise OnlineReadTimeout("No connection became free by the deadline")
+        try:
+            return self._ask_somewhere(statement, parameters, until)
+        finally:
+            self._free.release()
+
+    def _ask_somewhere(self, statement: bytes, parameters: list[bytes | None], until: float) -> PGresult:
         with self._lock:
             kept = self._idle.pop() if self._idle else None
         if kept is not None:
@@ -95,10 +93,10 @@ class OnlineReader:
                 raise
             except OnlineReadError:
                 pass  # it was cut while idle, or knows an older form of the tables: reading once more is safe
-        return self._ask_on(_Connection(self._conninfo, until), statement, parameters, until)
+        return self._ask_on(Connection(self._conninfo, until), statement, parameters, until)
 
     def _ask_on(
-        self, connection: "_Connection", statement: bytes, parameters: list[bytes | None], until: float
+        self, connection: "Connection", statement: bytes, parameters: list[bytes | None], until: float
     ) -> PGresult:
         try:
             result = connection.ask(statement, parameters, until)
@@ -108,72 +106,6 @@ class OnlineReader:
         with self._lock:
             self._idle.append(connection)
         return result
-
-
-class _Connection:
-    def __init__(self, conninfo: bytes, until: float) -> None:
-        self._prepared: dict[bytes, bytes] = {}
-        self._libpq = PGconn.connect_start(conninfo)
-        try:
-            self._connect(until)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        self._libpq.finish()
-
-    def ask(self, statement: bytes, parameters: list[bytes | None], until: float) -> PGresult:
-        try:
-            name = self._prepared.get(statement)
-            if name is None:
-                name = b"s%d" % len(self._prepared)
-                self._libpq.send_prepare(name, statement)
-                self._result(until, ExecStatus.COMMAND_OK)
-                self._prepared[statement] = name
-            self._libpq.send_query_prepared(name, parameters, result_format=Format.BINARY)
-            return self._result(until, ExecStatus.TUPLES_OK)
-        except Error as error:
-            raise OnlineReadError(str(error)) from error
-
-    def _connect(self, until: float) -> None:
-        while (step := self._poll()) != PollingStatus.OK:
-            _wait(self._libpq.socket, select.POLLIN if step == PollingStatus.READING else select.POLLOUT, until)
-        self._libpq.nonblocking = 1
-
-    def _poll(self) -> int:
-        if self._libpq.status == ConnStatus.BAD:
-            raise OnlineReadError(self._libpq.get_error_message())
-        step = self._libpq.connect_poll()
-        if step == PollingStatus.FAILED:
-            raise OnlineReadError(self._libpq.get_error_message())
-        return step
-
-    def _result(self, until: float, wanted: ExecStatus) -> PGresult:
-        while self._libpq.flush():
-            _wait(self._libpq.socket, select.POLLIN | select.POLLOUT, until)
-            self._libpq.consume_input()
-        results = []
-        while (result := self._next_result(until)) is not None:
-            results.append(result)
-        if len(results) == 1 and results[0].status == wanted:
-            return results[0]
-        message = results[0].get_error_message() if results else "no result"
-        lives = self._libpq.status == ConnStatus.OK
-        raise OnlineReadRefused(message) if lives else OnlineReadError(message)
-
-    def _next_result(self, until: float) -> PGresult | None:
-        while self._libpq.is_busy():
-            _wait(self._libpq.socket, select.POLLIN, until)
-            self._libpq.consume_input()
-        return self._libpq.get_result()
-
-
-def _wait(descriptor: int, events: int, until: float) -> None:
-    poll = select.poll()  # select() knows no descriptor above 1023
-    poll.register(descriptor, events)
-    if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-        raise OnlineReadTimeout("PostgreSQL did not answer by the deadline")
 
 
 def _bytea_array(keys: Sequence[bytes]) -> bytes:

@@ -56,9 +56,9 @@ class FakeFeatures:
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
-    def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> list[Found]:
+    def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> tuple[Plan, list[Found]]:
         self.asked.append(service)
-        return [self.found(service, user_id) for user_id in user_ids]
+        return plan(service), [self.found(service, user_id) for user_id in user_ids]
 
     def found(self, service: str, user_id: str) -> Found:
         values = [self.users.get(user_id, {}).get(name) for name in LISTS[service]]
@@ -81,7 +81,7 @@ class FailingFeatures:
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
-    def lookup(self, *_asked: object) -> list[Found]:
+    def lookup(self, *_asked: object) -> tuple[Plan, list[Found]]:
         raise self.error
 
 

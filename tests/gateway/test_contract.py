@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +11,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 
-from .fakes import FEBRUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
+from .fakes import JANUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
 
 
 def test_health_says_only_that_the_process_lives(client: FlaskClient) -> None:
@@ -84,11 +85,11 @@ def test_a_sane_request_id_comes_back_and_another_is_replaced(client: FlaskClien
 
 
 def test_views_of_different_days_are_told_apart(client: FlaskClient, features: FakeFeatures) -> None:
-    features.event_times["usage"] = FEBRUARY
+    features.event_times["usage"] = JANUARY + timedelta(days=1)
 
     answer = client.post("/predict", json={"user_id": USER})
 
-    assert answer.get_json()["as_of"] == {"profile": "2024-01-31", "usage": "2024-02-29"}
+    assert answer.get_json()["as_of"] == {"profile": "2024-01-31", "usage": "2024-02-01"}
 
 
 def test_false_and_zero_are_values_and_not_missing() -> None:
@@ -160,7 +161,7 @@ def test_a_body_too_large_is_refused(features: FakeFeatures, model: FakeModel) -
 
 
 def test_a_body_too_large_without_a_length_is_refused_too(client: FlaskClient) -> None:
-    endless = io.BytesIO(b'{"user_id": "' + b"a" * 20_000)
+    endless = io.BytesIO(b'{"user_id": "' + b"a" * 300_000)
 
     answer = client.post(
         "/predict",

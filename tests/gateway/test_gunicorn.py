@@ -74,7 +74,7 @@ def test_gunicorn_refuses_a_large_body_and_stops_in_time_despite_an_idle_client(
 ) -> None:
     url = without_a_database.url
     wait_until_it_answers(url)
-    chunks = iter([b"x" * 20_000])
+    chunks = iter([b"x" * 300_000])
 
     with requests.Session() as idle:
         refused = idle.post(f"{url}/predict", data=chunks, headers={"Content-Type": "application/json"}, timeout=5)

@@ -176,7 +176,7 @@ def test_a_model_server_that_died_is_asked_no_longer_than_the_deadline(gateway: 
     status, answer = predict(gateway)
 
     assert time.monotonic() - began < 1.5
-    assert (status, answer["code"]) == (503, "model_unavailable")
+    assert (status, answer["code"]) == (503, "deadline_exceeded")
 
 
 def test_warnings_and_a_problem_are_shown_and_do_not_make_it_not_ready(

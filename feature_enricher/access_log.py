@@ -1,0 +1,52 @@
+"""One JSON line per request: what was asked, how it ended, how long it took. Never a feature value."""
+
+import json
+import logging
+import time
+
+from flask import Flask, Response, g, request
+
+from feature_enricher.metrics import Metrics
+from feature_enricher.request_ids import request_id
+
+OK = "ok"
+LEVELS = {"all": logging.INFO, "errors": logging.ERROR, "off": logging.CRITICAL}
+log = logging.getLogger("feature_enricher.access")
+
+
+def add_access_log(app: Flask, metrics: Metrics) -> None:
+    """`code` is `ok` or the error's. The path of /features holds a user_id; bodies are not logged."""
+
+    @app.before_request
+    def begin() -> None:
+        g.began, g.code, g.cause = time.perf_counter(), OK, None
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.began
+        route = request.url_rule.rule if request.url_rule else "none"
+        metrics.request_ended(route, response.status_code, g.code, seconds)
+        if log.isEnabledFor(_level(response.status_code)):
+            log.log(_level(response.status_code), "%s", json.dumps(_line(response, seconds)))
+        return response
+
+
+def set_level(which: str) -> None:
+    """all, errors (those with a status of 500 and above) or off."""
+    log.setLevel(LEVELS[which])
+
+
+def _level(status: int) -> int:
+    return logging.ERROR if status >= 500 else logging.INFO  # noqa: PLR2004 - the status is the name
+
+
+def _line(response: Response, seconds: float) -> dict[str, object]:
+    line: dict[str, object] = {
+        "request_id": request_id(),
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "code": g.code,
+        "ms": round(seconds * 1000, 2),
+    }
+    return line if g.cause is None else line | {"cause": g.cause}

@@ -1,0 +1,88 @@
+"""What the gateway lacks to answer a request that is right: each is a 503 with Retry-After."""
+
+from collections.abc import Mapping
+
+from feature_enricher.errors.base import EnricherError
+
+
+class Unavailable(EnricherError):
+    status = 503
+    code = "unavailable"
+    title = "A part does not answer"
+    remedy = "try again after `Retry-After`; `/ready` names the part"
+    retry_after_s = 1
+    blames_part = True
+    """Whether the part is to be left alone after several of these"""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_after_s)}
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+    title = "More requests are waiting than could be answered in time"
+    remedy = "slow down; try again after `Retry-After`"
+
+
+class DeadlineExceeded(Unavailable):
+    code = "deadline_exceeded"
+    title = "The answer was not there by the request's deadline"
+
+
+class StoreUnavailable(Unavailable):
+    code = "store_unavailable"
+    title = "The feature store did not answer in time"
+
+
+class ModelUnavailable(Unavailable):
+    code = "model_unavailable"
+    title = "The model server did not answer rightly in time"
+
+
+class StoreCircuitOpen(StoreUnavailable):
+    code = "store_circuit_open"
+    title = "The feature store failed several times in a row and is left alone for a moment"
+
+
+class ModelCircuitOpen(ModelUnavailable):
+    code = "model_circuit_open"
+    title = "The model server failed several times in a row and is left alone for a moment"
+
+
+class ModelRejected(ModelUnavailable):
+    blames_part = False
+    code = "model_rejected"
+    title = "The model server refused the features"
+    remedy = "are version and feature list made for each other? See the gateway's and the model server's log"
+
+
+class AnotherVersion(ModelUnavailable):
+    code = "another_version"
+    title = "Another version answered than the one that is live"
+
+    def __init__(self, message: str, feature_service: str) -> None:
+        super().__init__(message)
+        self.feature_service = feature_service
+
+
+class NoLiveModel(ModelUnavailable):
+    code = "no_live_model"
+    title = "No model server is live: it is being started again, or nothing is in Production"
+
+
+class RolloutUnavailable(Unavailable):
+    code = "rollout_unavailable"
+    title = "The watcher has not yet said which model server is live"
+    remedy = "is the watcher running? Try again after `Retry-After`"
+
+
+class RegistryUnavailable(Unavailable):
+    code = "registry_unavailable"
+    title = "The feature list is not known yet, and the model registry did not answer"
+
+
+class NoServingVersion(RegistryUnavailable):
+    code = "no_serving_version"
+    title = "No version is in Production, or it does not name its feature list"
+    remedy = "`mlflow run . -e register`"

@@ -1,0 +1,78 @@
+"""How old features may be: Feast does not apply a view's ttl when it reads online, so this does.
+
+The age is counted from the newest event time online, or from now. Feature values never go back in time there, so the
+newest moment ever seen is the newest one.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from feature_enricher.translation import reason
+from feature_repo.online_reader import Found, Plan
+
+NEWEST, NOW = "newest", "now"
+REFUSE, FLAG = "refuse", "flag"
+
+log = logging.getLogger(__name__)
+
+
+class Freshness:
+    def __init__(self, relative_to: str = NEWEST, policy: str = REFUSE) -> None:
+        self.refuses = policy == REFUSE
+        self._relative_to = relative_to
+        self._newest: datetime | None = None
+
+    def saw(self, moments: Iterable[datetime | None]) -> None:
+        known = [moment for moment in (self._newest, *moments) if moment is not None]
+        self._newest = max(known, default=None)
+
+    def stale(self, plan: Plan, event_times: Mapping[str, datetime]) -> set[str]:
+        """The views whose values are older than they may be."""
+        reference = datetime.now(UTC) if self._relative_to == NOW else self._newest
+        if reference is None:
+            return set()
+        return {
+            view
+            for view, moment in event_times.items()
+            if view in plan.largest_age and reference - moment > plan.largest_age[view]
+        }
+
+
+class Watch:
+    """Asks now and then for the newest event time online: of all users, not only of those who were asked about."""
+
+    def __init__(self, freshness: Freshness, newest: Callable[[], datetime | None], every_s: float) -> None:
+        self._freshness = freshness
+        self._newest = newest
+        self._every_s = every_s
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="freshness", daemon=True).start()
+
+    def close(self) -> None:
+        self._closing.set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._freshness.saw([self._newest()])
+            except Exception as error:  # noqa: BLE001 - the next time may do better; requests tell what they see
+                log.info("The newest event time is not known: %s", reason(error))
+            self._closing.wait(self._every_s)
+
+
+def newest(found: Iterable[Found]) -> Iterator[datetime]:
+    return (moment for one in found for moment in one.event_times.values())
+
+
+def oldest(found: Iterable[Found]) -> dict[str, datetime]:
+    """view -> the oldest event time among the users'."""
+    times: dict[str, datetime] = {}
+    for one in found:
+        for view, moment in one.event_times.items():
+            if moment < times.setdefault(view, moment):
+                times[view] = moment
+    return times

@@ -1,0 +1,84 @@
+"""/metrics: what the gateway counts, in a registry of its own, so that each application starts from nothing."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+BREAKER_STATES = ("closed", "half open", "open")
+
+
+class Metrics:
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "gateway_requests_total", "Requests by route and outcome", ["route", "status", "code"], registry=registry
+        )
+        self._users = Counter("gateway_results_total", "Answers for users by outcome", ["code"], registry=registry)
+        self._latency = Histogram(
+            "gateway_request_seconds", "Whole requests", ["route"], buckets=SECONDS, registry=registry
+        )
+        self._parts = Histogram(
+            "gateway_part_seconds",
+            "Where the time of a request goes: queue, look-up, model",
+            ["part"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._batches = Histogram("gateway_batch_users", "Users in a batch", buckets=USERS, registry=registry)
+        self._breakers = Gauge(
+            "gateway_breaker_state", "1 for the state it is in", ["part", "state"], registry=registry
+        )
+        self._ages = Gauge(
+            "gateway_feature_age_seconds", "Of the oldest values of the last batch", ["view"], registry=registry
+        )
+        self._served = Gauge(
+            "gateway_served_version",
+            "1 for the version that is live",
+            ["model", "version", "run_id", "feature_service"],
+            registry=registry,
+        )
+        self._oldest: dict[str, datetime] = {}
+
+    def request_ended(self, route: str, status: int, code: str, seconds: float) -> None:
+        self._requests.labels(route, str(status), code).inc()
+        self._latency.labels(route).observe(seconds)
+
+    def results_given(self, codes: Sequence[str]) -> None:
+        for code in codes:
+            self._users.labels(code).inc()
+
+    def batch_left(self, users: int, waited_s: Sequence[float]) -> None:
+        self._batches.observe(users)
+        for seconds in waited_s:
+            self._parts.labels("queue").observe(seconds)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._parts.labels(part).observe(time.perf_counter() - began)
+
+    def values_used(self, oldest: Mapping[str, datetime]) -> None:
+        """The oldest event time of each view in a batch."""
+        self._oldest = {**self._oldest, **oldest}
+
+    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None) -> bytes:
+        """The text that Prometheus reads; states are read off at this moment."""
+        for part, now in breakers.items():
+            for state in BREAKER_STATES:
+                self._breakers.labels(part, state).set(state == now)
+        for view, moment in self._oldest.items():
+            self._ages.labels(view).set((datetime.now(UTC) - moment).total_seconds())
+        self._served.clear()
+        if serving:
+            names = ("model_name", "version", "run_id", "feature_service")
+            self._served.labels(*(str(serving.get(name) or "") for name in names)).set(1)
+        return generate_latest(self._registry)

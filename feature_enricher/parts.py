@@ -1,0 +1,108 @@
+"""The running parts of one gateway, put together from its settings; close() ends what runs in the background."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from feature_enricher.answers import code_of
+from feature_enricher.batching import Batcher, Result
+from feature_enricher.breaker import GuardedFeatures, GuardedModel
+from feature_enricher.deadline import Deadline
+from feature_enricher.errors import StoreUnavailable, Unavailable
+from feature_enricher.features import FeastFeatures, Features
+from feature_enricher.freshness import Freshness, Watch
+from feature_enricher.metrics import Metrics
+from feature_enricher.model import ModelServer
+from feature_enricher.registry import Registry
+from feature_enricher.rollout import Rollout
+from feature_enricher.serving import Ask, Serving
+from feature_enricher.settings import Settings
+from feature_enricher.targets import HandStarted, Targets
+from feature_enricher.upstream import Upstream
+
+WATCHER_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    features: GuardedFeatures
+    serving: Serving
+    batcher: Batcher
+    metrics: Metrics
+    watch: Watch | None
+
+    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
+        results = self.batcher.predict(asks, deadline)
+        self.metrics.results_given([code_of(result) for result in results])
+        return results
+
+    def metrics_page(self) -> bytes:
+        serving = self.serving.targets.state()["serving"]
+        return self.metrics.page({"store": self.features.breaker.state, **self._model_breaker()}, serving)
+
+    def close(self) -> None:
+        self.batcher.close()
+        self.serving.targets.close()
+        if self.watch:
+            self.watch.close()
+
+    def _model_breaker(self) -> Mapping[str, str]:
+        with contextlib.suppress(Unavailable):
+            model = self.serving.targets.current(Deadline.after(0)).model
+            return {"model": model.breaker.state} if isinstance(model, GuardedModel) else {}
+        return {}
+
+
+def make_parts(settings: Settings, features: Features | None, targets: Targets | None) -> Parts:
+    """Begins to import Feast, and to poll the watcher, unless features and targets are given."""
+    store = features or _feast_features(settings)
+    guarded = GuardedFeatures(store)
+    metrics = Metrics()
+    freshness = Freshness(settings.stale_relative_to, settings.stale_policy)
+    serving = Serving(guarded, targets or make_targets(settings, guarded), freshness, metrics)
+    batcher = Batcher(
+        serving.predict,
+        lanes=settings.lanes,
+        largest_batch=settings.max_batch,
+        longest_queue=settings.max_queue,
+        observer=metrics,
+    )
+    watch = _watch(settings, store, serving, freshness) if isinstance(store, FeastFeatures) else None
+    return Parts(guarded, serving, batcher, metrics, watch)
+
+
+def make_targets(settings: Settings, features: Features) -> Targets:
+    def connect(url: str) -> GuardedModel:
+        return GuardedModel(ModelServer(Upstream(url, settings.model_timeout_s, settings.lanes)))
+
+    def prepare(service: str) -> None:
+        """The first request after a turn must not wait for Feast."""
+        with contextlib.suppress(StoreUnavailable):  # the turn is made all the same; requests will say what is wrong
+            features.plan(service, Deadline.after(settings.store_timeout_s))
+
+    if not settings.rollout_url:
+        registry = Upstream(settings.registry_url, settings.registry_timeout_s, settings.lanes)
+        asked = Registry(registry, settings.model_name, settings.stage)
+        return HandStarted(settings.model_url, connect(settings.model_url), asked)
+    rollout = Rollout(Upstream(settings.rollout_url, WATCHER_TIMEOUT_S, 1), connect, prepare)
+    rollout.start()
+    return rollout
+
+
+def _feast_features(settings: Settings) -> FeastFeatures:
+    features = FeastFeatures(settings.store_timeout_s)
+    features.warm_up()
+    return features
+
+
+def _watch(settings: Settings, features: FeastFeatures, serving: Serving, freshness: Freshness) -> Watch:
+    def newest() -> datetime | None:
+        deadline = Deadline.after(settings.store_timeout_s)
+        state: dict[str, Any] | None = serving.targets.state()["serving"]
+        return features.newest(state["feature_service"], deadline) if state else None
+
+    watch = Watch(freshness, newest, settings.freshness_s)
+    watch.start()
+    return watch

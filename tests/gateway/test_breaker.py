@@ -1,0 +1,96 @@
+"""A part that fails again and again is left alone, tried now and then by one call, and used again once it answers."""
+
+import pytest
+
+from feature_enricher.breaker import Breaker
+from feature_enricher.errors import ModelCircuitOpen, ModelRejected, ModelUnavailable
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(lambda: ModelCircuitOpen("open"), failures=2, pause_s=1.0, clock=clock)
+
+
+def call(breaker: Breaker, error: Exception | None = None) -> None:
+    with breaker.guard():
+        if error:
+            raise error
+
+
+def fail(breaker: Breaker, times: int = 2) -> None:
+    for _ in range(times):
+        with pytest.raises(ModelUnavailable):
+            call(breaker, ModelUnavailable("gone"))
+
+
+def test_one_failure_is_forgotten_with_the_next_success(breaker: Breaker) -> None:
+    fail(breaker, 1)
+    call(breaker)
+    fail(breaker, 1)
+
+    assert breaker.state == "closed"
+
+
+def test_several_failures_in_a_row_open_it_and_calls_fail_without_being_made(breaker: Breaker) -> None:
+    fail(breaker)
+
+    with pytest.raises(ModelCircuitOpen):
+        call(breaker, AssertionError("was called"))
+
+    assert breaker.state == "open"
+
+
+def test_after_the_pause_one_call_tries_and_the_others_still_fail_at_once(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now = 1.0
+
+    assert breaker.state == "half open"
+    with breaker.guard(), pytest.raises(ModelCircuitOpen):
+        call(breaker)
+
+    assert breaker.state == "closed"
+    call(breaker)
+
+
+def test_a_try_that_fails_means_another_pause(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now = 1.0
+    fail(breaker, 1)
+
+    clock.now = 1.9
+    with pytest.raises(ModelCircuitOpen):
+        call(breaker)
+    clock.now = 2.0
+    call(breaker)
+    assert breaker.state == "closed"
+
+
+def test_refused_rows_are_an_answer(breaker: Breaker) -> None:
+    for _ in range(3):
+        with pytest.raises(ModelRejected):
+            call(breaker, ModelRejected("400"))
+
+    assert breaker.state == "closed"
+
+
+def test_a_fault_of_our_own_while_trying_lets_the_next_one_try(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now = 1.0
+    with pytest.raises(KeyError):
+        call(breaker, KeyError())
+
+    call(breaker)
+
+    assert breaker.state == "closed"

@@ -1,0 +1,104 @@
+"""Values older than their view's largest age are refused with their own code, or flagged, as the setting says."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from feature_enricher import create_app
+from feature_enricher.freshness import Freshness, Watch
+from feature_repo.online_reader import Found
+
+from .fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan
+
+PLAN = plan("churn_v1")
+
+
+def gateway(features: FakeFeatures, **config: Any) -> FlaskClient:
+    client: FlaskClient = create_app(config, features=features, targets=FixedTarget(FakeModel())).test_client()
+    return client
+
+
+class TwoMonths(FakeFeatures):
+    """`new` is of February, everybody else of January, but for the profile."""
+
+    def found(self, service: str, user_id: str) -> Found:
+        times = {"profile": FEBRUARY, "usage": FEBRUARY if user_id == "new" else JANUARY}
+        return Found(super().found(service, USER).values, times)
+
+
+@pytest.fixture
+def two_months() -> TwoMonths:
+    return TwoMonths({USER: COMPLETE})
+
+
+def test_older_values_are_refused_and_named(two_months: TwoMonths) -> None:
+    answer = gateway(two_months).post("/predict", json={"user_id": "old"})
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "stale_features")
+    assert answer.get_json()["stale_features"] == ["monthly_fee", "net_service"]
+
+
+def test_older_values_are_answered_with_a_flag_where_that_is_set(two_months: TwoMonths) -> None:
+    client = gateway(two_months, STALE_POLICY="flag")
+
+    answer = client.post("/predict", json={"user_id": "old"})
+
+    assert (answer.status_code, answer.get_json()["stale_features"]) == (200, ["monthly_fee", "net_service"])
+    assert answer.get_json()["as_of"] == {"profile": "2024-02-29", "usage": "2024-01-31"}
+    assert client.get("/features/old").get_json()["stale_features"] == ["monthly_fee", "net_service"]
+    assert "stale_features" not in client.post("/predict", json={"user_id": "new"}).get_json()
+
+
+def test_a_stale_value_that_the_request_gives_itself_is_not_stale(two_months: TwoMonths) -> None:
+    given = {"monthly_fee": 1.0, "net_service": "No"}
+
+    answer = gateway(two_months).post("/predict", json={"user_id": "old", "features": given})
+
+    assert (answer.status_code, answer.get_json()["as_of"]) == (200, "2024-02-29")
+
+
+def test_the_newest_moment_seen_counts_for_everybody() -> None:
+    freshness = Freshness()
+    assert freshness.stale(PLAN, {"usage": JANUARY}) == set()
+
+    freshness.saw([None, FEBRUARY, JANUARY])
+
+    assert freshness.stale(PLAN, {"usage": JANUARY, "profile": FEBRUARY}) == {"usage"}
+
+
+def test_the_age_may_be_counted_from_now() -> None:
+    def stale(age: timedelta) -> set[str]:
+        return Freshness("now").stale(PLAN, {"usage": datetime.now(UTC) - age})
+
+    assert stale(timedelta(days=26)) == set()
+    assert stale(timedelta(days=28)) == {"usage"}
+
+
+def test_a_view_without_a_largest_age_is_never_stale() -> None:
+    freshness = Freshness()
+    freshness.saw([FEBRUARY])
+
+    assert freshness.stale(PLAN, {"other": JANUARY}) == set()
+
+
+def test_the_watch_asks_at_once_and_again_and_survives_a_failure() -> None:
+    freshness = Freshness()
+    outcomes: list[datetime | Exception] = [OSError("gone"), JANUARY, FEBRUARY]
+
+    def newest() -> datetime:
+        outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    watch = Watch(freshness, newest, 0.01)
+    watch.start()
+    end = time.monotonic() + 5
+    while not freshness.stale(PLAN, {"usage": JANUARY}) and time.monotonic() < end:
+        time.sleep(0.01)
+    watch.close()
+
+    assert freshness.stale(PLAN, {"usage": JANUARY}) == {"usage"}

@@ -1,0 +1,167 @@
+"""Many users in one request, and values that the request gives itself."""
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from feature_enricher import create_app, what_if
+from feature_enricher.errors import InvalidRequest, StoreUnavailable
+
+from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
+
+
+def ask(client: FlaskClient, **body: Any) -> TestResponse:
+    answer: TestResponse = client.post("/predict", json=body)
+    return answer
+
+
+def test_each_user_has_its_own_result_or_its_own_error_in_order(client: FlaskClient) -> None:
+    answer = ask(client, user_ids=["nobody", USER, "half-known", USER])
+
+    assert answer.status_code == 200
+    nobody, known, half, again = answer.get_json()["results"]
+    assert (nobody["user_id"], nobody["status"], nobody["code"]) == ("nobody", 404, "unknown_user")
+    assert nobody["error"] == "Missing features for user_id=nobody"
+    assert known == again == ask(client, user_id=USER).get_json()
+    assert (half["status"], half["missing_features"]) == (422, ["monthly_fee"])
+
+
+def test_one_user_more_than_the_limit_is_too_many() -> None:
+    client = create_app({"MAX_USERS": 3}, features=EveryoneIsKnown(), targets=FixedTarget(FakeModel())).test_client()
+
+    assert len(ask(client, user_ids=["a", "b", "c"]).get_json()["results"]) == 3
+    refused = ask(client, user_ids=["a", "b", "c", "d"])
+    assert (refused.status_code, refused.get_json()["code"]) == (413, "too_many_users")
+    assert "3" in refused.get_json()["detail"]
+
+
+def test_a_thousand_users_are_answered_in_order() -> None:
+    client = create_app(features=EveryoneIsKnown(), targets=FixedTarget(FakeModel())).test_client()
+    users = [f"user {number}" for number in range(1000)]
+
+    results = ask(client, user_ids=users).get_json()["results"]
+
+    assert [result["user_id"] for result in results] == users
+
+
+def test_when_nobody_can_be_answered_the_whole_answer_says_so() -> None:
+    failing = FailingFeatures(StoreUnavailable("The feature store did not answer"))
+    client = create_app(features=failing, targets=FixedTarget(FakeModel())).test_client()
+
+    answer = ask(client, user_ids=["a", "b"])
+
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "store_unavailable")
+    assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"user_ids": []}, "user_ids"),
+        ({"user_ids": "a"}, "user_ids"),
+        ({"user_ids": None}, "user_ids"),
+        ({"user_ids": ["a", 1]}, "user_ids[1]"),
+        ({"user_ids": ["a", ""]}, "user_ids[1]"),
+        ({"user_ids": ["a\x00"]}, "user_ids[0]"),
+        ({"user_ids": ["a" * 129]}, "user_ids[0]"),
+        ({"user_ids": [["a"]]}, "user_ids[0]"),
+        ({"user_ids": ["a"], "user_id": "a"}, "user_id"),
+        ({"user_id": "a", "features": []}, "features"),
+        ({"user_id": "a", "features": "x"}, "features"),
+    ],
+)
+def test_a_wrong_list_is_refused_with_where_it_is_wrong(client: FlaskClient, body: Any, field: str) -> None:
+    answer = client.post("/predict", json=body)
+
+    assert (answer.status_code, answer.get_json()["fields"][0]) == (422, field)
+
+
+@pytest.mark.parametrize(
+    ("body", "twice"),
+    [
+        (b'{"user_id": "a", "user_id": "b"}', ["user_id"]),
+        (b'{"user_id": "a", "features": {"x": 1, "x": 1}}', ["x"]),
+        (b'{"user_id": "a", "user\\u005fid": "b"}', ["user_id"]),
+    ],
+)
+def test_a_name_given_twice_is_refused(client: FlaskClient, body: bytes, twice: list[str]) -> None:
+    answer = client.post("/predict", data=body, content_type="application/json")
+
+    assert (answer.status_code, answer.get_json()["fields"]) == (422, twice)
+
+
+def test_values_of_the_request_override_stored_ones_and_the_answer_names_them(
+    client: FlaskClient, model: FakeModel
+) -> None:
+    answer = ask(client, user_id=USER, features={"monthly_fee": 50}).get_json()
+
+    assert answer["features_used"] == {"months_active": 70, "monthly_fee": 50.0, "net_service": "Fiber optic"}
+    assert answer["overridden"] == ["monthly_fee"]
+    assert list(model.rows[-1]) == ["months_active", "monthly_fee", "net_service"]
+    assert repr(model.rows[-1]["monthly_fee"]) == "50.0"
+    assert "overridden" not in ask(client, user_id=USER).get_json()
+
+
+def test_a_missing_feature_can_be_given(client: FlaskClient) -> None:
+    answer = ask(client, user_id="half-known", features={"monthly_fee": 1.5})
+
+    assert answer.status_code == 200
+    assert answer.get_json()["as_of"] == "2024-01-31"
+
+
+def test_an_unknown_user_with_all_features_given_is_answered_without_a_day(client: FlaskClient) -> None:
+    everything = {name: COMPLETE[name] for name in ("months_active", "monthly_fee", "net_service")}
+
+    answer = ask(client, user_id="nobody", features=everything)
+
+    assert (answer.status_code, answer.get_json()["as_of"]) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fields"),
+    [
+        ({"shoe_size": 43, "monthly_fee": 1}, ["features.shoe_size"]),
+        ({"months_active": 1.0}, ["features.months_active"]),
+        ({"months_active": True}, ["features.months_active"]),
+        ({"months_active": 2**63}, ["features.months_active"]),
+        ({"months_active": None}, ["features.months_active"]),
+        ({"monthly_fee": "98"}, ["features.monthly_fee"]),
+        ({"monthly_fee": False}, ["features.monthly_fee"]),
+        ({"monthly_fee": 10**400}, ["features.monthly_fee"]),
+        ({"net_service": 1}, ["features.net_service"]),
+        ({"net_service": "a\x00"}, ["features.net_service"]),
+        ({"net_service": ["DSL"]}, ["features.net_service"]),
+    ],
+)
+def test_a_value_of_another_type_than_the_models_is_refused(
+    client: FlaskClient, overrides: dict[str, Any], fields: list[str]
+) -> None:
+    answer = ask(client, user_id=USER, features=overrides)
+
+    assert (answer.status_code, answer.get_json()["fields"]) == (422, fields)
+
+
+def test_a_number_beyond_all_floats_is_refused(client: FlaskClient) -> None:
+    body = b'{"user_id": "u", "features": {"monthly_fee": 1e999}}'
+
+    assert client.post("/predict", data=body, content_type="application/json").status_code == 422
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.sampled_from(["months_active", "monthly_fee", "net_service", "x"]), VALUES))
+def test_whatever_is_given_is_either_of_the_models_types_or_refused(features: dict[str, Any]) -> None:
+    try:
+        values = what_if.checked(plan("churn_v1"), features)
+    except InvalidRequest:
+        return
+    types = {"months_active": int, "monthly_fee": float, "net_service": str}
+    assert {name: type(value) for name, value in values.items()} == {name: types[name] for name in features}
+    json.dumps(values, allow_nan=False)

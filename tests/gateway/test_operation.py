@@ -1,0 +1,151 @@
+"""What operators see and set: keys, metrics, the access log."""
+
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from feature_enricher import create_app
+from feature_enricher.access_log import set_level
+from feature_enricher.auth import check_binding
+from feature_enricher.errors import InvalidSetting, ModelUnavailable
+
+from .fakes import COMPLETE, USER, FailingModel, FakeFeatures, FakeModel, FixedTarget
+
+OLD, NEW = "the-old-key-0123456789", "the-new-key-0123456789"
+
+
+def gateway(model: Any = None, **config: Any) -> FlaskClient:
+    features = FakeFeatures({USER: COMPLETE})
+    client: FlaskClient = create_app(config, features=features, targets=FixedTarget(model or FakeModel())).test_client()
+    return client
+
+
+@pytest.mark.parametrize("key", [OLD, NEW])
+@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
+def test_any_of_the_keys_opens_every_path(key: str, header: str) -> None:
+    client = gateway(API_KEYS=f"{OLD},{NEW}")
+    headers = {header: f"Bearer {key}" if header == "Authorization" else key}
+
+    assert client.post("/predict", json={"user_id": USER}, headers=headers).status_code == 200
+    assert client.get("/metrics", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-API-Key": "wrong"}, {"X-API-Key": OLD[:-1]}, {"Authorization": f"Basic {OLD}"}, {"X-API-Key": "é"}],
+)
+@pytest.mark.parametrize("path", ["/ready", "/metrics", f"/features/{USER}", "/no/such/path"])
+def test_without_a_right_key_everything_but_health_and_docs_is_closed(path: str, headers: dict[str, str]) -> None:
+    client = gateway(API_KEYS=OLD)
+
+    answer = client.get(path, headers=headers)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert client.get("/health").status_code == 200
+    assert client.get("/docs/openapi.json").status_code == 200
+
+
+def test_without_keys_nothing_is_closed() -> None:
+    assert gateway().get("/ready").status_code == 200
+
+
+@pytest.mark.parametrize("keys", ["short", f"{OLD},short", 1234567890123456789, "ключ-из-многих-букв"])
+def test_a_key_that_is_none_is_refused_and_not_shown(keys: object) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        gateway(API_KEYS=keys)
+
+    assert str(keys) not in str(caught.value)
+
+
+def test_an_open_address_needs_keys_or_a_word() -> None:
+    for host in ("127.0.0.1", "localhost", "::1"):
+        check_binding(host, (), allow_open=False)
+    check_binding("0.0.0.0", (OLD,), allow_open=False)  # noqa: S104
+    check_binding("0.0.0.0", (), allow_open=True)  # noqa: S104
+    with pytest.raises(InvalidSetting, match=r"ENRICHER_ALLOW_OPEN=true"):
+        check_binding("0.0.0.0", (), allow_open=False)  # noqa: S104
+
+
+def value(page: str, line: str) -> float:
+    [found] = re.findall(rf"^{re.escape(line)} (\S+)$", page, re.MULTILINE)
+    return float(found)
+
+
+def test_metrics_tell_outcomes_parts_batches_ages_breakers_and_the_version() -> None:
+    client = gateway()
+    client.post("/predict", json={"user_ids": [USER, "nobody"]})
+    client.post("/predict", json={"user_id": "nobody"})
+
+    page = client.get("/metrics").text
+
+    assert value(page, 'gateway_requests_total{code="ok",route="/predict",status="200"}') == 1
+    assert value(page, 'gateway_requests_total{code="unknown_user",route="/predict",status="404"}') == 1
+    assert value(page, 'gateway_results_total{code="unknown_user"}') == 2
+    assert value(page, "gateway_batch_users_sum") == 3
+    for part in ("queue", "look-up", "model"):
+        assert value(page, f'gateway_part_seconds_count{{part="{part}"}}') == 2
+    assert value(page, 'gateway_feature_age_seconds{view="usage"}') > 0
+    assert value(page, 'gateway_breaker_state{part="store",state="closed"}') == 1
+
+
+def test_metrics_tell_the_model_breakers_state_and_the_live_version(client: FlaskClient) -> None:
+    client.post("/predict", json={"user_id": USER})
+
+    page = client.get("/metrics").text
+
+    assert value(page, 'gateway_served_version{feature_service="churn_v1",model="",run_id="",version=""}') == 1
+
+
+def test_unknown_paths_do_not_make_metrics_of_their_own() -> None:
+    client = gateway()
+    for number in range(3):
+        client.get(f"/x{number}")
+
+    assert (
+        value(client.get("/metrics").text, 'gateway_requests_total{code="no_such_path",route="none",status="404"}') == 3
+    )
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "feature_enricher.access"]
+
+
+def test_each_request_is_one_line_without_feature_values(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "feature_enricher.access")
+
+    gateway().post(
+        "/predict", json={"user_id": USER, "features": {"monthly_fee": 4711.0}}, headers={"X-Request-ID": "r1"}
+    )
+
+    [line] = lines(caplog)
+    assert line.pop("ms") > 0
+    assert line == {"request_id": "r1", "method": "POST", "path": "/predict", "status": 200, "code": "ok"}
+
+
+def test_a_failed_request_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "feature_enricher.access")
+    broken = ModelUnavailable("The model server did not answer")
+    broken.__cause__ = RuntimeError("connection\nrefused")
+
+    gateway(FailingModel(broken)).post("/predict", json={"user_id": USER})
+
+    [line] = lines(caplog)
+    assert (line["status"], line["code"]) == (503, "model_unavailable")
+    assert line["cause"] == "ModelUnavailable: The model server did not answer <- RuntimeError: connection refused"
+
+
+def test_the_access_log_can_be_turned_down_and_off(caplog: pytest.LogCaptureFixture) -> None:
+    set_level("errors")
+    client = gateway(FailingModel(ModelUnavailable("x")))
+    client.get("/health")
+    client.post("/predict", json={"user_id": USER})
+    set_level("off")
+    client.post("/predict", json={"user_id": USER})
+    set_level("all")
+
+    assert [line["status"] for line in lines(caplog)] == [503]
