@@ -1,14 +1,25 @@
 """What /invocations runs (logged as code, never pickled): the whole pipeline, answering with class, probability and
-who answered. Must not import anything else of the project: this file is copied into the model."""
+who answered. Must not import anything else of the project: this file is copied into the model.
 
+scikit-learn's checks cost more than its arithmetic, so EarlyExit does the arithmetic, to the last bit the same."""
+
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import skops.io
 import yaml
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 # the only types beyond skops' own list that a churn pipeline is made of
 TRUSTED_TYPES = [
@@ -16,12 +27,19 @@ TRUSTED_TYPES = [
     "sklearn.tree._tree.Tree",
 ]
 
+UNKNOWN = -1
+
+Matrix = NDArray[np.float64]
+Fill = Callable[[pd.DataFrame, Matrix], None]
+Score = Callable[[Matrix], Matrix]
+
 
 class ChurnModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         path = Path(context.artifacts["pipeline"])
         self.pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
         self.features = list(context.model_config["features"])
+        self.early_exit = EarlyExit.of(self.pipeline)
         self.identity = {
             **registered_as(path.parents[1]),
             "run_id": context.model_config["run_id"],
@@ -33,9 +51,141 @@ class ChurnModel(PythonModel):
     ) -> pd.DataFrame:
         """One row per input row: prediction (0 or 1), probability of churn, and the identity of this model."""
         del context, params
-        probability = self.pipeline.predict_proba(model_input[self.features])
+        probability = self.probabilities(model_input)
         answer = {"prediction": probability.argmax(axis=1), "probability": probability[:, 1], **self.identity}
         return pd.DataFrame(answer, index=range(len(model_input)))
+
+    def probabilities(self, rows: pd.DataFrame) -> Matrix:
+        """(rows, 2): of staying and of leaving. Raises what the pipeline raises."""
+        # the pipeline knows what to do with a value that is not ordinary, or says what is wrong with it
+        with contextlib.suppress(NotOrdinary):
+            if self.early_exit is not None:
+                return self.early_exit.predict_proba(rows)
+        return np.asarray(self.pipeline.predict_proba(rows[self.features]))
+
+
+class NotOrdinary(Exception):
+    """Something that the early exit leaves to the pipeline: a value, a type, a kind of estimator."""
+
+
+class EarlyExit:
+    """The pipeline's arithmetic: columns into one matrix, the matrix into probabilities."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        encode, classify = pipeline["encode"], pipeline["classify"]
+        self._fills = _fills(encode)
+        self._score = _score(classify)
+        if type(classify) is LogisticRegression and not _lies_in_rows(encode):
+            raise NotOrdinary
+        self._width = classify.n_features_in_
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> "EarlyExit | None":
+        """None for a pipeline of another make, which then answers by itself."""
+        try:
+            return cls(pipeline)
+        except (NotOrdinary, KeyError):
+            return None
+
+    def predict_proba(self, rows: pd.DataFrame) -> Matrix:
+        """Equal to the pipeline's. Raises NotOrdinary for a category or number it would not just compute with."""
+        matrix = np.zeros((len(rows), self._width))
+        for fill in self._fills:
+            fill(rows, matrix)
+        return self._score(matrix)
+
+
+def _fills(encode: Any) -> list[Fill]:
+    """What writes each column of the matrix, in the order of the ColumnTransformer's own output."""
+    if type(encode) is not ColumnTransformer:
+        raise NotOrdinary
+    fills: list[Fill] = []
+    for name, transformer, chosen in encode.transformers_:
+        place = encode.output_indices_[name]
+        if place.start == place.stop:
+            continue
+        # the remainder has places instead of names where no column was chosen by its name
+        columns = [encode.feature_names_in_[column] if isinstance(column, int) else column for column in chosen]
+        if type(transformer) is OneHotEncoder:
+            fills += _one_hot(transformer, columns, place)
+        else:
+            fills += [_numbers(columns, place), *_scaling(transformer, place)]
+    return fills
+
+
+def _lies_in_rows(encode: ColumnTransformer) -> bool:
+    """Whether the encoder's own matrix has each row in one piece. The last bit of a sum of products depends on it, and
+    numbers alone, coming from a DataFrame, have each column in one piece."""
+    places = [encode.output_indices_[name] for name, kind, _ in encode.transformers_ if type(kind) is OneHotEncoder]
+    return any(place.stop - place.start > 1 for place in places)
+
+
+def _one_hot(encoder: OneHotEncoder, columns: list[str], place: slice) -> list[Fill]:
+    if encoder.handle_unknown != "error" or encoder.drop or encoder.min_frequency or encoder.max_categories:
+        raise NotOrdinary
+    fills: list[Fill] = []
+    start = place.start
+    for column, categories in zip(columns, encoder.categories_, strict=True):
+        fills.append(_marks(column, {value: start + nth for nth, value in enumerate(categories.tolist())}))
+        start += len(categories)
+    return fills
+
+
+def _marks(column: str, places: dict[Any, int]) -> Fill:
+    def fill(rows: pd.DataFrame, matrix: Matrix) -> None:
+        found = [places.get(value, UNKNOWN) for value in rows[column].tolist()]
+        if UNKNOWN in found:
+            raise NotOrdinary
+        matrix[np.arange(len(found)), found] = 1.0
+
+    return fill
+
+
+def _numbers(columns: list[str], place: slice) -> Fill:
+    def fill(rows: pd.DataFrame, matrix: Matrix) -> None:
+        for nth, column in enumerate(columns, place.start):
+            values = rows[column].to_numpy()
+            if values.dtype.kind not in "bif":
+                raise NotOrdinary
+            matrix[:, nth] = values
+        if not np.isfinite(matrix[:, place]).all():
+            raise NotOrdinary
+
+    return fill
+
+
+def _scaling(transformer: Any, place: slice) -> list[Fill]:
+    if type(transformer) is FunctionTransformer and transformer.func is None:
+        return []  # "passthrough"
+    if type(transformer) is not StandardScaler or transformer.mean_ is None or transformer.scale_ is None:
+        raise NotOrdinary
+
+    def fill(_rows: pd.DataFrame, matrix: Matrix) -> None:
+        matrix[:, place] -= transformer.mean_
+        matrix[:, place] /= transformer.scale_
+
+    return [fill]
+
+
+def _score(classify: Any) -> Score:
+    if type(classify) in (HistGradientBoostingClassifier, LogisticRegression):
+        return lambda matrix: np.asarray(classify.predict_proba(matrix))
+    if type(classify) is not RandomForestClassifier:
+        raise NotOrdinary
+    trees = [tree.tree_ for tree in classify.estimators_]
+
+    def mean_of_trees(matrix: Matrix) -> Matrix:
+        """As the forest computes it with n_jobs=1: on float32, added up in float64 in the order of the trees."""
+        with np.errstate(over="ignore"):
+            values = matrix.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise NotOrdinary
+        total = np.zeros((len(matrix), 2))
+        for tree in trees:
+            total += tree.predict(values)
+        return total / len(trees)
+
+    return mean_of_trees
 
 
 def registered_as(folder: Path) -> dict[str, str | None]:
