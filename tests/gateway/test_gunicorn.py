@@ -39,7 +39,11 @@ def without_a_database(tmp_path: Path, model_server: FakeServer, registry_server
     registry_server.replies = [reply({"registered_model": {"latest_versions": [production]}})]
     port = str(free_port())
     environment = os.environ | {"HOME": str(tmp_path), "GATEWAY_PORT": port, "ENRICHER_THREADS": "4"}
-    environment |= {"ENRICHER_MODEL_URL": model_server.url, "ENRICHER_REGISTRY_URL": registry_server.url}
+    environment |= {
+        "ENRICHER_ROLLOUT_URL": "",
+        "ENRICHER_MODEL_URL": model_server.url,
+        "ENRICHER_REGISTRY_URL": registry_server.url,
+    }
     environment |= {f"ENRICHER_{part}_TIMEOUT_S": "0.5" for part in ("STORE", "MODEL", "REGISTRY")}
     environment |= {"PGHOST": str(tmp_path), "PGPORT": "1", "PGUSER": "x", "PGPASSWORD": "x"}
     environment |= {"PGDATABASE": "x", "PGSSLMODE": "prefer"}
