@@ -175,6 +175,19 @@ def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Re
     assert "2024-01-31 has changed since the candidate's dataset was built" in version.tags["gate_reason"]
 
 
+def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
+    registered: Register, sample_months: Path
+) -> None:
+    registered("contract")
+    empty()
+    try:
+        version = registered("better")
+    finally:
+        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY)])
+    assert (in_production(), version.tags["gate"]) == (["1"], "refused")
+    assert "has changed since" in version.tags["gate_reason"]
+
+
 def test_a_production_that_cannot_be_loaded_is_named_and_replaced_by_force_alone(
     registered: Register, runs: dict[str, str]
 ) -> None:
