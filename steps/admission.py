@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.entities import Run
 
-from steps import examination, gate, point_in_time, promotion, versions
+from steps import examination, gate, point_in_time, promotion, versions, warehouse
 from steps.errors import DatasetMismatch, UnusableVersion
 from steps.gate import Evidence, Rules, Verdict
 from steps.versions import Opened
@@ -59,6 +59,7 @@ def _evidence(version: str, training: Run, serving: str | None) -> tuple[Evidenc
         validation = examination.validation_of(tags.get("dataset_run_id"), tags.get("dataset_sha256"))
     except DatasetMismatch as error:
         return Evidence([str(error)], None, None, None), example
+    warehouse.apply_schema()  # the feature registry lives there, and a warehouse may be newer than its models
     with point_in_time.applied_store() as store:
         return examination.examine(store, validation, candidate, serving), example
 

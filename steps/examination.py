@@ -69,8 +69,9 @@ def _defects(store: "FeatureStore", validation: Validation, candidate: Opened) -
         return ["the model has no input example, which a model server is tried with"]
     if candidate.pipeline is None:
         return ["the model holds no pipeline.skops to compare its answers with"]
+    found = _parity(candidate, candidate.pipeline, validation.features)
     candidate.answers(candidate.example)
-    return _parity(candidate, candidate.pipeline, validation.features)
+    return found
 
 
 def _differs_from_service(store: "FeatureStore", validation: Validation, candidate: Opened) -> str | None:

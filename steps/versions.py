@@ -19,6 +19,8 @@ from steps.errors import NoSuchVersion, UnusableVersion
 from steps.served_model import TRUSTED_TYPES
 from steps.settings import MODEL_NAME
 
+MOST_CHARACTERS = 500  # of what somebody else's code says, in a tag and on a screen
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -43,9 +45,14 @@ class Opened:
         """What /invocations would answer. Raises UnusableVersion when the model raises or answers something else."""
         try:
             found: pd.DataFrame = self.served.predict(rows)
-            return found[["prediction", "probability", "model_version"]].set_axis(rows.index)
+            answers = found[["prediction", "probability", "model_version"]].set_axis(rows.index)
+            answers = answers.astype({"probability": "float64"})
         except Exception as error:
             raise UnusableVersion(f"version {self.number} cannot score these rows: {_first_line(error)}") from error
+        wrong = ~answers["probability"].between(0, 1)  # true of NaN too
+        if wrong.any():
+            raise UnusableVersion(f"version {self.number} answers no probability on {wrong.sum()} of {len(rows)} rows")
+        return answers
 
 
 def all_versions() -> list[ModelVersion]:
@@ -96,4 +103,4 @@ def tag(number: str, tags: Mapping[str, str]) -> None:
 
 def _first_line(error: Exception) -> str:
     message = error.message if isinstance(error, MlflowException) else str(error)
-    return f"{type(error).__name__}: {(message.strip() or 'no message').splitlines()[0]}"
+    return f"{type(error).__name__}: {(message.strip() or 'no message').splitlines()[0]}"[:MOST_CHARACTERS]

@@ -175,6 +175,19 @@ def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Re
     assert "2024-01-31 has changed since the candidate's dataset was built" in version.tags["gate_reason"]
 
 
+def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
+    registered: Register, sample_months: Path
+) -> None:
+    registered("contract")
+    empty()
+    try:
+        version = registered("better")
+    finally:
+        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY)])
+    assert (in_production(), version.tags["gate"]) == (["1"], "refused")
+    assert "has changed since" in version.tags["gate_reason"]
+
+
 def test_a_production_that_cannot_be_loaded_is_named_and_replaced_by_force_alone(
     registered: Register, runs: dict[str, str]
 ) -> None:
@@ -186,6 +199,29 @@ def test_a_production_that_cannot_be_loaded_is_named_and_replaced_by_force_alone
     assert "no comparison with Production: version 1 cannot be loaded: " in refused.tags["gate_reason"]
     forced = registered("better", force="true")
     assert (in_production(), forced.tags["gate"]) == (["3"], "forced")
+
+
+def no_number(source: str) -> str:
+    return source.replace("probability[:, 1]", "probability[:, 1] + float('nan')")
+
+
+def test_a_production_that_answers_no_number_is_named_too(registered: Register, runs: dict[str, str]) -> None:
+    registered(lookalike(runs["worse"], source=no_number), stage="None")
+    MlflowClient().transition_model_version_stage(MODEL_NAME, "1", "Production")
+    version = registered("better")
+    assert (in_production(), version.tags["gate"]) == (["1"], "refused")
+    assert version.tags["gate_reason"] == (
+        "no comparison with Production: version 1 answers no probability on 75 of 75 rows"
+    )
+
+
+def test_a_training_on_the_second_list_encodes_both_text_columns(runs: dict[str, str]) -> None:
+    (_, one_hot, columns), _rest = pipeline(runs["contract"])["encode"].transformers_
+    assert columns == ["net_service", "contract_type"]
+    assert [list(values) for values in one_hot.categories_] == [
+        ["DSL", "Fiber optic", "No"],
+        ["Month-to-month", "One year", "Two year"],
+    ]
 
 
 def test_a_version_says_what_it_answers_to_its_own_example(registered: Register, runs: dict[str, str]) -> None:
@@ -245,6 +281,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
     "another type": ({"types": with_a_whole_fee, "example": False}, "without monthly_fee, with monthly_fee that"),
     "one too few": ({"types": without_the_fee}, "without monthly_fee, with none that it does not have"),
     "another probability": ({"source": a_little_more}, "the served prediction differs from the pipeline's on"),
+    "no number": ({"source": no_number}, "version 1 answers no probability on 75 of 75 rows"),
     "another class": ({"source": another_class}, "differs from the pipeline's on 75 of 75 validation rows"),
     "an error": ({"source": raising}, "version 1 cannot score these rows: RuntimeError: out of order"),
     "another version": ({"source": another_name}, "its answers name version 77"),
