@@ -1,6 +1,5 @@
 """create_app(): settings in, gateway out. Tests hand in their own features and targets."""
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from feature_enricher.auth import require_keys
 from feature_enricher.docs import add_docs
 from feature_enricher.features import Features
 from feature_enricher.parts import make_parts
-from feature_enricher.problem import MEDIA_TYPE, Failure, problem
+from feature_enricher.problem import MEDIA_TYPE, Failure, problem_text
 from feature_enricher.request_ids import add_request_ids, request_id
 from feature_enricher.routes import add_routes
 from feature_enricher.settings import Settings, load_settings
@@ -70,5 +69,4 @@ def _answer_errors(app: OpenAPI) -> None:
         g.code, g.cause = known.code, reason(error)
         if known is not error and known.status == INTERNAL_ERROR:
             log.error("Request %s met a fault: %s", request_id(), g.cause, exc_info=error)
-        body = json.dumps(problem(known, request_id()))
-        return body, known.status, {"Content-Type": MEDIA_TYPE, **known.headers}
+        return problem_text(known, request_id()), known.status, {"Content-Type": MEDIA_TYPE, **known.headers}

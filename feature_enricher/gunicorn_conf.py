@@ -16,12 +16,12 @@ wsgi_app = "feature_enricher:create_app()"
 host = os.environ.get("GATEWAY_HOST", "127.0.0.1")
 check_binding(host, settings.api_keys, settings.allow_open)
 bind = f"{host}:{os.environ.get('GATEWAY_PORT', '8000')}"
-worker_class = "gthread"
+worker_class = "feature_enricher.worker.BoundedWorker"
 workers = 1
 threads = settings.threads
 # Longer than any request lasts within its own time limits: this one only ends a process that hangs.
 timeout = 60
-# Time for the requests in flight. Not more: while a client keeps an idle connection, gthread waits all of it.
+# Time for the requests in flight.
 graceful_timeout = 1 + math.ceil(settings.deadline_s)
 # Longer than the 60 s that load balancers keep idle connections, so that they never meet a closed one.
 keepalive = 75

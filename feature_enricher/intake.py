@@ -5,12 +5,13 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from feature_enricher.errors import InvalidRequest, NotJson, TooManyUsers
+from feature_enricher.errors import InvalidRequest, NotJson, RequestRefused, TooManyUsers
 
 # Cc: control characters, NUL among them (PostgreSQL cannot store it). Cs: lone surrogates, not text.
 FORBIDDEN_CATEGORIES = {"Cc", "Cs"}
@@ -92,7 +93,10 @@ def _object_of(request: Request) -> dict[str, Any]:
 
 
 def _whole_body(request: Request) -> bytes:
-    data = request.get_data()
+    try:
+        data = request.get_data()
+    except OSError as error:  # the time limit of the connection's reads
+        raise RequestRefused("The body did not arrive in time", HTTPStatus.REQUEST_TIMEOUT) from error
     # Without a Content-Length, werkzeug cuts a body off at the limit where it should refuse it.
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge

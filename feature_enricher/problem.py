@@ -1,5 +1,6 @@
 """Errors as RFC 9457 describes them: application/problem+json."""
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, RootModel
@@ -24,6 +25,10 @@ def problem(error: EnricherError, request_id: str | None = None) -> dict[str, An
         **error.members(),
     }
     return told if request_id is None else told | {"request_id": request_id}
+
+
+def problem_text(error: EnricherError, request_id: str) -> str:
+    return json.dumps(problem(error, request_id))
 
 
 def _example(error: EnricherError) -> ConfigDict:

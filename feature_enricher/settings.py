@@ -21,7 +21,7 @@ DEFAULTS: Mapping[str, Any] = {
     "STORE_TIMEOUT_S": 2.0,
     "REGISTRY_TIMEOUT_S": 2.0,
     "THREADS": 96,
-    "LANES": 2,
+    "LANES": 1,
     "MAX_BATCH": 256,
     "MAX_QUEUE": 1024,
     "MAX_USERS": 1000,

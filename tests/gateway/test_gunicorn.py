@@ -82,8 +82,84 @@ def test_gunicorn_refuses_a_large_body_and_stops_in_time_despite_an_idle_client(
 
     with requests.Session() as idle:
         refused = idle.post(f"{url}/predict", data=chunks, headers={"Content-Type": "application/json"}, timeout=5)
+        asked = time.monotonic()
         without_a_database.process.send_signal(signal.SIGTERM)
         ended_with = without_a_database.process.wait(10)
 
     assert (refused.status_code, ended_with) == (413, 0)
+    assert time.monotonic() - asked < 2
     assert list(tmp_path.iterdir()) == []
+
+
+def silent(url: str, count: int, sent: bytes = b"") -> list[socket.socket]:
+    """Connections on which nothing more comes than this."""
+    address = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
+    connections = [socket.create_connection(address, timeout=5) for _ in range(count)]
+    for connection in connections:
+        connection.sendall(sent)
+    return connections
+
+
+def closed(connections: list[socket.socket]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+def test_connections_that_say_nothing_hold_no_thread(without_a_database: Deployed) -> None:
+    wait_until_it_answers(without_a_database.url)
+    connections = silent(without_a_database.url, 20)
+    began = time.monotonic()
+
+    answered = requests.get(f"{without_a_database.url}/health", timeout=5)
+
+    assert answered.status_code == 200
+    assert time.monotonic() - began < 2
+    closed(connections)
+
+
+def test_more_requests_than_threads_are_refused_at_once_and_the_next_is_answered(without_a_database: Deployed) -> None:
+    wait_until_it_answers(without_a_database.url)
+    halves = silent(without_a_database.url, 4, b"GET /health HTTP/1.1\r\n")  # four threads wait for the other half
+    time.sleep(0.2)
+    began = time.monotonic()
+
+    refused = requests.post(f"{without_a_database.url}/predict", json={"user_id": "x"}, timeout=5)
+
+    assert time.monotonic() - began < 1
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json()["code"] == "overloaded"
+    assert refused.json()["request_id"] == refused.headers["X-Request-ID"]
+    closed(halves)
+    time.sleep(0.2)
+    assert requests.get(f"{without_a_database.url}/health", timeout=5).status_code == 200
+    page = requests.get(f"{without_a_database.url}/metrics", timeout=5).text
+    assert 'gateway_requests_total{code="overloaded",route="shed",status="503"} 1.0' in page
+
+
+def test_a_request_in_flight_is_answered_after_the_signal_to_stop(
+    without_a_database: Deployed, model_server: FakeServer
+) -> None:
+    wait_until_it_answers(without_a_database.url)
+    [connection] = silent(without_a_database.url, 1, b"GET /health HTTP/1.1\r\nHost: x\r\n")
+    time.sleep(0.2)
+    without_a_database.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    connection.sendall(b"\r\n")
+
+    answered = connection.makefile("rb").read()
+
+    assert answered.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answered.lower()
+    assert without_a_database.process.wait(10) == 0
+    closed([connection])
+
+
+def test_an_open_address_without_a_key_does_not_start(tmp_path: Path) -> None:
+    environment = os.environ | {"GATEWAY_HOST": "0.0.0.0", "GATEWAY_PORT": str(free_port())}  # noqa: S104
+    command = [sys.executable, "-m", "gunicorn", "-c", "feature_enricher/gunicorn_conf.py"]
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode != 0
+    assert "ENRICHER_ALLOW_OPEN=true" in done.stderr + done.stdout

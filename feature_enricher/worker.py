@@ -1,0 +1,123 @@
+"""gunicorn's gthread worker, bounded: no client can hold a thread by silence, and what is too much is refused at once.
+
+gthread puts requests beyond its threads into a queue without end, where no deadline runs; a new connection that sends
+nothing holds a thread for five seconds; closing one that the client keeps open holds the whole worker for two; and an
+idle connection holds up the stop. All of that is done here on the main thread, without waiting.
+"""
+
+import contextlib
+import secrets
+import selectors
+import socket
+import struct
+import time
+from collections import deque
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from feature_enricher.errors import Overloaded
+from feature_enricher.problem import MEDIA_TYPE, problem_text
+from feature_enricher.request_ids import HEADER
+
+# For one read or one write of a request's bytes, by the kernel: a client that stops halfway frees its thread.
+STALLED_S = 5
+# How long a connection that is done with may take to close.
+LINGER_S = 1.0
+CHUNK_BYTES = 64 * 1024
+
+
+class BoundedWorker(ThreadWorker):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._busy = 0
+        self._lingering: deque[tuple[float, TConn]] = deque()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        if not conn.initialized and not conn.data_ready:
+            self._await_data(conn)
+        elif self._busy >= self.cfg.threads:
+            self._shed(conn)
+        else:
+            self._busy += 1
+            super().enqueue_req(conn)
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        self._busy -= 1
+        if not fs.cancelled() and fs.exception() is None and fs.result() and self.alive:
+            super().finish_request(conn, fs)
+        else:
+            self._end(conn)
+
+    def murder_keepalived(self) -> None:
+        """Called in every round of the main loop."""
+        if not self.alive:
+            self._close_idle()
+        super().murder_keepalived()
+        while self._lingering and (not self.alive or self._lingering[0][0] < time.monotonic()):
+            self._close(self._lingering.popleft()[1])
+
+    def _await_data(self, conn: TConn) -> None:
+        limit = struct.pack("ll", STALLED_S, 0)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _shed(self, conn: TConn) -> None:
+        conn.sock.setblocking(False)
+        with contextlib.suppress(OSError):
+            conn.sock.recv(CHUNK_BYTES)  # the request; what more there is of it is drained while lingering
+        with contextlib.suppress(OSError):
+            conn.sock.send(refusal())
+        self.wsgi.extensions["streamflow"].metrics.request_ended("shed", 503, Overloaded.code, 0)
+        self._end(conn)
+
+    def _end(self, conn: TConn) -> None:
+        """Closes once the client has: closing before it has read would cut its answer off."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+        except (OSError, ValueError, KeyError):  # it is closed already
+            self.nr_conns -= 1
+            conn.close()
+        else:
+            self._lingering.append((time.monotonic() + LINGER_S, conn))
+
+    def _drain(self, conn: TConn, _client: Any) -> None:
+        with contextlib.suppress(BlockingIOError):
+            try:
+                if conn.sock.recv(CHUNK_BYTES):
+                    return
+            except ConnectionError:
+                pass
+            self._lingering = deque(item for item in self._lingering if item[1] is not conn)
+            self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _close_idle(self) -> None:
+        """Asked to stop: nobody's request is on these."""
+        for idle in (self.keepalived_conns, self.pending_conns):
+            while idle:
+                self._close(idle.popleft())
+
+
+def refusal() -> bytes:
+    """A whole HTTP answer: 503, overloaded, connection closed."""
+    name = secrets.token_hex(8)
+    body = problem_text(Overloaded("As many requests as the gateway takes at once are on their way"), name).encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        f"Retry-After: {Overloaded.retry_after_s}\r\n{HEADER}: {name}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

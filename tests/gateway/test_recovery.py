@@ -1,0 +1,157 @@
+"""A real PostgreSQL that goes, freezes or cuts its connections: named errors in time, then service by itself."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from unittest import mock
+
+import psutil
+import psycopg2
+import pytest
+from flask.testing import FlaskClient
+
+import feature_repo
+from feature_enricher import create_app
+from feature_enricher.features import FeastFeatures
+from local_stack import postgres
+from local_stack.settings import Settings
+from tests.conftest import free_port, open_folder
+
+from .fakes import JANUARY, FakeModel, FixedTarget
+
+DEADLINE_S = 1.0
+RECOVERY_S = 5.0
+USER = "anna"
+VALUES: dict[str, dict[str, object]] = {
+    "subs_profile_fv": {
+        "months_active": 24,
+        "monthly_fee": 98.7,
+        "paperless_billing": True,
+        "plan_stream_tv": False,
+        "plan_stream_movies": False,
+        "net_service": "DSL",
+    },
+    "usage_agg_30d_fv": {
+        "watch_hours_30d": 1.5,
+        "avg_session_mins_7d": 2.5,
+        "unique_devices_30d": 1,
+        "skips_7d": 2,
+        "rebuffer_events_7d": 3,
+    },
+    "payments_agg_90d_fv": {"failed_payments_90d": 0},
+    "support_agg_90d_fv": {"support_tickets_90d": 0, "ticket_avg_resolution_hrs_90d": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Settings]:
+    """A PostgreSQL of this module's own, to be mistreated, with one user online."""
+    with open_folder() as folder:
+        given = {"PGPORT": str(free_port()), "STREAMFLOW_STATE": str(folder)}
+        with mock.patch.dict(os.environ, given):
+            settings = Settings.from_env()
+            with mock.patch.dict(os.environ, settings.exported()):
+                postgres.start(settings)
+                try:
+                    put_online()
+                    yield settings
+                finally:
+                    postgres.stop(settings)
+
+
+def put_online() -> None:
+    execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
+    store = feature_repo.open_store()
+    feature_repo.apply_definitions(store)
+    from tests.feature_repo.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
+
+    for name, values in VALUES.items():
+        row = (entity_key(USER), {feature: proto(value) for feature, value in values.items()}, JANUARY, None)
+        store.provider.online_store.online_write_batch(store.config, store.get_feature_view(name), [row], None)
+    store.provider.online_store.close_connections()
+    store.registry.write_engine.dispose()
+
+
+def execute(statement: str) -> None:
+    connection = psycopg2.connect("")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+@pytest.fixture
+def gateway(database: Settings) -> Iterator[FlaskClient]:
+    """Real look-ups; it has answered once."""
+    app = create_app(
+        {"DEADLINE_S": DEADLINE_S}, features=FeastFeatures(DEADLINE_S), targets=FixedTarget(FakeModel("churn_v1"))
+    )
+    client: FlaskClient = app.test_client()
+    assert recovers(client, 30)
+    yield client
+    app.extensions["streamflow"].close()
+    app.extensions["streamflow"].features._features._reader.close()
+
+
+def ask(client: FlaskClient) -> tuple[int, str]:
+    """Status and code, by the deadline."""
+    began = time.monotonic()
+    answer = client.post("/predict", json={"user_id": USER})
+    assert time.monotonic() - began < DEADLINE_S + 0.5
+    return answer.status_code, answer.get_json().get("code", "ok")
+
+
+def recovers(client: FlaskClient, seconds: float = RECOVERY_S) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if ask(client) == (200, "ok"):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def gateways_connections() -> int:
+    connection = psycopg2.connect("")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        [[count]] = cursor.fetchall()
+    connection.close()
+    return int(count) - 1
+
+
+def test_cut_connections_are_not_noticed_at_all(gateway: FlaskClient) -> None:
+    for _ in range(3):
+        execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        assert ask(gateway) == (200, "ok")
+
+    assert gateways_connections() <= 2
+
+
+def test_a_restart_is_survived(gateway: FlaskClient, database: Settings) -> None:
+    postgres.stop(database)
+    codes = {ask(gateway) for _ in range(5)}
+    postgres.start(database)
+
+    assert codes <= {(503, "store_unavailable"), (503, "store_circuit_open")}
+    assert recovers(gateway)
+    assert gateways_connections() <= 2
+
+
+def test_a_frozen_server_means_named_errors_in_time_and_no_connection_left_behind(
+    gateway: FlaskClient, database: Settings
+) -> None:
+    pid = int((database.state / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in family:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        codes = {ask(gateway) for _ in range(5)}
+    finally:
+        for process in family:
+            process.send_signal(signal.SIGCONT)
+
+    assert codes <= {(503, code) for code in ("deadline_exceeded", "store_unavailable", "store_circuit_open")}
+    assert recovers(gateway)
+    time.sleep(0.5)
+    assert gateways_connections() <= 2
