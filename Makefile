@@ -5,10 +5,13 @@ STACK := .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
 WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock
+BENCH := .venv/bin/python -m bench
+ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
+
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 env: ## .venv from the lock
 	@$(SETUP) requirements.txt
@@ -49,3 +52,6 @@ format: dev ## format and mend what can be mended
 
 lock: dev ## make requirements*.txt anew from pyproject.toml
 	@sh local_stack/lock.sh
+
+bench: dev ## ours, the published way and an empty gateway under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
+	@$(BENCH) speed $(ON) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)

@@ -1,0 +1,46 @@
+"""What every report has: the machine, the versions, tables in Markdown. No name of a host, a person or a folder."""
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from local_stack.settings import ROOT
+
+REPORTS = ROOT / "reports"
+PACKAGES = ("mlflow", "feast", "scikit-learn", "flask", "gunicorn", "uvicorn")
+GIB = 2**30
+
+
+def machine() -> str:
+    """One paragraph: what the figures below it were taken on, and how busy that was with other things."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    cores, memory = os.cpu_count(), psutil.virtual_memory().total / GIB
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"Taken on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {cores} cores ({model.group(1) if model else 'unknown'}), "
+        f"{memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}; {packages}. "
+        f"Load generator, gateway, model server and PostgreSQL share these cores. Load average before the start, "
+        f"from whatever else ran: {os.getloadavg()[0]:.1f}."
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])
+
+
+def write(name: str, paragraphs: Sequence[str]) -> Path:
+    REPORTS.mkdir(exist_ok=True)
+    path = REPORTS / name
+    path.write_text("\n\n".join(paragraphs) + "\n")
+    return path
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

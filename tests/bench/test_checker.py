@@ -1,0 +1,110 @@
+"""No wrong answer passes: each is compared, bit for bit, with what the version it names computes from what it names."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.checker import Checker, Offline
+from bench.recording import Recorder, Recording
+from steps import model
+
+FEATURES = {"months": "int64", "fee": "float64", "net_service": "object"}
+USERS = ["anna", "ben", "carl", "dora"]
+FEW = model.Hyperparameters(n_estimators=5, max_iter=5, max_leaf_nodes=8, learning_rate=0.1, C=1.0)
+
+
+def offline(version: str) -> Offline:
+    """Another model for each version."""
+    random = np.random.default_rng(int(version))
+    rows = pd.DataFrame(
+        {
+            "months": random.integers(0, 72, 100),
+            "fee": random.uniform(18, 119, 100),
+            "net_service": random.choice(["DSL", "No"], 100),
+        }
+    ).assign(churn_label=random.random(100) < 0.5)
+    unfitted = model.pipeline("random_forest", FEW, {"net_service": ["DSL", "No"]})
+    return Offline(model.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1")
+
+
+KNOWN = {version: offline(version) for version in ("1", "2")}
+
+
+def right_answer(user: int, version: str) -> dict[str, Any]:
+    features = {"months": 12 * user, "fee": 20.1 + user, "net_service": "No" if user % 2 else "DSL"}
+    [prediction], [probability] = KNOWN[version].answers([features])
+    return {
+        "user_id": USERS[user],
+        "prediction": int(prediction),
+        "probability": float(probability),
+        "features_used": features,
+        "feature_service": "churn_v1",
+        "model": {"name": "streamflow_churn", "version": version, "run_id": f"run-{version}"},
+    }
+
+
+def recorded(change: Callable[[dict[str, Any]], None] = lambda _answer: None) -> Recording:
+    """Every user by both versions, twice; one error. `change` is done to ben's answer by version 2."""
+    recorder = Recorder()
+    for version in ("1", "2") * 2:
+        for user in range(len(USERS)):
+            answer = right_answer(user, version)
+            if (user, version) == (1, "2"):
+                change(answer)
+            recorder.add(user, 0.0, 0.1, (200, json.dumps(answer).encode(), None))
+    recorder.add(0, 0.0, 0.1, (503, b'{"code": "store_unavailable"}', 1.0))
+    return recorder.recording(1.0)
+
+
+def test_right_answers_pass_all_of_them_counted() -> None:
+    verdict = Checker(KNOWN.__getitem__).check(recorded(), USERS)
+    assert verdict.wrong == []
+    assert (verdict.checked, verdict.distinct, verdict.versions) == (16, 8, ["1", "2"])
+
+
+def last_bit(answer: dict[str, Any]) -> None:
+    answer["probability"] = float(np.nextafter(answer["probability"], 2))
+
+
+def other_class(answer: dict[str, Any]) -> None:
+    answer["prediction"] = 1 - answer["prediction"]
+
+
+def other_version(answer: dict[str, Any]) -> None:
+    answer["model"]["version"] = "1"
+    answer["model"]["run_id"] = "run-1"
+    answer["probability"] = 0.987
+
+
+def other_run(answer: dict[str, Any]) -> None:
+    answer["model"]["run_id"] = "run-1"
+
+
+def other_list(answer: dict[str, Any]) -> None:
+    answer["feature_service"] = "churn_v2"
+
+
+def lacking_feature(answer: dict[str, Any]) -> None:
+    del answer["features_used"]["fee"]
+
+
+def other_user(answer: dict[str, Any]) -> None:
+    answer["user_id"] = "carl"
+
+
+@pytest.mark.parametrize(
+    "change", [last_bit, other_class, other_version, other_run, other_list, lacking_feature, other_user]
+)
+def test_one_wrong_answer_among_right_ones_is_found(change: Callable[[dict[str, Any]], None]) -> None:
+    verdict = Checker(KNOWN.__getitem__).check(recorded(change), USERS)
+    assert len(verdict.wrong) == 1
+    assert "ben" in verdict.wrong[0]
+
+
+def test_no_answer_is_not_a_right_one() -> None:
+    verdict = Checker(KNOWN.__getitem__).check(Recorder().recording(0.0), USERS)
+    assert (verdict.checked, verdict.versions) == (0, [])
