@@ -32,14 +32,14 @@ class Part:
     health: str
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
-    def start(self, settings: Settings) -> None:
+    def start(self, settings: Settings, extra: dict[str, str] | None = None) -> None:
         with log_file(settings, self.name).open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command lines, no shell
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=settings.child_environment(),
+                env={**settings.child_environment(), **(extra or {})},
                 cwd=settings.root,
                 start_new_session=True,
             )
