@@ -30,7 +30,7 @@ def main() -> None:
         commands.add_parser(name)
     args = parser.parse_args()
     try:
-        settings = Settings.from_env()
+        settings = Settings.from_env(of_running=args.command in ("down", "status"))
         sys.exit(COMMANDS[args.command](settings, args))
     except StackError as error:
         red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")

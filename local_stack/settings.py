@@ -24,16 +24,16 @@ class Settings:
     values: Mapping[str, str]
 
     @classmethod
-    def from_env(cls) -> "Settings":
-        """Raises StackError for a port that is none."""
+    def from_env(cls, *, of_running: bool = False) -> "Settings":
+        """of_running: what a stack was started with wins over the shell, which may have been set up for another one.
+
+        Raises StackError for a port that is none.
+        """
         defaults = {**dotenv_values(ROOT / ".env.example"), **dotenv_values(ROOT / ".env")}
         known = {name: value for name, value in defaults.items() if value is not None}
         state = ROOT / os.environ.get("STREAMFLOW_STATE", known["STREAMFLOW_STATE"])
-        values = {
-            **known,
-            **_running(state),
-            **{name: os.environ[name] for name in known if name in os.environ},
-        }
+        running, shell = _running(state), {name: os.environ[name] for name in known if name in os.environ}
+        values = {**known, **shell, **running} if of_running else {**known, **running, **shell}
         for name in ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT"):
             if not (values[name].isdigit() and 1 <= int(values[name]) <= HIGHEST_PORT):
                 raise StackError(f"{name}={values[name]!r} is not a port. Give a number from 1 to {HIGHEST_PORT}")
