@@ -114,16 +114,14 @@ class Watcher:
         log.error("%s", self.problem)
 
     def _turn_to(self, new: Up) -> None:
-        old, before = self.live, self._last
+        before = self._last
         self.live = self._last = new  # the one step: from here on /live names the new one
         self._liveness.watch(new.server)
         self.problem = None
         self._record(new, self._reason(new, before), before)
         log.info("Version %s serves at %s", new.wanted.version, new.server.url)
-        if old is not None:
-            self._drain.add(old.server)
-        elif before is not None:
-            before.server.end()
+        if before is not None:  # also one that died: a worker of it may be left
+            self._drain.add(before.server)
 
     def _reason(self, new: Up, before: Up | None) -> str:
         if before is None:

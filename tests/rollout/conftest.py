@@ -117,6 +117,10 @@ class RunningWatcher:
     def wait_until_serving(self, version: str) -> dict[str, Any]:
         return self.wait_for(lambda said: (said["serving"] or {}).get("version") == version)
 
+    def live_server(self) -> psutil.Process:
+        port = self.says()["serving"]["url"].split(":")[-1]
+        return next(server for server in self.servers() if port in server.cmdline())
+
     def servers(self) -> list[psutil.Process]:
         return [child for child in psutil.Process(self.process.pid).children() if "serve" in child.cmdline()]
 

@@ -38,7 +38,7 @@ def test_a_promoted_version_serves_and_says_who_it_is(watcher: RunningWatcher, v
 def test_the_next_promotion_takes_over_and_nothing_is_left_of_the_old(
     watcher: RunningWatcher, versions: Versions
 ) -> None:
-    [old] = watcher.servers()
+    old = watcher.live_server()
     versions.promote(versions.second)
     watcher.wait_until_serving(versions.second)
     assert {row["model_version"] for row in answer(watcher)} == {versions.second}
@@ -64,7 +64,7 @@ def test_a_broken_version_is_never_turned_to_and_the_reason_is_said(
 @pytest.mark.parametrize("whom", ["the leader", "the worker"])
 def test_a_killed_server_is_back_by_itself(watcher: RunningWatcher, versions: Versions, whom: str) -> None:
     before = watcher.says()["serving"]["url"]
-    [leader] = watcher.servers()
+    leader = watcher.live_server()
     family = [leader, *leader.children(recursive=True)]
     (leader if whom == "the leader" else family[-1]).kill()
     said = watcher.wait_for(lambda said: bool(said["serving"]) and said["serving"]["url"] != before)
