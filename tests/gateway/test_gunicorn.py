@@ -1,5 +1,6 @@
 """The gateway as it is deployed: gunicorn with the project's own configuration, over real HTTP."""
 
+import json
 import os
 import signal
 import socket
@@ -48,7 +49,8 @@ def without_a_database(tmp_path: Path, model_server: FakeServer, registry_server
     environment |= {"PGHOST": str(tmp_path), "PGPORT": "1", "PGUSER": "x", "PGPASSWORD": "x"}
     environment |= {"PGDATABASE": "x", "PGSSLMODE": "prefer"}
     command = [sys.executable, "-m", "gunicorn", "-c", "feature_enricher/gunicorn_conf.py"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+    log = (tmp_path.parent / f"{tmp_path.name}.log").open("wb")
+    with log, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
         yield Deployed(f"http://127.0.0.1:{port}", process)
         process.terminate()
 
@@ -171,3 +173,13 @@ def test_an_open_address_without_a_key_does_not_start(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert "ENRICHER_ALLOW_OPEN=true" in done.stderr + done.stdout
+
+
+def test_the_access_log_is_lines_of_json(without_a_database: Deployed, tmp_path: Path) -> None:
+    wait_until_it_answers(without_a_database.url)
+    requests.get(f"{without_a_database.url}/no/such", headers={"X-Request-ID": "mine"}, timeout=5)
+
+    log = (tmp_path.parent / f"{tmp_path.name}.log").read_text()
+
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert [line["status"] for line in lines if line["request_id"] == "mine"] == [404]
