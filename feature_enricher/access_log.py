@@ -3,6 +3,8 @@
 import json
 import logging
 import time
+from datetime import UTC, datetime
+from typing import TextIO
 
 from flask import Flask, Response, g, request
 
@@ -36,12 +38,20 @@ def set_level(which: str) -> None:
     log.setLevel(LEVELS[which])
 
 
+def write_to(stream: TextIO) -> None:
+    """Each line is JSON and nothing else, apart from the other logs' lines."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers, log.propagate = [handler], False
+
+
 def _level(status: int) -> int:
     return logging.ERROR if status >= 500 else logging.INFO  # noqa: PLR2004 - the status is the name
 
 
 def _line(response: Response, seconds: float) -> dict[str, object]:
     line: dict[str, object] = {
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "request_id": request_id(),
         "method": request.method,
         "path": request.path,

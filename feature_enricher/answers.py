@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from feature_enricher.access_log import OK
-from feature_enricher.errors import EnricherError, Unavailable
+from feature_enricher.errors import EnricherError, InvalidRequest, Unavailable
 from feature_enricher.intake import Wanted
 from feature_enricher.problem import problem
 from feature_enricher.serving import Known, Scored
@@ -15,11 +15,14 @@ def code_of(result: Scored | EnricherError) -> str:
 
 
 def answer_to(wanted: Wanted, results: Sequence[Scored | EnricherError]) -> dict[str, Any]:
-    """Raises the error of a single user; and of a list, the one that kept all of its users from an answer."""
+    """Raises the error of a single user; and of a list, the one that concerns all of it."""
     if not wanted.is_list:
         return scored(wanted.user_ids[0], _raised(results[0]))
     if all(isinstance(result, Unavailable) for result in results):
         _raised(results[0])
+    # the overrides are the same for all users: where they are wrong, the request is
+    for wrong in (result for result in results if isinstance(result, InvalidRequest)):
+        raise wrong
     return {"results": [_item(user_id, one) for user_id, one in zip(wanted.user_ids, results, strict=True)]}
 
 

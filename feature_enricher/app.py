@@ -41,7 +41,7 @@ def create_app(
     require_keys(app, settings.api_keys)
     _answer_errors(app)
     add_routes(app, parts, settings)
-    add_docs(app)
+    add_docs(app, parts.live_plan)
     return app
 
 

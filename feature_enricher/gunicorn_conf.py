@@ -6,8 +6,9 @@ One process, so that all requests share what is known and one set of connections
 import logging
 import math
 import os
+import sys
 
-from feature_enricher.access_log import set_level
+from feature_enricher.access_log import set_level, write_to
 from feature_enricher.auth import check_binding
 from feature_enricher.settings import load_settings
 
@@ -32,4 +33,5 @@ control_socket_disable = True
 def post_fork(_server: object, _worker: object) -> None:
     """The application's own log lines go to stderr beside gunicorn's, with a time."""
     logging.basicConfig(format="[%(asctime)s] [%(levelname)s] %(name)s: %(message)s", level=logging.WARNING)
+    write_to(sys.stderr)
     set_level(settings.access_log)

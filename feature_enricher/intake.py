@@ -2,7 +2,6 @@
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,9 +11,8 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from feature_enricher.errors import InvalidRequest, NotJson, RequestRefused, TooManyUsers
+from feature_enricher.text import is_readable
 
-# Cc: control characters, NUL among them (PostgreSQL cannot store it). Cs: lone surrogates, not text.
-FORBIDDEN_CATEGORIES = {"Cc", "Cs"}
 FIELDS = ("user_id", "user_ids", "features")
 JSON_TYPES = {
     type(None): "null",
@@ -62,9 +60,7 @@ def checked_user_id(value: object, longest: int, field: str = "user_id") -> str:
         raise _wrong(field, "must not be empty")
     if len(value) > longest:
         raise _wrong(field, f"must not be longer than {longest} characters")
-    if value.isascii() and value.isprintable():  # nearly always, and quickly seen
-        return value
-    if any(unicodedata.category(character) in FORBIDDEN_CATEGORIES for character in value):
+    if not is_readable(value):
         raise _wrong(field, "must not contain control characters or broken text")
     return value
 

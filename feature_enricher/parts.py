@@ -21,8 +21,10 @@ from feature_enricher.serving import Ask, Serving
 from feature_enricher.settings import Settings
 from feature_enricher.targets import HandStarted, Targets
 from feature_enricher.upstream import Upstream
+from feature_repo.online_reader import Plan
 
 WATCHER_TIMEOUT_S = 1.0
+AT_ONCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Parts:
         results = self.batcher.predict(asks, deadline)
         self.metrics.results_given([code_of(result) for result in results])
         return results
+
+    def live_plan(self) -> Plan | None:
+        """The live version's, where that is known at once."""
+        with contextlib.suppress(Unavailable):
+            deadline = Deadline.after(AT_ONCE_S)
+            return self.features.plan(self.serving.targets.current(deadline).feature_service, deadline)
+        return None
 
     def metrics_page(self) -> bytes:
         serving = self.serving.targets.state()["serving"]

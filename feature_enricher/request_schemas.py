@@ -3,6 +3,7 @@
 from typing import Any
 
 from feature_enricher.schemas import USER
+from feature_enricher.text import FORBIDDEN_PATTERN
 
 
 def user_id_schema(longest: int) -> dict[str, Any]:
@@ -11,7 +12,7 @@ def user_id_schema(longest: int) -> dict[str, Any]:
         "minLength": 1,
         "maxLength": longest,
         # "not", because a pattern for the whole text would let a newline at the end pass
-        "not": {"pattern": "[\\x00-\\x1f\\x7f-\\x9f]"},
+        "not": {"pattern": FORBIDDEN_PATTERN},
         "example": USER,
     }
 
@@ -28,7 +29,9 @@ def user_id_parameter(longest: int) -> dict[str, Any]:
 
 def predict_body(longest_id: int, most_users: int) -> dict[str, Any]:
     user_id, features = user_id_schema(longest_id), {"type": "object"}
-    users = {"type": "array", "items": user_id, "minItems": 1, "maxItems": most_users}
+    # The limit in words: a list above it is answered 413, which tools do not take for the refusal of a wrong body.
+    limit = f"At most {most_users} users; above, 413"
+    users = {"type": "array", "items": user_id, "minItems": 1, "description": limit}
     alternatives = [
         _object({"user_id": user_id, "features": features}, "user_id"),
         _object({"user_ids": users, "features": features}, "user_ids"),

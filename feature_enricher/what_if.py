@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from feature_enricher.errors import InvalidRequest
+from feature_enricher.text import FORBIDDEN_PATTERN, is_readable
 from feature_repo.online_reader import Plan
 
 SMALLEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
@@ -36,9 +37,12 @@ def _bool(value: object) -> bool | None:
 
 
 def _int(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():  # 70.0 is an integer to JSON
+        value = int(value)
     # a bool is an int to Python
-    fits = isinstance(value, int) and not isinstance(value, bool) and SMALLEST_INT <= value <= LARGEST_INT
-    return value if fits and isinstance(value, int) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if SMALLEST_INT <= value <= LARGEST_INT else None
 
 
 def _float(value: object) -> float | None:
@@ -51,7 +55,7 @@ def _float(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    fits = isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isprintable()
+    fits = isinstance(value, str) and len(value) <= LONGEST_TEXT and is_readable(value)
     return value if fits and isinstance(value, str) else None
 
 
@@ -65,5 +69,23 @@ KINDS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "Int64": ("a whole number within 64 bits", _int),
     "Float32": ("a finite number", _float),
     "Float64": ("a finite number", _float),
-    "String": (f"a printable text of at most {LONGEST_TEXT} characters", _text),
+    "String": (f"a text of at most {LONGEST_TEXT} characters without control characters", _text),
+}
+
+
+def schema(plan: Plan) -> dict[str, Any]:
+    """The same rules for the OpenAPI document, which so names the live version's features."""
+    properties = {name: SCHEMAS[kind] for name, kind in zip(plan.names, plan.types, strict=True) if kind in SCHEMAS}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+INTEGER = {"type": "integer", "minimum": SMALLEST_INT, "maximum": LARGEST_INT}
+NUMBER = {"type": "number"}
+SCHEMAS: Mapping[str, dict[str, Any]] = {
+    "Bool": {"type": "boolean"},
+    "Int32": INTEGER,
+    "Int64": INTEGER,
+    "Float32": NUMBER,
+    "Float64": NUMBER,
+    "String": {"type": "string", "maxLength": LONGEST_TEXT, "not": {"pattern": FORBIDDEN_PATTERN}},
 }

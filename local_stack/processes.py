@@ -30,6 +30,7 @@ class Part:
     command: Sequence[str]
     port: int
     health: str
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     def start(self, settings: Settings, extra: dict[str, str] | None = None) -> None:
@@ -39,7 +40,7 @@ class Part:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**settings.child_environment(), **(extra or {})},
+                env={**settings.child_environment(), **self.environment, **(extra or {})},
                 cwd=settings.root,
                 start_new_session=True,
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from local_stack import chain, postgres, processes
+from local_stack import chain, postgres, processes, reader_role
 from local_stack.care import Care
 from local_stack.guards import Interrupted, interruptible, only_one, told
 from local_stack.parts import await_model_server, make_parts
@@ -55,6 +55,8 @@ class Stack:
             self._await(mlflow_server)
         with told("watcher", self.settings.address("ROLLOUT_PORT")):
             self._await(watcher)
+        if self.settings.embedded:
+            gateway.environment = reader_role.make(self.settings)
         self._start(gateway)
         if chain.production_version(self.settings):
             with told("model server", "for the version in Production"):

@@ -15,9 +15,10 @@ from feature_enricher import create_app
 
 from .fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget
 
+NAMES = ["user_id", "user_ids", "features", "monthly_fee"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("user_id"), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(NAMES), inner),
     max_leaves=10,
 )
 BOUNDED = settings(
@@ -50,6 +51,11 @@ class TestAnyBody:
     @given(JSON)
     def test_any_user_id_is_answered(self, user_id: Any) -> None:
         assert_is_answered(self.client, json.dumps({"user_id": user_id}).encode())
+
+    @BOUNDED
+    @given(st.lists(st.just(USER) | JSON), st.dictionaries(st.sampled_from(NAMES), JSON))
+    def test_any_list_with_any_features_is_answered(self, users: list[Any], overrides: dict[str, Any]) -> None:
+        assert_is_answered(self.client, json.dumps({"user_ids": users, "features": overrides}).encode())
 
     @BOUNDED
     @given(st.binary(max_size=200))

@@ -107,6 +107,12 @@ def test_values_of_the_request_override_stored_ones_and_the_answer_names_them(
     assert "overridden" not in ask(client, user_id=USER).get_json()
 
 
+def test_a_whole_number_may_be_written_with_a_point(client: FlaskClient) -> None:
+    answer = ask(client, user_id=USER, features={"months_active": 70.0})
+
+    assert repr(answer.get_json()["features_used"]["months_active"]) == "70"
+
+
 def test_a_missing_feature_can_be_given(client: FlaskClient) -> None:
     answer = ask(client, user_id="half-known", features={"monthly_fee": 1.5})
 
@@ -126,9 +132,11 @@ def test_an_unknown_user_with_all_features_given_is_answered_without_a_day(clien
     ("overrides", "fields"),
     [
         ({"shoe_size": 43, "monthly_fee": 1}, ["features.shoe_size"]),
-        ({"months_active": 1.0}, ["features.months_active"]),
+        ({"months_active": 1.5}, ["features.months_active"]),
         ({"months_active": True}, ["features.months_active"]),
         ({"months_active": 2**63}, ["features.months_active"]),
+        ({"months_active": 2.0**63}, ["features.months_active"]),
+        ({"months_active": 10**400}, ["features.months_active"]),
         ({"months_active": None}, ["features.months_active"]),
         ({"monthly_fee": "98"}, ["features.monthly_fee"]),
         ({"monthly_fee": False}, ["features.monthly_fee"]),
@@ -141,9 +149,10 @@ def test_an_unknown_user_with_all_features_given_is_answered_without_a_day(clien
 def test_a_value_of_another_type_than_the_models_is_refused(
     client: FlaskClient, overrides: dict[str, Any], fields: list[str]
 ) -> None:
-    answer = ask(client, user_id=USER, features=overrides)
+    for asked in ({"user_id": USER}, {"user_ids": [USER, USER]}):
+        answer = ask(client, **asked, features=overrides)
 
-    assert (answer.status_code, answer.get_json()["fields"]) == (422, fields)
+        assert (answer.status_code, answer.get_json()["fields"]) == (422, fields)
 
 
 def test_a_number_beyond_all_floats_is_refused(client: FlaskClient) -> None:

@@ -124,6 +124,7 @@ def test_each_request_is_one_line_without_feature_values(caplog: pytest.LogCaptu
 
     [line] = lines(caplog)
     assert line.pop("ms") > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("at"))
     assert line == {"request_id": "r1", "method": "POST", "path": "/predict", "status": 200, "code": "ok"}
 
 

@@ -202,3 +202,33 @@ def test_before_the_watchers_first_word_nothing_is_guessed() -> None:
 
         app.extensions["streamflow"].close()
     assert (status, answer["code"]) == (503, "rollout_unavailable")
+
+
+def test_a_model_server_that_froze_is_left_alone_and_used_again_soon_after_it_is_back(
+    gateway: FlaskClient, third: FakeServer
+) -> None:
+    third.replies = [hang]
+    codes = [predict(gateway)[1]["code"] for _ in range(4)]
+    began = time.monotonic()
+    refused = predict(gateway)[1]["code"]
+    fast = time.monotonic() - began
+    third.replies = [answering("3")]
+
+    until(lambda: version(gateway) == "3")
+
+    assert set(codes) <= {"deadline_exceeded", "model_unavailable", "model_circuit_open"}
+    assert refused in codes
+    assert fast < 1.5
+
+
+def test_a_model_server_that_is_started_again_elsewhere_is_found(
+    gateway: FlaskClient, watcher: FakeServer, third: FakeServer, fourth: FakeServer
+) -> None:
+    third.replies = [lambda handler, _body: setattr(handler, "close_connection", True)]
+    assert predict(gateway)[0] == 503
+    watcher.replies = [reply(word(None, problem="The model server died"))]
+    until(lambda: predict(gateway)[1]["code"] == "no_live_model")
+    fourth.replies = [answering("3")]
+    watcher.replies = [reply(word(serving(fourth.url, "3")))]
+
+    until(lambda: version(gateway) == "3")

@@ -1,0 +1,7 @@
+-- The gateway's role: it reads features and the definitions of feature services, and nothing else. Safe to repeat.
+-- Run it as the role that owns the warehouse; {role} and {password} are for whoever runs it to fill in.
+DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {password};
+GRANT USAGE ON SCHEMA feast_online, feast_registry TO {role};
+GRANT SELECT ON ALL TABLES IN SCHEMA feast_online, feast_registry TO {role};
+ALTER DEFAULT PRIVILEGES IN SCHEMA feast_online, feast_registry GRANT SELECT ON TABLES TO {role};

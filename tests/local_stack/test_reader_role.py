@@ -1,0 +1,75 @@
+"""The gateway's role reads features and the definitions of services, and nothing else."""
+
+import time
+from collections.abc import Iterator
+
+import psycopg2
+import psycopg2.errors
+import pytest
+
+import feature_repo
+from feature_repo.online_reader import OnlineReader
+from feature_repo.plans import make_plan
+from local_stack import reader_role
+from local_stack.settings import Settings
+
+
+@pytest.fixture
+def as_reader(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment says: connect as the gateway's role. The tables were made after the role."""
+    given = reader_role.make(january_loaded)
+    store = feature_repo.open_store()
+    feature_repo.apply_definitions(store)
+    store.provider.online_store.close_connections()
+    store.registry.write_engine.dispose()
+    with monkeypatch.context() as changed:
+        for name, value in given.items():
+            changed.setenv(name, value)
+        yield given
+    execute(f"DROP OWNED BY {given['PGUSER']}; DROP ROLE {given['PGUSER']}")
+
+
+def execute(statement: str) -> None:
+    connection = psycopg2.connect("")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def test_it_can_do_all_that_the_gateway_does(as_reader: dict[str, str]) -> None:
+    reader = OnlineReader()
+
+    [found] = reader.read(make_plan("churn_v1"), ["anna"], time.monotonic() + 5)
+    reader.close()
+
+    assert found.values == [None] * 14
+
+
+FORBIDDEN = [
+    "SELECT * FROM public.users",
+    "SELECT * FROM public.labels",
+    "SELECT * FROM public.subscriptions_profile_snapshots",
+    "DELETE FROM feast_online.streamflow_subs_profile_fv",
+    "INSERT INTO feast_online.streamflow_subs_profile_fv SELECT * FROM feast_online.streamflow_subs_profile_fv",
+    "DROP TABLE feast_online.streamflow_subs_profile_fv",
+    "DELETE FROM feast_registry.feature_services",
+    "CREATE TABLE feast_online.mine (x int)",
+    "CREATE TABLE public.mine (x int)",
+    "CREATE ROLE mine",
+]
+
+
+def test_it_can_do_nothing_else(as_reader: dict[str, str]) -> None:
+    for statement in FORBIDDEN:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            execute(statement)
+
+
+def test_made_again_it_has_another_password(january_loaded: Settings, as_reader: dict[str, str]) -> None:
+    again = reader_role.make(january_loaded)
+
+    assert again["PGPASSWORD"] != as_reader["PGPASSWORD"]
+    with pytest.raises(psycopg2.OperationalError, match="password"):
+        psycopg2.connect("")
