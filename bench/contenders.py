@@ -17,7 +17,7 @@ from bench.ground import Ground, free_port
 from bench.load import Target
 from local_stack import processes
 from local_stack.processes import Part
-from local_stack.settings import LOOPBACK
+from local_stack.settings import LOOPBACK, Settings
 from steps.served_model import TRUSTED_TYPES
 
 START_TIMEOUT_S = 60.0
@@ -45,8 +45,9 @@ def contenders(ground: Ground) -> Iterator[dict[str, Target]]:
         parts = {name: part(name, app) for name, app in apps.items()}
         try:
             for each in parts.values():
-                each.start(ground.settings, {"GATEWAY_PORT": str(each.port), "PYTHONPATH": str(ground.settings.root)})
-                each.wait_until_healthy(ground.settings, START_TIMEOUT_S, lambda: None)
+                its_own = Settings({**ground.settings.values, "GATEWAY_PORT": str(each.port)})
+                each.start(its_own)
+                each.wait_until_healthy(its_own, START_TIMEOUT_S, lambda: None)
                 _warm(each)
             yield {"ours": ours, **{name: replace(ours, port=each.port) for name, each in parts.items()}}
         finally:
