@@ -14,6 +14,7 @@ from bench.ground import Ground, known_users
 
 from .conftest import OwnStack
 
+pytestmark = pytest.mark.slow
 FAULTS = {fault.name: fault for fault in all_faults(frozen_s=1.0)}
 RATE, AROUND_S, AFTER_S = 20.0, 1.5, 4.0
 
@@ -79,8 +80,8 @@ def test_a_version_that_raises_is_never_turned_to(ground: Ground, checker: Check
 
 def test_a_killed_model_server_is_replaced(ground: Ground, checker: Checker) -> None:
     outcome = scenarios.under(
-        ground, checker, FAULTS["model server killed"], rate=RATE, around_s=AROUND_S, after_s=40.0
+        ground, checker, FAULTS["model server killed"], rate=RATE, around_s=AROUND_S, after_s=20.0
     )
     assert outcome.unnamed == 0
     assert outcome.verdict.wrong == []
-    assert outcome.notes["recovery"] < 40
+    assert outcome.notes["recovery"] < 20
