@@ -8,7 +8,7 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -55,3 +55,9 @@ lock: dev ## make requirements*.txt anew from pyproject.toml
 
 bench: dev ## ours, the published way and an empty gateway under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
 	@$(BENCH) speed $(ON) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)
+
+chaos: dev ## steady load, overload and faults, every answer checked -> reports/reliability.md (MINUTES= SCALE=)
+	@$(BENCH) chaos $(ON) --minutes $(or $(MINUTES),10) --scale $(or $(SCALE),1)
+
+bench-swap: dev ## promotions and rollbacks in turn under load, and broken versions; prints the figures (SWAPS=)
+	@$(BENCH) swap $(ON) --swaps $(or $(SWAPS),20)

@@ -1,23 +1,30 @@
 """python -m bench speed|chaos|swap: the options' values are the Makefile's."""
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import speed
+from bench import chaos, speed, swap
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("speed",):
+    for name in COMMANDS:
         command = commands.add_parser(name)
         command.add_argument("--data", type=Path, required=True, help="folder with month_000")
         command.add_argument("--state", required=True, help="the stack's folder, below this one")
-    commands.choices["speed"].add_argument("--seconds", type=float, required=True, help="for each cell")
-    commands.choices["speed"].add_argument("--rounds", type=int, required=True)
+    speed_options, chaos_options = commands.choices["speed"], commands.choices["chaos"]
+    speed_options.add_argument("--seconds", type=float, required=True, help="for each cell")
+    speed_options.add_argument("--rounds", type=int, required=True)
+    chaos_options.add_argument("--minutes", type=float, required=True, help="of steady load")
+    chaos_options.add_argument("--scale", type=float, required=True, help="of all other times; 1: full size")
+    commands.choices["swap"].add_argument("--swaps", type=int, required=True, help="promotions, and as many rollbacks")
     options = vars(parser.parse_args())
-    {"speed": speed.main}[options.pop("command")](**options)
+    COMMANDS[options.pop("command")](**options)
 
+
+COMMANDS: Mapping[str, Callable[..., None]] = {"speed": speed.main, "chaos": chaos.main, "swap": swap.main}
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +17,14 @@ from bench.ground import Ground, free_port
 from bench.load import Target
 from local_stack import processes
 from local_stack.processes import Part
-from local_stack.settings import LOOPBACK
+from local_stack.settings import LOOPBACK, Settings
 from steps.served_model import TRUSTED_TYPES
 
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 10.0
-CONFIG = "feature_enricher/gunicorn_conf.py"
+OURS = ("--config", "feature_enricher/gunicorn_conf.py")
+# one process, for each has a forest of its own; more threads made it slower
+PUBLISHED = ("--worker-class", "gthread", "--threads", "8", "--timeout", "60", "--no-control-socket")
 
 
 @contextmanager
@@ -38,15 +40,14 @@ def contenders(ground: Ground) -> Iterator[dict[str, Target]]:
     answer.raise_for_status()
     with tempfile.TemporaryDirectory() as folder:
         feature_list = save_for_all_cores(answer.json()["model"]["version"], Path(folder) / "model")
-        apps = {
-            "published": f"bench.published_app:create_app({str(Path(folder) / 'model')!r}, {feature_list!r})",
-            "empty": f"bench.empty_app:create_app({json.dumps(answer.json())!r})",
-        }
-        parts = {name: part(name, app) for name, app in apps.items()}
+        published = f"bench.published_app:create_app({str(Path(folder) / 'model')!r}, {feature_list!r})"
+        empty = f"bench.empty_app:create_app({json.dumps(answer.json())!r})"
+        parts = {"published": part("published", published, PUBLISHED), "empty": part("empty", empty, OURS)}
         try:
             for each in parts.values():
-                each.start(ground.settings, {"GATEWAY_PORT": str(each.port), "PYTHONPATH": str(ground.settings.root)})
-                each.wait_until_healthy(ground.settings, START_TIMEOUT_S, lambda: None)
+                its_own = Settings({**ground.settings.values, "GATEWAY_PORT": str(each.port)})
+                each.start(its_own)
+                each.wait_until_healthy(its_own, START_TIMEOUT_S, lambda: None)
                 _warm(each)
             yield {"ours": ours, **{name: replace(ours, port=each.port) for name, each in parts.items()}}
         finally:
@@ -55,9 +56,9 @@ def contenders(ground: Ground) -> Iterator[dict[str, Target]]:
                     processes.end(psutil.Process(each.process.pid))
 
 
-def part(name: str, app: str) -> Part:
+def part(name: str, app: str, options: Sequence[str]) -> Part:
     port = free_port()
-    command = [str(Path(sys.executable).with_name("gunicorn")), "--config", CONFIG, app]
+    command = [str(Path(sys.executable).with_name("gunicorn")), "--bind", f"{LOOPBACK}:{port}", *options, app]
     return Part(name, command, port, f"http://{LOOPBACK}:{port}/health")
 
 

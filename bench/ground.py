@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import psutil
 import requests
 
 from bench.load import Target
-from local_stack import processes
+from local_stack import postgres, processes
 from local_stack.settings import LOOPBACK, ROOT, Settings
 from local_stack.stack import SAMPLES
 
@@ -26,6 +27,7 @@ STATE = ".streamflow-bench"
 DEADLINE_S = 3.0  # the gateway's own, per request; see ENRICHER_DEADLINE_S
 GRACE_S = 0.1
 LIVE_TIMEOUT_S = 2.0
+POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Ground:
         raise LookupError(f"No process below the watcher listens on port {port}")
 
     def postmaster(self) -> psutil.Process:
-        return psutil.Process(int((self.settings.state / "postgres" / "postmaster.pid").read_text().splitlines()[0]))
+        return postgres.postmaster(self.settings)
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds so far, of each part with all that it started, and of PostgreSQL with its connections."""
@@ -71,11 +73,20 @@ class Ground:
         heads = {part["name"]: processes.find(part) for part in known} | {"PostgreSQL": self.postmaster()}
         return {name: _family_cpu_s(head) for name, head in heads.items() if head is not None}
 
-    def ready(self) -> bool:
+    def answers(self, port_name: str, path: str) -> bool:
+        """Whether that part says 200."""
         try:
-            return requests.get(f"{self.settings.address('GATEWAY_PORT')}/ready", timeout=LIVE_TIMEOUT_S).ok
+            return requests.get(self.settings.address(port_name) + path, timeout=LIVE_TIMEOUT_S).ok
         except requests.RequestException:
             return False
+
+    def await_ready(self, timeout_s: float) -> None:
+        """Raises TimeoutError unless the gateway says within that time that it would answer."""
+        deadline = time.monotonic() + timeout_s
+        while not self.answers("GATEWAY_PORT", "/ready"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The gateway was not ready after {timeout_s:g} s")
+            time.sleep(POLL_S)
 
 
 @contextmanager

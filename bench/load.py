@@ -1,16 +1,20 @@
 """The load: closed loop (each connection asks again when answered) and open loop (requests leave by the clock).
 
-Runs in a process of its own (see start()), so that what the caller does meanwhile delays no request. An open loop's
-latency counts from the moment a request was to leave, whether or not a connection was free (coordinated omission).
+Runs in a process of its own (see drive() and start()), so that what the caller does meanwhile delays no request. An
+open loop's latency counts from the moment a request was to leave, whether or not a connection was free (otherwise a
+slow server is asked less often, and its slowness hides: coordinated omission).
 """
 
 import asyncio
+import itertools
 import multiprocessing
+import multiprocessing.connection
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import uvloop
@@ -19,6 +23,9 @@ from bench.connection import Connection, Reply, request_bytes
 from bench.recording import NO_ANSWER, Recorder, Recording
 
 LATE_S = 0.0005  # a request this close to its time leaves now: a sleep would be longer
+BREATH = 20  # requests that leave at once when they are late, before answers are read
+
+Orders = multiprocessing.connection.Connection
 
 
 @dataclass(frozen=True)
@@ -50,38 +57,83 @@ def closed(target: Target, connections: int, seconds: float, seed: int) -> Recor
     return uvloop.run(_recorded(target, connections, seed, run))
 
 
-def opened(target: Target, rate: float, seconds: float, connections: int, seed: int) -> Recording:
-    """`rate` requests a second, on as many connections as are needed and at most `connections`."""
+def opened(
+    target: Target, rate: float, seconds: float, connections: int, seed: int, *, orders: Orders | None = None
+) -> Recording:
+    """`rate` requests a second, on as many connections as are needed and at most `connections`.
+
+    An order is a number of seconds from now, after which to end instead.
+    """
 
     async def run(load: "_Load") -> float:
         start = time.monotonic()
+        until = start + seconds
         pending: set[asyncio.Task[None]] = set()
-        for nth in range(int(rate * seconds)):
+        for nth in itertools.count():
             due = start + nth / rate
-            ahead = due - time.monotonic()
-            if ahead > LATE_S:
-                await asyncio.sleep(ahead)
-            elif nth % 100 == 0:
-                await asyncio.sleep(0)  # behind its time: answers must be read all the same
+            if orders is not None and orders.poll():
+                until = time.monotonic() + orders.recv()
+            if due >= until:
+                break
+            await _sleep_until(due, nth)
             task = asyncio.ensure_future(load.one(due))
             pending.add(task)
             task.add_done_callback(pending.discard)
         await asyncio.gather(*pending)
-        return start + seconds
+        return until
 
     return uvloop.run(_recorded(target, connections, seed, run))
 
 
+async def _sleep_until(due: float, nth: int) -> None:
+    ahead = due - time.monotonic()
+    if ahead > LATE_S:
+        await asyncio.sleep(ahead)
+    elif nth % BREATH == 0:
+        await asyncio.sleep(0)  # behind its time: answers must be read all the same
+
+
+class Running:
+    """An open loop in a process of its own."""
+
+    def __init__(self, *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._orders, theirs = context.Pipe()
+        self._process = context.Process(target=_open_loop, args=(theirs, arguments))
+        self._process.start()
+        theirs.close()
+
+    def end_in(self, seconds: float) -> None:
+        self._orders.send(seconds)
+
+    def result(self) -> Recording:
+        """Waits for it. Raises EOFError when the process failed; its trace is on stderr."""
+        recording: Recording = self._orders.recv()
+        self._process.join()
+        return recording
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def _open_loop(orders: Orders, arguments: Any) -> None:
+    orders.send(opened(*arguments, orders=orders))
+
+
 @contextmanager
-def start(drive: Callable[..., Recording], *arguments: object) -> Iterator["Future[Recording]"]:
-    """A load in a process of its own; what the block does, it does meanwhile."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool.submit(drive, *arguments)
+def start(*arguments: Any) -> Iterator[Running]:
+    """opened(*arguments) in a process of its own; what the block does, it does meanwhile."""
+    running = Running(*arguments)
+    try:
+        yield running
+    finally:
+        running.kill()
 
 
 def drive(how: Callable[..., Recording], *arguments: object) -> Recording:
-    with start(how, *arguments) as load:
-        return load.result()
+    """A load in a process of its own, to its end."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(how, *arguments).result()
 
 
 async def _recorded(target: Target, connections: int, seed: int, run: "Run") -> Recording:

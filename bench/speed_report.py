@@ -1,5 +1,6 @@
 """reports/benchmarks.md: what was measured, beside what was wanted, and where the time goes."""
 
+import os
 from statistics import median
 
 from bench import report
@@ -13,11 +14,16 @@ GOAL_FASTER, GOAL_MORE, GOAL_SHARE, GOAL_MANY_MS = 10, 100, 0.5, 400
 HOW = """\
 Medians of {rounds} rounds of {seconds:g} s for each cell, the three in turn within a round; users drawn at random. \
 Latency is what the client sees. `published`: one process, Feast's own look-up and the RandomForest in it with \
-n_jobs=-1, per request (bench/published_app.py). `empty`: the same Flask, flask-openapi3 and gunicorn settings and an \
-answer of the same size, without work (bench/empty_app.py). Made by `make bench`."""
+n_jobs=-1, per request, under gunicorn with 8 threads (bench/published_app.py). `empty`: the same Flask, \
+flask-openapi3 and gunicorn settings and an answer of the same size, without work (bench/empty_app.py). Made by \
+`make bench`."""
 WAY = """\
 Processor milliseconds per request at 64 connections, by who spends them. Two cores have two to spend in each \
 millisecond, and one Python process at most one:"""
+BOUND = """\
+So the gateway, one process with {gateway:.2f} ms per request, cannot exceed {most:.0f} requests/s however idle the \
+machine; and with {whole:.2f} ms in all, this machine cannot exceed {all_cores:.0f} with the load generator on it. \
+What else runs meanwhile (see the load average) takes its part of that."""
 
 
 def paragraphs(
@@ -35,8 +41,7 @@ def paragraphs(
         "## Ratios and goals",
         report.table(["what", "goal", "reached", ""], goals(middle, median(many))),
         "## What stands in the way",
-        WAY,
-        report.table(["part", "ms"], [[name, f"{median(each[name] for each in cpu):.2f}"] for name in cpu[0]]),
+        *obstacles({name: median(each[name] for each in cpu) for name in cpu[0]}),
     ]
 
 
@@ -77,6 +82,16 @@ def goals(middle: dict[tuple[str, int], Figures], many_ms: float) -> list[list[s
             f"{many_ms:.0f} ms",
             _said(many_ms < GOAL_MANY_MS),
         ],
+    ]
+
+
+def obstacles(spent: Figures) -> list[str]:
+    """Who spends the processors' time, and what follows from it."""
+    gateway, whole = spent["gateway"], sum(spent.values())
+    return [
+        WAY,
+        report.table(["part", "ms"], [[name, f"{ms:.2f}"] for name, ms in [*spent.items(), ("together", whole)]]),
+        BOUND.format(gateway=gateway, most=1000 / gateway, whole=whole, all_cores=1000 * (os.cpu_count() or 1) / whole),
     ]
 
 

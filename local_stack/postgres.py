@@ -60,6 +60,26 @@ def answers(settings: Settings) -> bool:
     return True
 
 
+def cut_connections(settings: Settings) -> int:
+    """Ends every connection but its own, as a failing network or an administrator would. Returns how many."""
+    connection = _connect(settings, "postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            return cursor.rowcount
+    finally:
+        connection.close()
+
+
+def postmaster(settings: Settings) -> psutil.Process:
+    """Raises FileNotFoundError or NoSuchProcess when none runs."""
+    return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0]))
+
+
 def _folder(settings: Settings) -> Path:
     return settings.state / "postgres"
 

@@ -1,0 +1,87 @@
+"""`make chaos` and `make bench-swap` at small size: whatever goes wrong, a right answer or a named error; and what is
+promoted or put back under load costs no request."""
+
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+
+from bench import candidates, scenarios, swap
+from bench.checker import Checker
+from bench.faults import all_faults
+from bench.ground import Ground, known_users
+
+from .conftest import OwnStack
+
+pytestmark = pytest.mark.slow
+FAULTS = {fault.name: fault for fault in all_faults(frozen_s=1.0)}
+RATE, AROUND_S, AFTER_S = 20.0, 1.5, 4.0
+
+
+@pytest.fixture(scope="module")
+def ground(up_stack: OwnStack) -> Iterator[Ground]:
+    with mock.patch.dict(os.environ, up_stack.settings.exported()):
+        yield Ground(up_stack.settings, known_users(up_stack.months))
+
+
+@pytest.fixture(scope="module")
+def checker() -> Checker:
+    return Checker()
+
+
+def test_a_steady_load_gets_right_answers_alone(ground: Ground, checker: Checker) -> None:
+    outcome = scenarios.steady(ground, checker, RATE, 3.0)
+    assert outcome.recording.codes() == {}
+    assert outcome.verdict.checked == 60
+    assert outcome.verdict.wrong == []
+    assert outcome.notes["memory last"] > 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PostgreSQL restarted",
+        "PostgreSQL's connections cut",
+        "PostgreSQL frozen for 1 s",
+        "model server frozen for 1 s",
+        "MLflow server down",
+    ],
+)
+def test_a_fault_costs_named_errors_at_most_and_passes(ground: Ground, checker: Checker, name: str) -> None:
+    outcome = scenarios.under(ground, checker, FAULTS[name], rate=RATE, around_s=AROUND_S, after_s=AFTER_S)
+    assert outcome.unnamed == 0
+    assert outcome.verdict.wrong == []
+    assert outcome.verdict.checked > AROUND_S * RATE / 2
+    assert outcome.notes["recovery"] < AFTER_S
+    if FAULTS[name].must_not_hurt:
+        assert outcome.recording.codes() == {}
+
+
+def test_a_promotion_and_a_rollback_cost_no_request(ground: Ground, checker: Checker) -> None:
+    first = str(ground.live()["serving"]["version"])
+    second = candidates.right("churn_v2", "hist_gradient_boosting", trees=8)
+    swapped = swap.turn_about(ground, checker, first, second, swaps=1)
+    assert swapped.recording.codes() == {}
+    assert swapped.verdict.wrong == []
+    assert swapped.verdict.versions == sorted([first, second], key=int)
+    assert max(swapped.seconds_to_first_answer()) < swap.LIVE_TIMEOUT_S
+
+
+def test_a_version_that_raises_is_never_turned_to(ground: Ground, checker: Checker) -> None:
+    raising = next(each for each in candidates.broken() if each.name == "a model that raises")
+    version, recording, verdict, reason = swap.refuse(ground, checker, raising)
+    assert recording.codes() == {}
+    assert verdict.wrong == []
+    assert version not in verdict.versions
+    assert "status" in reason
+    assert version in reason
+
+
+def test_a_killed_model_server_is_replaced(ground: Ground, checker: Checker) -> None:
+    outcome = scenarios.under(
+        ground, checker, FAULTS["model server killed"], rate=RATE, around_s=AROUND_S, after_s=20.0
+    )
+    assert outcome.unnamed == 0
+    assert outcome.verdict.wrong == []
+    assert outcome.notes["recovery"] < 20
