@@ -1,10 +1,11 @@
 """Natural batching: while one batch is on its way the next one gathers. No timer, no wait when idle; bounded."""
 
+import itertools
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from feature_enricher.deadline import Deadline
@@ -121,21 +122,27 @@ class Batcher:
             self._serve_in_time(in_time)
 
     def _serve_in_time(self, jobs: Sequence[_Job]) -> None:
-        asks = [ask for job in jobs for ask in job.asks]
-        if self._observer:
-            now = time.monotonic()
-            self._observer.batch_left(len(asks), [now - job.since for job in jobs])
-        # the latest: one with little time left must not spoil the others' answer
-        until = max((job.deadline for job in jobs), key=lambda deadline: deadline.until)
         try:
-            results = iter(self._answer(asks, until))
+            results = self._results(jobs)
         except Unavailable as error:
             _fail(jobs, error)
         except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
             _fail(jobs, _fault(error))
         else:
             for job in jobs:
-                job.answer([next(results) for _ in job.asks])
+                job.answer(list(itertools.islice(results, len(job.asks))))
+
+    def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
+        asks = [ask for job in jobs for ask in job.asks]
+        if self._observer:
+            now = time.monotonic()
+            self._observer.batch_left(len(asks), [now - job.since for job in jobs])
+        # the latest: one with little time left must not spoil the others' answer
+        until = max((job.deadline for job in jobs), key=lambda deadline: deadline.until)
+        results = self._answer(asks, until)
+        if len(results) != len(asks):
+            raise ValueError(f"{len(results)} results for {len(asks)} users")
+        return iter(results)
 
 
 def _fault(error: Exception) -> EnricherError:

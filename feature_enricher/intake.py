@@ -91,8 +91,8 @@ def _object_of(request: Request) -> dict[str, Any]:
 def _whole_body(request: Request) -> bytes:
     try:
         data = request.get_data()
-    except OSError as error:  # the time limit of the connection's reads
-        raise RequestRefused("The body did not arrive in time", HTTPStatus.REQUEST_TIMEOUT) from error
+    except OSError as error:  # the time limit of the connection's reads, or an end that came too early
+        raise RequestRefused("The body did not arrive whole and in time", HTTPStatus.REQUEST_TIMEOUT) from error
     # Without a Content-Length, werkzeug cuts a body off at the limit where it should refuse it.
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge

@@ -25,6 +25,8 @@ from feature_repo.online_reader import Plan
 
 WATCHER_TIMEOUT_S = 1.0
 AT_ONCE_S = 0.5
+# for what asks beside the batches: /ready above all
+SPARE_CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def make_parts(settings: Settings, features: Features | None, targets: Targets |
 
 def make_targets(settings: Settings, features: Features) -> Targets:
     def connect(url: str) -> GuardedModel:
-        return GuardedModel(ModelServer(Upstream(url, settings.model_timeout_s, settings.lanes)))
+        return GuardedModel(ModelServer(Upstream(url, settings.model_timeout_s, settings.lanes + SPARE_CONNECTIONS)))
 
     def prepare(service: str) -> None:
         """The first request after a turn must not wait for Feast."""
@@ -92,7 +94,7 @@ def make_targets(settings: Settings, features: Features) -> Targets:
             features.plan(service, Deadline.after(settings.store_timeout_s))
 
     if not settings.rollout_url:
-        registry = Upstream(settings.registry_url, settings.registry_timeout_s, settings.lanes)
+        registry = Upstream(settings.registry_url, settings.registry_timeout_s, SPARE_CONNECTIONS)
         asked = Registry(registry, settings.model_name, settings.stage)
         return HandStarted(settings.model_url, connect(settings.model_url), asked)
     rollout = Rollout(Upstream(settings.rollout_url, WATCHER_TIMEOUT_S, 1), connect, prepare)

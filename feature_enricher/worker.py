@@ -13,11 +13,13 @@ import struct
 import time
 from collections import deque
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from feature_enricher.errors import Overloaded
+from feature_enricher.errors import EnricherError, Overloaded, RequestRefused
 from feature_enricher.problem import MEDIA_TYPE, problem_text
 from feature_enricher.request_ids import HEADER
 
@@ -26,6 +28,7 @@ STALLED_S = 5
 # How long a connection that is done with may take to close.
 LINGER_S = 1.0
 CHUNK_BYTES = 64 * 1024
+TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class BoundedWorker(ThreadWorker):
@@ -50,6 +53,19 @@ class BoundedWorker(ThreadWorker):
         else:
             self._end(conn)
 
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """What never reached the application is answered in its way; gunicorn's own answer quotes the request."""
+        del req, addr
+        if isinstance(exc, ParseException):
+            status = TOO_LARGE if isinstance(exc, LimitRequestHeaders | LimitRequestLine) else HTTPStatus.BAD_REQUEST
+            refused: EnricherError = RequestRefused("This is not a request that HTTP/1.1 allows", status)
+            self.log.info("Refused: %s", exc)
+        else:
+            refused = EnricherError("Internal error")
+            self.log.error("A request met a fault outside the application", exc_info=exc)
+        with contextlib.suppress(OSError):
+            client.sendall(whole_answer(refused))
+
     def murder_keepalived(self) -> None:
         """Called in every round of the main loop."""
         if not self.alive:
@@ -72,7 +88,7 @@ class BoundedWorker(ThreadWorker):
         with contextlib.suppress(OSError):
             conn.sock.recv(CHUNK_BYTES)  # the request; what more there is of it is drained while lingering
         with contextlib.suppress(OSError):
-            conn.sock.send(refusal())
+            conn.sock.send(whole_answer(Overloaded("As many requests as the gateway takes at once are on their way")))
         self.wsgi.extensions["streamflow"].metrics.request_ended("shed", 503, Overloaded.code, 0)
         self._end(conn)
 
@@ -111,13 +127,11 @@ class BoundedWorker(ThreadWorker):
                 self._close(idle.popleft())
 
 
-def refusal() -> bytes:
-    """A whole HTTP answer: 503, overloaded, connection closed."""
+def whole_answer(error: EnricherError) -> bytes:
+    """With its HTTP head; the connection is closed after it."""
     name = secrets.token_hex(8)
-    body = problem_text(Overloaded("As many requests as the gateway takes at once are on their way"), name).encode()
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-        f"Retry-After: {Overloaded.retry_after_s}\r\n{HEADER}: {name}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    body = problem_text(error, name).encode()
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), HEADER: name, "Connection": "close"}
+    lines = [f"{header}: {value}\r\n" for header, value in (headers | dict(error.headers)).items()]
+    status = HTTPStatus(error.status)
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n{''.join(lines)}\r\n".encode() + body

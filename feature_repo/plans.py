@@ -14,7 +14,8 @@ from feature_repo.online_reader import Plan
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
 
-KEYS_KEPT = VALUES_KEPT = 200_000
+KEYS_KEPT = 50_000
+VALUES_KEPT = 100_000
 
 # The names are spelled out, so that a service takes from a view no more than its own features.
 VIEW = sql.SQL(

@@ -181,6 +181,12 @@ def test_an_error_of_the_whole_batch_reaches_all_of_its_users_and_the_next_batch
     assert names(batches.predict(asks("c"), Deadline.after(5))) == ["c"]
 
 
+def test_an_answer_with_too_few_results_is_a_fault_that_reaches_all(gate: Gate) -> None:
+    results = batcher(lambda asks, deadline: told(asks, deadline)[1:]).predict(asks("a", "b"), Deadline.after(5))
+
+    assert [result.code for result in results if isinstance(result, EnricherError)] == ["internal_error"] * 2
+
+
 def test_after_close_what_waits_is_answered_and_nothing_new_is_taken(gate: Gate) -> None:
     batches = batcher(gate)
     first = Asking(batches, "first")

@@ -183,3 +183,26 @@ def test_the_access_log_is_lines_of_json(without_a_database: Deployed, tmp_path:
 
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines if line["request_id"] == "mine"] == [404]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"400"),
+        (b"GET /secret-path HTTP/1.1\r\nbad header\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 10_000 + b"\r\n\r\n", b"431"),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde", b"400"),
+    ],
+)
+def test_what_is_not_http_is_a_named_error_too(without_a_database: Deployed, sent: bytes, status: bytes) -> None:
+    wait_until_it_answers(without_a_database.url)
+    [connection] = silent(without_a_database.url, 1, sent)
+
+    head, body = connection.makefile("rb").read().split(b"\r\n\r\n", 1)
+
+    assert head.split()[1] == status
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "refused"
+    assert b"secret" not in body
+    closed([connection])

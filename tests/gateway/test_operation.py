@@ -12,6 +12,7 @@ from feature_enricher import create_app
 from feature_enricher.access_log import set_level
 from feature_enricher.auth import check_binding
 from feature_enricher.errors import InvalidSetting, ModelUnavailable
+from local_stack.settings import ROOT
 
 from .fakes import COMPLETE, USER, FailingModel, FakeFeatures, FakeModel, FixedTarget
 
@@ -91,6 +92,17 @@ def test_metrics_tell_outcomes_parts_batches_ages_breakers_and_the_version() -> 
         assert value(page, f'gateway_part_seconds_count{{part="{part}"}}') == 2
     assert value(page, 'gateway_feature_age_seconds{view="usage"}') > 0
     assert value(page, 'gateway_breaker_state{part="store",state="closed"}') == 1
+
+
+def test_the_readme_names_every_metric_with_its_labels() -> None:
+    client = gateway()
+    client.post("/predict", json={"user_id": USER})
+    client.get("/ready")
+
+    page, readme = client.get("/metrics").text, (ROOT / "README.md").read_text()
+
+    kept = {name for name in re.findall(r"^# TYPE (\w+)", page, re.MULTILINE) if not name.endswith("_created")}
+    assert kept == set(re.findall(r"`(gateway_\w+)[{`]", readme))
 
 
 def test_metrics_tell_the_model_breakers_state_and_the_live_version(client: FlaskClient) -> None:
