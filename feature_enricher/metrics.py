@@ -49,6 +49,10 @@ class Metrics:
         self._requests.labels(route, str(status), code).inc()
         self._latency.labels(route).observe(seconds)
 
+    def request_shed(self, status: int, code: str) -> None:
+        """Refused before it was read: it has neither route nor duration."""
+        self._requests.labels("shed", str(status), code).inc()
+
     def results_given(self, codes: Sequence[str]) -> None:
         for code in codes:
             self._users.labels(code).inc()

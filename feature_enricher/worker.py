@@ -89,7 +89,7 @@ class BoundedWorker(ThreadWorker):
             conn.sock.recv(CHUNK_BYTES)  # the request; what more there is of it is drained while lingering
         with contextlib.suppress(OSError):
             conn.sock.send(whole_answer(Overloaded("As many requests as the gateway takes at once are on their way")))
-        self.wsgi.extensions["streamflow"].metrics.request_ended("shed", 503, Overloaded.code, 0)
+        self.wsgi.extensions["streamflow"].metrics.request_shed(Overloaded.status, Overloaded.code)
         self._end(conn)
 
     def _end(self, conn: TConn) -> None:
