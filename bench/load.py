@@ -158,36 +158,36 @@ class _Load:
             await self.one(now)
 
     async def one(self, due: float) -> None:
-        user = self._draw()
+        user, sent = self._draw(), float("nan")
         try:
             async with asyncio.timeout(due + self._target.patience_s - time.monotonic()):
-                reply = await self._ask(self._requests[user])
+                async with self._free:
+                    connection = await self._connected()
+                    sent = time.monotonic()
+                    reply = await self._ask(connection, self._requests[user])
         except TimeoutError:
             reply = NO_ANSWER, b"time limit", None
         except OSError as error:
             reply = NO_ANSWER, type(error).__name__.encode(), None
-        self.recorder.add(user, due, time.monotonic(), reply)
+        self.recorder.add(user, due, sent, time.monotonic(), reply)
 
-    async def _ask(self, request: bytes) -> Reply:
-        async with self._free:
-            connection = await self._connected()
-            try:
-                reply = await connection.ask(request)
-            except BaseException:  # the answer may still come, and would be taken for the next one's
-                connection.close()
-                raise
-            if not connection.closed:
-                self._idle.append(connection)
-            return reply
+    async def _ask(self, connection: Connection, request: bytes) -> Reply:
+        try:
+            reply = await connection.ask(request)
+        except BaseException:  # the answer may still come, and would be taken for the next one's
+            connection.close()
+            raise
+        if not connection.closed:
+            self._idle.append(connection)
+        return reply
 
     async def _connected(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed:
                 return connection
-        loop = asyncio.get_running_loop()
-        _transport, made = await loop.create_connection(Connection, self._target.host, self._target.port)
-        return made
+        address = (self._target.host, self._target.port)
+        return (await asyncio.get_running_loop().create_connection(Connection, *address))[1]
 
     def _draw(self) -> int:
         if not self._draws:

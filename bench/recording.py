@@ -24,6 +24,7 @@ class Recording:
 
     user: NDArray[np.int32]  # place in the load's list of users
     due: Floats  # when the request was to leave; a closed loop's leave at once
+    sent: Floats  # when it left, on the first free connection; NaN where it never did
     done: Floats
     status: NDArray[np.int16]
     answer: NDArray[np.int32]  # place in answers
@@ -52,6 +53,7 @@ class Recording:
             self,
             user=self.user[chosen],
             due=self.due[chosen],
+            sent=self.sent[chosen],
             done=self.done[chosen],
             status=self.status[chosen],
             answer=self.answer[chosen],
@@ -94,23 +96,23 @@ class Recorder:
     """Written to by the load, request by request."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[int, float, float, int, int, float]] = []
+        self._rows: list[tuple[int, float, float, float, int, int, float]] = []
         self._known: dict[bytes, int] = {}
 
-    def add(self, user: int, due: float, done: float, reply: Reply) -> None:
+    def add(self, user: int, due: float, sent: float, done: float, reply: Reply) -> None:
         status, body, retry_after = reply
         # errors differ in their request id alone: they are known by what they say
         told = body if status in (OK, NO_ANSWER) else b'{"code": "%s"}' % _said(body)
         place = self._known.setdefault(told, len(self._known))
-        self._rows.append((user, due, done, status, place, float("nan") if retry_after is None else retry_after))
+        self._rows.append((user, due, sent, done, status, place, float("nan") if retry_after is None else retry_after))
 
     def recording(self, until: float) -> Recording:
-        columns: list[Any] = list(zip(*self._rows, strict=True)) or [()] * 6
-        kinds = (np.int32, np.float64, np.float64, np.int16, np.int32, np.float64)
+        columns: list[Any] = list(zip(*self._rows, strict=True)) or [()] * 7
+        kinds = (np.int32, np.float64, np.float64, np.float64, np.int16, np.int32, np.float64)
         arrays: list[Any] = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-        user, due, done, status, answer, retry_after = arrays
+        user, due, sent, done, status, answer, retry_after = arrays
         answers, cpu_s = list(self._known), time.process_time()
-        return Recording(user, due, done, status, answer, retry_after, answers, until, cpu_s)
+        return Recording(user, due, sent, done, status, answer, retry_after, answers, until, cpu_s)
 
 
 def _said(body: bytes) -> bytes:

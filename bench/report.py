@@ -38,7 +38,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def write(name: str, paragraphs: Sequence[str]) -> Path:
     REPORTS.mkdir(exist_ok=True)
     path = REPORTS / name
-    path.write_text("\n\n".join(paragraphs) + "\n")
+    end = f"Load average at the end, what was measured and the load generator included: {os.getloadavg()[0]:.1f}."
+    path.write_text("\n\n".join([*paragraphs, end]) + "\n")
     return path
 
 

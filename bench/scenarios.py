@@ -74,9 +74,12 @@ def overload(
     calm = load.drive(load.opened, target, peak_rate / 2, after_s, MOST_CONNECTIONS, 2)
     shed = storm.where(storm.status == UNAVAILABLE)
     in_time = storm.ok & (storm.latency_ms <= DEADLINE_S * 1e3)
-    quick = shed.latency_ms <= SHED_MS
+    # from when it left: the load generator shares the cores, and what waits in it is not the gateway's to shed
+    quick = (shed.done - shed.sent) * 1e3 <= SHED_MS
     notes = {
         "goodput": float(in_time.sum() / max(storm.done.max() - storm.due.min(), seconds)),
+        "answered": float((storm.status > 0).sum() / seconds),
+        "never left": float(np.isnan(storm.sent).sum()),
         "shed": float(len(shed)),
         "shed within 50 ms": float(quick.mean()) if len(shed) else float("nan"),
         "shed with Retry-After": float((~np.isnan(shed.retry_after)).mean()) if len(shed) else float("nan"),

@@ -55,8 +55,8 @@ def recorded(change: Callable[[dict[str, Any]], None] = lambda _answer: None) ->
             answer = right_answer(user, version)
             if (user, version) == (1, "2"):
                 change(answer)
-            recorder.add(user, 0.0, 0.1, (200, json.dumps(answer).encode(), None))
-    recorder.add(0, 0.0, 0.1, (503, b'{"code": "store_unavailable"}', 1.0))
+            recorder.add(user, 0.0, 0.0, 0.1, (200, json.dumps(answer).encode(), None))
+    recorder.add(0, 0.0, 0.0, 0.1, (503, b'{"code": "store_unavailable"}', 1.0))
     return recorder.recording(1.0)
 
 

@@ -76,6 +76,7 @@ def test_latency_counts_from_when_a_request_was_to_leave() -> None:
         # one connection manages 20 a second; the last of 20 requests at 40 a second waits for about half a second
         recording = load.drive(load.opened, aimed_at(port), 40.0, 0.5, 1, 1)
     assert recording.latency_ms.max() > 350
+    assert (recording.sent - recording.due).max() > 0.3
 
 
 def test_a_request_that_is_not_answered_in_time_counts_as_unanswered() -> None:
@@ -123,7 +124,7 @@ def test_the_rate_is_that_of_right_answers_from_the_first_start_to_the_last_end(
     recorder = Recorder()
     for nth in range(21):
         status = 503 if nth % 2 else 200
-        recorder.add(nth, due=0.1 * nth, done=0.1 * nth + 0.2, reply=(status, b"{}", None))
+        recorder.add(nth, due=0.1 * nth, sent=0.1 * nth, done=0.1 * nth + 0.2, reply=(status, b"{}", None))
     recording = recorder.recording(2.1)
     assert recording.rate() == pytest.approx(11 / 2.2)
     assert recording.percentile_ms(50) == pytest.approx(200)
