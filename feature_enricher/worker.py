@@ -6,12 +6,14 @@ idle connection holds up the stop. All of that is done here on the main thread, 
 """
 
 import contextlib
+import re
 import secrets
 import selectors
 import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +30,8 @@ STALLED_S = 5
 # How long a connection that is done with may take to close.
 LINGER_S = 1.0
 CHUNK_BYTES = 64 * 1024
+NOT_SIMPLE = (b"\r\nconnection: close", b"\r\ntransfer-encoding", b"\r\nexpect", b"\r\nupgrade")
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)")
 TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
@@ -84,25 +88,58 @@ class BoundedWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _shed(self, conn: TConn) -> None:
+        """A client whose request is all here keeps its connection: under overload, new ones would cost most of all."""
         conn.sock.setblocking(False)
+        request = b""
         with contextlib.suppress(OSError):
-            conn.sock.recv(CHUNK_BYTES)  # the request; what more there is of it is drained while lingering
-        with contextlib.suppress(OSError):
-            conn.sock.send(whole_answer(Overloaded("As many requests as the gateway takes at once are on their way")))
+            request = conn.sock.recv(CHUNK_BYTES)  # of one that goes on, the rest is drained while lingering
+        missing = missing_bytes(request) if self.alive else None
+        refusal = Overloaded("As many requests as the gateway takes at once are on their way")
+        try:
+            conn.sock.send(whole_answer(refusal, closes=missing is None))
+        except OSError:
+            missing = None
         self.wsgi.extensions["streamflow"].metrics.request_shed(Overloaded.status, Overloaded.code)
-        self._end(conn)
+        if missing is None:
+            self._end(conn)
+        elif missing == 0:
+            self._keep(conn)
+        else:
+            self._linger(conn, partial(self._read_rest, conn, missing))
+
+    def _keep(self, conn: TConn) -> None:
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def _end(self, conn: TConn) -> None:
         """Closes once the client has: closing before it has read would cut its answer off."""
         try:
             conn.sock.shutdown(socket.SHUT_WR)
             conn.sock.setblocking(False)
-            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+            self._linger(conn, partial(self._drain, conn))
         except (OSError, ValueError, KeyError):  # it is closed already
             self.nr_conns -= 1
             conn.close()
-        else:
-            self._lingering.append((time.monotonic() + LINGER_S, conn))
+
+    def _linger(self, conn: TConn, on_data: Callable[[Any], None]) -> None:
+        self.poller.register(conn.sock, selectors.EVENT_READ, on_data)
+        self._lingering.append((time.monotonic() + LINGER_S, conn))
+
+    def _read_rest(self, conn: TConn, missing: int, _client: Any) -> None:
+        """What a refused request still lacked: its client sends head and body one after the other."""
+        try:
+            missing -= len(conn.sock.recv(missing)) or missing + 1
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            missing = -1
+        self.poller.unregister(conn.sock)
+        if missing > 0:
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._read_rest, conn, missing))
+            return
+        self._lingering = deque(item for item in self._lingering if item[1] is not conn)
+        self._keep(conn) if missing == 0 and self.alive else self._close(conn)
 
     def _drain(self, conn: TConn, _client: Any) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -127,11 +164,24 @@ class BoundedWorker(ThreadWorker):
                 self._close(idle.popleft())
 
 
-def whole_answer(error: EnricherError) -> bytes:
-    """With its HTTP head; the connection is closed after it."""
+def missing_bytes(data: bytes) -> int | None:
+    """How much of the body is still to come, of one plain request of HTTP/1.1 that leaves its connection open; None for
+    any other, for half a head, and for more than one request."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    head = head.lower() + b"\r\n"
+    if not end or b" http/1.1\r\n" not in head or any(header in head for header in NOT_SIMPLE):
+        return None
+    lengths = LENGTH.findall(head)
+    missing = int(lengths[0] if lengths else 0) - len(body)
+    return missing if len(lengths) <= 1 and 0 <= missing <= CHUNK_BYTES else None
+
+
+def whole_answer(error: EnricherError, *, closes: bool = True) -> bytes:
+    """With its HTTP head."""
     name = secrets.token_hex(8)
     body = problem_text(error, name).encode()
-    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), HEADER: name, "Connection": "close"}
-    lines = [f"{header}: {value}\r\n" for header, value in (headers | dict(error.headers)).items()]
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), HEADER: name}
+    headers |= {"Connection": "close" if closes else "keep-alive", **error.headers}
+    lines = [f"{header}: {value}\r\n" for header, value in headers.items()]
     status = HTTPStatus(error.status)
     return f"HTTP/1.1 {status.value} {status.phrase}\r\n{''.join(lines)}\r\n".encode() + body

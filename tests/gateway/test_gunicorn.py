@@ -1,5 +1,6 @@
 """The gateway as it is deployed: gunicorn with the project's own configuration, over real HTTP."""
 
+import http.client
 import json
 import os
 import signal
@@ -145,6 +146,32 @@ def test_more_requests_than_threads_are_refused_at_once_and_the_next_is_answered
     assert repeated(refusal, until=200)
     page = requests.get(f"{without_a_database.url}/metrics", timeout=5).text
     assert 'gateway_requests_total{code="overloaded",route="shed",status="503"}' in page
+
+
+def test_a_refused_client_keeps_its_connection_and_is_answered_on_it_later(without_a_database: Deployed) -> None:
+    wait_until_it_answers(without_a_database.url)
+    halves = silent(without_a_database.url, 4, b"GET /health HTTP/1.1\r\n")
+    host, port = without_a_database.url.removeprefix("http://").split(":")
+    client = http.client.HTTPConnection(host, int(port), timeout=5)
+    seen: list[tuple[int, socket.socket]] = []
+
+    def asked() -> int:
+        client.request("POST", "/predict", body=b'{"user_id": "a"}', headers={"Content-Type": "application/json"})
+        with client.getresponse() as answer:
+            answer.read()
+        seen.append((answer.status, client.sock))
+        return answer.status
+
+    while asked() != 503 or asked() != 503:
+        assert len(seen) < 200
+    before = client.sock
+    closed(halves)
+    time.sleep(0.2)
+    client.request("GET", "/health")
+    with client.getresponse() as answer:
+        assert answer.status == 200
+    assert client.sock is before
+    client.close()
 
 
 def test_a_request_in_flight_is_answered_after_the_signal_to_stop(
