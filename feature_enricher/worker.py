@@ -6,8 +6,6 @@ idle connection holds up the stop. All of that is done here on the main thread, 
 """
 
 import contextlib
-import re
-import secrets
 import selectors
 import socket
 import struct
@@ -22,16 +20,12 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from feature_enricher.errors import EnricherError, Overloaded, RequestRefused
-from feature_enricher.problem import MEDIA_TYPE, problem_text
-from feature_enricher.request_ids import HEADER
+from feature_enricher.raw_http import CHUNK_BYTES, missing_bytes, refusal, whole_answer
 
 # For one read or one write of a request's bytes, by the kernel: a client that stops halfway frees its thread.
 STALLED_S = 5
 # How long a connection that is done with may take to close.
 LINGER_S = 1.0
-CHUNK_BYTES = 64 * 1024
-NOT_SIMPLE = (b"\r\nconnection: close", b"\r\ntransfer-encoding", b"\r\nexpect", b"\r\nupgrade")
-LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)")
 TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
@@ -87,21 +81,41 @@ class BoundedWorker(ThreadWorker):
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
+    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
+        if self._busy < self.cfg.threads:
+            super().on_client_socket_readable(conn, client)
+        elif (missing := self._refuse(conn)) == 0:
+            conn.set_timeout()  # it stays where it is: under overload every call to the kernel counts
+        else:
+            self.poller.unregister(client)
+            self.keepalived_conns.remove(conn)
+            self._after_refusal(conn, missing)
+
     def _shed(self, conn: TConn) -> None:
-        """A client whose request is all here keeps its connection: under overload, new ones would cost most of all."""
         conn.sock.setblocking(False)
+        self._after_refusal(conn, self._refuse(conn))
+
+    def _refuse(self, conn: TConn) -> int | None:
+        """Sends the 503. Returns how much of the request is still to come; None when the connection is to be closed.
+
+        A client keeps its connection where it can: under overload, new ones would cost most of all.
+        """
         request = b""
         with contextlib.suppress(OSError):
-            request = conn.sock.recv(CHUNK_BYTES)  # of one that goes on, the rest is drained while lingering
+            request = conn.sock.recv(CHUNK_BYTES)
+        if not request:
+            return None  # the client has closed it, and asked nothing
         missing = missing_bytes(request) if self.alive else None
-        refusal = Overloaded("As many requests as the gateway takes at once are on their way")
         try:
-            conn.sock.send(whole_answer(refusal, closes=missing is None))
+            conn.sock.send(refusal(closes=missing is None))
         except OSError:
             missing = None
         self.wsgi.extensions["streamflow"].metrics.request_shed(Overloaded.status, Overloaded.code)
+        return missing
+
+    def _after_refusal(self, conn: TConn, missing: int | None) -> None:
         if missing is None:
-            self._end(conn)
+            self._end(conn)  # what there may be more of the request is drained while lingering
         elif missing == 0:
             self._keep(conn)
         else:
@@ -162,26 +176,3 @@ class BoundedWorker(ThreadWorker):
         for idle in (self.keepalived_conns, self.pending_conns):
             while idle:
                 self._close(idle.popleft())
-
-
-def missing_bytes(data: bytes) -> int | None:
-    """How much of the body is still to come, of one plain request of HTTP/1.1 that leaves its connection open; None for
-    any other, for half a head, and for more than one request."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    head = head.lower() + b"\r\n"
-    if not end or b" http/1.1\r\n" not in head or any(header in head for header in NOT_SIMPLE):
-        return None
-    lengths = LENGTH.findall(head)
-    missing = int(lengths[0] if lengths else 0) - len(body)
-    return missing if len(lengths) <= 1 and 0 <= missing <= CHUNK_BYTES else None
-
-
-def whole_answer(error: EnricherError, *, closes: bool = True) -> bytes:
-    """With its HTTP head."""
-    name = secrets.token_hex(8)
-    body = problem_text(error, name).encode()
-    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), HEADER: name}
-    headers |= {"Connection": "close" if closes else "keep-alive", **error.headers}
-    lines = [f"{header}: {value}\r\n" for header, value in headers.items()]
-    status = HTTPStatus(error.status)
-    return f"HTTP/1.1 {status.value} {status.phrase}\r\n{''.join(lines)}\r\n".encode() + body

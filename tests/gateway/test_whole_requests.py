@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_enricher.worker import missing_bytes
+from feature_enricher.raw_http import missing_bytes
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
 
