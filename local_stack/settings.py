@@ -88,7 +88,8 @@ class Settings:
         # the gateway can be pointed elsewhere: at a model server started by hand, at another watcher
         pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")
         chosen = {name: os.environ[name] for name in pointers if name in os.environ}
-        return {**follows, **chosen, **self.values}
+        lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
+        return {**follows, **chosen, **self.values, **lake}
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

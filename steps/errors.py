@@ -13,6 +13,8 @@ StepError                  base: one line for a tired person, and the exit code 
   UnusableVersion          a version cannot be loaded, or raises when asked
   IncomparableVersions     the version in Production cannot be scored on the candidate's rows
   NoRollback               there is nothing to put back, or it may not be
+  LakeDisagrees            a month's Parquet files are not the ones that were written with it
+  EngineUnavailable        the offline engine that is set is none, or lacks what it needs
   DatabaseUnavailable      PostgreSQL does not answer
   TrackingUnavailable      the MLflow tracking store does not answer
 """
@@ -73,6 +75,14 @@ class IncomparableVersions(StepError):
 
 
 class NoRollback(StepError):
+    pass
+
+
+class LakeDisagrees(StepError):
+    pass
+
+
+class EngineUnavailable(StepError):
     pass
 
 

@@ -1,23 +1,30 @@
-"""Load one month, all or nothing. In: the six CSV files of a folder. Out: its snapshots and labels in PostgreSQL."""
+"""Load one month, all or nothing. In: the six CSV files of a folder. Out: its snapshots and labels in PostgreSQL, and
+the snapshots as Parquet files in the lake.
+
+What a month says counts as known from its as_of on, however late it is loaded, unless known_at says from which day on:
+then what was known before stays what training sets of days before known_at are made from.
+"""
 
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 
-from steps import console, month_files, parameters, tracking, warehouse
-from steps.errors import FaultyMonth
+from steps import console, lake, month_files, parameters, progress, tracking, warehouse
+from steps.errors import BadParameter, FaultyMonth
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {"month_dir": str(args.month_dir), "as_of": args.as_of}
+    known_at = args.known_at or args.as_of
+    params = {"month_dir": str(args.month_dir), "as_of": args.as_of, "known_at": args.known_at or ""}
     with tracking.step_run("ingest", f"ingest_{args.as_of}", params):
-        changes = ingest(args.month_dir, args.as_of)
+        changes = ingest(args.month_dir, args.as_of, known_at)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
         console.say(summary(args.as_of, changes))
@@ -27,20 +34,32 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ingest", description=__doc__)
     parser.add_argument("--month-dir", type=parameters.existing_folder, required=True, help="folder with the six files")
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    parser.add_argument(
+        "--known-at",
+        type=parameters.optional(parameters.as_of),
+        required=True,
+        help="the day from which these values count as known; '' for as_of",
+    )
     return parser.parse_args(argv)
 
 
-def ingest(folder: Path, as_of: date) -> dict[str, warehouse.Change]:
+def ingest(folder: Path, as_of: date, known_at: date) -> dict[str, warehouse.Change]:
+    """Raises BadParameter, FaultyMonth, RowRefused; nothing is loaded then."""
+    if known_at < as_of:
+        raise BadParameter(f"known_at {known_at} is before as_of {as_of}: nobody knows a month before its end")
+    lake.folder()  # where none is set, it is said before anything is done
     try:
-        with console.timed("check the files"):
-            month = month_files.read_month(folder, as_of)
+        with console.timed("check the files"), progress.bar("check") as advance:
+            month = month_files.read_month(folder, as_of, advance)
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
-    with console.timed("load"):
+    with console.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
-        return warehouse.load_month(month.tables, as_of, month.files_sha256)
+        load = warehouse.Load(as_of, known_at, month.files_sha256)
+        files = {name: month.chunks(name) for name in month.rows}
+        return warehouse.load_month(load, files, partial(lake.write_month, as_of), advance)
 
 
 def summary(as_of: date, changes: Mapping[str, warehouse.Change]) -> str:

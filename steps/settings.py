@@ -20,8 +20,18 @@ VALIDATION_SHARE = 0.25
 class Settings:
     database: str
     colour: bool
+    lake: Path | None
+    offline_engine: str
+    spark_master: str
 
     @classmethod
     def from_env(cls) -> "Settings":
         host, port = os.environ.get("PGHOST", "(PGHOST not set)"), os.environ.get("PGPORT", "5432")
-        return cls(database=f"{host}:{port}", colour="NO_COLOR" not in os.environ)
+        lake = os.environ.get("STREAMFLOW_LAKE")
+        return cls(
+            database=f"{host}:{port}",
+            colour="NO_COLOR" not in os.environ,
+            lake=Path(lake) if lake else None,
+            offline_engine=os.environ.get("STREAMFLOW_OFFLINE_ENGINE", "(STREAMFLOW_OFFLINE_ENGINE not set)"),
+            spark_master=os.environ.get("STREAMFLOW_SPARK_MASTER", "(STREAMFLOW_SPARK_MASTER not set)"),
+        )

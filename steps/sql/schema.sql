@@ -1,6 +1,9 @@
 -- The warehouse. Idempotent: run at every ingest. Row rules are constraints, so that nothing but a correct row can exist.
+-- That every row has its month and its user is checked once a load, set against set: a foreign key asks row by row, and
+-- took longer than all the rest.
 CREATE SCHEMA IF NOT EXISTS feast_online;
 CREATE SCHEMA IF NOT EXISTS feast_registry;
+CREATE SCHEMA IF NOT EXISTS staging;
 
 CREATE TABLE IF NOT EXISTS months (
     as_of        timestamptz PRIMARY KEY,
@@ -9,18 +12,18 @@ CREATE TABLE IF NOT EXISTS months (
 );
 
 CREATE TABLE IF NOT EXISTS users (
-    user_id        text PRIMARY KEY CHECK (user_id <> ''),
+    user_id        text COLLATE "C" PRIMARY KEY CHECK (user_id <> ''), -- byte order: sorting a million takes a fifth
     signup_date    date    NOT NULL,
     user_gender    text    NOT NULL,
     user_is_senior boolean NOT NULL,
     has_family     boolean NOT NULL,
     has_dependents boolean NOT NULL,
-    as_of          timestamptz NOT NULL REFERENCES months -- the newest month these values come from
+    as_of          timestamptz NOT NULL -- the newest month these values come from
 );
 
 CREATE TABLE IF NOT EXISTS subscriptions_profile_snapshots (
-    user_id            text             NOT NULL REFERENCES users,
-    as_of              timestamptz      NOT NULL REFERENCES months,
+    user_id            text             COLLATE "C" NOT NULL,
+    as_of              timestamptz      NOT NULL,
     months_active      integer          NOT NULL CHECK (months_active >= 0),
     plan_stream_tv     boolean          NOT NULL,
     plan_stream_movies boolean          NOT NULL,
@@ -29,42 +32,95 @@ CREATE TABLE IF NOT EXISTS subscriptions_profile_snapshots (
     monthly_fee        double precision NOT NULL CHECK (monthly_fee >= 0),
     total_paid         double precision NOT NULL CHECK (total_paid >= 0),
     net_service        text             NOT NULL,
+    created_at         timestamptz      NOT NULL CHECK (created_at >= as_of),
     PRIMARY KEY (as_of, user_id)
 );
 
 CREATE TABLE IF NOT EXISTS usage_agg_30d_snapshots (
-    user_id             text             NOT NULL REFERENCES users,
-    as_of               timestamptz      NOT NULL REFERENCES months,
+    user_id             text             COLLATE "C" NOT NULL,
+    as_of               timestamptz      NOT NULL,
     watch_hours_30d     double precision NOT NULL CHECK (watch_hours_30d >= 0),
     avg_session_mins_7d double precision NOT NULL CHECK (avg_session_mins_7d >= 0),
     unique_devices_30d  integer          NOT NULL CHECK (unique_devices_30d >= 0),
     skips_7d            integer          NOT NULL CHECK (skips_7d >= 0),
     rebuffer_events_7d  integer          NOT NULL CHECK (rebuffer_events_7d >= 0),
+    created_at          timestamptz      NOT NULL CHECK (created_at >= as_of),
     PRIMARY KEY (as_of, user_id)
 );
 
 CREATE TABLE IF NOT EXISTS payments_agg_90d_snapshots (
-    user_id             text        NOT NULL REFERENCES users,
-    as_of               timestamptz NOT NULL REFERENCES months,
+    user_id             text        COLLATE "C" NOT NULL,
+    as_of               timestamptz NOT NULL,
     failed_payments_90d integer     NOT NULL CHECK (failed_payments_90d >= 0),
+    created_at          timestamptz NOT NULL CHECK (created_at >= as_of),
     PRIMARY KEY (as_of, user_id)
 );
 
 CREATE TABLE IF NOT EXISTS support_agg_90d_snapshots (
-    user_id                       text             NOT NULL REFERENCES users,
-    as_of                         timestamptz      NOT NULL REFERENCES months,
+    user_id                       text             COLLATE "C" NOT NULL,
+    as_of                         timestamptz      NOT NULL,
     support_tickets_90d           integer          NOT NULL CHECK (support_tickets_90d >= 0),
     ticket_avg_resolution_hrs_90d double precision NOT NULL CHECK (ticket_avg_resolution_hrs_90d >= 0),
+    created_at                    timestamptz      NOT NULL CHECK (created_at >= as_of),
     PRIMARY KEY (as_of, user_id)
+);
+
+-- Warehouses from before version 0.2 have no created_at, and foreign keys that ask row by row.
+DO $upgrade$
+DECLARE
+    snapshots text;
+BEGIN
+    FOREACH snapshots IN ARRAY ARRAY['subscriptions_profile_snapshots', 'usage_agg_30d_snapshots',
+                                     'payments_agg_90d_snapshots', 'support_agg_90d_snapshots'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = snapshots::regclass AND attname = 'created_at');
+        EXECUTE format('ALTER TABLE %1$I ADD COLUMN created_at timestamptz CHECK (created_at >= as_of)', snapshots);
+        EXECUTE format('UPDATE %1$I SET created_at = as_of', snapshots);
+        EXECUTE format('ALTER TABLE %1$I ALTER COLUMN created_at SET NOT NULL,
+                        DROP CONSTRAINT IF EXISTS %2$I, DROP CONSTRAINT IF EXISTS %3$I',
+                       snapshots, snapshots || '_user_id_fkey', snapshots || '_as_of_fkey');
+    END LOOP;
+    ALTER TABLE users DROP CONSTRAINT IF EXISTS users_as_of_fkey;
+END
+$upgrade$;
+
+-- What a snapshot said before a correction that became known later: still what was known until then.
+CREATE TABLE IF NOT EXISTS subscriptions_profile_superseded
+(LIKE subscriptions_profile_snapshots INCLUDING CONSTRAINTS, PRIMARY KEY (as_of, user_id, created_at));
+CREATE TABLE IF NOT EXISTS usage_agg_30d_superseded
+(LIKE usage_agg_30d_snapshots INCLUDING CONSTRAINTS, PRIMARY KEY (as_of, user_id, created_at));
+CREATE TABLE IF NOT EXISTS payments_agg_90d_superseded
+(LIKE payments_agg_90d_snapshots INCLUDING CONSTRAINTS, PRIMARY KEY (as_of, user_id, created_at));
+CREATE TABLE IF NOT EXISTS support_agg_90d_superseded
+(LIKE support_agg_90d_snapshots INCLUDING CONSTRAINTS, PRIMARY KEY (as_of, user_id, created_at));
+
+-- Every version of every row, with the moment at which it became known: what training sets are made from.
+CREATE OR REPLACE VIEW subscriptions_profile_versions AS
+SELECT * FROM subscriptions_profile_snapshots UNION ALL SELECT * FROM subscriptions_profile_superseded;
+CREATE OR REPLACE VIEW usage_agg_30d_versions AS
+SELECT * FROM usage_agg_30d_snapshots UNION ALL SELECT * FROM usage_agg_30d_superseded;
+CREATE OR REPLACE VIEW payments_agg_90d_versions AS
+SELECT * FROM payments_agg_90d_snapshots UNION ALL SELECT * FROM payments_agg_90d_superseded;
+CREATE OR REPLACE VIEW support_agg_90d_versions AS
+SELECT * FROM support_agg_90d_snapshots UNION ALL SELECT * FROM support_agg_90d_superseded;
+
+-- The Parquet file of each snapshot, written with it: a file that is another one is refused.
+CREATE TABLE IF NOT EXISTS lake_files (
+    table_name text        NOT NULL,
+    as_of      timestamptz NOT NULL,
+    rows       bigint      NOT NULL,
+    sha256     text        NOT NULL,
+    PRIMARY KEY (table_name, as_of)
 );
 
 -- A label belongs to the month it was loaded with: loading February never touches January's.
 CREATE TABLE IF NOT EXISTS labels (
-    user_id      text    NOT NULL REFERENCES users,
+    user_id      text    COLLATE "C" NOT NULL,
     period_start date    NOT NULL,
     churn_label  boolean NOT NULL,
     PRIMARY KEY (period_start, user_id)
 );
+
+ALTER TABLE labels DROP CONSTRAINT IF EXISTS labels_user_id_fkey;
 
 -- What holds now is the newest month's snapshot; as views, current and dated values cannot disagree.
 CREATE OR REPLACE VIEW subscriptions AS

@@ -1,10 +1,20 @@
 """The only room that talks SQL. Statements live in steps/sql; the address comes from libpq's own PG… variables."""
 
 from steps.warehouse.connection import apply_schema, event_time, ping, statement, transaction
+from steps.warehouse.export import (
+    LakeFile,
+    export,
+    export_schema,
+    lake_files,
+    record_lake_file,
+    recorded_lake_files,
+    snapshot_targets,
+)
 from steps.warehouse.history import Turnover, record_turnover, turnovers
-from steps.warehouse.loading import TARGETS, USERS, Change, Target, load_month
+from steps.warehouse.loading import TARGETS, USERS, Change, Load, Target, load_month
 from steps.warehouse.locks import promotion_lock
 from steps.warehouse.months import (
+    count_versions,
     delete_gone_online,
     entities,
     files_sha256,
@@ -16,7 +26,9 @@ from steps.warehouse.months import (
 )
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "Target", "Turnover", "apply_schema", "delete_gone_online", "entities", "event_time",
-    "files_sha256", "labels_of", "load_month", "month_fingerprint", "online_as_of", "ping", "promotion_lock",
-    "record_turnover", "require_month", "statement", "transaction", "turnovers", "users_in",
+    "TARGETS", "USERS", "Change", "LakeFile", "Load", "Target", "Turnover", "apply_schema", "count_versions",
+    "delete_gone_online", "entities", "event_time", "export", "export_schema", "files_sha256", "labels_of",
+    "lake_files", "load_month", "month_fingerprint", "online_as_of", "ping", "promotion_lock", "record_lake_file",
+    "record_turnover", "recorded_lake_files", "require_month", "snapshot_targets", "statement", "transaction",
+    "turnovers", "users_in",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2.errors
 from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg2.extensions import connection, cursor
 
 from steps.errors import DatabaseUnavailable
 from steps.settings import Settings
@@ -29,15 +29,21 @@ def statement(name: str) -> str:
     return re.sub(r"^--.*\n", "", (SQL_FOLDER / f"{name}.sql").read_text(), flags=re.MULTILINE)
 
 
+def connect() -> connection:
+    """A connection in which days are UTC days, and which the server gives up soon after its client was killed."""
+    session = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c client_connection_check_interval=1000"
+    return psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
+
+
 @contextmanager
 def transaction(busy: str = "another load") -> Iterator[cursor]:
     """One transaction: all of it or nothing. Raises DatabaseUnavailable when PostgreSQL does not answer or goes.
 
     busy: what is under way when a lock is not to be had.
     """
-    where, session = Settings.from_env().database, f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
+    where = Settings.from_env().database
     try:
-        connected = psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
+        connected = connect()
         with closing(connected), connected, connected.cursor() as opened:
             yield opened
     except psycopg2.errors.LockNotAvailable as error:

@@ -1,38 +1,54 @@
-"""A month's rows on their way in: staged by COPY, upserted, all six files in one transaction."""
+"""A month's rows on their way in: all six files in one transaction, in line with the files when it ends."""
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-import pandas as pd
 import psycopg2.errors
+import pyarrow as pa
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
 from steps.errors import RowRefused
+from steps.progress import Advance, unseen
 from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
+from steps.warehouse.staging import Staged, staged, staging_table
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a file's rows go, and the column that says which month they belong to."""
+    """Where a file's rows go, and how."""
 
     table: str
+    upsert: str
     month: str = "as_of"
+
+    @property
+    def dated(self) -> bool:
+        """True for snapshots: rows with versions, of which each became known at some moment."""
+        return self.upsert == "upsert_month"
+
+    @property
+    def versions(self) -> str:
+        """The view of every version of the table's rows."""
+        return self.table.replace("_snapshots", "_versions")
+
+    @property
+    def superseded(self) -> str:
+        return self.table.replace("_snapshots", "_superseded")
 
     def month_value(self, as_of: date) -> date | datetime:
         return as_of if self.month == "period_start" else event_time(as_of)
 
 
-USERS = Target("users")
+USERS = Target("users", "upsert_users")
 TARGETS: Mapping[str, Target] = {
     "users": USERS,
-    "subscriptions": Target("subscriptions_profile_snapshots"),
-    "usage_agg_30d": Target("usage_agg_30d_snapshots"),
-    "payments_agg_90d": Target("payments_agg_90d_snapshots"),
-    "support_agg_90d": Target("support_agg_90d_snapshots"),
-    "labels": Target("labels", month="period_start"),
+    "subscriptions": Target("subscriptions_profile_snapshots", "upsert_month"),
+    "usage_agg_30d": Target("usage_agg_30d_snapshots", "upsert_month"),
+    "payments_agg_90d": Target("payments_agg_90d_snapshots", "upsert_month"),
+    "support_agg_90d": Target("support_agg_90d_snapshots", "upsert_month"),
+    "labels": Target("labels", "upsert_labels", month="period_start"),
 }
 
 
@@ -45,50 +61,88 @@ class Change:
     deleted: int
 
 
-def load_month(tables: Mapping[str, pd.DataFrame], as_of: date, files_sha256: str) -> dict[str, Change]:
+@dataclass(frozen=True)
+class Load:
+    """What a month's load is about. known_at: the day from which its values count as known; as_of when not later."""
+
+    as_of: date
+    known_at: date
+    files_sha256: str
+
+    def values(self, target: Target) -> dict[str, date | datetime]:
+        return {"month": target.month_value(self.as_of), "known_at": event_time(self.known_at)}
+
+
+BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
+
+
+def load_month(
+    load: Load, files: Mapping[str, Iterable[pa.RecordBatch]], before_commit: BeforeCommit, advance: Advance = unseen
+) -> dict[str, Change]:
     """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing.
 
     Raises RowRefused when a row breaks a constraint of the schema; nothing is loaded then.
     """
+    to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items()}
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-            cur.execute(statement("register_month"), {"as_of": event_time(as_of), "files_sha256": files_sha256})
-            return {target.table: _load(cur, tables[file], target, as_of) for file, target in TARGETS.items()}
+            month = {"as_of": event_time(load.as_of), "files_sha256": load.files_sha256}
+            cur.execute(statement("register_month"), month)
+            with staged(to_stage, advance) as complete:
+                changes = {TARGETS[one.file].table: _bring_in_line(cur, one, load) for one in complete}
+            before_commit(cur, changes)
+            return changes
     except (psycopg2.IntegrityError, psycopg2.DataError) as error:
-        raise RowRefused(f"PostgreSQL refused a row of {as_of}; nothing was loaded. {error}") from error
+        raise RowRefused(f"PostgreSQL refused a row of {load.as_of}; nothing was loaded. {error}") from error
 
 
-def _load(cur: cursor, frame: pd.DataFrame, target: Target, as_of: date) -> Change:
-    stamped = frame.assign(**{target.month: target.month_value(as_of).isoformat()})
-    names = _names(target, list(stamped.columns))
-    cur.execute(sql.SQL("CREATE TEMP TABLE {staging} (LIKE {table}) ON COMMIT DROP").format(**names))
-    copy = sql.SQL("COPY {staging} ({columns}) FROM STDIN WITH (FORMAT csv)").format(**names)
-    cur.copy_expert(copy, io.StringIO(stamped.to_csv(index=False, header=False)))
-    cur.execute(sql.SQL(statement("upsert_users" if target is USERS else "upsert_month")).format(**names))
-    written, deleted = cur.rowcount, 0
+def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
+    target = TARGETS[file.file]
+    names, values = _names(target, file), load.values(target)
+
+    def run(name: str) -> int:
+        cur.execute(sql.SQL(statement(name)).format(**names), values)
+        return int(cur.rowcount)
+
     if target is not USERS:
-        cur.execute(sql.SQL(statement("delete_absent")).format(**names), {"month": target.month_value(as_of)})
-        deleted = cur.rowcount
-    # without statistics the planner joined a first month in 35 s instead of 0.3
-    cur.execute(sql.SQL("ANALYZE {table}").format(**names))
-    return Change(len(frame), written, deleted)
+        _require_known_users(cur, names, load.as_of)
+    if target.dated:
+        run("forget_superseded")
+        run("archive_superseded")
+    written = run(target.upsert)
+    deleted = run("delete_absent") if target is not USERS else 0
+    if written or deleted:
+        # without statistics the planner joined a first month in 35 s instead of 0.3
+        cur.execute(sql.SQL("ANALYZE {table}").format(**names))
+    cur.execute(sql.SQL("DROP TABLE {staging}").format(**names))
+    return Change(file.rows, written, deleted)
 
 
-def _names(target: Target, columns: Sequence[str]) -> dict[str, sql.Composable]:
+def _require_known_users(cur: cursor, names: Mapping[str, sql.Composable], as_of: date) -> None:
+    cur.execute(sql.SQL(statement("unknown_users")).format(**names))
+    unknown = cur.fetchone()
+    if unknown:
+        raise RowRefused(f"A row of {as_of} is of user {unknown[0]!r}, who is not in users; nothing was loaded")
+
+
+def _names(target: Target, file: Staged) -> dict[str, sql.Composable]:
     """What the templates in sql/ name: tables and columns, quoted."""
-    key = {"user_id"} if target is USERS else {"user_id", target.month}
-    values = [column for column in columns if column not in key]
+    values = [column for column in file.columns if column != "user_id"]
 
     def listed(names: Sequence[str], prefix: str = "") -> sql.Composed:
         return sql.SQL(", ").join(sql.SQL(prefix) + sql.Identifier(name) for name in names)
 
     return {
         "table": sql.Identifier(target.table),
-        "staging": sql.Identifier(f"staging_{target.table}"),
+        "superseded": sql.Identifier(target.superseded),
+        "staging": staging_table(file.file),
         "month": sql.Identifier(target.month),
-        "columns": listed(columns),
+        "columns": listed(file.columns),
         "values": listed(values),
+        "stored_columns": listed(file.columns, "stored."),
+        "loaded_columns": listed(file.columns, "loaded."),
         "stored_values": listed(values, "stored."),
+        "loaded_values": listed(values, "loaded."),
         "new_values": listed(values, "EXCLUDED."),
     }

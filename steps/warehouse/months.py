@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from steps.errors import NoSnapshot
 from steps.warehouse.connection import event_time, first_column, statement, transaction
+from steps.warehouse.loading import Target
 
 
 def month_fingerprint(as_of: date) -> str:
@@ -49,6 +50,10 @@ def labels_of(as_of: date) -> pd.DataFrame:
     with transaction() as cur:
         cur.execute(statement("labels_of_month"), {"period_start": as_of})
         return pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
+
+
+def count_versions(target: Target, as_of: date) -> int:
+    return int(first_column("count_versions", target.versions, as_of=event_time(as_of))[0])
 
 
 def users_in(table: str, as_of: date) -> list[str]:

@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from steps.csv_text import Fault, read_text
+from steps.csv_text import Fault, TextFile
 
 COLUMNS = ["user_id", "churn_label"]
+
+
+def read_text(path: Path, columns: list[str]) -> tuple[pd.DataFrame | None, list[Fault]]:
+    """All rows, indexed by their line, and the faults; no frame when nothing could be read."""
+    file = TextFile(path, columns)
+    frames = [chunk.rows.to_pandas().set_axis(chunk.lines) for chunk in file.chunks()]
+    return pd.concat(frames) if frames else None, file.faults
 
 
 @pytest.fixture
@@ -51,13 +59,13 @@ def test_lines_that_cannot_be_read_still_count(labels: Path) -> None:
 
 
 def test_a_broken_line_far_down_in_a_file_of_many_blocks_is_named_by_its_number(labels: Path) -> None:
-    lines = [f"user-{number:07d},True" for number in range(150_000)]  # 2.7 MB; pyarrow reads 1 MB at a time
-    lines[140_000] += ",too much"
+    lines = [f"user-{number:07d},True" for number in range(600_000)]  # 11 MB; pyarrow reads 4 MB at a time
+    lines[540_000] += ",too much"
     labels.write_text("user_id,churn_label\n" + "\n".join(lines) + "\n")
     frame, found = read_text(labels, COLUMNS)
     assert frame is not None
-    assert [fault.line for fault in found] == [140_002]
-    assert frame.loc[150_001, "user_id"] == "user-0149999"
+    assert [fault.line for fault in found] == [540_002]
+    assert frame.loc[600_001, "user_id"] == "user-0599999"
 
 
 def test_a_missing_file_is_one_fault(labels: Path) -> None:

@@ -27,9 +27,21 @@ def midnight(day: date) -> datetime:
 def test_every_row_of_the_files_is_in_the_database(january: Path) -> None:
     profile = fetch("SELECT * FROM subscriptions_profile_snapshots ORDER BY user_id")
     assert profile == [
-        ("anna", midnight(JANUARY), 24, True, False, "Month-to-month", True, 98.7, 2368.8, "Fiber optic"),
-        ("ben", midnight(JANUARY), 25, False, False, "Two year", False, 19.95, 498.75, "No"),
-        ("cara", midnight(JANUARY), 26, False, True, "One year", True, 56.95, 1480.7, "DSL"),
+        (
+            "anna",
+            midnight(JANUARY),
+            24,
+            True,
+            False,
+            "Month-to-month",
+            True,
+            98.7,
+            2368.8,
+            "Fiber optic",
+            midnight(JANUARY),
+        ),
+        ("ben", midnight(JANUARY), 25, False, False, "Two year", False, 19.95, 498.75, "No", midnight(JANUARY)),
+        ("cara", midnight(JANUARY), 26, False, True, "One year", True, 56.95, 1480.7, "DSL", midnight(JANUARY)),
     ]
     assert fetch("SELECT * FROM labels ORDER BY user_id") == [
         ("anna", JANUARY, True),
@@ -255,7 +267,7 @@ def test_a_database_that_is_down_is_said_at_once(
     monkeypatch.setenv("PGPORT", port)
     started = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match=f"{port}.*make up"):
-        step.main(["--month-dir", str(folder), "--as-of", "2024-01-31"])
+        step.main(["--month-dir", str(folder), "--as-of", "2024-01-31", "--known-at", ""])
     assert time.monotonic() - started < 2
 
 

@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from steps import month_files
 from steps.csv_text import Fault
 from steps.errors import FaultyMonth
-from steps.month_files import SHOWN_FAULTS, read_month
+from steps.month_files import SHOWN_FAULTS, Month, read_month
 
 from ..conftest import JANUARY
 from .months import FILES, month_of, reordered, with_cell, without_column, without_line, write_month
@@ -30,18 +32,24 @@ def faults_in(folder: Path) -> list[Fault]:
     return found
 
 
+def rows_of(month: Month, name: str) -> pd.DataFrame:
+    """A file's rows, indexed by their line."""
+    table: pd.DataFrame = pa.Table.from_batches(month.chunks(name)).to_pandas()
+    return table.set_axis(range(2, 2 + len(table)))
+
+
 def places(faults: list[Fault]) -> list[tuple[str, int | None, str | None]]:
     return [(fault.file, fault.line, fault.column) for fault in faults]
 
 
 def test_a_good_month_comes_back_as_it_was_written(tmp_path: Path) -> None:
     month = read_month(write_month(tmp_path), JANUARY)
-    assert list(month.tables) == list(FILES)
-    assert month.tables["usage_agg_30d"].to_csv(index=False) == FILES["usage_agg_30d"]
+    assert list(month.rows) == list(FILES)
+    assert rows_of(month, "usage_agg_30d").to_csv(index=False) == FILES["usage_agg_30d"]
 
 
 def test_empty_plans_of_users_without_internet_become_false(tmp_path: Path) -> None:
-    profile = read_month(write_month(tmp_path), JANUARY).tables["subscriptions"]
+    profile = rows_of(read_month(write_month(tmp_path), JANUARY), "subscriptions")
     plans = profile[["user_id", "plan_stream_tv", "plan_stream_movies"]]
     assert plans.to_numpy().tolist() == [
         ["anna", "True", "False"],
@@ -100,18 +108,21 @@ def test_the_order_of_the_columns_does_not_matter(tmp_path: Path) -> None:
         write_month(tmp_path / "turned", subscriptions=reordered(FILES["subscriptions"], order)), JANUARY
     )
     usual = read_month(write_month(tmp_path / "usual"), JANUARY)
-    assert turned.tables["subscriptions"].equals(usual.tables["subscriptions"])
+    assert rows_of(turned, "subscriptions").equals(rows_of(usual, "subscriptions"))
 
 
 def test_extra_columns_are_ignored(tmp_path: Path) -> None:
     extra = "".join(f"{line},x\n" for line in FILES["labels"].splitlines())
-    assert list(read_month(write_month(tmp_path, labels=extra), JANUARY).tables["labels"]) == ["user_id", "churn_label"]
+    assert list(rows_of(read_month(write_month(tmp_path, labels=extra), JANUARY), "labels")) == [
+        "user_id",
+        "churn_label",
+    ]
 
 
 def test_files_from_windows_are_accepted(tmp_path: Path) -> None:
     from_windows = {name: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() for name, text in FILES.items()}
     month = read_month(write_month(tmp_path, from_windows), JANUARY)
-    assert month.tables["labels"].to_csv(index=False) == FILES["labels"]
+    assert rows_of(month, "labels").to_csv(index=False) == FILES["labels"]
 
 
 def test_latin_1_is_a_fault_in_every_file(tmp_path: Path) -> None:
@@ -130,7 +141,7 @@ def test_quoted_column_names_are_accepted(tmp_path: Path) -> None:
         header, rows = text.split("\n", 1)
         quoted[name] = ",".join(f'"{column}"' for column in header.split(",")) + "\n" + rows
     month = read_month(write_month(tmp_path, quoted), JANUARY)
-    assert month.tables["usage_agg_30d"].to_csv(index=False) == FILES["usage_agg_30d"]
+    assert rows_of(month, "usage_agg_30d").to_csv(index=False) == FILES["usage_agg_30d"]
 
 
 NOT_WHOLE = ["", " ", "x", "1.0", "1e3", " 1", "1 ", "nan", "inf", "-1", "99999999999", "9" * 30, "٣", "1_0", "0x1"]
@@ -192,8 +203,10 @@ def test_other_ways_to_write_a_value_are_accepted_as_they_are(tmp_path: Path) ->
     files = dict(FILES)
     for name, column, value in ALSO_RIGHT:
         files[name] = with_cell(files[name], 3, column, value)
-    tables = read_month(write_month(tmp_path, files), JANUARY).tables
-    assert [tables[name].loc[3, column] for name, column, _ in ALSO_RIGHT] == [value for _, _, value in ALSO_RIGHT]
+    month = read_month(write_month(tmp_path, files), JANUARY)
+    assert [rows_of(month, name).loc[3, column] for name, column, _ in ALSO_RIGHT] == [
+        value for _, _, value in ALSO_RIGHT
+    ]
 
 
 def test_a_number_too_small_for_the_database_is_a_fault_of_the_file(tmp_path: Path) -> None:
@@ -206,7 +219,7 @@ ODD_IDS = ["NA", "null", "Zoé 1", 'say "hi"', "a,b", "\\.", "\\N", "007", "7", 
 
 def test_odd_user_ids_are_accepted_as_they_are(tmp_path: Path) -> None:
     month = read_month(write_month(tmp_path, month_of(ODD_IDS)), JANUARY)
-    assert {name: list(table["user_id"]) for name, table in month.tables.items()} == dict.fromkeys(FILES, ODD_IDS)
+    assert {name: list(rows_of(month, name)["user_id"]) for name in FILES} == dict.fromkeys(FILES, ODD_IDS)
 
 
 def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) -> None:
@@ -226,7 +239,7 @@ def test_rows_for_unknown_users_are_faults(tmp_path: Path) -> None:
 def test_a_user_may_be_missing_from_the_other_files(tmp_path: Path) -> None:
     others = {name: without_line(text, 2) for name, text in FILES.items() if name != "users"}
     folder = write_month(tmp_path, {**FILES, **others})
-    assert list(read_month(folder, JANUARY).tables["labels"]["user_id"]) == ["ben", "cara"]
+    assert list(rows_of(read_month(folder, JANUARY), "labels")["user_id"]) == ["ben", "cara"]
 
 
 def test_the_faults_of_all_files_come_at_once_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
@@ -287,8 +300,8 @@ def valid_months(draw: st.DrawFn) -> dict[str, list[list[str]]]:
     """Per file its rows, the header first."""
     users = draw(st.lists(IDS, min_size=1, max_size=5, unique=True))
     month = {}
-    for name, schema in month_files.FILES.items():
-        columns = list(schema.columns)
+    for name, columns_of in month_files.FILES.items():
+        columns = list(columns_of)
         rows = [[user, *(draw(VALID.get(column, FLAG)) for column in columns[1:])] for user in users]
         month[name] = [columns, *rows]
     return month
@@ -302,7 +315,7 @@ def as_text(month: dict[str, list[list[str]]]) -> dict[str, str]:
 @given(month=valid_months())
 def test_any_valid_month_comes_back_value_for_value(tmp_path: Path, month: dict[str, list[list[str]]]) -> None:
     read = read_month(write_month(tmp_path, as_text(month)), JANUARY)
-    assert {name: table.to_numpy().tolist() for name, table in read.tables.items()} == {
+    assert {name: table.to_numpy().tolist() for name in FILES for table in [rows_of(read, name)]} == {
         name: rows[1:] for name, rows in month.items()
     }
 

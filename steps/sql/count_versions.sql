@@ -1,0 +1,1 @@
+SELECT count(*) FROM {table} WHERE as_of = %(as_of)s

@@ -1,0 +1,107 @@
+"""Rows on their way in, by COPY, over a connection of their own: while one file is copied, the one before is upserted.
+
+Staging tables are unlogged, seen by both connections, and gone with the load's transaction; what a killed load left of
+them is replaced by the next. Used under the load's lock alone.
+"""
+
+import io
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import psycopg2
+import pyarrow as pa
+from psycopg2 import sql
+from psycopg2.extensions import connection
+from pyarrow import csv
+
+from steps.errors import StepError
+from steps.progress import Advance
+from steps.warehouse.connection import connect
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file whose rows are in its staging table."""
+
+    file: str
+    columns: list[str]
+    rows: int
+
+
+def staging_table(file: str) -> sql.Composable:
+    return sql.Identifier("staging", file)
+
+
+@contextmanager
+def staged(files: Mapping[str, tuple[str, Iterable[pa.RecordBatch]]], advance: Advance) -> Iterator[Iterator[Staged]]:
+    """Per file the table its columns are like, and its rows: what is staged, file after file as each is complete."""
+    stop = threading.Event()
+    with closing(connect()) as side, ThreadPoolExecutor(1) as pool:
+        side.autocommit = True
+        tasks = [
+            pool.submit(_stage, side, file, table, _CsvStream(batches, stop, advance))
+            for file, (table, batches) in files.items()
+        ]
+        try:
+            yield (task.result() for task in tasks)
+        finally:
+            stop.set()  # after an error nobody wants the rest
+            for task in tasks:
+                task.cancel()
+
+
+def _stage(side: connection, file: str, table: str, stream: "_CsvStream") -> Staged:
+    stream.start()
+    columns = sql.SQL(", ").join(map(sql.Identifier, stream.columns))
+    names = {"staging": staging_table(file), "columns": columns, "table": sql.Identifier(table)}
+    with side.cursor() as cur:
+        cur.execute(sql.SQL("DROP TABLE IF EXISTS {staging}").format(**names))
+        like = "CREATE UNLOGGED TABLE {staging} AS SELECT {columns} FROM {table} WITH NO DATA"
+        cur.execute(sql.SQL(like).format(**names))
+        try:
+            cur.copy_expert(sql.SQL("COPY {staging} FROM STDIN WITH (FORMAT csv)").format(**names), stream)
+        except psycopg2.Error as error:
+            # what went wrong in our own reading reaches us as the driver's complaint about it
+            raise stream.failure or error from error
+        # without statistics the planner joined a first month in 35 s instead of 0.3
+        cur.execute(sql.SQL("ANALYZE {staging}").format(**names))
+    return Staged(file, stream.columns, stream.rows)
+
+
+class _CsvStream(io.RawIOBase):
+    """Batches as the file that COPY reads from."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], stop: threading.Event, advance: Advance) -> None:
+        self._batches, self._stop, self._advance = iter(batches), stop, advance
+        self._buffer = io.BytesIO()
+        self.columns: list[str] = []
+        self.rows = 0
+        self.failure: StepError | None = None
+
+    def start(self) -> None:
+        """Takes the first batch, which knows the columns."""
+        first = next(self._batches)
+        self.columns = list(first.schema.names)
+        self._buffer = io.BytesIO(self._text(first))
+
+    def read(self, size: int = -1, /) -> bytes:
+        found = self._buffer.read(size)
+        if found or self._stop.is_set():
+            return found
+        try:
+            batch = next(self._batches, None)
+        except StepError as error:
+            self.failure = error
+            raise
+        self._buffer = io.BytesIO(self._text(batch) if batch else b"")
+        return self._buffer.read(size)
+
+    def _text(self, batch: pa.RecordBatch) -> bytes:
+        self.rows += batch.num_rows
+        self._advance(batch.num_rows)
+        text = pa.BufferOutputStream()
+        csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+        return bytes(text.getvalue())
