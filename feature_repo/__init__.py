@@ -36,8 +36,8 @@ def _unchecked(target: Any = None, **_options: Any) -> Any:
     return target if target is not None else _unchecked
 
 
-def open_store() -> "FeatureStore":
-    """The feature store that feature_store.yaml describes.
+def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
+    """The feature store that feature_store.yaml describes. engine: what joins training sets, postgres, duckdb or spark.
 
     Raises UnsetVariables when the environment lacks one of the variables it names.
     """
@@ -45,8 +45,20 @@ def open_store() -> "FeatureStore":
     unset = sorted({name for name in re.findall(r"\$\{(\w+)\}", config.read_text()) if name not in os.environ})
     if unset:
         raise UnsetVariables(f"Not set: {', '.join(unset)}. Run: . .venv/bin/activate (or see .env.example)")
-    store: FeatureStore = import_feast().FeatureStore(repo_path=str(FOLDER))
+    feast = import_feast()
+    settings = importlib.import_module("feast.repo_config").load_repo_config(FOLDER, config)
+    if engine != "postgres":
+        settings.provider = "feature_repo.lake.LakeProvider"
+        settings.offline_config = _engine(engine, spark_master)
+    store: FeatureStore = feast.FeatureStore(config=settings)
     return store
+
+
+def _engine(engine: str, spark_master: str) -> dict[str, Any]:
+    if engine == "duckdb":
+        return {"type": "duckdb"}
+    lake = importlib.import_module("feature_repo.lake")
+    return {"type": "spark", "spark_conf": lake.spark_conf(spark_master)}
 
 
 def apply_definitions(store: "FeatureStore") -> None:

@@ -13,7 +13,13 @@ user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING, d
 
 
 def snapshots(table: str) -> PostgreSQLSource:
-    return PostgreSQLSource(name=table, table=table, timestamp_field="as_of")
+    """A snapshot table, by its name; what is read is every version of its rows, with the moment each became known."""
+    return PostgreSQLSource(
+        name=table,
+        table=table.replace("_snapshots", "_versions"),
+        timestamp_field="as_of",
+        created_timestamp_column="created_at",
+    )
 
 
 def snapshot_view(name: str, source: PostgreSQLSource, schema: list[Field]) -> FeatureView:

@@ -33,6 +33,8 @@ def timed(what: str) -> Iterator[None]:
 def quiet_known_warnings() -> None:
     """Warnings of our parts about our parts, which nobody who runs a step can act upon."""
     for message in (
+        r"fetch_arrow_table\(\) is deprecated",  # ibis about DuckDB
+        r"The spark (offline store|data source API) is an experimental feature",
         r"pandas only supports SQLAlchemy connectable",  # feast's own way of reading from PostgreSQL
         r"The ``noload`` loader strategy is deprecated",  # mlflow's models under SQLAlchemy 2.1
         r"The specified dataset source can be interpreted in multiple ways",  # it names the same source twice

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from feature_repo import apply_definitions, feature_types, open_store
-from steps import warehouse
+from feature_repo import apply_definitions, feature_types
+from steps import engines
 from steps.errors import BadParameter
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def applied_store() -> Iterator["FeatureStore"]:
     """The feature store, knowing features.py as it is now; its connections are closed when the block is left."""
-    store = open_store()
+    store = engines.open_engine()
     try:
         apply_definitions(store)
         yield store
@@ -36,9 +36,15 @@ def types_of(store: "FeatureStore", service_name: str) -> Mapping[str, str]:
 
 
 def features(store: "FeatureStore", as_of: date, service_name: str) -> pd.DataFrame:
-    """user_id and the service's features, one row a user with a profile at as_of; null where there is no value."""
+    """user_id and the service's features, one row a user with a profile at as_of; null where there is no value.
+
+    Nothing that became known after as_of is used. Raises LakeDisagrees where the engine reads files and those of the
+    month are not right.
+    """
     job = store.get_historical_features(
-        entity_df=warehouse.entities(as_of), features=store.get_feature_service(service_name)
+        entity_df=engines.entities(store.config.offline_store.type, as_of),
+        features=store.get_feature_service(service_name),
+        filter_by_created_timestamp=True,
     )
     frame: pd.DataFrame = job.to_df()
     return frame.drop(columns="event_timestamp")

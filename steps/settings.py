@@ -23,15 +23,17 @@ class Settings:
     lake: Path | None
     offline_engine: str
     spark_master: str
+    java_home: Path | None
 
     @classmethod
     def from_env(cls) -> "Settings":
         host, port = os.environ.get("PGHOST", "(PGHOST not set)"), os.environ.get("PGPORT", "5432")
-        lake = os.environ.get("STREAMFLOW_LAKE")
+        lake, java_home = os.environ.get("STREAMFLOW_LAKE"), os.environ.get("JAVA_HOME")
         return cls(
             database=f"{host}:{port}",
             colour="NO_COLOR" not in os.environ,
             lake=Path(lake) if lake else None,
             offline_engine=os.environ.get("STREAMFLOW_OFFLINE_ENGINE", "(STREAMFLOW_OFFLINE_ENGINE not set)"),
+            java_home=Path(java_home) if java_home else None,
             spark_master=os.environ.get("STREAMFLOW_SPARK_MASTER", "(STREAMFLOW_SPARK_MASTER not set)"),
         )

@@ -17,18 +17,20 @@ from steps.warehouse.months import (
     count_versions,
     delete_gone_online,
     entities,
+    entities_of_file,
     files_sha256,
     labels_of,
     month_fingerprint,
     online_as_of,
+    require_known,
     require_month,
     users_in,
 )
 
 __all__ = [
     "TARGETS", "USERS", "Change", "LakeFile", "Load", "Target", "Turnover", "apply_schema", "count_versions",
-    "delete_gone_online", "entities", "event_time", "export", "export_schema", "files_sha256", "labels_of",
-    "lake_files", "load_month", "month_fingerprint", "online_as_of", "ping", "promotion_lock", "record_lake_file",
-    "record_turnover", "recorded_lake_files", "require_month", "snapshot_targets", "statement", "transaction",
-    "turnovers", "users_in",
+    "delete_gone_online", "entities", "entities_of_file", "event_time", "export", "export_schema",
+    "files_sha256", "labels_of", "lake_files", "load_month", "month_fingerprint", "online_as_of", "ping",
+    "promotion_lock", "record_lake_file", "record_turnover", "recorded_lake_files", "require_known",
+    "require_month", "snapshot_targets", "statement", "transaction", "turnovers", "users_in",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import psycopg2.errors
@@ -40,9 +41,23 @@ def require_month(as_of: date) -> None:
         )
 
 
+def require_known(as_of: date) -> None:
+    """Raises NoSnapshot when the month was loaded, and nothing of it was known on its own day."""
+    if not first_column("anybody_known", as_of=event_time(as_of))[0]:
+        raise NoSnapshot(
+            f"No user of {as_of} was known on that day: all was loaded with a later known_at. "
+            f"Run: mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
+        )
+
+
 def entities(as_of: date) -> str:
     """The query, for Feast to embed, of the users with a profile snapshot at as_of."""
     return statement("entities").format(as_of=event_time(as_of).isoformat()).strip()
+
+
+def entities_of_file(path: Path) -> str:
+    """The same for Spark, of the month's file of profiles."""
+    return statement("entities_of_file").format(path=path).strip()
 
 
 def labels_of(as_of: date) -> pd.DataFrame:

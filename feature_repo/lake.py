@@ -1,0 +1,60 @@
+"""Training sets from the lake: Feast's own DuckDB and Spark stores over the Parquet files that ingest writes.
+
+features.py names each source once, as PostgreSQL knows it. Here a view is pointed to the same rows as files, for the
+time of one retrieval; the registry never hears of it, so that all engines and the gateway share one.
+"""
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from feast import FeatureView, FileSource
+from feast.data_format import ParquetFormat
+from feast.data_source import DataSource
+from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+from feast.infra.offline_stores.offline_store import RetrievalJob
+from feast.infra.passthrough_provider import PassthroughProvider
+
+TIMES = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created_at"}
+
+
+class LakeProvider(PassthroughProvider):
+    """What `provider:` names when the offline engine reads files."""
+
+    def get_historical_features(
+        self, config: Any, feature_views: list[FeatureView], *args: Any, **more: Any
+    ) -> RetrievalJob:
+        source = {"duckdb": duckdb_source, "spark": spark_source}[config.offline_store.type]
+        views = [over(view, source(view.batch_source.name)) for view in feature_views]
+        return super().get_historical_features(config, views, *args, **more)
+
+
+def over(view: FeatureView, source: DataSource) -> FeatureView:
+    pointed = copy.copy(view)
+    pointed.batch_source = source
+    return pointed
+
+
+def duckdb_source(table: str) -> FileSource:
+    files = f"{os.environ['STREAMFLOW_LAKE']}/{table}/as_of=*/snapshot.parquet"
+    return FileSource(name=table, path=files, file_format=ParquetFormat(), **TIMES)
+
+
+def spark_source(table: str) -> SparkSource:
+    folder = f"{os.environ['STREAMFLOW_LAKE']}/{table}"
+    return SparkSource(name=table, path=folder, file_format="parquet", **TIMES)
+
+
+def spark_conf(master: str) -> Mapping[str, str]:
+    """What the join needs of Spark to give the same values as the other engines, on the loopback interface if local."""
+    local = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return {
+        "spark.master": master,
+        "spark.app.name": "streamflow",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        **(local if master.startswith("local") else {}),
+    }

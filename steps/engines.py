@@ -1,0 +1,67 @@
+"""What joins training sets: PostgreSQL, or DuckDB or Spark over the lake. One setting, STREAMFLOW_OFFLINE_ENGINE."""
+
+import importlib.util
+import shutil
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo import open_store
+from steps import lake, warehouse
+from steps.errors import EngineUnavailable
+from steps.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from feast import FeatureStore
+
+ENGINES = ("postgres", "duckdb", "spark")
+PROFILES = "subscriptions_profile_snapshots"
+
+
+def open_engine() -> "FeatureStore":
+    """The feature store with the engine that is set. Raises EngineUnavailable, BadParameter."""
+    settings = Settings.from_env()
+    engine = settings.offline_engine
+    if engine not in ENGINES:
+        raise EngineUnavailable(f"STREAMFLOW_OFFLINE_ENGINE={engine!r} is none of {', '.join(ENGINES)}")
+    if engine != "postgres":
+        lake.folder()
+    if engine == "spark":
+        require_spark()
+    return open_store(engine, settings.spark_master)
+
+
+def require_spark() -> None:
+    """Raises EngineUnavailable, with what to do, where PySpark or Java is missing."""
+    if importlib.util.find_spec("pyspark") is None:
+        raise EngineUnavailable(
+            "The engine spark needs PySpark: .venv/bin/uv pip install -r requirements-spark.txt "
+            "(or set STREAMFLOW_OFFLINE_ENGINE=duckdb)"
+        )
+    if not (shutil.which("java") or Settings.from_env().java_home):
+        raise EngineUnavailable(
+            "The engine spark needs Java 17 or newer, on PATH or at JAVA_HOME: apt-get install default-jre-headless "
+            "(or set STREAMFLOW_OFFLINE_ENGINE=duckdb)"
+        )
+
+
+def entities(engine: str, as_of: date) -> "str | pd.DataFrame":
+    """Who had a profile at as_of, as the engine takes it: a query, or rows for DuckDB, which takes no query.
+
+    Raises NoSnapshot, LakeDisagrees.
+    """
+    warehouse.require_known(as_of)
+    if engine == "postgres":
+        return warehouse.entities(as_of)
+    lake.require_month(as_of)
+    if engine == "spark":
+        return warehouse.entities_of_file(lake.path(PROFILES, as_of))
+    table = pq.read_table(
+        lake.path(PROFILES, as_of), columns=["user_id", "event_timestamp", "created_at"], partitioning=None
+    )
+    known = table.filter(pc.less_equal(table["created_at"], table["event_timestamp"]))
+    frame: pd.DataFrame = known.select(["user_id", "event_timestamp"]).to_pandas()
+    return frame

@@ -1,0 +1,167 @@
+"""PostgreSQL, DuckDB and Spark: the same training set from the same history, and nothing in it from the future."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from datetime import date
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from local_stack.settings import Settings
+from steps import dataset, engines, lake, point_in_time, warehouse
+from steps.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnapshot
+
+from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
+from .database import empty, execute
+from .histories import HISTORIES, LATER, USERS, Event, expected, known
+from .months import FILES
+
+NUMBERS = ["months_active", "skips_7d", "failed_payments_90d", "support_tickets_90d"]
+SHARED_WAREHOUSE = settings(
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+needs_spark = pytest.mark.skipif(
+    importlib.util.find_spec("pyspark") is None or shutil.which("java") is None, reason="PySpark or Java is not there"
+)
+BOTH = pytest.mark.parametrize("others", [["duckdb"], pytest.param(["duckdb", "spark"], marks=needs_spark)])
+
+
+@pytest.fixture
+def use(server: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[1]")
+    yield monkeypatch
+    if importlib.util.find_spec("pyspark"):
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
+
+        if active := SparkSession.getActiveSession():
+            active.stop()
+
+
+def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", engine)
+    with point_in_time.applied_store() as store:
+        return point_in_time.features(store, as_of, "churn_v2")
+
+
+def identity(use: pytest.MonkeyPatch, engine: str, as_of: date) -> str:
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", engine)
+    with point_in_time.applied_store() as store:
+        types = dict(point_in_time.types_of(store, "churn_v2"))
+        found = point_in_time.features(store, as_of, "churn_v2")
+    return dataset.sha256(dataset.assemble(found, warehouse.labels_of(as_of), types))
+
+
+def numbers(frame: pd.DataFrame) -> dict[str, tuple[int | None, ...]]:
+    return {
+        row[0]: tuple(None if pd.isna(value) else int(value) for value in row[1:])
+        for row in frame[["user_id", *NUMBERS]].itertuples(index=False)
+    }
+
+
+def play(history: list[Event]) -> None:
+    empty()
+    warehouse.apply_schema()
+    for event in history:
+        event.load()
+
+
+@SHARED_WAREHOUSE
+@given(history=HISTORIES)
+def test_any_history_is_joined_alike_and_with_what_was_known_then(
+    use: pytest.MonkeyPatch, history: list[Event]
+) -> None:
+    play(history)
+    for as_of in {event.as_of for event in history}:
+        if not known(history, as_of)["subscriptions"]:
+            with pytest.raises(NoSnapshot, match="was known on that day"):
+                features(use, "postgres", as_of)
+            continue
+        found = {engine: features(use, engine, as_of) for engine in ("postgres", "duckdb")}
+        assert numbers(found["postgres"]) == numbers(found["duckdb"]) == expected(history, as_of)
+        assert identity(use, "postgres", as_of) == identity(use, "duckdb", as_of)
+
+
+def sparse(value: int, *left_out: str) -> dict[str, dict[str, int]]:
+    """Everybody in every file, but for those left out of all but users and labels."""
+    present = {user: value + place for place, user in enumerate(USERS) if user not in left_out}
+    return {name: present if name not in ("users", "labels") else dict.fromkeys(USERS, 0) for name in FILES}
+
+
+# users come and go, rows come late, values are corrected, known from the start and known later
+A_HISTORY = [
+    Event(JANUARY, JANUARY, {**sparse(10), "usage_agg_30d": {"ann": 5, "7": 6}}),
+    Event(FEBRUARY, FEBRUARY, sparse(20, "bob")),
+    Event(JANUARY, LATER[JANUARY], sparse(30, "7")),
+    Event(FEBRUARY, FEBRUARY, {**sparse(40, "ann"), "payments_agg_90d": {"bob": 1}}),
+    Event(FEBRUARY, LATER[FEBRUARY], sparse(50)),
+]
+
+
+@BOTH
+def test_all_engines_agree_on_a_history_with_everything_in_it(use: pytest.MonkeyPatch, others: list[str]) -> None:
+    play(A_HISTORY)
+    for as_of in (JANUARY, FEBRUARY):
+        for engine in ["postgres", *others]:
+            assert numbers(features(use, engine, as_of)) == expected(A_HISTORY, as_of)
+        assert len({identity(use, engine, as_of) for engine in ["postgres", *others]}) == 1
+
+
+@needs_real_data
+@BOTH
+def test_all_engines_agree_on_the_real_months(use: pytest.MonkeyPatch, tracking: str, others: list[str]) -> None:
+    from steps import ingest  # noqa: PLC0415 - mlflow
+
+    empty()
+    for as_of, folder in {JANUARY: "month_000", FEBRUARY: "month_001"}.items():
+        ingest.main(["--month-dir", str(REAL_DATA / folder), "--as-of", str(as_of), "--known-at", ""])
+    for as_of in (JANUARY, FEBRUARY):
+        assert len({identity(use, engine, as_of) for engine in ["postgres", *others]}) == 1
+
+
+def test_files_that_are_not_right_are_refused(use: pytest.MonkeyPatch, server: Settings) -> None:
+    play(A_HISTORY)
+    execute("DELETE FROM payments_agg_90d_snapshots WHERE user_id = 'bob'")
+    with pytest.raises(LakeDisagrees, match="rows, the database"):
+        features(use, "duckdb", FEBRUARY)
+
+
+def test_the_registry_never_hears_of_the_engine(use: pytest.MonkeyPatch, server: Settings) -> None:
+    play(A_HISTORY)
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", "duckdb")
+    with point_in_time.applied_store() as store:
+        point_in_time.features(store, JANUARY, "churn_v2")
+        sources = {type(view.batch_source).__name__ for view in store.list_feature_views()}
+    assert sources == {"PostgreSQLSource"}
+
+
+def test_an_engine_that_is_none_is_named_with_those_there_are(use: pytest.MonkeyPatch) -> None:
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", "oracle")
+    with pytest.raises(EngineUnavailable, match="'oracle' is none of postgres, duckdb, spark"):
+        engines.open_engine()
+
+
+def test_an_engine_over_files_needs_to_know_where_they_are(use: pytest.MonkeyPatch) -> None:
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", "duckdb")
+    use.delenv("STREAMFLOW_LAKE")
+    with pytest.raises(BadParameter, match="STREAMFLOW_LAKE is not set"):
+        engines.open_engine()
+
+
+def test_spark_without_java_says_what_to_do(use: pytest.MonkeyPatch) -> None:
+    use.setattr(importlib.util, "find_spec", str)
+    use.setattr(shutil, "which", {}.get)
+    use.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(EngineUnavailable, match=r"needs Java 17.*default-jre-headless"):
+        engines.require_spark()
+
+
+def test_spark_without_pyspark_says_what_to_do(use: pytest.MonkeyPatch) -> None:
+    use.setattr(importlib.util, "find_spec", {}.get)
+    with pytest.raises(EngineUnavailable, match=r"requirements-spark\.txt"):
+        engines.require_spark()
+
+
+def test_the_lake_is_where_the_setting_says(server: Settings) -> None:
+    assert lake.folder() == server.state / "lake"
