@@ -9,7 +9,9 @@ import importlib
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -76,6 +78,35 @@ def entity_keys(user_ids: Iterable[str]) -> Iterator[bytes]:
     """The users' keys as the online tables hold them."""
     keys: Iterator[bytes] = importlib.import_module("feature_repo.online_store").entity_keys(user_ids)
     return keys
+
+
+@dataclass(frozen=True)
+class OnlineView:
+    """A view as bulk loading needs it: whose rows go where, in which form."""
+
+    name: str
+    table: str
+    snapshots: str
+    """The table in the warehouse that holds the view's newest values"""
+    encoders: Mapping[str, Callable[[Sequence[Any]], Iterator[tuple[bytes, str | None]]]]
+    """feature -> from values to what the online table holds of each: value and value_text"""
+
+
+def online_views(store: "FeatureStore") -> list[OnlineView]:
+    """In the order in which the services read them, so that readers and writers lock tables in one order."""
+    online_store = importlib.import_module("feature_repo.online_store")
+    services = sorted(store.list_feature_services(), key=lambda service: str(service.name))
+    read = [projection.name for service in services for projection in service.feature_view_projections]
+    views = {view.name: view for view in store.list_feature_views()}
+    return [
+        OnlineView(
+            name,
+            str(online_store.online_table(store.project, views[name])),
+            str(views[name].batch_source.name),
+            {field.name: partial(online_store.stored_values, dtype=field.dtype) for field in views[name].features},
+        )
+        for name in dict.fromkeys([*read, *views])
+    ]
 
 
 def feature_types(store: "FeatureStore", service_name: str) -> dict[str, str]:

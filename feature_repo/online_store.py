@@ -24,6 +24,7 @@ from feast.infra.online_stores.postgres_online_store.postgres import (
 from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_conninfo
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import python_values_to_proto_values
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
@@ -121,6 +122,13 @@ def _values(data: Sequence[OnlineRow]) -> Iterator[tuple[Any, ...]]:
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def stored_values(values: Sequence[Any], dtype: Any) -> Iterator[tuple[bytes, str | None]]:
+    """The form in which the online tables hold values of a Feast type: `value`, and `value_text` where there is one."""
+    for value in python_values_to_proto_values(list(values), dtype.to_value_type()):
+        text, _number = extract_text_and_num(value, False)
+        yield value.SerializeToString(), text
 
 
 def online_table(project: str, view: FeatureView) -> str:

@@ -1,9 +1,10 @@
 """A month's snapshots on their way out: every version of every row, by COPY, as Arrow tables of the columns' types."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 from psycopg2 import sql
@@ -60,33 +61,46 @@ def export_schema(cur: cursor, target: Target) -> pa.Schema:
 
 def export(cur: cursor, target: Target, as_of: date, schema: pa.Schema, write: Write) -> None:
     """Calls `write` with one table after the other, rows ordered by user_id and created_at."""
-    features = [name for name in schema.names if name not in ("user_id", "event_timestamp", "created_at")]
+    moment = pa.scalar(event_time(as_of), MICROSECONDS)
+    columns = {field.name: field.type for field in schema if field.name != "event_timestamp"}
+    types = {**columns, "created_at": pa.int64()}
+    features = [name for name in columns if name not in NOT_FEATURES]
     query = sql.SQL(statement("versions_of_month")).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, features)),
         versions=sql.Identifier(target.versions),
         as_of=sql.Literal(event_time(as_of)),
     )
-    sink = _Parser(schema, as_of, write)
+
+    def stamped(rows: pa.Table) -> None:
+        rows = rows.append_column("event_timestamp", pa.repeat(moment, rows.num_rows))
+        write(rows.select(schema.names).cast(schema))
+
+    copy_out(cur, query, types, stamped)
+
+
+def copy_out(
+    cur: cursor, query: sql.Composable, types: Mapping[str, pa.DataType], write: Write, chunk_bytes: int = PARSED_BYTES
+) -> None:
+    """Calls `write` with the query's rows, some megabytes at a time. types: of its columns, in order."""
+    sink = _Parser(types, write, chunk_bytes)
     cur.copy_expert(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query), sink)
     sink.finish()
 
 
-class _Parser:
+class _Parser(io.RawIOBase):
     """The file that COPY writes to."""
 
-    def __init__(self, schema: pa.Schema, as_of: date, write: Write) -> None:
-        self._schema, self._event_time, self._write = schema, event_time(as_of), write
+    def __init__(self, types: Mapping[str, pa.DataType], write: Write, chunk_bytes: int) -> None:
+        self._hand_over, self._chunk_bytes = write, chunk_bytes
         self._buffer = io.BytesIO()
-        names = [name for name in schema.names if name != "event_timestamp"]
-        types = {name: pa.int64() if name == "created_at" else schema.field(name).type for name in names}
-        self._read = csv.ReadOptions(column_names=names)
+        self._read = csv.ReadOptions(column_names=list(types), use_threads=False)
         self._convert = csv.ConvertOptions(
             column_types=types, true_values=["t"], false_values=["f"], strings_can_be_null=False
         )
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any, /) -> int:
         self._buffer.write(data)  # psycopg2 hands over whole rows
-        if self._buffer.tell() >= PARSED_BYTES:
+        if self._buffer.tell() >= self._chunk_bytes:
             self.finish()
         return len(data)
 
@@ -94,7 +108,5 @@ class _Parser:
         if not self._buffer.tell():
             return
         self._buffer.seek(0)
-        table = csv.read_csv(self._buffer, read_options=self._read, convert_options=self._convert)
-        moment = pa.repeat(pa.scalar(self._event_time, MICROSECONDS), table.num_rows)
-        self._write(table.append_column("event_timestamp", moment).select(self._schema.names).cast(self._schema))
+        self._hand_over(csv.read_csv(self._buffer, read_options=self._read, convert_options=self._convert))
         self._buffer = io.BytesIO()

@@ -1,13 +1,11 @@
 """What is in the warehouse: months, their users and labels, and what of them is online."""
 
-import io
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import psycopg2.errors
-from psycopg2 import sql
 
 from steps.errors import NoSnapshot
 from steps.warehouse.connection import event_time, first_column, statement, transaction
@@ -71,22 +69,11 @@ def count_versions(target: Target, as_of: date) -> int:
     return int(first_column("count_versions", target.versions, as_of=event_time(as_of))[0])
 
 
-def users_in(table: str, as_of: date) -> list[str]:
-    return first_column("users_of_month", table, as_of=event_time(as_of))
+def count_snapshot(table: str, as_of: date) -> int:
+    return int(first_column("count_versions", table, as_of=event_time(as_of))[0])
 
 
 def online_as_of(online_tables: Iterable[str]) -> date | None:
     """The newest event time in any of Feast's online tables."""
     newest = [moment for table in online_tables for moment in first_column("online_as_of", table) if moment]
     return max(newest).date() if newest else None
-
-
-def delete_gone_online(online_table: str, as_of: date, present_keys: Iterable[bytes]) -> int:
-    """Deletes what the snapshot at as_of no longer holds; returns the number of deleted feature values."""
-    keys = io.StringIO("".join(f"\\\\x{key.hex()}\n" for key in present_keys))
-    with transaction() as cur:
-        cur.execute("CREATE TEMP TABLE present_keys (entity_key bytea PRIMARY KEY) ON COMMIT DROP")
-        cur.copy_expert("COPY present_keys FROM STDIN", keys)
-        query = sql.SQL(statement("delete_gone_online")).format(table=sql.Identifier(online_table))
-        cur.execute(query, {"event_ts": event_time(as_of)})
-        return int(cur.rowcount)

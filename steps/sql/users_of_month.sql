@@ -1,1 +1,0 @@
-SELECT user_id FROM {table} WHERE as_of = %(as_of)s

@@ -1,0 +1,133 @@
+"""A month online: every view's table built anew beside the one that is read, then all of them swapped in one moment.
+
+A reader sees the old month in all views or the new one in all of them. What is killed on the way leaves tables that
+nobody reads, and the next run replaces them.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+import psycopg2.errors
+import pyarrow as pa
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+from pyarrow import csv
+
+from steps.errors import DatabaseUnavailable
+from steps.progress import Advance
+from steps.warehouse.connection import connect, event_time, statement, transaction
+from steps.warehouse.export import TYPES, copy_out
+
+MATERIALIZE_LOCK = 0x57F12  # any fixed number that is not another lock's
+CHUNK_BYTES = 2 << 20  # of a snapshot's text; a chunk online is twenty times that
+SIDE_BY_SIDE = 2
+SWAP_ATTEMPTS = 5
+
+ToOnline = Callable[[pa.Table], pa.Table]
+
+
+@dataclass(frozen=True)
+class OnlineTable:
+    """What one view's table is built from."""
+
+    table: str
+    snapshots: str
+    features: Sequence[str]
+    to_online: ToOnline
+
+
+def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance) -> int:
+    """Puts the month's snapshots online. Returns the number of values. Raises DatabaseUnavailable."""
+    with _snapshot() as snapshot, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        building = [pool.submit(_build, one, as_of, snapshot, advance) for one in tables]
+        try:
+            values = sum(built.result() for built in building)
+        finally:
+            for built in building:
+                built.cancel()
+        _swap([one.table for one in tables])
+        return values
+
+
+@contextmanager
+def _snapshot() -> Iterator[str]:
+    """The name of one state of the warehouse, for all views, under the lock of materialisations."""
+    with transaction(busy="another materialisation") as cur:
+        cur.execute("SELECT pg_advisory_lock(%s)", (MATERIALIZE_LOCK,))  # until the connection ends
+        cur.connection.commit()
+        cur.connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        cur.execute("SELECT pg_export_snapshot()")
+        yield str(cur.fetchall()[0][0])
+
+
+def _build(one: OnlineTable, as_of: date, snapshot: str, advance: Advance) -> int:
+    names = _names(one.table)
+    values = 0
+    with closing(connect()) as reading, closing(connect()) as writing, writing, writing.cursor() as out:
+        out.execute(sql.SQL(statement("online_next_table")).format(**names))
+
+        def write(rows: pa.Table) -> None:
+            nonlocal values
+            text = io.BytesIO()
+            online = one.to_online(rows)
+            csv.write_csv(online, text, csv.WriteOptions(include_header=False))
+            text.seek(0)
+            columns = sql.SQL(", ").join(map(sql.Identifier, online.column_names))
+            out.copy_expert(sql.SQL("COPY {next} ({columns}) FROM STDIN CSV").format(columns=columns, **names), text)
+            values += online.num_rows
+            advance(rows.num_rows)
+
+        with reading.cursor() as cur:
+            _read_snapshot(cur, one, as_of, snapshot, write)
+        out.execute(sql.SQL(statement("online_next_indexes")).format(**names))
+    return values
+
+
+def _read_snapshot(
+    cur: cursor, one: OnlineTable, as_of: date, snapshot: str, write: Callable[[pa.Table], None]
+) -> None:
+    cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    cur.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))
+    columns = sql.SQL(", ").join(map(sql.Identifier, one.features))
+    source = {"columns": columns, "table": sql.Identifier(one.snapshots), "as_of": sql.Literal(event_time(as_of))}
+    cur.execute(sql.SQL("SELECT {columns} FROM {table} LIMIT 0").format(**source))
+    types = {column.name: TYPES[column.type_code] for column in cur.description or ()}
+    query = sql.SQL(statement("snapshot_for_online")).format(**source)
+    copy_out(cur, query, {"user_id": pa.string(), **types, "created_at": pa.string()}, write, CHUNK_BYTES)
+
+
+def _swap(tables: Sequence[str]) -> None:
+    """Readers lock tables in the order of the views, as this does; should they differ all the same, this steps back."""
+    for attempt in range(1, SWAP_ATTEMPTS + 1):
+        try:
+            return _swap_once(tables)
+        except DatabaseUnavailable as error:
+            if attempt == SWAP_ATTEMPTS or not isinstance(error.__cause__, psycopg2.errors.DeadlockDetected):
+                raise
+            time.sleep(0.1 * attempt)
+    return None
+
+
+def _swap_once(tables: Sequence[str]) -> None:
+    with transaction() as cur:
+        for table in tables:
+            cur.execute(sql.SQL(statement("online_swap")).format(**_names(table)))
+
+
+def _names(table: str) -> dict[str, sql.Composable]:
+    return {
+        "table": sql.Identifier("feast_online", table),
+        "old_name": sql.Identifier(table),
+        "next": sql.Identifier("feast_online", f"{table}__next"),
+        **{
+            f"{state}{suffix}": sql.Identifier(*schema, f"{table}{middle}{suffix}")
+            for state, middle in (("next", "__next"), ("old", ""))
+            for suffix, schema in (("_pkey", ()), ("_ek", ()))
+        },
+        "next_ek_index": sql.Identifier("feast_online", f"{table}__next_ek"),
+    }
