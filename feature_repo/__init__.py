@@ -109,6 +109,18 @@ def online_views(store: "FeatureStore") -> list[OnlineView]:
     ]
 
 
+def service_views(store: "FeatureStore", service_name: str) -> dict[str, list[str]]:
+    """The service's views and the features it takes of each, in the model's order."""
+    service = store.get_feature_service(service_name)
+    return {view.name: [f.name for f in view.features] for view in service.feature_view_projections}
+
+
+def spark_conf(master: str) -> Mapping[str, str]:
+    """Spark's settings for training sets and scoring."""
+    conf: Mapping[str, str] = importlib.import_module("feature_repo.lake").spark_conf(master)
+    return conf
+
+
 def feature_types(store: "FeatureStore", service_name: str) -> dict[str, str]:
     """The service's features in the model's order, each with its Feast type's name (Int64, Float64, Bool, String)."""
     service = store.get_feature_service(service_name)

@@ -3,12 +3,12 @@
 import importlib.util
 import shutil
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo import open_store
+from feature_repo import open_store, spark_conf
 from steps import lake, warehouse
 from steps.errors import EngineUnavailable
 from steps.settings import Settings
@@ -65,3 +65,11 @@ def entities(engine: str, as_of: date) -> "str | pd.DataFrame":
     known = table.filter(pc.less_equal(table["created_at"], table["event_timestamp"]))
     frame: pd.DataFrame = known.select(["user_id", "event_timestamp"]).to_pandas()
     return frame
+
+
+def spark_session(master: str) -> Any:
+    """The running session, or a new one. Call require_spark() first."""
+    from pyspark import SparkConf  # noqa: PLC0415 - an extra
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    return SparkSession.builder.config(conf=SparkConf().setAll(list(spark_conf(master).items()))).getOrCreate()

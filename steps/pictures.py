@@ -32,40 +32,40 @@ def draw_all(
 ) -> None:
     """roc.png, precision_recall.png, confusion_matrix.png, calibration.png and feature_importances.png."""
     predicted = (np.asarray(probability) > 0.5).astype(int)  # noqa: PLR2004
-    _draw(
+    draw(
         folder / "roc.png",
         f"ROC, {title}",
         lambda ax: RocCurveDisplay.from_predictions(
             truth, probability, ax=ax, plot_chance_level=True, name="validation"
         ),
     )
-    _draw(
+    draw(
         folder / "precision_recall.png",
         f"Precision and recall, {title}",
         lambda ax: PrecisionRecallDisplay.from_predictions(
             truth, probability, ax=ax, plot_chance_level=True, name="validation"
         ),
     )
-    _draw(
+    draw(
         folder / "confusion_matrix.png",
         f"Confusion matrix at 0.5, {title}",
         lambda ax: ConfusionMatrixDisplay.from_predictions(
             truth, predicted, ax=ax, display_labels=["stays", "leaves"], colorbar=False
         ),
     )
-    _draw(
+    draw(
         folder / "calibration.png",
         f"Calibration, {title}",
         lambda ax: CalibrationDisplay.from_predictions(truth, probability, ax=ax, n_bins=BINS, name="validation"),
     )
-    _draw(
+    draw(
         folder / "feature_importances.png",
         f"Importance of the features, {title}",
         lambda ax: ax.barh(importances.index, importances.to_numpy()),
     )
 
 
-def _draw(path: Path, title: str, draw: Callable[[Axes], object]) -> None:
+def draw(path: Path, title: str, draw: Callable[[Axes], object]) -> None:
     figure, axes = plt.subplots(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     draw(axes)
     axes.set_title(title)

@@ -150,3 +150,14 @@ $$BEGIN RAISE EXCEPTION 'serving_history is append-only'; END$$;
 CREATE OR REPLACE TRIGGER serving_history_is_append_only
 BEFORE UPDATE OR DELETE OR TRUNCATE ON serving_history
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What the versions of the model said of the users of a month: one row a user and version, replaced when scored again.
+CREATE TABLE IF NOT EXISTS churn_scores (
+    user_id       text COLLATE "C" NOT NULL,
+    as_of         timestamptz      NOT NULL,
+    probability   double precision NOT NULL CHECK (probability BETWEEN 0 AND 1),
+    prediction    smallint         NOT NULL CHECK (prediction IN (0, 1)),
+    model_version text             NOT NULL,
+    scored_at     timestamptz      NOT NULL,
+    PRIMARY KEY (as_of, model_version, user_id)
+);

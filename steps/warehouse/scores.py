@@ -1,0 +1,51 @@
+"""The users of a month with the features that a version takes, and what it said of them."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+import pyarrow as pa
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+from pyarrow import csv
+
+from steps.warehouse.connection import event_time, statement, transaction
+from steps.warehouse.export import TYPES, copy_out
+
+COPY = "COPY churn_scores (user_id, probability, prediction, as_of, model_version, scored_at) FROM STDIN CSV"
+
+
+def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callable[[pa.Table], None]) -> None:
+    """views: snapshot table -> its features. Calls `write` with users and features, some ten thousand users at a time;
+    a feature the month has no value of is null. What is read is what `materialize` puts online."""
+    aliases = {table: sql.Identifier(f"view_{place}") for place, table in enumerate(views)}
+    columns = [
+        sql.SQL("{}.{}").format(aliases[table], sql.Identifier(name)) for table in views for name in views[table]
+    ]
+    join = "LEFT JOIN {table} AS {alias} ON {alias}.as_of = present.as_of AND {alias}.user_id = present.user_id"
+    joins = [sql.SQL(join).format(table=sql.Identifier(table), alias=aliases[table]) for table in views]
+    query = sql.SQL(statement("features_of_month")).format(
+        columns=sql.SQL(", ").join(columns), joins=sql.SQL(" ").join(joins), as_of=sql.Literal(event_time(as_of))
+    )
+    with transaction() as cur:
+        cur.execute(sql.SQL("SELECT * FROM ({}) AS rows LIMIT 0").format(query))
+        types = {column.name: TYPES[column.type_code] for column in cur.description or ()}
+        copy_out(cur, query, types, write)
+
+
+@contextmanager
+def replaced_scores(as_of: date, version: str) -> Iterator[Callable[[pa.Table, str], None]]:
+    """Takes user_id, probability and prediction, chunk by chunk, and the moment of scoring. All of them or none."""
+    with transaction() as cur:
+        cur.execute(statement("delete_scores"), {"as_of": event_time(as_of), "version": version})
+        yield lambda scores, scored_at: _copy(cur, scores, [event_time(as_of).isoformat(), version, scored_at])
+
+
+def _copy(cur: cursor, scores: pa.Table, constants: Iterable[str]) -> None:
+    for place, value in enumerate(constants):
+        scores = scores.append_column(f"constant_{place}", pa.repeat(value, scores.num_rows))
+    text = io.BytesIO()
+    csv.write_csv(scores, text, csv.WriteOptions(include_header=False))
+    text.seek(0)
+    cur.copy_expert(COPY, text)

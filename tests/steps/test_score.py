@@ -1,0 +1,188 @@
+"""Every user of a month through a version: what is stored, what is listed, and that it is what the gateway says."""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from steps import materialize, score, scoring_report, versions, warehouse
+from steps.entry_points import arguments
+from steps.errors import NoSnapshot, NoSuchVersion
+from steps.scoring import Scored
+from steps.settings import MODEL_NAME
+
+from ..conftest import JANUARY
+from .database import execute, fetch, last_run
+from .online import served
+
+NAMES = ["months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service"]
+NAMES += ["watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d"]
+NAMES += ["failed_payments_90d", "support_tickets_90d", "ticket_avg_resolution_hrs_90d"]
+STORED = "SELECT user_id, probability, prediction FROM churn_scores WHERE model_version = %s ORDER BY user_id"
+needs_spark = pytest.mark.skipif(
+    importlib.util.find_spec("pyspark") is None or shutil.which("java") is None, reason="PySpark or Java is not there"
+)
+
+Score = Callable[..., "Outcome"]
+
+
+class Outcome:
+    """A finished run of the step, opened."""
+
+    def __init__(self, experiment: str) -> None:
+        run = last_run("score", experiment)
+        self.status, self.metrics = run.info.status, run.data.metrics
+        self.folder = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=""))
+        self.files = {path.name for path in self.folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def registered(trainings: dict[str, str]) -> dict[str, str]:
+    """model -> its version; boosting is in Production."""
+    client = MlflowClient()
+    with contextlib.suppress(MlflowException):
+        client.delete_registered_model(MODEL_NAME)
+    made = {}
+    for model, run_id in trainings.items():
+        (output,) = mlflow.get_run(run_id).outputs.model_outputs
+        tags = {"feature_service": "churn_v1"}
+        made[model] = str(mlflow.register_model(f"models:/{output.model_id}", MODEL_NAME, tags=tags).version)
+    client.transition_model_version_stage(MODEL_NAME, made["hist_gradient_boosting"], "Production")
+    return made
+
+
+@pytest.fixture
+def run(registered: dict[str, str], tracking: str) -> Score:
+    def step(**given: str) -> Outcome:
+        score.main(arguments("score", {"as_of": str(JANUARY), **given}))
+        return Outcome(tracking)
+
+    return step
+
+
+def by_the_model_server(version: str, user_ids: list[str]) -> list[float]:
+    """From the online store through the model as it is served, one user at a time, as a request comes."""
+    opened = versions.open_version(version)
+    rows = pd.DataFrame([served([user])[user] for user in user_ids], columns=NAMES)
+    return [float(opened.answers(rows.iloc[[place]])["probability"].iloc[0]) for place in range(len(rows))]
+
+
+@pytest.mark.parametrize("model", ["random_forest", "hist_gradient_boosting", "logistic_regression"])
+def test_every_user_gets_the_probability_that_the_gateway_would_give(
+    run: Score, registered: dict[str, str], model: str
+) -> None:
+    run(version=registered[model])
+    materialize.main(["--as-of", str(JANUARY)])
+    stored = fetch(STORED, (registered[model],))
+    assert len(stored) == 300
+    some = stored[::30]
+    there = by_the_model_server(registered[model], [row[0] for row in some])
+    # a product of matrices is rounded by how many rows it has: trees have none, a regression is one
+    exactly = 1e-15 if model == "logistic_regression" else 0
+    assert [row[1] for row in some] == pytest.approx(there, rel=0, abs=exactly)
+    assert all(prediction == int(probability > 0.5) for _user, probability, prediction in stored)
+
+
+def test_the_version_in_production_is_taken_when_none_is_given(run: Score, registered: dict[str, str]) -> None:
+    warehouse.apply_schema()
+    execute("TRUNCATE churn_scores")
+    run()
+    assert fetch("SELECT DISTINCT model_version FROM churn_scores") == [(registered["hist_gradient_boosting"],)]
+
+
+def test_scoring_again_replaces_the_scores(run: Score, registered: dict[str, str]) -> None:
+    run()
+    query = "SELECT min(scored_at), count(*) FROM churn_scores WHERE model_version = %s"
+    before = fetch(query, (registered["hist_gradient_boosting"],))
+    run()
+    after = fetch(query, (registered["hist_gradient_boosting"],))
+    assert after[0][0] > before[0][0]
+    assert after[0][1] == before[0][1] == 300
+
+
+def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, str]) -> None:
+    outcome = run(top="7")
+    listed = pd.read_csv(outcome.folder / "top_7.csv")
+    stored = fetch(STORED, (registered["hist_gradient_boosting"],))
+    wanted = sorted(stored, key=lambda row: (-row[1], row[0]))[:7]
+    assert list(listed["user_id"]) == [row[0] for row in wanted]
+    assert list(listed["rank"]) == list(range(1, 8))
+
+
+def test_artifacts_say_how_many_and_how_good(run: Score) -> None:
+    outcome = run()
+    assert outcome.files == {
+        "scores.parquet", "summary.json", "summary.md", "top_100.csv",
+        "distribution.png", "gain.png", "lift.png", "calibration.png",
+    }  # fmt: skip
+    facts: dict[str, Any] = json.loads((outcome.folder / "summary.json").read_text())
+    assert (facts["users"], facts["users_missing_features"], facts["labelled"]) == (300, 0, 300)
+    assert len(pd.read_parquet(outcome.folder / "scores.parquet")) == 300
+    assert outcome.metrics["AUC"] == facts["AUC"] > 0.5
+
+
+def test_users_with_missing_features_are_left_out_and_counted(run: Score, january_kept: None) -> None:
+    execute("DELETE FROM payments_agg_90d_snapshots WHERE user_id IN (SELECT min(user_id) FROM users)")
+    outcome = run()
+    assert (outcome.metrics["users"], outcome.metrics["users_missing_features"]) == (299, 1)
+
+
+def test_without_labels_there_are_no_curves(run: Score, january_kept: None) -> None:
+    execute("DELETE FROM labels")
+    outcome = run()
+    assert "gain.png" not in outcome.files
+    assert "AUC" not in outcome.metrics
+
+
+@pytest.fixture
+def january_kept(registered: dict[str, str]) -> Iterator[None]:
+    """What the test does to January is undone."""
+    execute("CREATE TABLE kept_p AS TABLE payments_agg_90d_snapshots; CREATE TABLE kept_l AS TABLE labels")
+    yield
+    execute("TRUNCATE payments_agg_90d_snapshots, labels; INSERT INTO payments_agg_90d_snapshots TABLE kept_p")
+    execute("INSERT INTO labels TABLE kept_l; DROP TABLE kept_p, kept_l")
+
+
+@needs_spark
+def test_spark_gives_the_same_probabilities(
+    run: Score, registered: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    here = fetch(STORED, (registered["hist_gradient_boosting"],))
+    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[1]")
+    run(engine="spark")
+    there = fetch(STORED, (registered["hist_gradient_boosting"],))
+    assert [row[0] for row in there] == [row[0] for row in here]
+    assert np.abs(np.array([row[1] for row in there]) - [row[1] for row in here]).max() <= 1e-9
+
+
+def test_a_month_or_a_version_that_is_not_there_says_so(run: Score) -> None:
+    with pytest.raises(NoSnapshot):
+        run(as_of="2023-01-31")
+    with pytest.raises(NoSuchVersion, match="has no version 999"):
+        run(version="999")
+
+
+def test_gain_and_lift_are_what_the_words_say() -> None:
+    probability = np.linspace(1, 0, 200)
+    left = np.array([True] * 20 + [False] * 180)
+    assert scoring_report.gain(probability, left)[[4, 9, 99]] == pytest.approx([0.5, 1, 1])
+    assert scoring_report.lift(probability, left)[[4, 9, 99]] == pytest.approx([10, 10, 1])
+
+
+def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
+    scored = Scored(pa.chunked_array([["ann", "bob"]]), np.array([0.2, 0.9]), 1, 0)
+    labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
+    probability, left = scoring_report.labelled(scored, labels)
+    assert (list(probability), list(left)) == ([0.9], [True])
