@@ -8,7 +8,7 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -61,3 +61,7 @@ chaos: dev ## steady load, overload and faults, every answer checked -> reports/
 
 bench-swap: dev ## promotions and rollbacks in turn under load, and broken versions; prints the figures (SWAPS=)
 	@$(BENCH) swap $(ON) --swaps $(or $(SWAPS),20)
+
+bench-scale: dev ## from thousands of users to a million, beside the stock way -> reports/scale.md (SIZES= STOCK_UP_TO=)
+	@.venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
+	  --state .streamflow-scale
