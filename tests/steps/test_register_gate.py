@@ -183,7 +183,7 @@ def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
     try:
         version = registered("better")
     finally:
-        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY)])
+        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
     assert (in_production(), version.tags["gate"]) == (["1"], "refused")
     assert "has changed since" in version.tags["gate_reason"]
 

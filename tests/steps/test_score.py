@@ -16,14 +16,14 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import materialize, score, scoring_report, versions, warehouse
+from steps import ingest, materialize, score, scoring_report, versions, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoSnapshot, NoSuchVersion
 from steps.scoring import Scored
 from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY
-from .database import execute, fetch, last_run
+from .database import empty, execute, fetch, last_run
 from .online import served
 
 NAMES = ["months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service"]
@@ -48,8 +48,10 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def registered(trainings: dict[str, str]) -> dict[str, str]:
-    """model -> its version; boosting is in Production."""
+def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
+    """model -> its version; boosting is in Production; January is loaded, whatever other tests left."""
+    empty()
+    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
     client = MlflowClient()
     with contextlib.suppress(MlflowException):
         client.delete_registered_model(MODEL_NAME)
