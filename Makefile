@@ -8,7 +8,7 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -65,3 +65,6 @@ bench-swap: dev ## promotions and rollbacks in turn under load, and broken versi
 bench-scale: dev ## from thousands of users to a million, beside the stock way -> reports/scale.md (SIZES= STOCK_UP_TO=)
 	@.venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
 	  --state .streamflow-scale
+
+bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS=)
+	@.venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --state .streamflow-scale

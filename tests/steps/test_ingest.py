@@ -11,10 +11,12 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import ingest as step
+from steps import lake
 from steps.errors import DatabaseUnavailable, FaultyMonth, RowRefused
 
 from ..conftest import FEBRUARY, JANUARY, free_port
 from .database import contents, execute, fetch, last_run
+from .killed import held, kill, start, wait_until_stuck
 from .months import FILES, month_of, with_cell, without_line, write_month
 
 Ingest = Callable[[Path, date], None]
@@ -228,6 +230,25 @@ def test_a_server_that_goes_away_in_the_middle_leaves_all_tables_as_they_were(
     with pytest.raises(DatabaseUnavailable):
         ingest(february_folder, FEBRUARY)
     assert contents() == before
+
+
+@pytest.mark.parametrize("table", ["users", "support_agg_90d_snapshots", "labels"])
+def test_a_load_that_is_killed_in_the_middle_leaves_all_as_it_was_and_is_repeated_as_if_nothing_had_been(
+    january: Path, february_folder: Path, ingest: Ingest, server: Settings, table: str
+) -> None:
+    before = contents()
+    arguments = ["--month-dir", str(february_folder), "--as-of", str(FEBRUARY), "--known-at", ""]
+    with held(f"LOCK TABLE {table} IN SHARE MODE"):
+        process = start(server, "steps.ingest", *arguments)
+        try:
+            wait_until_stuck(process)
+        finally:
+            kill(process)
+    assert contents() == before
+    ingest(february_folder, FEBRUARY)
+    lake.require_month(FEBRUARY)
+    assert fetch("SELECT count(*) FROM labels WHERE period_start = '2024-02-29'") == [(3,)]
+    assert fetch("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging'") == [(0,)]
 
 
 @pytest.mark.parametrize("once_before", [False, True])

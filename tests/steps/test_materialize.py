@@ -1,26 +1,21 @@
 """One month online: the newest snapshot and nothing else, whatever happened before."""
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 import psycopg2
 import pytest
 
-from local_stack.settings import ROOT, Settings
+from local_stack.settings import Settings
 from steps import materialize as step
 from steps.errors import DatabaseUnavailable, NoSnapshot
 
 from ..conftest import FEBRUARY, JANUARY, free_port
 from .database import fetch, last_run
+from .killed import held, kill, start, wait_until_stuck
 from .months import FILES, february_files, month_of, without_line, write_month
 from .online import in_snapshot, served
 
@@ -34,7 +29,6 @@ ONLINE_TABLES = (
     "streamflow_support_agg_90d_fv",
     "streamflow_usage_agg_30d_fv",
 )
-PATIENCE_S = 60
 
 
 def materialize(as_of: date) -> None:
@@ -126,43 +120,6 @@ def test_a_corrected_month_is_served_as_corrected_after_materialising_again(janu
     assert (online["anna"][11], online["cara"]) == (7, NOTHING)
 
 
-@contextmanager
-def held(statement: str) -> Iterator[None]:
-    """Locks of an open transaction, in which another one gets stuck."""
-    connection = psycopg2.connect("")
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-        yield
-    finally:
-        connection.close()
-
-
-def wait_until_stuck(process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not fetch("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def start(as_of: date, server: Settings) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "steps.materialize", "--as-of", str(as_of)],
-        cwd=ROOT,
-        env=server.child_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=PATIENCE_S)
-
-
 @pytest.mark.parametrize("table", [ONLINE_TABLES[0], ONLINE_TABLES[3]])
 def test_a_run_that_is_killed_in_the_middle_leaves_the_old_month_and_is_repaired_by_the_next(
     february_loaded_january_online: Path, server: Settings, table: str
@@ -170,7 +127,7 @@ def test_a_run_that_is_killed_in_the_middle_leaves_the_old_month_and_is_repaired
     before = online_rows()
     # an open read of one table: the exchange of all of them waits for it, with some done already
     with held(f"LOCK TABLE feast_online.{table} IN ACCESS SHARE MODE"):
-        process = start(FEBRUARY, server)
+        process = start(server, "steps.materialize", "--as-of", str(FEBRUARY))
         try:
             wait_until_stuck(process)
             assert online_rows() == before

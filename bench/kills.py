@@ -1,0 +1,126 @@
+"""materialize killed with SIGKILL at random moments: what is read after each kill is one month in all views, for every
+user; after the re-run it is what the CSV files say.
+
+    python -m bench.kills --kills 20 --state .streamflow-scale
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pandas as pd
+
+from bench.scale import open_state, run
+from feature_repo.online_reader import OnlineReader
+from feature_repo.plans import make_plan
+from local_stack.settings import ROOT
+
+USERS = 2_000
+READ_LIMIT_S = 30.0
+SNAPSHOTS = ("subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d")
+PLANS = ["plan_stream_tv", "plan_stream_movies"]
+
+Values = Mapping[str, list[Any]]
+"""user -> features in the model's order; all None for one who is not there"""
+
+
+def main() -> None:
+    options = parse_args()
+    months = Path(options.state).resolve() / "kills"
+    count = options.kills + 1
+    sizes = ("--users", str(USERS), "--months", str(count), "--seed", "3")
+    run(["-m", "steps.sample_months", "--out-dir", str(months), *sizes], {})
+    with open_state(options.state) as environment, mock.patch.dict(os.environ, environment):
+        run(["-m", "bench.scale_stock", "empty"], environment)
+        days = [as_of for _number, as_of in zip(range(count), month_ends(), strict=False)]
+        for number, as_of in enumerate(days):
+            folder = str(months / f"month_{number:03d}")
+            run(["-m", "steps.ingest", "--month-dir", folder, "--as-of", str(as_of), "--known-at", ""], environment)
+        kill_them_all(months, days, environment)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.kills", description=__doc__)
+    parser.add_argument("--kills", type=int, required=True)
+    parser.add_argument("--state", required=True, help="a folder of its own for the data")
+    return parser.parse_args()
+
+
+def month_ends() -> Iterator[date]:
+    for stamp in pd.date_range("2024-01-31", periods=120, freq="ME"):
+        yield stamp.date()
+
+
+def kill_them_all(months: Path, days: list[date], environment: dict[str, str]) -> None:
+    seconds, _peak, _said = run(["-m", "steps.materialize", "--as-of", str(days[0])], environment)
+    old = in_files(months / "month_000")
+    chance, still_old = random.Random(5), 0  # noqa: S311 - repeatable, not secret
+    for number, as_of in enumerate(days[1:], start=1):
+        new = in_files(months / f"month_{number:03d}")
+        after = chance.uniform(0.3, 1.05) * seconds
+        kill_after(["-m", "steps.materialize", "--as-of", str(as_of)], environment, after)
+        found = online({*old, *new})
+        if found not in (expected(old, found), expected(new, found)):
+            raise AssertionError(f"{as_of}, killed after {after:.2f} s: a mixture of two months is online")
+        still_old += found == expected(old, found)
+        run(["-m", "steps.materialize", "--as-of", str(as_of)], environment)
+        if online(new) != new:
+            raise AssertionError(f"{as_of}: what is online after the re-run is not what the files say")
+        old = new
+    kills = len(days) - 1
+    print(f"[OK] {kills} kills: the old month {still_old} times, the new one {kills - still_old}, never a mixture")
+
+
+def kill_after(arguments: list[str], environment: Mapping[str, str], seconds: float) -> None:
+    process = subprocess.Popen(  # noqa: S603 - our own modules
+        [sys.executable, *arguments], env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def expected(month: Values, found: Values) -> Values:
+    """The month as it would be found, with nothing for users who are not in it."""
+    nothing = [None] * len(next(iter(month.values())))
+    return {user: month.get(user, nothing) for user in found}
+
+
+def online(users: "set[str] | Values") -> Values:
+    plan, reader, asked = make_plan("churn_v1"), OnlineReader(), list(users)
+    try:
+        found = reader.read(plan, asked, time.monotonic() + READ_LIMIT_S)
+        return {user: one.values for user, one in zip(asked, found, strict=True)}
+    finally:
+        reader.close()
+
+
+def in_files(folder: Path) -> Values:
+    """A month's features straight from its files, by pandas, knowing nothing of the project's own reading."""
+    names = list(make_plan("churn_v1").names)
+    users = pd.read_csv(folder / "users.csv")[["user_id"]]
+    for name in SNAPSHOTS:
+        users = users.merge(
+            pd.read_csv(folder / f"{name}.csv", float_precision="round_trip"),
+            on="user_id",
+            how="left",
+            validate="one_to_one",
+        )
+    users[PLANS] = users[PLANS].eq(True)  # empty where there is no internet, and so no plan
+    return {row["user_id"]: [row[name] for name in names] for row in users.to_dict("records")}
+
+
+if __name__ == "__main__":
+    main()
