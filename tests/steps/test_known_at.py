@@ -8,6 +8,7 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import ingest as step
+from steps import warehouse
 from steps.errors import BadParameter
 
 from ..conftest import JANUARY
@@ -90,6 +91,14 @@ def test_a_row_that_is_withdrawn_later_was_known_until_then(load: Load) -> None:
     load({"payments_agg_90d": without_line(FILES["payments_agg_90d"], 2)}, LATER)
     assert of_anna(NOW) == []
     assert of_anna(ALL) == [(1, JANUARY)]
+
+
+def test_what_was_known_is_part_of_the_months_fingerprint(load: Load) -> None:
+    without_anna = {"payments_agg_90d": without_line(FILES["payments_agg_90d"], 2)}
+    load(without_anna, LATER)
+    withdrawn_later = warehouse.month_fingerprint(JANUARY)
+    load(without_anna, None)
+    assert warehouse.month_fingerprint(JANUARY) != withdrawn_later, "the same snapshot, but another training set"
 
 
 def test_nobody_knows_a_month_before_its_end(load: Load) -> None:
