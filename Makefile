@@ -8,10 +8,10 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos test-compose report
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 env: ## .venv from the lock
 	@$(SETUP) requirements.txt
@@ -43,6 +43,9 @@ lineage: env ## where the version in Production comes from (VERSION=n: that one)
 test: dev ## all tests, with coverage
 	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered
 
+test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
+	@sh containers/test-compose.sh
+
 check: dev ## format, lint, types, tests
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 	@$(MAKE) --no-print-directory test
@@ -61,3 +64,6 @@ chaos: dev ## steady load, overload and faults, every answer checked -> reports/
 
 bench-swap: dev ## promotions and rollbacks in turn under load, and broken versions; prints the figures (SWAPS=)
 	@$(BENCH) swap $(ON) --swaps $(or $(SWAPS),20)
+
+report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
+	@.venv/bin/python -m report --data "$(DATA)"
