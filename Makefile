@@ -8,7 +8,7 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos test-compose report
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,12 @@ down: env ## end it; the data stays
 
 status: env ## what runs, and does it answer
 	@$(STACK) status
+
+backup: env ## databases and artifacts into one file, also while the stack runs (TO=file)
+	@$(STACK) backup $(if $(TO),--to "$(TO)")
+
+restore: env ## put back what a backup holds; the stack has to be down (FROM=file)
+	@$(STACK) restore --from "$(FROM)"
 
 history: env ## who served when
 	@$(STEP) history

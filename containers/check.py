@@ -78,7 +78,7 @@ class Containers:
 
     def promote(self, version: str) -> None:
         """What the button in MLflow's UI does."""
-        asked = {"name": MODEL, "version": version, "stage": "Production", "archive_existing_versions": "true"}
+        asked = {"name": MODEL, "version": version, "stage": "Production", "archive_existing_versions": True}
         address = f"{self.mlflow}/api/2.0/mlflow/model-versions/transition-stage"
         requests.post(address, json=asked, timeout=ANSWER_TIMEOUT_S).raise_for_status()
 
