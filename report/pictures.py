@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -62,12 +63,13 @@ class Pictures:
         self._open(f"experiments/{self._run('experiment_id')}/runs/{self._run('run_id')}/artifacts")
         self._page.get_by_text("feature_schema.json").click()
         self._page.get_by_text("categorical_cols").wait_for()
-        self._save("run_artifacts", height=560)
+        # the folder is this machine's, and nobody else's business
+        self._save("run_artifacts", height=560, hidden=[self._page.get_by_text("Path: ", exact=False).last])
 
     def baseline_in_production(self) -> None:
         self._open(f"models/{MODEL}/versions/1")
         self._page.get_by_text("dataset_sha256").wait_for()
-        self._save("baseline_in_production", height=700)
+        self._save("baseline_in_production", height=640)
 
     def promotion(self) -> None:
         """Version 2 to Production, by clicks; the gateway is asked all the while, and every answer must be a 200."""
@@ -115,10 +117,10 @@ class Pictures:
             self._page.goto(f"{self._shell.address('MLFLOW_PORT')}/#/{where}")
             self._is_tidy = True
 
-    def _save(self, name: str, height: int) -> None:
+    def _save(self, name: str, height: int, hidden: Sequence[Locator] = ()) -> None:
         self._page.wait_for_timeout(SETTLE_MS)
         area: FloatRect = {"x": 0, "y": 0, "width": WINDOW["width"], "height": height}
-        self._page.screenshot(path=self._folder / f"{name}.png", clip=area)
+        self._page.screenshot(path=self._folder / f"{name}.png", clip=area, mask=hidden, mask_color="#ffffff")
 
     def _run(self, what: str) -> str:
         """Of the run behind version 1."""
