@@ -12,7 +12,7 @@ ANSWER_TIMEOUT_S = 10.0
 # a fresh run on the same months must state these again
 REPRODUCIBLE = (
     "as_of", "rows", "rows_train", "rows_validation", "features", "categorical", "constant", "auc", "f1", "acc",
-    "auc_cv", "sha256", "prediction", "probability", "auc_challenger", "auc_february",
+    "auc_cv", "auc_cv_std", "sha256", "prediction", "probability", "auc_challenger", "auc_february",
 )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def of_training(training: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[s
         "f1": french(metrics["F1"]),
         "acc": french(metrics["ACC"]),
         "auc_cv": french(metrics["AUC_cv_mean"], 3),
+        "auc_cv_std": french(metrics["AUC_cv_std"], 3),
         "training_time_s": french(metrics["training_time_s"], 1),
         "sha256": tags["dataset_sha256"],
     }

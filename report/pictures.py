@@ -102,9 +102,11 @@ class Pictures:
         page.get_by_role("button", name="Execute").click()
         answer = page.locator(".live-responses-table")
         answer.wait_for()
+        page.locator("textarea").first.evaluate("box => box.style.height = '90px'")  # as its corner, pulled, would
         page.wait_for_timeout(SETTLE_MS)
-        top, bottom = _box(page.locator(".execute-wrapper, .btn-group").first), _box(answer)
-        height = bottom["y"] + bottom["height"] - top["y"] + 10
+        page.evaluate("window.scrollTo(0, 0)")  # the picture is measured from the top of the page
+        top, bottom = _box(page.locator(".opblock-post").first), _box(answer)
+        height = bottom["y"] + bottom["height"] - top["y"]
         area: FloatRect = {"x": 0, "y": top["y"], "width": WINDOW["width"], "height": height}
         page.screenshot(path=self._folder / "docs.png", full_page=True, clip=area)
 

@@ -10,7 +10,8 @@ from local_stack.settings import LOOPBACK, ROOT
 
 COMMAND_TIMEOUT_S = 900
 PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
-OURS = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_")
+# settings of the shell that runs us; with MAKE…, a make below ours would talk of its folders
+OTHERS = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "MAKE", "MFLAGS")
 # MLflow's log lines, and those that say what is about to be done
 NOISE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (INFO|WARNING) |…$")
 
@@ -21,7 +22,7 @@ class CommandFailed(Exception):
 
 class Shell:
     def __init__(self, data: Path, state: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
         self.ports = {name: _free_port() for name in PORTS}
         given = {name: str(port) for name, port in self.ports.items()}
         self._environment = {**clean, **given, "STREAMFLOW_STATE": state, "DATA": str(data), "NO_COLOR": "1"}
