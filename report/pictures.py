@@ -102,7 +102,6 @@ class Pictures:
         page.get_by_role("button", name="Execute").click()
         answer = page.locator(".live-responses-table")
         answer.wait_for()
-        page.locator("textarea").first.evaluate("box => box.style.height = '90px'")  # as its corner, pulled, would
         page.wait_for_timeout(SETTLE_MS)
         page.evaluate("window.scrollTo(0, 0)")  # the picture is measured from the top of the page
         top, bottom = _box(page.locator(".opblock-post").first), _box(answer)
