@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from local_stack import postgres
 from local_stack.guards import only_one
@@ -53,7 +53,7 @@ def restore(settings: Settings, source: Path) -> None:
         tempfile.TemporaryDirectory(dir=settings.state) as scratch,
         tarfile.open(source) as archive,
     ):
-        archive.extractall(scratch, filter="data")
+        archive.extractall(scratch, members=_plain_members(archive))  # noqa: S202 - they are checked
         unpacked = Path(scratch)
         _require_same_place(settings, unpacked / MANIFEST)
         with _server(settings):
@@ -67,6 +67,18 @@ def restore(settings: Settings, source: Path) -> None:
         shutil.rmtree(settings.artifacts, ignore_errors=True)
         if (unpacked / "artifacts").is_dir():
             (unpacked / "artifacts").rename(settings.artifacts)
+
+
+def _plain_members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """Raises StackError for what no backup holds. (tarfile's own filter came with Python 3.11.4.)"""
+    members = archive.getmembers()
+    for member in members:
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+            raise StackError(
+                f"The file is no backup of StreamFlow's: {member.name} leads out of it, or is no plain file"
+            )
+    return members
 
 
 def _require_same_place(settings: Settings, manifest: Path) -> None:

@@ -86,6 +86,16 @@ def test_a_file_that_is_no_backup_is_refused_and_changes_nothing(own_state: Sett
     assert contents(own_state)["streamflow"] == [("streamflow",)]
 
 
+def test_a_file_that_would_write_elsewhere_is_refused(own_state: Settings, tmp_path: Path) -> None:
+    for name in ("../outside", "/outside"):
+        evil = tmp_path / "evil.tar"
+        with tarfile.open(evil, "w") as archive:
+            archive.addfile(tarfile.TarInfo(name))
+        with pytest.raises(StackError, match="leads out of it"):
+            backup.restore(own_state, evil)
+    assert not (own_state.state.parent / "outside").exists()
+
+
 def test_a_backup_of_another_folder_is_refused(own_state: Settings, tmp_path: Path) -> None:
     file = backup.backup(own_state, tmp_path / "state.tar")
     moved = replace(own_state, values={**own_state.values, "STREAMFLOW_STATE": str(tmp_path / "moved")})
