@@ -8,10 +8,10 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills test-compose report backup restore
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 env: ## .venv from the lock
 	@$(SETUP) requirements.txt
@@ -31,6 +31,12 @@ down: env ## end it; the data stays
 status: env ## what runs, and does it answer
 	@$(STACK) status
 
+backup: env ## databases and artifacts into one file, also while the stack runs (TO=file)
+	@$(STACK) backup $(if $(TO),--to "$(TO)")
+
+restore: env ## put back what a backup holds; the stack has to be down (FROM=file)
+	@$(STACK) restore --from "$(FROM)"
+
 history: env ## who served when
 	@$(STEP) history
 
@@ -42,6 +48,9 @@ lineage: env ## where the version in Production comes from (VERSION=n: that one)
 
 test: dev ## all tests, with coverage
 	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered
+
+test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
+	@sh containers/test-compose.sh
 
 check: dev ## format, lint, types, tests
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
@@ -68,3 +77,6 @@ bench-scale: dev ## from thousands of users to a million, beside the stock way -
 
 bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS=)
 	@.venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --state .streamflow-scale
+
+report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
+	@.venv/bin/python -m report --data "$(DATA)"

@@ -15,7 +15,8 @@ from feature_enricher.settings import load_settings
 settings = load_settings()
 wsgi_app = "feature_enricher:create_app()"
 host = os.environ.get("GATEWAY_HOST", "127.0.0.1")
-check_binding(host, settings.api_keys, settings.allow_open)
+# a container listens on all its own addresses; others reach the one that it is published at
+check_binding(os.environ.get("GATEWAY_PUBLISHED_AT", host), settings.api_keys, settings.allow_open)
 bind = f"{host}:{os.environ.get('GATEWAY_PORT', '8000')}"
 worker_class = "feature_enricher.worker.BoundedWorker"
 workers = 1

@@ -1,4 +1,4 @@
-"""python -m local_stack run|up|down|status|env: the whole stack on one machine."""
+"""python -m local_stack run|up|down|status|env|backup|restore: the whole stack on one machine."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from local_stack import postgres, processes
+from local_stack import backup, postgres, processes
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import SAMPLES, Stack
 
@@ -28,6 +28,8 @@ def main() -> None:
         command.add_argument("--as-of", help="the month to run the chain for, YYYY-MM-DD")
     for name in ("down", "status", "env"):
         commands.add_parser(name)
+    commands.add_parser("backup").add_argument("--to", type=Path, help="a file that is not there yet")
+    commands.add_parser("restore").add_argument("--from", dest="source", type=Path, required=True)
     args = parser.parse_args()
     try:
         settings = Settings.from_env(of_running=args.command in ("down", "status"))
@@ -143,7 +145,18 @@ def env(settings: Settings, _args: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"run": run, "up": up, "down": down, "status": status, "env": env}
+def back_up(settings: Settings, args: argparse.Namespace) -> int:
+    print(f"[OK] {backup.backup(settings, args.to)}")
+    return 0
+
+
+def restore(settings: Settings, args: argparse.Namespace) -> int:
+    backup.restore(settings, args.source)
+    print(f"[OK] {settings.state} is as it was in {args.source}. Start it: make up")
+    return 0
+
+
+COMMANDS = {"run": run, "up": up, "down": down, "status": status, "env": env, "backup": back_up, "restore": restore}
 
 if __name__ == "__main__":
     main()

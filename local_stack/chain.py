@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FIRST_MONTH = date(2024, 1, 31)  # month_000
 EXPERIMENT, MODEL = "streamflow", "streamflow_churn"
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on GenAI traces
 ANSWER_TIMEOUT_S = 10.0
 POLL_S = 0.1
 
@@ -75,8 +76,7 @@ def prepare_tracking(settings: Settings) -> str:
     if known:
         return str(known.experiment_id)
     where = (settings.artifacts / EXPERIMENT).as_uri()
-    kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on training runs, not on GenAI traces
-    return str(client.create_experiment(EXPERIMENT, artifact_location=where, tags=kind))
+    return str(client.create_experiment(EXPERIMENT, artifact_location=where, tags=EXPERIMENT_TAGS))
 
 
 def is_done(settings: Settings, experiment: str, month: Month) -> bool:

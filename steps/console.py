@@ -3,11 +3,16 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from steps.errors import StepError
 from steps.settings import Settings
+
+T = TypeVar("T")
 
 RED, RESET = "\033[31m", "\033[0m"
 
@@ -28,6 +33,12 @@ def timed(what: str) -> Iterator[None]:
     started, out = time.perf_counter(), sys.stdout
     yield
     print(f"  {what}: {time.perf_counter() - started:.1f} s", file=out, flush=True)
+
+
+def progress(what: str, total: int, items: Iterable[T]) -> Iterable[T]:
+    """The same items; how many have come is shown on a terminal, and gone from it at the end."""
+    bar: Iterable[T] = tqdm(items, total=total, unit=f" {what}", disable=None, leave=False)
+    return bar
 
 
 def quiet_known_warnings() -> None:

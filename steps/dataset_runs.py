@@ -7,6 +7,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.data.code_dataset_source import CodeDatasetSource
 
 from steps import console, dataset, tracking, warehouse
 from steps.errors import DatasetMismatch
@@ -50,7 +51,8 @@ def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 def load(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The same, recorded as what the active run was made from."""
     rows, facts = read(run_id)
-    source = f"{mlflow.get_run(run_id).info.artifact_uri}/dataset.parquet"
+    # MLflow knows no source for proxied artifacts (mlflow-artifacts:/…); run and file say the same wherever they are
+    source = CodeDatasetSource({"dataset_run_id": run_id, "artifact": "dataset.parquet"})
     digest = facts["dataset_sha256"][:36]
     named = mlflow.data.from_pandas(rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=digest)
     mlflow.log_input(named, context="training")

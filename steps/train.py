@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, stdev
@@ -103,7 +104,9 @@ def train(training: Training, run_id: str) -> dict[str, float]:
     probability = model.churn_probability(fitted, parts.validation, training.features)
     scores = model.scores(parts.validation[LABEL], probability)
     with console.timed(f"{model.FOLDS} folds"):
-        folds = model.cross_validate(training.unfitted(), training.rows, training.features)
+        folds = model.cross_validate(
+            training.unfitted(), training.rows, training.features, partial(console.progress, "folds", model.FOLDS)
+        )
     mlflow.log_metrics(
         {
             **scores,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "bench")
+PACKAGES = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "containers", "report", "bench")
 ENTRY_POINTS = tuple(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 40, 200
 
@@ -202,7 +202,10 @@ def test_every_call_over_the_network_has_a_timeout() -> None:
             and not any(keyword.arg == "timeout" for keyword in node.keywords)
         )
 
-    assert found(sources("feature_enricher", "rollout", "local_stack", "bench"), waits_for_ever) == []
+    assert (
+        found(sources("feature_enricher", "rollout", "local_stack", "containers", "report", "bench"), waits_for_ever)
+        == []
+    )
 
 
 def test_conda_knows_the_lock_by_its_hash() -> None:

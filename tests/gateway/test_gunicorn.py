@@ -3,17 +3,21 @@
 import http.client
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
+
+from feature_enricher.errors import InvalidSetting
 
 from .fakes import FakeServer, reply
 
@@ -233,3 +237,13 @@ def test_what_is_not_http_is_a_named_error_too(without_a_database: Deployed, sen
     assert json.loads(body)["code"] == "refused"
     assert b"secret" not in body
     closed([connection])
+
+
+@pytest.mark.parametrize(("published", "starts"), [("127.0.0.1", True), ("0.0.0.0", False)])  # noqa: S104
+def test_in_a_container_the_published_address_is_the_one_that_needs_keys(
+    published: str, starts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_HOST", "0.0.0.0")  # noqa: S104
+    monkeypatch.setenv("GATEWAY_PUBLISHED_AT", published)
+    with nullcontext() if starts else pytest.raises(InvalidSetting, match="ENRICHER_API_KEYS"):
+        runpy.run_path(str(ROOT / "feature_enricher" / "gunicorn_conf.py"))

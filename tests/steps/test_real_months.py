@@ -9,7 +9,10 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from local_stack.settings import Settings
+from local_stack.settings import ROOT, Settings
+from report.figures import REPRODUCIBLE, french, of_training
+from report.pictures import USER
+from report.template import TEMPLATE, stated
 from steps import build_dataset, dataset, ingest, model, register, train
 from steps.entry_points import arguments
 from steps.settings import MODEL_NAME
@@ -102,19 +105,57 @@ def mean_of_folds(rows: pd.DataFrame, *categorical: str) -> float:
     return sum(folds) / len(folds)
 
 
+@pytest.fixture(scope="module")
+def reported() -> dict[str, str]:
+    """The figures that the committed report states."""
+    return stated(TEMPLATE.read_text(), (ROOT / "reports" / "rapport_tp4.md").read_text())
+
+
+def test_the_report_states_what_a_fresh_run_gives(january: January, reported: dict[str, str]) -> None:
+    facts = mlflow.artifacts.load_dict(f"runs:/{january.after.info.run_id}/dataset.json")
+    facts["constant"] = january.after.data.tags["constant_columns"]
+    training = {"metrics": january.training.data.metrics, "tags": january.training.data.tags}
+    fresh = {name: value for name, value in of_training(training, facts).items() if name in REPRODUCIBLE}
+    assert {"rows", "features", "auc", "f1", "acc", "sha256"} <= set(fresh)
+    assert {name: reported[name] for name in fresh} == fresh
+
+
+def test_the_report_states_the_prediction_that_a_fresh_run_gives(january: January, reported: dict[str, str]) -> None:
+    served = mlflow.pyfunc.load_model(f"runs:/{january.training.info.run_id}/model")
+    rows = january.rows()
+    asked = rows[rows["user_id"] == USER].drop(columns=["user_id", "churn_label"])
+    [answer] = served.predict(asked).to_dict("records")
+    assert reported["prediction"] == str(answer["prediction"])
+    assert reported["probability"] == french(answer["probability"])
+
+
 def test_gradient_boosting_is_better(january: January) -> None:
     assert mean_of_folds(january.rows(), "net_service") >= 0.825
 
 
-def test_the_contract_makes_gradient_boosting_better_still(january: January, tracking: str) -> None:
+def test_the_contract_makes_gradient_boosting_better_still(
+    january: January, tracking: str, reported: dict[str, str]
+) -> None:
     build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
     run_id = last_run("build_dataset", tracking).info.run_id
     path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="dataset.parquet")
-    assert mean_of_folds(pd.read_parquet(path), "net_service", "contract_type") >= 0.836
+    rows = pd.read_parquet(path)
+    assert mean_of_folds(rows, "net_service", "contract_type") >= 0.836
+    features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
+    categories = {name: sorted(rows[name].unique()) for name in ("net_service", "contract_type")}
+    unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
+    parts = dataset.split(rows)
+    probability = model.churn_probability(model.fit(unfitted, parts.train, features), parts.validation, features)
+    auc = model.scores(parts.validation["churn_label"], probability)["AUC"]
+    assert reported["auc_challenger"] == french(auc)
 
 
 def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
-    january: January, empty_registry: None, tracking: str, capsys: pytest.CaptureFixture[str]
+    january: January,
+    empty_registry: None,
+    tracking: str,
+    reported: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     register.main(arguments("register", {"run_id": january.training.info.run_id}))
     build_dataset.main(["--as-of", str(FEBRUARY), "--feature-service", "churn_v1"])
@@ -125,6 +166,7 @@ def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     assert (second.current_stage, second.tags["gate"]) == ("None", "refused")
     assert 0.60 < float(second.tags["gate_auc_candidate"]) < 0.68
     assert float(second.tags["gate_rows_compared"]) == 1761
+    assert reported["auc_february"] == french(float(second.tags["gate_auc_candidate"]))
     assert "is below min_auc 0.7" in second.tags["gate_reason"]
     assert last_run("register", tracking).info.status == "FINISHED"
     assert f"[REFUSED] {MODEL_NAME} version 2" in capsys.readouterr().out

@@ -1,0 +1,63 @@
+"""Commands as a user types them, in the project's folder and the activated environment, on a stack of their own."""
+
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+from local_stack.settings import LOOPBACK, ROOT
+
+COMMAND_TIMEOUT_S = 900
+PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
+# settings of the shell that runs us; with MAKE…, a make below ours would talk of its folders
+OTHERS = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "MAKE", "MFLAGS")
+# MLflow's log lines, and those that say what is about to be done
+NOISE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (INFO|WARNING) |…$")
+
+
+class CommandFailed(Exception):
+    pass
+
+
+class Shell:
+    def __init__(self, data: Path, state: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
+        self.ports = {name: _free_port() for name in PORTS}
+        given = {name: str(port) for name, port in self.ports.items()}
+        self._environment = {**clean, **given, "STREAMFLOW_STATE": state, "DATA": str(data), "NO_COLOR": "1"}
+        self._hidden = {str(data): "$DATA", str(ROOT): "."}
+
+    def address(self, port: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[port]}"
+
+    def run(self, command: str, may_fail: bool = False) -> str:
+        """What it prints, less the noise and the paths of this machine. Raises CommandFailed."""
+        print(f"$ {command}", flush=True)
+        # make finds its own environment, and works before there is one
+        line = command if command.startswith("make ") else f". .venv/bin/activate && {command}"
+        done = subprocess.run(  # noqa: S603 - the template's commands are ours
+            ["/bin/bash", "-c", line],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode and not may_fail:
+            raise CommandFailed(f"{command}: exit code {done.returncode}\n{done.stdout}")
+        return self._readable(done.stdout)
+
+    def _readable(self, said: str) -> str:
+        for path, name in self._hidden.items():
+            said = said.replace(path, name)
+        return "\n".join(line.rstrip() for line in said.splitlines() if not NOISE.search(line)).strip("\n")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

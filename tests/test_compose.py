@@ -1,0 +1,84 @@
+"""What docker-compose.yml promises on paper; `make test-compose` is where it really runs."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from local_stack.settings import ROOT
+
+TEXT = (ROOT / "docker-compose.yml").read_text()
+SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+LASTING = {name: service for name, service in SERVICES.items() if name != "pipeline"}
+OURS = {name: service for name, service in SERVICES.items() if name != "postgres"}
+VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
+
+
+def test_the_services_are_the_five() -> None:
+    assert set(SERVICES) == {"postgres", "mlflow", "pipeline", "model", "gateway"}
+
+
+def test_pipeline_is_not_started_by_up() -> None:
+    assert SERVICES["pipeline"]["profiles"] == ["pipeline"]
+    assert "restart" not in SERVICES["pipeline"]
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_lasting_service_restarts_and_has_a_health_check(name: str) -> None:
+    assert LASTING[name]["restart"] == "unless-stopped"
+    assert LASTING[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_limits_and_no_more_rights_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert {"mem_limit", "cpus", "pids_limit"} <= set(service)
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_start_in_order_of_health_on_a_read_only_root(name: str) -> None:
+    service = OURS[name]
+    assert service["read_only"] is True
+    assert service["depends_on"]["postgres"] == {"condition": "service_healthy"}
+    assert {wait["condition"] for wait in service["depends_on"].values()} == {"service_healthy"}
+
+
+def test_the_image_runs_as_a_user_and_its_bases_are_pinned() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^USER (\w+)$", dockerfile, re.MULTILINE) == ["streamflow"]
+    assert re.findall(r"^FROM (\S+)$", dockerfile, re.MULTILINE) == ["python:3.11-slim"]
+    assert SERVICES["postgres"]["image"] == "postgres:16"
+
+
+def test_the_lock_is_installed_before_the_code_is_copied() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert dockerfile.index("install --quiet --no-cache-dir") < dockerfile.index("COPY . .")
+
+
+def test_the_image_holds_what_the_services_run() -> None:
+    taken = {line[1:].split("/")[0] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    assert {"steps", "rollout", "feature_enricher", "feature_repo", "local_stack", "containers", "MLproject"} <= taken
+    assert ".env" not in taken
+
+
+def test_only_mlflow_and_the_gateway_are_published_and_on_the_asked_address() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"mlflow", "gateway"}
+    for [port] in published.values():
+        assert port.startswith("${PUBLISH_ADDRESS:?")
+    assert dotenv_values(ROOT / ".env.example")["PUBLISH_ADDRESS"] == "127.0.0.1"
+
+
+def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> None:
+    optional = {"AS_OF", "DATA"}
+    known = dotenv_values(ROOT / ".env.example")
+    for name, otherwise in VARIABLE.findall(TEXT):
+        assert name in optional or (name in known and otherwise.startswith(":?")), name
+
+
+def test_no_password_is_written_down() -> None:
+    assert re.findall(r"PASSWORD: (?!\$\{)", TEXT) == []

@@ -1,0 +1,95 @@
+"""Every command of the README is run somewhere: by a test, by `make report`, or by `make test-compose`."""
+
+import re
+import subprocess
+
+import pytest
+
+from local_stack.settings import ROOT
+from report.template import commands
+
+README = (ROOT / "README.md").read_text()
+REPORT, COMPOSE = "report/template.md", "containers/check.py"
+STACK, BACKUP = "tests/local_stack/test_stack.py", "tests/local_stack/test_backup.py"
+
+# command -> the file that runs it, and its words there
+RUN_BY = {
+    "make run": (STACK, '"-m", "local_stack", "run"'),
+    "make up": (REPORT, "$ make up"),
+    "make down": ("report/__main__.py", "make down"),
+    "make test": (".ci/run", "make check"),
+    ". .venv/bin/activate": (STACK, ". .venv/bin/activate"),
+    "mlflow run . -e train -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e train -P as_of=2024-01-31"),
+    "mlflow models serve -m models:/streamflow_churn/Production --env-manager local --port 5002": (
+        STACK,
+        "mlflow models serve -m models:/streamflow_churn/Production --env-manager local",
+    ),
+    "curl -X POST": (REPORT, "curl -s -X POST"),
+    "mlflow run . -e register -P as_of=2024-02-29": (REPORT, "$ mlflow run . -e register -P as_of=2024-02-29"),
+    "mlflow run . -e register -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e register -P as_of=2024-01-31"),
+    "make lineage": (REPORT, "$ make lineage"),
+    "make rollback VERSION=1": (REPORT, "$ make rollback"),
+    "make history": (REPORT, "$ make history"),
+    "make backup TO=backups/monday.tar": (BACKUP, "backup.backup("),
+    "make restore FROM=backups/monday.tar": (BACKUP, "backup.restore("),
+    "cp .env.example .env": ("containers/test-compose.sh", ".env.example"),
+    "docker compose up -d": (COMPOSE, '"up", "-d"'),
+    "docker compose run --rm pipeline": (COMPOSE, '"run", "--rm", "-T", "pipeline"'),
+    "docker compose run --rm pipeline mlflow run . -e train": (COMPOSE, '"run", ".", "-e", "train"'),
+    "docker compose run --rm pipeline mlflow run . -e register": (COMPOSE, '"run", ".", "-e", "register"'),
+    "docker compose down": (COMPOSE, 'compose("down")'),
+}
+# what a target runs, as the tests run it
+RECIPES = {
+    "run": "-m local_stack run",
+    "up": "-m local_stack up",
+    "down": "-m local_stack down",
+    "status": "-m local_stack status",
+    "backup": "-m local_stack backup",
+    "restore": "-m local_stack restore",
+    "history": "mlflow run . -e history",
+    "rollback": "mlflow run . -e rollback",
+    "lineage": "mlflow run . -e lineage",
+    "test": "-m pytest",
+    "test-compose": "containers/test-compose.sh",
+    "report": "-m report",
+}
+
+
+def shown() -> list[str]:
+    """The README's commands, less their comments."""
+    return [re.sub(r"\s+#.*$", "", command) for command in commands(README)]
+
+
+@pytest.mark.parametrize("command", shown())
+def test_a_command_of_the_readme_is_run_somewhere(command: str) -> None:
+    known = [name for name in RUN_BY if command == name or command.startswith(f"{name} ")]
+    assert known, f"nothing is known to run {command}"
+    file, words = RUN_BY[max(known, key=len)]
+    assert words in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("target", RECIPES)
+def test_a_target_of_make_is_another_name_for_what_is_tested(target: str) -> None:
+    done = subprocess.run(
+        ["make", "-n", target, "TO=x", "FROM=x"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert RECIPES[target] in done.stdout
+
+
+def test_every_target_that_is_named_exists_and_has_a_line_of_help() -> None:
+    helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", README))
+    assert named <= helped
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_folder_of_the_project_has_its_line_in_the_tree() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    folders = {path.split("/")[0] for path in listed.stdout.splitlines() if "/" in path} - {".ci"}
+    tree = README.split("## The house")[1].split("```")[1]
+    assert {folder for folder in folders if f"{folder}/" not in tree} == set()

@@ -1,0 +1,89 @@
+"""The report: its template is carried out in order, and what is committed states what its template says."""
+
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from local_stack.settings import ROOT
+from report.figures import REPRODUCIBLE, french
+from report.template import TEMPLATE, carry_out, commands, fill_in, stated
+
+REPORT = ROOT / "reports" / "rapport_tp4.md"
+SHARP_PIXELS = 1800
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def run(self, command: str) -> str:
+        self.seen.append(command)
+        return f"said by {command}"
+
+    def take(self, name: str) -> None:
+        self.seen.append(name)
+
+
+def test_commands_and_pictures_are_carried_out_in_the_order_of_the_text() -> None:
+    recorder = Recorder()
+    text = "a {{x}}\n```console\n$ one\n$ two\n```\n![p](img/shot.png)\n```\n$ not run\n```\n"
+
+    done = carry_out(text, recorder, recorder)
+
+    assert recorder.seen == ["one", "two", "shot"]
+    assert "$ one\nsaid by one\n$ two\nsaid by two\n```" in done
+    assert fill_in(done, {"x": "7"}).startswith("a 7\n")
+
+
+def test_a_figure_that_nobody_collected_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        fill_in("{{nothing}}", {})
+
+
+def test_stated_reads_the_figures_back() -> None:
+    assert stated("AUC {{auc}}, {{rows}} rows", "x\nAUC 0,81, 7 rows\ny") == {"auc": "0,81", "rows": "7"}
+
+
+@pytest.mark.parametrize(
+    ("template", "report", "message"),
+    [("one\ntwo", "one", "lacks this line"), ("a {{x}}\nb {{x}}", "a 1\nb 2", "as 1 and as 2")],
+)
+def test_a_report_that_departs_from_its_template_is_named(template: str, report: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        stated(template, report)
+
+
+def test_numbers_are_written_the_french_way() -> None:
+    assert french(0.81226) == "0,8123"
+
+
+def test_the_committed_report_has_every_line_of_its_template_and_every_figure() -> None:
+    found = stated(TEMPLATE.read_text(), REPORT.read_text())
+    assert set(REPRODUCIBLE) <= set(found)
+    assert "{{" not in REPORT.read_text()
+
+
+def test_every_command_of_the_report_has_its_output() -> None:
+    report = REPORT.read_text()
+    for command in commands(TEMPLATE.read_text()):
+        after = report.split(f"$ {command}\n")[1]
+        assert command.startswith("until ") or not after.startswith(("$ ", "```")), command
+
+
+def test_every_picture_is_there_and_sharp() -> None:
+    named = set(re.findall(r"\(img/(\w+\.png)\)", REPORT.read_text()))
+    assert named == {path.name for path in (REPORT.parent / "img").iterdir()}
+    assert len(named) >= 6
+    for name in named:
+        assert width(REPORT.parent / "img" / name) >= SHARP_PIXELS
+
+
+def width(picture: Path) -> int:
+    """Of a PNG, from its header."""
+    return int(struct.unpack(">I", picture.read_bytes()[16:20])[0])
+
+
+def test_no_path_of_the_machine_is_in_the_report() -> None:
+    assert re.findall(r"(?<![\w.$])/(?:home|root|work|tmp|var)/\S*", REPORT.read_text()) == []
