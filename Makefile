@@ -47,7 +47,7 @@ lineage: env ## where the version in Production comes from (VERSION=n: that one)
 	@$(STEP) lineage -P version="$(VERSION)"
 
 test: dev ## all tests, with coverage
-	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
 	@sh containers/test-compose.sh

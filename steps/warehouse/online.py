@@ -26,7 +26,10 @@ from steps.warehouse.export import TYPES, copy_out
 MATERIALIZE_LOCK = 0x57F12  # any fixed number that is not another lock's
 CHUNK_BYTES = 2 << 20  # of a snapshot's text; a chunk online is twenty times that
 SIDE_BY_SIDE = 2
-SWAP_ATTEMPTS = 5
+SWAP_WAIT_MS = 200
+SWAP_PAUSE_S = 0.5
+SWAP_PATIENCE_S = 120.0
+IN_THE_WAY = (psycopg2.errors.DeadlockDetected, psycopg2.errors.LockNotAvailable)
 
 ToOnline = Callable[[pa.Table], pa.Table]
 
@@ -102,19 +105,21 @@ def _read_snapshot(
 
 
 def _swap(tables: Sequence[str]) -> None:
-    """Readers lock tables in the order of the views, as this does; should they differ all the same, this steps back."""
-    for attempt in range(1, SWAP_ATTEMPTS + 1):
+    """Waits for whoever reads for long (a backup does), and lets the others read meanwhile: what waits for a table holds
+    up all readers behind it, so each attempt waits for a moment only. Steps back from a deadlock, too."""
+    deadline = time.monotonic() + SWAP_PATIENCE_S
+    while True:
         try:
             return _swap_once(tables)
         except DatabaseUnavailable as error:
-            if attempt == SWAP_ATTEMPTS or not isinstance(error.__cause__, psycopg2.errors.DeadlockDetected):
+            if time.monotonic() > deadline or not isinstance(error.__cause__, IN_THE_WAY):
                 raise
-            time.sleep(0.1 * attempt)
-    return None
+            time.sleep(SWAP_PAUSE_S)
 
 
 def _swap_once(tables: Sequence[str]) -> None:
-    with transaction() as cur:
+    with transaction(busy="a long read of the online tables") as cur:
+        cur.execute("SELECT set_config('lock_timeout', %s, true)", (f"{SWAP_WAIT_MS}ms",))
         for table in tables:
             cur.execute(sql.SQL(statement("online_swap")).format(**_names(table)))
 

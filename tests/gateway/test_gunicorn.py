@@ -210,7 +210,9 @@ def test_the_access_log_is_lines_of_json(without_a_database: Deployed, tmp_path:
     wait_until_it_answers(without_a_database.url)
     requests.get(f"{without_a_database.url}/no/such", headers={"X-Request-ID": "mine"}, timeout=5)
 
-    log = (tmp_path.parent / f"{tmp_path.name}.log").read_text()
+    log_file, deadline = tmp_path.parent / f"{tmp_path.name}.log", time.monotonic() + 5
+    while '"mine"' not in (log := log_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the line is written after the answer
 
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines if line["request_id"] == "mine"] == [404]

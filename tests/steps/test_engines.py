@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import date
 
@@ -32,11 +33,9 @@ BOTH = pytest.mark.parametrize("others", [["duckdb"], pytest.param(["duckdb", "s
 def use(server: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[1]")
     yield monkeypatch
-    if importlib.util.find_spec("pyspark"):
-        from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
-
-        if active := SparkSession.getActiveSession():
-            active.stop()
+    spark = sys.modules.get("pyspark.sql")
+    if spark and (active := spark.SparkSession.getActiveSession()):
+        active.stop()
 
 
 def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:

@@ -140,6 +140,22 @@ def test_a_run_that_is_killed_in_the_middle_leaves_the_old_month_and_is_repaired
     assert not [row for row in tables() if "next" in str(row)]
 
 
+def test_others_read_while_the_exchange_waits_for_a_long_reader(
+    february_loaded_january_online: Path, server: Settings
+) -> None:
+    with held(f"LOCK TABLE feast_online.{ONLINE_TABLES[3]} IN ACCESS SHARE MODE"):
+        process = start(server, "steps.materialize", "--as-of", str(FEBRUARY))
+        wait_until_stuck(process)
+        in_time = psycopg2.connect("", options="-c statement_timeout=5000 -c timezone=UTC")
+        with contextlib.closing(in_time), in_time.cursor() as cursor:
+            for table in ONLINE_TABLES:
+                cursor.execute(f"SELECT max(event_ts) FROM feast_online.{table}")  # noqa: S608
+                assert cursor.fetchall()[0][0].date() == JANUARY
+                in_time.rollback()
+    assert process.communicate(timeout=60)[0].count("[OK]") == 1
+    assert served(["anna"]) == {"anna": in_snapshot(FEBRUARY)["anna"]}
+
+
 READ = " UNION ALL ".join(
     f"SELECT event_ts FROM feast_online.{table} WHERE feature_name = '{feature}'"  # noqa: S608
     for table, feature in {
