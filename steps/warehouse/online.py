@@ -105,8 +105,8 @@ def _read_snapshot(
 
 
 def _swap(tables: Sequence[str]) -> None:
-    """Waits for whoever reads for long (a backup does), and lets the others read meanwhile: what waits for a table holds
-    up all readers behind it, so each attempt waits for a moment only. Steps back from a deadlock, too."""
+    """Waits for whoever reads for long (a backup does), and lets the others read meanwhile: what waits for a table
+    holds up all readers behind it, so each attempt waits for a moment only. Steps back from a deadlock, too."""
     deadline = time.monotonic() + SWAP_PATIENCE_S
     while True:
         try:

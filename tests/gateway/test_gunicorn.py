@@ -47,6 +47,7 @@ def without_a_database(tmp_path: Path, model_server: FakeServer, registry_server
     environment = os.environ | {"HOME": str(tmp_path), "GATEWAY_PORT": port, "ENRICHER_THREADS": "4"}
     environment |= {
         "ENRICHER_ROLLOUT_URL": "",
+        "ENRICHER_ACCESS_LOG": "all",
         "ENRICHER_MODEL_URL": model_server.url,
         "ENRICHER_REGISTRY_URL": registry_server.url,
     }
