@@ -23,6 +23,7 @@ class Wanted:
     run_id: str
     dataset_sha256: str | None
     example_probability: float | None  # what it must answer to its own example; None where nobody noted it
+    has_alias: bool  # whether the alias of the stage's name points at it
     changed_ms: int  # when the registry last touched it: moving it again earns it another trial
     beside: tuple[str, ...] = ()  # other versions in the same stage, which do not serve
 
@@ -39,6 +40,7 @@ def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | No
         run_id=str(highest.tags.get("run_id") or highest.run_id),
         dataset_sha256=highest.tags.get("dataset_sha256"),
         example_probability=_number(highest.tags.get("example_probability")),
+        has_alias=stage in highest.aliases,
         changed_ms=int(highest.last_updated_timestamp),
         beside=tuple(str(version.version) for version in rest),
     )
@@ -95,9 +97,19 @@ class RegistryPoll:
             return
         if wanted is not None:
             self.none_since = None
+            self._let_alias_follow(wanted)
         elif self.none_since is None:
             self.none_since = time.monotonic()
         self.wanted, self.asked, self.trouble = wanted, True, None
+
+    def _let_alias_follow(self, wanted: Wanted) -> None:
+        """The UI moves the stage alone. Whoever goes by models:/NAME@STAGE is to get what serves."""
+        if wanted.has_alias:
+            return
+        try:
+            self._client.set_registered_model_alias(self._name, self._stage, wanted.version)
+        except Exception as error:  # noqa: BLE001 - serving goes by the stage; the next poll tries again
+            log.warning("The alias %s could not follow the stage: %s", self._stage, type(error).__name__)
 
     def warnings(self) -> list[str]:
         """What somebody should put right, in words."""

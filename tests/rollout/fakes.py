@@ -12,7 +12,7 @@ from steps.warehouse import Turnover
 
 
 def wanted(version: str, *beside: str, changed_ms: int = 0) -> Wanted:
-    return Wanted(version, f"run-{version}", f"sha-{version}", None, changed_ms, beside)
+    return Wanted(version, f"run-{version}", f"sha-{version}", None, True, changed_ms, beside)
 
 
 class FakeModelServer(ModelServer):

@@ -42,6 +42,7 @@ def test_the_next_promotion_takes_over_and_nothing_is_left_of_the_old(
     versions.promote(versions.second)
     watcher.wait_until_serving(versions.second)
     assert {row["model_version"] for row in answer(watcher)} == {versions.second}
+    assert versions.client.get_model_version_by_alias(NAME, "Production").version == versions.second
     old.wait(20)
     watcher.wait_for(lambda _said: not list(watcher.folder.glob(f"v{versions.first}-*")))
 

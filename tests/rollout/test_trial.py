@@ -10,7 +10,7 @@ from rollout.registry import Wanted
 from rollout.trial import Identity, try_out
 from tests.gateway.fakes import FakeServer, reply, running
 
-WANTED = Wanted("3", "run-3", "sha", 0.25, 0)
+WANTED = Wanted("3", "run-3", "sha", 0.25, has_alias=True, changed_ms=0)
 RIGHT = {
     "prediction": 0,
     "probability": 0.25,
