@@ -42,7 +42,8 @@ def test_the_next_promotion_takes_over_and_nothing_is_left_of_the_old(
     versions.promote(versions.second)
     watcher.wait_until_serving(versions.second)
     assert {row["model_version"] for row in answer(watcher)} == {versions.second}
-    assert versions.client.get_model_version_by_alias(NAME, "Production").version == versions.second
+    means = versions.client.get_model_version_by_alias(NAME, "Production")
+    assert str(means.version) == versions.second
     old.wait(20)
     watcher.wait_for(lambda _said: not list(watcher.folder.glob(f"v{versions.first}-*")))
 
