@@ -1,20 +1,20 @@
-"""One file against its rules, a chunk at a time: what is kept is its user ids and its faults, never its rows."""
+"""One file against its schema, a chunk at a time: what is kept is its user ids and its faults, never its rows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandera.config import ValidationDepth, config_context
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
+from pandera.pandas import DataFrameSchema
 
-from steps.column_rules import Column
 from steps.csv_text import Chunk, Fault, TextFile
 from steps.progress import Advance
 
 KEPT_FAULTS = 10_000  # of a file; more are counted and not kept
-
-RowRule = Callable[[pa.RecordBatch], Iterable[tuple[str, str, pa.BooleanArray]]]
-"""A rule over several columns: the column it finds fault with, the problem, and which rows keep to it."""
 
 
 @dataclass
@@ -62,20 +62,16 @@ class _Ids:
 
 
 def check_file(
-    file: TextFile,
-    columns: Mapping[str, Column],
-    row_rule: RowRule | None,
-    known: Known | None,
-    advance: Advance,
+    file: TextFile, schema: DataFrameSchema, known: Known | None, advance: Advance
 ) -> tuple[Checked, Known | None]:
-    """What was found, and the file's user ids. known: the ids that are allowed; None for any."""
+    """What was found, and the file's user ids. known: the ids that are allowed; None for any.
+
+    That nobody is there twice and nobody is unknown goes beyond a chunk, which is all that a schema sees.
+    """
     checked, ids = Checked(file.path.name), _Ids()
     for chunk in file.chunks():
-        for name, column in columns.items():
-            for rule in column.rules:
-                checked.add(_faults(file, chunk, name, rule.problem, rule.holds(chunk.rows[name])))
-        for name, problem, holds in row_rule(chunk.rows) if row_rule else ():
-            checked.add(_faults(file, chunk, name, problem, holds))
+        for broken in _broken_checks(schema, chunk):
+            checked.add(_faults(file.path.name, chunk, broken))
         checked.rows += chunk.rows.num_rows
         ids.add(chunk)
         advance(chunk.rows.num_rows)
@@ -92,11 +88,26 @@ def check_file(
     return checked, Known(ids.column, unique=not repeated.any())
 
 
-def _faults(file: TextFile, chunk: Chunk, column: str, problem: str, holds: pa.BooleanArray) -> Iterator[Fault]:
-    if holds.true_count == len(holds):
-        return
-    for row in np.flatnonzero(~holds.to_numpy(zero_copy_only=False)):
-        yield Fault(file.path.name, int(chunk.lines[row]), column, chunk.rows[column][int(row)].as_py(), problem)
+def _broken_checks(schema: DataFrameSchema, chunk: Chunk) -> list[SchemaError]:
+    rows = chunk.rows.to_pandas(types_mapper=pd.ArrowDtype)  # no copy of the texts
+    try:
+        # whatever pandera's variables in the environment say: they can turn all checks off
+        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+            schema.validate(rows, lazy=True, inplace=True)
+    except SchemaErrors as found:
+        errors: list[SchemaError] = found.schema_errors
+        return errors
+    return []
+
+
+def _faults(file: str, chunk: Chunk, broken: SchemaError) -> Iterator[Fault]:
+    """A fault for each row that a check found. Raises the error itself when the check could not be carried out."""
+    if broken.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
+        raise broken
+    check = broken.check
+    column = check.statistics.get("column", broken.schema.name)  # a check over several columns says whose fault it is
+    for row in np.flatnonzero(~broken.check_output):
+        yield Fault(file, int(chunk.lines[row]), column, chunk.rows[column][int(row)].as_py(), check.name)
 
 
 def _repeated(ids: pa.ChunkedArray) -> "np.typing.NDArray[np.bool_]":

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandera.pandas import Check, DataFrameSchema
 
-from steps.column_rules import Column, day, flag, number, one_of, user_id, whole
+from steps.column_rules import day, flag, number, one_of, user_id, whole
 from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
 from steps.file_check import Checked, Known, check_file
@@ -24,41 +26,58 @@ MINUTES_IN_A_DAY = 24 * 60
 PLANS = ("plan_stream_tv", "plan_stream_movies")
 SHOWN_FAULTS = 50
 
-FILES: Mapping[str, Mapping[str, Column]] = {
-    "users": {
-        "user_id": user_id(),
-        "signup_date": day(),
-        "user_gender": one_of("Female", "Male"),
-        "user_is_senior": flag(),
-        "has_family": flag(),
-        "has_dependents": flag(),
-    },
-    "subscriptions": {
-        "user_id": user_id(),
-        "months_active": whole(high=1200),
-        "plan_stream_tv": flag(may_be_empty=True),
-        "plan_stream_movies": flag(may_be_empty=True),
-        "contract_type": one_of("Month-to-month", "One year", "Two year"),
-        "paperless_billing": flag(),
-        "monthly_fee": number(high=10_000),
-        "total_paid": number(),
-        "net_service": one_of("DSL", "Fiber optic", "No"),
-    },
-    "usage_agg_30d": {
-        "user_id": user_id(),
-        "watch_hours_30d": number(high=HOURS_IN_30_DAYS),
-        "avg_session_mins_7d": number(high=MINUTES_IN_A_DAY),
-        "unique_devices_30d": whole(high=10_000),
-        "skips_7d": whole(),
-        "rebuffer_events_7d": whole(),
-    },
-    "payments_agg_90d": {"user_id": user_id(), "failed_payments_90d": whole(high=10_000)},
-    "support_agg_90d": {
-        "user_id": user_id(),
-        "support_tickets_90d": whole(high=100_000),
-        "ticket_avg_resolution_hrs_90d": number(high=100_000),
-    },
-    "labels": {"user_id": user_id(), "churn_label": flag()},
+
+def _is_explained(rows: pd.DataFrame, column: str) -> "pd.Series[bool]":
+    return (rows[column] != "") | (rows["net_service"] == "No")
+
+
+FILES: Mapping[str, DataFrameSchema] = {
+    "users": DataFrameSchema(
+        {
+            "user_id": user_id(),
+            "signup_date": day(),
+            "user_gender": one_of("Female", "Male"),
+            "user_is_senior": flag(),
+            "has_family": flag(),
+            "has_dependents": flag(),
+        }
+    ),
+    "subscriptions": DataFrameSchema(
+        {
+            "user_id": user_id(),
+            "months_active": whole(high=1200),
+            "plan_stream_tv": flag(may_be_empty=True),
+            "plan_stream_movies": flag(may_be_empty=True),
+            "contract_type": one_of("Month-to-month", "One year", "Two year"),
+            "paperless_billing": flag(),
+            "monthly_fee": number(high=10_000),
+            "total_paid": number(),
+            "net_service": one_of("DSL", "Fiber optic", "No"),
+        },
+        checks=[
+            Check(_is_explained, name="is empty although net_service is not No", ignore_na=False, column=plan)
+            for plan in PLANS
+        ],
+    ),
+    "usage_agg_30d": DataFrameSchema(
+        {
+            "user_id": user_id(),
+            "watch_hours_30d": number(high=HOURS_IN_30_DAYS),
+            "avg_session_mins_7d": number(high=MINUTES_IN_A_DAY),
+            "unique_devices_30d": whole(high=10_000),
+            "skips_7d": whole(),
+            "rebuffer_events_7d": whole(),
+        }
+    ),
+    "payments_agg_90d": DataFrameSchema({"user_id": user_id(), "failed_payments_90d": whole(high=10_000)}),
+    "support_agg_90d": DataFrameSchema(
+        {
+            "user_id": user_id(),
+            "support_tickets_90d": whole(high=100_000),
+            "ticket_avg_resolution_hrs_90d": number(high=100_000),
+        }
+    ),
+    "labels": DataFrameSchema({"user_id": user_id(), "churn_label": flag()}),
 }
 
 
@@ -72,7 +91,7 @@ class Month:
 
     def chunks(self, name: str) -> Iterator[pa.RecordBatch]:
         """Columns in declared order, all text. Raises FaultyMonth when the file is not the one that was checked."""
-        file, rows = TextFile(self.folder / f"{name}.csv", list(FILES[name])), 0
+        file, rows = TextFile(self.folder / f"{name}.csv", list(FILES[name].columns)), 0
         for chunk in file.chunks():
             rows += chunk.rows.num_rows
             yield _with_plans_filled(chunk.rows) if name == "subscriptions" else chunk.rows
@@ -95,18 +114,11 @@ def _check_files(folder: Path, advance: Advance) -> dict[str, Checked]:
     """users.csv first: the other files are to name nobody who is not in it."""
     checked: dict[str, Checked] = {}
     known: Known | None = None
-    for name, columns in FILES.items():
-        row_rule = _unexplained_empty_plans if name == "subscriptions" else None
-        file = TextFile(folder / f"{name}.csv", list(columns))
-        checked[name], users = check_file(file, columns, row_rule, known, advance)
+    for name, schema in FILES.items():
+        file = TextFile(folder / f"{name}.csv", list(schema.columns))
+        checked[name], users = check_file(file, schema, known, advance)
         known = users if name == "users" else known
     return checked
-
-
-def _unexplained_empty_plans(rows: pa.RecordBatch) -> Iterator[tuple[str, str, pa.BooleanArray]]:
-    without_internet = pc.equal(rows["net_service"], "No")
-    for plan in PLANS:
-        yield plan, "is empty although net_service is not No", pc.or_(pc.not_equal(rows[plan], ""), without_internet)
 
 
 def _with_plans_filled(rows: pa.RecordBatch) -> pa.RecordBatch:

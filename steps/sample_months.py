@@ -26,7 +26,7 @@ from steps.population import CHUNK_USERS, MAX_MONTHS, MAX_USERS, monthly_snapsho
 MIN_USERS = 100
 MAX_SEED = 2**63 - 1
 
-COLUMNS = {f"{name}.csv": list(columns) for name, columns in FILES.items()}
+COLUMNS = {f"{name}.csv": list(schema.columns) for name, schema in FILES.items()}
 
 Snapshots = Callable[[int, int], Iterator[pd.DataFrame]]
 

@@ -38,7 +38,7 @@ class Event:
         rows = self.files[name]
         columns = {
             column: list(rows) if column == "user_id" else [TEXTS.get(column, str(value)) for value in rows.values()]
-            for column in FILES[name]
+            for column in FILES[name].columns
         }
         return pa.record_batch({column: pa.array(values, pa.string()) for column, values in columns.items()})
 

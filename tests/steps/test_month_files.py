@@ -11,11 +11,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandera.config import config_context
+from pandera.errors import SchemaError
+from pandera.pandas import Check, Column, DataFrameSchema
 
 from steps import month_files
-from steps.csv_text import Fault
+from steps.column_rules import TEXT
+from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
+from steps.file_check import check_file
 from steps.month_files import SHOWN_FAULTS, Month, read_month
+from steps.progress import unseen
 
 from ..conftest import JANUARY
 from .months import FILES, month_of, reordered, with_cell, without_column, without_line, write_month
@@ -188,6 +194,58 @@ def test_every_wrong_value_is_named_with_file_line_and_column(tmp_path: Path) ->
     assert wrong - named == set()
 
 
+def rules() -> list[tuple[str, str, str]]:
+    """File, column and name of every check that the schemas declare."""
+    declared = []
+    for name, schema in month_files.FILES.items():
+        for column, of_column in schema.columns.items():
+            declared += [(f"{name}.csv", column, check.name) for check in of_column.checks]
+        declared += [(f"{name}.csv", check.statistics["column"], check.name) for check in schema.checks]
+    return declared
+
+
+def breaking(rule: str) -> str:
+    """A value that breaks this rule, whatever other rule of its column it may break."""
+    beginnings = {"is beyond double": "1e-400", "is not between": "99999999999", "is empty although": ""}
+    return next((value for beginning, value in beginnings.items() if rule.startswith(beginning)), " ?")
+
+
+def test_the_files_are_declared_as_pandera_schemas_of_texts_with_a_named_rule_for_each_column() -> None:
+    assert list(month_files.FILES) == list(FILES)
+    for schema in month_files.FILES.values():
+        assert isinstance(schema, DataFrameSchema)
+        assert all(column.dtype.type == TEXT and column.checks for column in schema.columns.values())
+    assert all(problem for _, _, problem in rules())
+
+
+def test_every_rule_of_the_schemas_is_reported_by_its_name(tmp_path: Path) -> None:
+    files = month_of([f"user-{number}" for number in range(len(rules()))])
+    files["subscriptions"] = files["subscriptions"].replace(",25,,,", ",25,True,True,").replace(",No\n", ",DSL\n")
+    for line, (file, column, rule) in enumerate(rules(), start=2):
+        name = file.removesuffix(".csv")
+        files[name] = with_cell(files[name], line, column, breaking(rule))
+    reported = {
+        (fault.file, fault.line, fault.column, fault.problem) for fault in faults_in(write_month(tmp_path, files))
+    }
+    assert {(file, line, column, rule) for line, (file, column, rule) in enumerate(rules(), start=2)} <= reported
+
+
+def test_no_setting_of_pandera_turns_the_check_off(tmp_path: Path) -> None:
+    folder = write_month(tmp_path, labels=with_cell(FILES["labels"], 2, "churn_label", "maybe"))
+    with config_context(validation_enabled=False):
+        assert places(faults_in(folder)) == [("labels.csv", 2, "churn_label")]
+
+
+def test_a_rule_that_cannot_be_carried_out_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    def fails(_: object) -> bool:
+        raise ZeroDivisionError("in the rule")
+
+    schema = DataFrameSchema({"user_id": Column(None, Check(fails)), "churn_label": Column()})
+    file = TextFile(write_month(tmp_path) / "labels.csv", list(schema.columns))
+    with pytest.raises(SchemaError, match="in the rule"):
+        check_file(file, schema, None, unseen)
+
+
 ALSO_RIGHT = [
     ("subscriptions", "monthly_fee", "1e-3"),
     ("subscriptions", "total_paid", "+.5"),
@@ -300,8 +358,8 @@ def valid_months(draw: st.DrawFn) -> dict[str, list[list[str]]]:
     """Per file its rows, the header first."""
     users = draw(st.lists(IDS, min_size=1, max_size=5, unique=True))
     month = {}
-    for name, columns_of in month_files.FILES.items():
-        columns = list(columns_of)
+    for name, schema in month_files.FILES.items():
+        columns = list(schema.columns)
         rows = [[user, *(draw(VALID.get(column, FLAG)) for column in columns[1:])] for user in users]
         month[name] = [columns, *rows]
     return month

@@ -283,4 +283,4 @@ def test_a_month_in_which_too_few_leave_to_learn_from_is_a_named_error(
 
 
 def test_the_files_of_a_month_hold_every_feature() -> None:
-    assert set(FEATURES) <= {column for schema in FILES.values() for column in schema}
+    assert set(FEATURES) <= {column for schema in FILES.values() for column in schema.columns}
