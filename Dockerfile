@@ -3,7 +3,7 @@
 FROM python:3.11-slim
 
 RUN useradd --uid 10001 --create-home streamflow \
-    && install --directory --owner=streamflow --group=streamflow /artifacts /data
+    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake
 
 WORKDIR /app
 COPY requirements.txt ./
@@ -17,4 +17,6 @@ ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
 
 COPY . .
 RUN .venv/bin/python -m compileall -q containers feature_enricher feature_repo local_stack rollout steps
+ARG STREAMFLOW_COMMIT=
+ENV STREAMFLOW_COMMIT=$STREAMFLOW_COMMIT
 USER streamflow

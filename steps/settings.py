@@ -24,6 +24,7 @@ class Settings:
     offline_engine: str
     spark_master: str
     java_home: Path | None
+    commit: str | None
 
     @classmethod
     def from_env(cls) -> "Settings":
@@ -34,6 +35,7 @@ class Settings:
             colour="NO_COLOR" not in os.environ,
             lake=Path(lake) if lake else None,
             offline_engine=os.environ.get("STREAMFLOW_OFFLINE_ENGINE", "(STREAMFLOW_OFFLINE_ENGINE not set)"),
+            commit=os.environ.get("STREAMFLOW_COMMIT") or None,  # an image's build argument
             java_home=Path(java_home) if java_home else None,
             spark_master=os.environ.get("STREAMFLOW_SPARK_MASTER", "(STREAMFLOW_SPARK_MASTER not set)"),
         )

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from steps import warehouse
 from steps.errors import TrackingUnavailable
-from steps.settings import PROJECT_ROOT
+from steps.settings import PROJECT_ROOT, Settings
 
 STEP_TAG = "streamflow.step"
 CODE_TAG = "streamflow.code_sha256"
@@ -49,7 +49,7 @@ def code_version() -> dict[str, str]:
     return {
         CODE_TAG: _code_sha256(),
         LOCK_TAG: file_sha256(PROJECT_ROOT / "requirements.txt"),
-        COMMIT_TAG: _commit(),
+        COMMIT_TAG: commit(),
     }
 
 
@@ -72,12 +72,13 @@ def file_sha256(path: Path) -> str:
 
 
 @cache
-def _commit() -> str:
+def commit() -> str:
+    """The checkout's, where this is one; else the one that the image was built from."""
     try:
-        commit = _git("rev-parse", "HEAD")
-        return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else commit
+        head = _git("rev-parse", "HEAD")
+        return f"{head}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else head
     except (OSError, subprocess.SubprocessError):
-        return "not a git checkout"
+        return Settings.from_env().commit or "not a git checkout"
 
 
 def _git(*arguments: str) -> str:
