@@ -1,11 +1,10 @@
-"""python containers/check.py FOLDER: everything the containers promise, asked of them from outside while they run.
+"""python -m containers.check FOLDER: everything the containers promise, asked of them from outside while they run.
 
 FOLDER holds docker-compose.yml and .env; `up -d` was done. Prints what it saw and how long it took; exit code 1 at the
-first promise that is not kept.
+first promise that is not kept. STREAMFLOW_COMMIT is what the image was built with.
 """
 
-import shutil
-import subprocess
+import os
 import sys
 import threading
 import time
@@ -16,76 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from dotenv import dotenv_values
 
-MODEL = "streamflow_churn"
-ANSWER_TIMEOUT_S = 10.0
+from containers.outside import Containers, NotKept, kept
+
 PAUSE_S = 0.05
 AS_OF = "2024-01-31"
-
-
-class NotKept(AssertionError):
-    """A promise that the containers did not keep."""
-
-
-class Containers:
-    """The services of one folder, as somebody outside has them: Compose's commands and two ports."""
-
-    def __init__(self, folder: Path) -> None:
-        settings = dotenv_values(folder / ".env")
-        self._folder = folder
-        self._compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-        self.mlflow = f"http://127.0.0.1:{settings['MLFLOW_PORT']}"
-        self.gateway = f"http://127.0.0.1:{settings['GATEWAY_PORT']}"
-
-    def compose(self, *words: str, timeout_s: float = 600) -> str:
-        done = subprocess.run(  # noqa: S603 - Compose with our own words
-            [*self._compose, *words],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        kept(done.returncode == 0, f"compose {' '.join(words)}: exit code {done.returncode}\n{done.stdout}")
-        return done.stdout
-
-    def step(self, *words: str) -> str:
-        """One shot of the service pipeline."""
-        said = self.compose("run", "--rm", "-T", "pipeline", *words)
-        for line in said.splitlines():
-            if line.startswith(("[OK]", "[REFUSED]", "$")):
-                print(f"    {line}")
-        return said
-
-    def predict(self, user: str) -> requests.Response:
-        return requests.post(f"{self.gateway}/predict", json={"user_id": user}, timeout=ANSWER_TIMEOUT_S)
-
-    def status(self, user: str) -> int | str:
-        try:
-            return self.predict(user).status_code
-        except requests.RequestException as error:
-            return type(error).__name__
-
-    def version(self, user: str) -> str | None:
-        try:
-            answer = self.predict(user)
-            return str(answer.json()["model"]["version"]) if answer.ok else None
-        except requests.RequestException:
-            return None
-
-    def promote(self, version: str) -> None:
-        """What the button in MLflow's UI does."""
-        asked = {"name": MODEL, "version": version, "stage": "Production", "archive_existing_versions": True}
-        address = f"{self.mlflow}/api/2.0/mlflow/model-versions/transition-stage"
-        requests.post(address, json=asked, timeout=ANSWER_TIMEOUT_S).raise_for_status()
-
-
-def kept(promise: bool, otherwise: str) -> None:
-    if not promise:
-        raise NotKept(otherwise)
+HERE = Path(__file__).parent
+ASK = "import psycopg2, sys; cur = psycopg2.connect('').cursor(); cur.execute(sys.argv[1]); sys.exit(cur.rowcount < 1)"
 
 
 def until(is_so: Callable[[], bool], seconds: float, what: str) -> float:
@@ -137,6 +73,27 @@ def unknown_user(containers: Containers) -> None:
     print(f"  unknown user: {answer.status_code} {body['error']}, {len(body['missing_features'])} missing features")
 
 
+def gateway_reads_features_only(containers: Containers) -> None:
+    """Asked as the gateway is: in its container, with its environment. The month online is one exchanged in."""
+    may, may_not = ((HERE / f"reader_{what}.sql").read_text().splitlines() for what in ("may", "may_not"))
+    for statement in may:
+        containers.compose("exec", "-T", "gateway", "python", "-c", ASK, statement)
+    for statement in may_not:
+        try:
+            containers.compose("exec", "-T", "gateway", "python", "-c", ASK, statement)
+        except NotKept as refused:
+            kept("InsufficientPrivilege" in str(refused), str(refused))
+        else:
+            raise NotKept(f"the gateway's role may {statement}")
+    print(f"  the gateway's role reads features online, and is refused {len(may_not)} other statements")
+
+
+def lake_is_written(containers: Containers) -> None:
+    files = containers.compose("run", "--rm", "-T", "pipeline", "find", "/lake", "-name", "*.parquet").count(".parquet")
+    kept(files > 0, "no Parquet file is in the lake")
+    print(f"  the lake has {files} Parquet files")
+
+
 def promotion_swaps(containers: Containers, user: str) -> None:
     """By the step, then back by what the UI's button calls; no request fails meanwhile."""
     with requests_all_the_while(containers, user) as seen:
@@ -171,6 +128,8 @@ def data_stays(containers: Containers, user: str) -> None:
     kept(after == before, f"after down and up the answer is another: {before} {after}")
     lineage = containers.step("mlflow", "run", ".", "-e", "lineage")
     kept("[OK] Every link holds." in lineage, lineage)
+    commit = os.environ["STREAMFLOW_COMMIT"]
+    kept(f"{commit}, as here" in lineage, f"lineage does not name the commit {commit}:\n{lineage}")
     print(
         f"  down and up: the same answer {time.monotonic() - started:.1f} s later, and every link of its lineage holds"
     )
@@ -182,6 +141,8 @@ def main() -> None:
     try:
         user = first_prediction(containers)
         unknown_user(containers)
+        gateway_reads_features_only(containers)
+        lake_is_written(containers)
         promotion_swaps(containers, user)
         postgres_restarts(containers, user)
         data_stays(containers, user)

@@ -13,13 +13,15 @@ done
 export DATA="${DATA:-$here/../shared/data}"
 [ -d "$DATA" ] && DATA=$(cd "$DATA" && pwd) || unset DATA
 
+STREAMFLOW_COMMIT=$(git -C "$here" rev-parse HEAD)
+export STREAMFLOW_COMMIT
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/streamflow-compose-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 clone="$scratch/streamflow"
 mkdir "$clone"
 (cd "$here" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$clone"
 sed -e "s/^MLFLOW_PORT=.*/MLFLOW_PORT=${MLFLOW_PORT:-15000}/" -e "s/^GATEWAY_PORT=.*/GATEWAY_PORT=${GATEWAY_PORT:-18000}/" \
-  -e "s|^PGPASSWORD=.*|PGPASSWORD=a:p@ss/w%rd-$$|" "$clone/.env.example" > "$clone/.env"
+  -e "s|^PGPASSWORD=.*|PGPASSWORD=a:p@ss/w%rd-$$|" -e "s|^READER_PASSWORD=.*|READER_PASSWORD=r:e@d'er/%-$$|" "$clone/.env.example" > "$clone/.env"
 # the image of the last time has its layers reused and its name taken away, so that `up` builds from this code
 state=${COMPOSE_CHECK_DIR:-/var/tmp/compose-check}
 if [ -f "$state/storage.conf" ]; then
@@ -27,6 +29,6 @@ if [ -f "$state/storage.conf" ]; then
     podman untag docker.io/library/streamflow:0.1.0 2>/dev/null || true
 fi
 status=0
-"$tool" "$clone" "'$here/.venv/bin/python' '$here/containers/check.py' '$clone'" || status=$?
+"$tool" "$clone" "cd '$here' && .venv/bin/python -m containers.check '$clone'" || status=$?
 [ "$status" = 77 ] && skip "the tool says that something it needs is missing"
 exit "$status"

@@ -1,4 +1,4 @@
-"""The gateway's own database role, with a new password at every start."""
+"""The gateway's own database role: on one machine with a new password at every start, in containers with .env's."""
 
 import secrets
 from contextlib import closing
@@ -13,8 +13,13 @@ STATEMENT = Path(__file__).with_suffix(".sql")
 
 
 def make(settings: Settings) -> dict[str, str]:
+    """make_with, with a password that nobody knew before."""
+    return make_with(settings, secrets.token_urlsafe())
+
+
+def make_with(settings: Settings, password: str) -> dict[str, str]:
     """Makes the role, once the schemas are there; returns the variables that let libpq connect as it."""
-    role, password = f"{settings['PGUSER']}_reader", secrets.token_urlsafe()
+    role = f"{settings['PGUSER']}_reader"
     statement = sql.SQL(STATEMENT.read_text()).format(role=sql.Identifier(role), password=sql.Literal(password))
     connection = psycopg2.connect(
         host=settings["PGHOST"],

@@ -11,13 +11,14 @@ from local_stack.settings import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
-LASTING = {name: service for name, service in SERVICES.items() if name != "pipeline"}
+ONE_SHOT = {"pipeline", "reader"}
+LASTING = {name: service for name, service in SERVICES.items() if name not in ONE_SHOT}
 OURS = {name: service for name, service in SERVICES.items() if name != "postgres"}
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
 
 
-def test_the_services_are_the_five() -> None:
-    assert set(SERVICES) == {"postgres", "mlflow", "pipeline", "model", "gateway"}
+def test_the_services_are_the_six() -> None:
+    assert set(SERVICES) == {"postgres", "mlflow", "reader", "pipeline", "model", "gateway"}
 
 
 def test_pipeline_is_not_started_by_up() -> None:
@@ -44,7 +45,8 @@ def test_our_services_start_in_order_of_health_on_a_read_only_root(name: str) ->
     service = OURS[name]
     assert service["read_only"] is True
     assert service["depends_on"]["postgres"] == {"condition": "service_healthy"}
-    assert {wait["condition"] for wait in service["depends_on"].values()} == {"service_healthy"}
+    for other, wait in service["depends_on"].items():
+        assert wait["condition"] == ("service_completed_successfully" if other == "reader" else "service_healthy")
 
 
 def test_the_image_runs_as_a_user_and_its_bases_are_pinned() -> None:
@@ -74,7 +76,7 @@ def test_only_mlflow_and_the_gateway_are_published_and_on_the_asked_address() ->
 
 
 def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> None:
-    optional = {"AS_OF", "DATA"}
+    optional = {"AS_OF", "DATA", "STREAMFLOW_COMMIT"}
     known = dotenv_values(ROOT / ".env.example")
     for name, otherwise in VARIABLE.findall(TEXT):
         assert name in optional or (name in known and otherwise.startswith(":?")), name
@@ -82,3 +84,24 @@ def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> No
 
 def test_no_password_is_written_down() -> None:
     assert re.findall(r"PASSWORD: (?!\$\{)", TEXT) == []
+
+
+def test_the_gateway_waits_for_its_own_role_and_is_given_no_other() -> None:
+    given = SERVICES["gateway"]["environment"]
+    assert given["PGUSER"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"] + "_reader"
+    assert given["PGPASSWORD"] == SERVICES["reader"]["environment"]["READER_PASSWORD"]
+    assert "reader" in SERVICES["gateway"]["depends_on"]
+
+
+def test_the_lake_is_a_volume_that_the_images_user_can_write_to() -> None:
+    folder = SERVICES["pipeline"]["environment"]["STREAMFLOW_LAKE"]
+    [volume] = [mount.split(":")[0] for mount in SERVICES["pipeline"]["volumes"] if mount.endswith(f":{folder}")]
+    assert volume in yaml.safe_load(TEXT)["volumes"]
+    [made] = re.findall(r"install --directory --owner=streamflow .*", (ROOT / "Dockerfile").read_text())
+    assert folder in made.split()
+
+
+def test_the_commit_comes_into_the_image_and_may_lack() -> None:
+    assert SERVICES["pipeline"]["build"]["args"] == {"STREAMFLOW_COMMIT": "${STREAMFLOW_COMMIT:-}"}
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert dockerfile.index("ARG STREAMFLOW_COMMIT=\n") > dockerfile.index("COPY . .")  # another one installs nothing

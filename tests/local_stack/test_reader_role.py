@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 import psycopg2.errors
@@ -12,6 +13,9 @@ from feature_repo.online_reader import OnlineReader
 from feature_repo.plans import make_plan
 from local_stack import reader_role
 from local_stack.settings import Settings
+from steps import materialize
+
+from ..conftest import JANUARY
 
 
 @pytest.fixture
@@ -45,6 +49,22 @@ def test_it_can_do_all_that_the_gateway_does(as_reader: dict[str, str]) -> None:
     reader.close()
 
     assert found.values == [None] * 14
+
+
+def test_it_reads_the_tables_that_a_materialisation_exchanged_in(
+    january_loaded: Settings, as_reader: dict[str, str], sample_months: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as as_owner:
+        for name in as_reader:
+            as_owner.setenv(name, january_loaded[name])
+        materialize.main(["--as-of", str(JANUARY)])
+    user = (sample_months / "month_000" / "users.csv").read_text().splitlines()[1].split(",")[0]
+    reader = OnlineReader()
+
+    [found] = reader.read(make_plan("churn_v1"), [user], time.monotonic() + 5)
+    reader.close()
+
+    assert None not in found.values
 
 
 FORBIDDEN = [
