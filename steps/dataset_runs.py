@@ -11,7 +11,7 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 
 from steps import console, dataset, tracking, warehouse
 from steps.errors import DatasetMismatch
-from steps.settings import LABEL, PROJECT_ROOT
+from steps.settings import LABEL, PROJECT_ROOT, let_children_use_this_python
 
 
 def find_or_build(as_of: date, feature_service: str) -> str:
@@ -29,6 +29,7 @@ def find_or_build(as_of: date, feature_service: str) -> str:
         return str(found.info.run_id)
     console.say("  dataset: no finished run with this data and code; building it")
     given = {"as_of": str(as_of), "feature_service": feature_service}
+    let_children_use_this_python()
     built = mlflow.projects.run(str(PROJECT_ROOT), "build_dataset", parameters=given, env_manager="local")
     return str(built.run_id)
 

@@ -5,6 +5,7 @@ The database's address is libpq's business (PGHOST, PGPORT, …) and the trackin
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,3 +40,11 @@ class Settings:
             java_home=Path(java_home) if java_home else None,
             spark_master=os.environ.get("STREAMFLOW_SPARK_MASTER", "(STREAMFLOW_SPARK_MASTER not set)"),
         )
+
+
+def let_children_use_this_python() -> None:
+    """MLflow's local runs call whatever `python` is first on PATH; without an activated shell that is another one."""
+    here = str(Path(sys.executable).parent)
+    paths = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if paths[0] != here:
+        os.environ["PATH"] = os.pathsep.join([here, *paths])

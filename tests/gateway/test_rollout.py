@@ -176,7 +176,9 @@ def test_a_model_server_that_died_is_asked_no_longer_than_the_deadline(gateway: 
     status, answer = predict(gateway)
 
     assert time.monotonic() - began < 1.5
-    assert (status, answer["code"]) == (503, "deadline_exceeded")
+    assert status == 503
+    # the model call and the request end at the same moment; either may be the first to say so
+    assert answer["code"] in {"deadline_exceeded", "model_unavailable"}
 
 
 def test_warnings_and_a_problem_are_shown_and_do_not_make_it_not_ready(

@@ -3,7 +3,6 @@
 import io
 import json
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +67,7 @@ def baseline(trainings: dict[str, str]) -> Run:
 @pytest.fixture
 def project_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """`python` is this one, as it is where the environment was activated."""
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # a shell that was not activated
 
 
 @pytest.mark.parametrize("model", MODELS)
