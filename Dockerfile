@@ -18,5 +18,7 @@ ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
 COPY . .
 RUN .venv/bin/python -m compileall -q containers feature_enricher feature_repo local_stack rollout steps
 ARG STREAMFLOW_COMMIT=
+# a builder that keeps layers by their text would take another commit's: of a RUN, the arguments count too
+RUN true "$STREAMFLOW_COMMIT"
 ENV STREAMFLOW_COMMIT=$STREAMFLOW_COMMIT
 USER streamflow

@@ -29,6 +29,7 @@ if [ -f "$state/storage.conf" ]; then
     podman untag docker.io/library/streamflow:0.1.0 2>/dev/null || true
 fi
 status=0
-"$tool" "$clone" "cd '$here' && .venv/bin/python -m containers.check '$clone'" || status=$?
+# in a shell of its own: the tool takes everything down in the folder it is in at the end
+"$tool" "$clone" "(cd '$here' && .venv/bin/python -m containers.check '$clone')" || status=$?
 [ "$status" = 77 ] && skip "the tool says that something it needs is missing"
 exit "$status"
