@@ -1,12 +1,15 @@
 """One kept-alive HTTP/1.1 connection, with as little work per request as asyncio allows."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import httptools
 
 Reply = tuple[int, bytes, float | None]
 """status, body, Retry-After in seconds"""
+
+NO_ANSWER = 0  # status of a request whose connection broke, or that had none by the time limit
 
 
 def request_bytes(host: str, path: str, body: bytes) -> bytes:
@@ -19,21 +22,27 @@ def request_bytes(host: str, path: str, body: bytes) -> bytes:
 class Connection(asyncio.Protocol):
     """For one request at a time. The names of the on_… methods are httptools'."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[["Connection", Reply], None]) -> None:
+        """`told` gets the reply to each request, once; status NO_ANSWER and a reason when there is none."""
         self.closed = False
+        self._told = told
+        self._waits = False
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[Reply] | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._chunks: list[bytes] = []
         self._retry_after: float | None = None
 
-    async def ask(self, request: bytes) -> Reply:
-        """Raises ConnectionError when the peer closes before the answer is complete."""
+    def ask(self, request: bytes) -> None:
+        self._waits = True
         if self._transport is None or self.closed:
-            raise ConnectionResetError
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return await self._waiting
+            self._end((NO_ANSWER, b"ConnectionResetError", None))
+        else:
+            self._transport.write(request)
+
+    def give_up(self) -> None:
+        """The answer may still come, and would be taken for the next one's: so, this was the last request."""
+        self.close()
+        self._end((NO_ANSWER, b"time limit", None))
 
     def close(self) -> None:
         self.closed = True
@@ -44,17 +53,16 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         self.closed = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(ConnectionResetError(str(exc)))
+        self._end((NO_ANSWER, b"ConnectionResetError", None))
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except httptools.HttpParserError:
             self.close()
-            if self._waiting is not None and not self._waiting.done():
-                self._waiting.set_exception(ConnectionResetError(str(error)))
+            self._end((NO_ANSWER, b"ConnectionResetError", None))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"retry-after":
@@ -68,5 +76,9 @@ class Connection(asyncio.Protocol):
         if not self._parser.should_keep_alive():
             self.close()
         self._chunks, self._retry_after = [], None
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(reply)
+        self._end(reply)
+
+    def _end(self, reply: Reply) -> None:
+        if self._waits:
+            self._waits = False
+            self._told(self, reply)

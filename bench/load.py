@@ -6,24 +6,22 @@ slow server is asked less often, and its slowness hides: coordinated omission).
 """
 
 import asyncio
-import itertools
 import multiprocessing
 import multiprocessing.connection
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import uvloop
 
-from bench.connection import Connection, Reply, request_bytes
-from bench.recording import NO_ANSWER, Recorder, Recording
+from bench.connection import request_bytes
+from bench.on_their_way import OnTheirWay
+from bench.recording import Recording
 
-LATE_S = 0.0005  # a request this close to its time leaves now: a sleep would be longer
-BREATH = 20  # requests that leave at once when they are late, before answers are read
+TICK_S = 0.001
 
 Orders = multiprocessing.connection.Connection
 
@@ -41,20 +39,30 @@ class Target:
     def requests(self) -> list[bytes]:
         return [request_bytes(f"{self.host}:{self.port}", self.path, body) for body in self.bodies]
 
-
-Run = Callable[["_Load"], Coroutine[None, None, float]]
-"""Makes the requests; returns when the last one was to leave."""
+    def on_their_way(self, connections: int, seed: int) -> OnTheirWay:
+        return OnTheirWay((self.host, self.port), self.requests(), self.patience_s, connections, seed)
 
 
 def closed(target: Target, connections: int, seconds: float, seed: int) -> Recording:
     """`connections` clients, each asking for a random body as soon as its last answer came."""
+    return uvloop.run(_closed(target.on_their_way(connections, seed), connections, seconds))
 
-    async def run(load: "_Load") -> float:
-        until = time.monotonic() + seconds
-        await asyncio.gather(*(load.client(until) for _ in range(connections)))
-        return until
 
-    return uvloop.run(_recorded(target, connections, seed, run))
+async def _closed(requests: OnTheirWay, clients: int, seconds: float) -> Recording:
+    until = time.monotonic() + seconds
+
+    def ask_again() -> None:
+        if (now := time.monotonic()) < until:
+            requests.add(now)
+
+    requests.on_reply = ask_again
+    for _ in range(clients):
+        ask_again()
+    while not requests.over or time.monotonic() < until:
+        requests.go_on(time.monotonic())
+        await asyncio.sleep(TICK_S)
+    requests.close()
+    return requests.recorder.recording(until)
 
 
 def opened(
@@ -64,33 +72,23 @@ def opened(
 
     An order is a number of seconds from now, after which to end instead.
     """
-
-    async def run(load: "_Load") -> float:
-        start = time.monotonic()
-        until = start + seconds
-        pending: set[asyncio.Task[None]] = set()
-        for nth in itertools.count():
-            due = start + nth / rate
-            if orders is not None and orders.poll():
-                until = time.monotonic() + orders.recv()
-            if due >= until:
-                break
-            await _sleep_until(due, nth)
-            task = asyncio.ensure_future(load.one(due))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
-        await asyncio.gather(*pending)
-        return until
-
-    return uvloop.run(_recorded(target, connections, seed, run))
+    return uvloop.run(_opened(target.on_their_way(connections, seed), rate, seconds, orders))
 
 
-async def _sleep_until(due: float, nth: int) -> None:
-    ahead = due - time.monotonic()
-    if ahead > LATE_S:
-        await asyncio.sleep(ahead)
-    elif nth % BREATH == 0:
-        await asyncio.sleep(0)  # behind its time: answers must be read all the same
+async def _opened(requests: OnTheirWay, rate: float, seconds: float, orders: Orders | None) -> Recording:
+    start = now = time.monotonic()
+    until, nth = start + seconds, 0
+    while now < until or not requests.over:
+        if orders is not None and orders.poll():
+            until = min(until, now + orders.recv())
+        while (due := start + nth / rate) <= now and due < until:
+            requests.add(due)
+            nth += 1
+        requests.go_on(now)
+        await asyncio.sleep(min(TICK_S, max(0.0, start + nth / rate - time.monotonic())) if now < until else TICK_S)
+        now = time.monotonic()
+    requests.close()
+    return requests.recorder.recording(until)
 
 
 class Running:
@@ -134,66 +132,3 @@ def drive(how: Callable[..., Recording], *arguments: object) -> Recording:
     """A load in a process of its own, to its end."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(how, *arguments).result()
-
-
-async def _recorded(target: Target, connections: int, seed: int, run: "Run") -> Recording:
-    load = _Load(target, connections, seed)
-    until = await run(load)
-    load.close()
-    return load.recorder.recording(until)
-
-
-class _Load:
-    def __init__(self, target: Target, connections: int, seed: int) -> None:
-        self.recorder = Recorder()
-        self._target = target
-        self._requests = target.requests()
-        self._random = np.random.default_rng(seed)
-        self._draws: list[int] = []
-        self._idle: list[Connection] = []
-        self._free = asyncio.Semaphore(connections)
-
-    async def client(self, until: float) -> None:
-        while (now := time.monotonic()) < until:
-            await self.one(now)
-
-    async def one(self, due: float) -> None:
-        user, sent = self._draw(), float("nan")
-        try:
-            async with asyncio.timeout(due + self._target.patience_s - time.monotonic()):
-                async with self._free:
-                    connection = await self._connected()
-                    sent = time.monotonic()
-                    reply = await self._ask(connection, self._requests[user])
-        except TimeoutError:
-            reply = NO_ANSWER, b"time limit", None
-        except OSError as error:
-            reply = NO_ANSWER, type(error).__name__.encode(), None
-        self.recorder.add(user, due, sent, time.monotonic(), reply)
-
-    async def _ask(self, connection: Connection, request: bytes) -> Reply:
-        try:
-            reply = await connection.ask(request)
-        except BaseException:  # the answer may still come, and would be taken for the next one's
-            connection.close()
-            raise
-        if not connection.closed:
-            self._idle.append(connection)
-        return reply
-
-    async def _connected(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed:
-                return connection
-        address = (self._target.host, self._target.port)
-        return (await asyncio.get_running_loop().create_connection(Connection, *address))[1]
-
-    def _draw(self) -> int:
-        if not self._draws:
-            self._draws = self._random.integers(0, len(self._requests), 10_000).tolist()
-        return self._draws.pop()
-
-    def close(self) -> None:
-        for connection in self._idle:
-            connection.close()

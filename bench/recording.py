@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.connection import Reply
+from bench.connection import NO_ANSWER, Reply
 
 OK, UNAVAILABLE = 200, 503
-NO_ANSWER = 0  # status of a request whose connection broke, or that had none by the time limit
 CODE = re.compile(rb'"code"\s*:\s*"([^"]+)"')
 
 Floats = NDArray[np.float64]

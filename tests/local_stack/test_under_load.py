@@ -38,6 +38,17 @@ def test_a_steady_load_gets_right_answers_alone(ground: Ground, checker: Checker
     assert outcome.notes["memory last"] > 10
 
 
+def test_under_overload_what_is_too_much_is_refused_and_all_else_is_right(ground: Ground, checker: Checker) -> None:
+    storm, calm = scenarios.overload(ground, checker, peak_rate=500.0, seconds=2.0, after_s=3.0)
+    assert storm.unnamed == storm.notes["never left"]
+    assert storm.verdict.wrong == []
+    assert storm.recording.ok.sum() > 500
+    assert set(storm.recording.codes()) - {"no answer (no free connection)"} == {"503 overloaded"}
+    assert storm.notes["shed with Retry-After"] == 1
+    assert calm.verdict.wrong == []
+    assert calm.notes["normal after"] < 2
+
+
 @pytest.mark.parametrize(
     "name",
     [
