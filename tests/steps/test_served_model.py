@@ -38,6 +38,13 @@ def test_one_row_at_a_time_gives_the_same_as_all_at_once(trainings: dict[str, st
     assert [model.predict(features.iloc[[place]])["probability"][0] for place in range(20)] == together
 
 
+def test_the_answers_records_are_those_that_pandas_would_make(trainings: dict[str, str]) -> None:
+    model = loaded(trainings["random_forest"])
+    answers = model.predict(rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]))
+    assert answers.to_dict(orient="records") == pd.DataFrame(answers).to_dict(orient="records")
+    assert answers.to_dict() == pd.DataFrame(answers).to_dict()
+
+
 def test_the_order_of_the_columns_does_not_matter(trainings: dict[str, str]) -> None:
     model = loaded(trainings["random_forest"])
     features = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"])
