@@ -1,19 +1,24 @@
 """One server behind the gateway: pooled connections, a deadline per call, one retry on a stale connection."""
 
 import json
+from collections import deque
 from dataclasses import dataclass
-from http.client import RemoteDisconnected
-from typing import Any
-from urllib.parse import urlencode
-
-import urllib3
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import NoAnswer
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CHUNK_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 JSON_HEADERS = {"Content-Type": "application/json"}
+# A kept-alive connection that the peer had closed meanwhile
+CLOSED_UNANSWERED = (RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,20 @@ def _refuse_constant(name: str) -> None:
 
 
 class Upstream:
-    """Thread-safe. Knows no proxies and no .netrc: those are for the outside world."""
+    """Thread-safe. Knows no proxies and no .netrc: those are for the outside world.
+
+    http.client itself: with urllib3 around it, one call took 0.2 ms more, a twentieth of a whole prediction.
+    """
 
     def __init__(self, url: str, timeout_s: float, connections: int) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._path = urllib3.util.parse_url(url).path or ""
-        self._pool = urllib3.connection_from_url(url, maxsize=connections, retries=False)
+        parts = urlsplit(url)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._connect: Callable[[], HTTPConnection] = partial(kind, str(parts.hostname), parts.port)
+        self._path = parts.path
+        self._idle: deque[HTTPConnection] = deque()
+        self._most_idle = connections
 
     def get(self, path: str, deadline: Deadline | None = None, **query: str) -> Answer:
         return self._call("GET", f"{path}?{urlencode(query)}" if query else path, None, deadline)
@@ -49,7 +61,8 @@ class Upstream:
         return self._call("POST", path, json.dumps(payload, allow_nan=False).encode(), deadline)
 
     def close(self) -> None:
-        self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
 
     def _call(self, method: str, path: str, body: bytes | None, deadline: Deadline | None) -> Answer:
         """Only for calls without side effects: one that met a stale connection is made a second time."""
@@ -57,35 +70,40 @@ class Upstream:
         try:
             try:
                 return self._call_once(method, path, body, until)
-            except urllib3.exceptions.ProtocolError as error:
-                if not _was_closed_unanswered(error):
-                    raise
+            except CLOSED_UNANSWERED:
                 return self._call_once(method, path, body, until)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (HTTPException, OSError) as error:
             raise NoAnswer(f"{method} {self._url}{path}") from error
 
     def _call_once(self, method: str, path: str, body: bytes | None, until: Deadline) -> Answer:
         if until.is_over():
             raise NoAnswer(f"No time left to call {self._url}{path}")
-        response = self._pool.request(
-            method,
-            self._path + path,
-            body=body,
-            headers=JSON_HEADERS if body is not None else None,
-            timeout=urllib3.Timeout(until.left()),
-            redirect=False,
-            preload_content=False,
-        )
+        connection = self._taken()
         try:
-            answer = Answer(response.status, self._read(response, until))
+            _limit(connection, until)
+            connection.request(method, self._path + path, body, JSON_HEADERS if body is not None else {})
+            response = connection.getresponse()
+            answer = Answer(response.status, self._read(connection, response, until))
         except BaseException:
-            response.close()  # half an answer must not be met by the next caller
+            connection.close()  # half an answer must not be met by the next caller
             raise
-        response.release_conn()
+        self._keep(connection)
         return answer
 
-    def _read(self, response: urllib3.BaseHTTPResponse, until: Deadline) -> bytes:
-        """A time limit of the library's is for each read, not their sum: a server that drips could hold it for ever."""
+    def _taken(self) -> HTTPConnection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _keep(self, connection: HTTPConnection) -> None:
+        if len(self._idle) < self._most_idle:
+            self._idle.append(connection)  # one that the server has closed connects again by itself
+        else:
+            connection.close()
+
+    def _read(self, connection: HTTPConnection, response: HTTPResponse, until: Deadline) -> bytes:
+        """A socket's time limit is for each read, not their sum: a server that drips could hold it for ever."""
         body = bytearray()
         while chunk := response.read1(CHUNK_BYTES):
             body += chunk
@@ -93,9 +111,14 @@ class Upstream:
                 raise NoAnswer(f"The answer was not complete in {self._timeout_s:g} s")
             if len(body) > MAX_ANSWER_BYTES:
                 raise NoAnswer(f"The answer is longer than {MAX_ANSWER_BYTES} bytes")
+            _limit(connection, until)
+        if response.length:  # read1() takes an end that came too early for the end
+            raise IncompleteRead(bytes(body), response.length)
+        response.close()  # or the connection would refuse the next request
         return bytes(body)
 
 
-def _was_closed_unanswered(error: urllib3.exceptions.ProtocolError) -> bool:
-    """True when the peer closed a kept-alive connection before a byte of the answer came."""
-    return any(isinstance(cause, RemoteDisconnected | ConnectionResetError | BrokenPipeError) for cause in error.args)
+def _limit(connection: HTTPConnection, until: Deadline) -> None:
+    connection.timeout = until.left()
+    if connection.sock is not None:
+        connection.sock.settimeout(connection.timeout)
