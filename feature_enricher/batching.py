@@ -13,6 +13,10 @@ from feature_enricher.errors import DeadlineExceeded, EnricherError, Overloaded,
 from feature_enricher.serving import Ask, Scored
 
 Result = Scored | EnricherError
+# Some milliseconds at the most, while requests come faster than they are read.
+MOST_PASSES = 20
+# Requests that go on together; then come what others have sent meanwhile, and whom to refuse.
+ANSWERED_AT_ONCE = 16
 
 log = logging.getLogger(__name__)
 
@@ -95,14 +99,29 @@ class Batcher:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        while jobs := self._gathered():
-            self._serve(jobs)
+        while self._something_waits():
+            self._let_others_come()
+            if jobs := self._gathered():
+                self._serve(jobs)
 
-    def _gathered(self) -> list[_Job]:
-        """Waits for the first job; takes as many as fit. Empty once closed."""
+    def _something_waits(self) -> bool:
+        """Waits for the first job. False once closed, when all is answered."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
+            return bool(self._waiting)
+
+    def _let_others_come(self) -> None:
+        """What has arrived, but was not read yet, comes along: passes over what is ready, without waiting."""
+        for _ in range(MOST_PASSES):
+            before = len(self._waiting)
+            time.sleep(0)
+            if len(self._waiting) == before:
+                break
+
+    def _gathered(self) -> list[_Job]:
+        """As many as fit; none where another lane was quicker."""
+        with self._changed:
             jobs: list[_Job] = []
             users = 0
             while self._waiting and (not jobs or users + len(self._waiting[0].asks) <= self._largest_batch):
@@ -129,8 +148,10 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
             _fail(jobs, _fault(error))
         else:
-            for job in jobs:
+            for nth, job in enumerate(jobs, 1):
                 job.answer(list(itertools.islice(results, len(job.asks))))
+                if nth % ANSWERED_AT_ONCE == 0:
+                    time.sleep(0)
 
     def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
         asks = [ask for job in jobs for ask in job.asks]
