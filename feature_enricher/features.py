@@ -4,20 +4,24 @@ Feast itself is asked once per service, for the definition: importing it takes s
 PostgreSQL without limit, so both happen in a thread that requests can leave behind.
 """
 
+import gc
 import importlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import feature_repo
+from feature_enricher import native_threads
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import StoreUnavailable
 from feature_enricher.translation import reason
 from feature_repo.online_reader import Found, OnlineReader, OnlineReadError, OnlineReadRefused, Plan
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Row = dict[str, Any]
 """A user's features in the service's order; None where the store has no value."""
@@ -31,6 +35,13 @@ log = logging.getLogger(__name__)
 def make_plan(service: str) -> Plan:
     plan: Plan = importlib.import_module("feature_repo.plans").make_plan(service)  # imports Feast
     return plan
+
+
+def _import_feast() -> None:
+    feature_repo.import_feast()
+    # Half a million objects that stay: looking through them for garbage would hold up all requests for a tenth of a
+    # second, every few seconds.
+    gc.freeze()
 
 
 class Features(Protocol):
@@ -55,7 +66,7 @@ class FeastFeatures:
 
     def warm_up(self) -> None:
         """Begins to import Feast and returns at once."""
-        threading.Thread(target=feature_repo.import_feast, name="import-feast", daemon=True).start()
+        native_threads.begin(_import_feast)
 
     def plan(self, service: str, deadline: Deadline) -> Plan:
         """What is fixed about the service; asked of Feast once. Raises StoreUnavailable."""
@@ -85,8 +96,15 @@ class FeastFeatures:
         with self._lock:
             known = self._planning.get(service)
             if known is None or known.is_hopeless():
-                known = self._planning[service] = _Planning(lambda: self._plan_of(service))
+                known = self._planning[service] = _Planning(lambda: self._read_definition(service))
             return known
+
+    def _read_definition(self, service: str) -> Plan:
+        try:
+            return self._plan_of(service)
+        except Exception as error:
+            log.warning("The feature service's definition could not be read: %s", reason(error))
+            raise
 
     def _forget(self, service: str) -> None:
         with self._lock:
@@ -102,19 +120,10 @@ class _Planning:
     """A definition being read in a thread of its own, shared by all requests that wait for it."""
 
     def __init__(self, make: Callable[[], Plan]) -> None:
-        self.plan: Future[Plan] = Future()
         self._since = time.monotonic()
-        # daemon: a server that froze must not keep the process from ending
-        threading.Thread(target=self._run, args=(make,), name="read-definition", daemon=True).start()
+        self.plan: Future[Plan] = native_threads.begin(make)
 
     def is_hopeless(self) -> bool:
         if self.plan.done():
             return self.plan.exception() is not None
         return time.monotonic() - self._since > PLANNING_LIMIT_S
-
-    def _run(self, make: Callable[[], Plan]) -> None:
-        try:
-            self.plan.set_result(make())
-        except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
-            log.warning("The feature service's definition could not be read: %s", reason(error))
-            self.plan.set_exception(error)

@@ -11,6 +11,7 @@ import sys
 from feature_enricher.access_log import set_level, write_to
 from feature_enricher.auth import check_binding
 from feature_enricher.settings import load_settings
+from feature_enricher.worker import BoundedWorker
 
 settings = load_settings()
 wsgi_app = "feature_enricher:create_app()"
@@ -18,9 +19,11 @@ host = os.environ.get("GATEWAY_HOST", "127.0.0.1")
 # a container listens on all its own addresses; others reach the one that it is published at
 check_binding(os.environ.get("GATEWAY_PUBLISHED_AT", host), settings.api_keys, settings.allow_open)
 bind = f"{host}:{os.environ.get('GATEWAY_PORT', '8000')}"
-worker_class = "feature_enricher.worker.BoundedWorker"
+BoundedWorker.most_in_flight = settings.max_in_flight
+worker_class = BoundedWorker
 workers = 1
-threads = settings.threads
+# Idle ones included; more wait to be accepted.
+worker_connections = 4096
 # Longer than any request lasts within its own time limits: this one only ends a process that hangs.
 timeout = 60
 # Time for the requests in flight.

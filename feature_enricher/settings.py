@@ -20,8 +20,8 @@ DEFAULTS: Mapping[str, Any] = {
     "MODEL_TIMEOUT_S": 2.0,
     "STORE_TIMEOUT_S": 2.0,
     "REGISTRY_TIMEOUT_S": 2.0,
-    "THREADS": 96,
-    "LANES": 1,
+    "MAX_IN_FLIGHT": 192,
+    "LANES": 2,
     "MAX_BATCH": 256,
     "MAX_QUEUE": 1024,
     "MAX_USERS": 1000,
@@ -35,7 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
     "ACCESS_LOG": "all",
 }
 LONGEST_TIMEOUT_S = 300.0
-MOST_THREADS = 1024
+MOST_IN_FLIGHT = 4096
 MOST_LANES = 16
 MOST_USERS = 100_000
 SHORTEST_KEY = 16
@@ -55,7 +55,8 @@ class Settings:
     model_timeout_s: float
     store_timeout_s: float
     registry_timeout_s: float
-    threads: int
+    max_in_flight: int
+    """Requests at once"""
     lanes: int
     """Batches on their way at once"""
     max_batch: int
@@ -91,7 +92,7 @@ def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
         model_timeout_s=_seconds(given, "MODEL_TIMEOUT_S"),
         store_timeout_s=_seconds(given, "STORE_TIMEOUT_S"),
         registry_timeout_s=_seconds(given, "REGISTRY_TIMEOUT_S"),
-        threads=_count(given, "THREADS", MOST_THREADS),
+        max_in_flight=_count(given, "MAX_IN_FLIGHT", MOST_IN_FLIGHT),
         lanes=_count(given, "LANES", MOST_LANES),
         max_batch=_count(given, "MAX_BATCH", MOST_USERS),
         max_queue=_count(given, "MAX_QUEUE", MOST_USERS),

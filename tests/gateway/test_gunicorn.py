@@ -44,7 +44,7 @@ def without_a_database(tmp_path: Path, model_server: FakeServer, registry_server
     production = {"version": "3", "current_stage": "Production", "tags": tags}
     registry_server.replies = [reply({"registered_model": {"latest_versions": [production]}})]
     port = str(free_port())
-    environment = os.environ | {"HOME": str(tmp_path), "GATEWAY_PORT": port, "ENRICHER_THREADS": "4"}
+    environment = os.environ | {"HOME": str(tmp_path), "GATEWAY_PORT": port, "ENRICHER_MAX_IN_FLIGHT": "4"}
     environment |= {
         "ENRICHER_ROLLOUT_URL": "",
         "ENRICHER_ACCESS_LOG": "all",
@@ -121,7 +121,7 @@ def closed(connections: list[socket.socket]) -> None:
         connection.close()
 
 
-def test_connections_that_say_nothing_hold_no_thread(without_a_database: Deployed) -> None:
+def test_connections_that_say_nothing_hold_no_place(without_a_database: Deployed) -> None:
     wait_until_it_answers(without_a_database.url)
     connections = silent(without_a_database.url, 20)
     began = time.monotonic()
@@ -133,9 +133,9 @@ def test_connections_that_say_nothing_hold_no_thread(without_a_database: Deploye
     closed(connections)
 
 
-def test_more_requests_than_threads_are_refused_at_once_and_the_next_is_answered(without_a_database: Deployed) -> None:
+def test_more_requests_than_places_are_refused_at_once_and_the_next_is_answered(without_a_database: Deployed) -> None:
     wait_until_it_answers(without_a_database.url)
-    halves = silent(without_a_database.url, 4, b"GET /health HTTP/1.1\r\n")  # four threads wait for the other half
+    halves = silent(without_a_database.url, 4, b"GET /health HTTP/1.1\r\n")  # four places wait for the other half
 
     def refusal() -> requests.Response:
         return requests.get(f"{without_a_database.url}/health", timeout=5)
@@ -177,6 +177,26 @@ def test_a_refused_client_keeps_its_connection_and_is_answered_on_it_later(witho
         assert answer.status == 200
     assert client.sock is before
     client.close()
+
+
+def test_a_client_that_asks_again_at_once_does_not_go_before_others(without_a_database: Deployed) -> None:
+    wait_until_it_answers(without_a_database.url)
+    greedy, other = silent(without_a_database.url, 2)
+    many = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    greedy.sendall(many * 2000)  # so many lie there already when the other one comes
+    began = time.monotonic()
+
+    other.sendall(many)
+    first = other.recv(1000)
+    other_took = time.monotonic() - began
+    received = 0
+    while received < 2000:
+        received += greedy.recv(100_000).count(b"HTTP/1.1 200")
+    greedy_took = time.monotonic() - began
+
+    assert first.startswith(b"HTTP/1.1 200")
+    assert other_took < greedy_took / 2
+    closed([greedy, other])
 
 
 def test_a_request_in_flight_is_answered_after_the_signal_to_stop(

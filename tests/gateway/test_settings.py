@@ -22,13 +22,13 @@ def test_the_environment_wins_over_the_defaults(monkeypatch: pytest.MonkeyPatch)
     settings = load_settings()
 
     assert (settings.model_url, settings.model_timeout_s) == ("http://models:5001", 0.5)
-    assert settings.threads == DEFAULTS["THREADS"]
+    assert settings.max_in_flight == DEFAULTS["MAX_IN_FLIGHT"]
 
 
 def test_what_is_handed_in_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENRICHER_THREADS", "3")
+    monkeypatch.setenv("ENRICHER_MAX_IN_FLIGHT", "3")
 
-    assert load_settings({"THREADS": 5}).threads == 5
+    assert load_settings({"MAX_IN_FLIGHT": 5}).max_in_flight == 5
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -48,9 +48,9 @@ WRONG: list[tuple[str, Any]] = [
     ("STORE_TIMEOUT_S", float("nan")),
     ("STORE_TIMEOUT_S", True),
     ("REGISTRY_TIMEOUT_S", float("inf")),
-    ("THREADS", 0),
-    ("THREADS", 2.5),
-    ("THREADS", True),
+    ("MAX_IN_FLIGHT", 0),
+    ("MAX_IN_FLIGHT", 2.5),
+    ("MAX_IN_FLIGHT", True),
     ("MAX_BODY_BYTES", -1),
     ("MAX_USER_ID_LENGTH", "128"),
 ]
