@@ -18,10 +18,11 @@ import pyarrow as pa
 from psycopg2 import sql
 from pyarrow import csv
 
-from steps.errors import DatabaseUnavailable
+from steps.errors import DatabaseUnavailable, OnlineStoreUnavailable
 from steps.progress import Advance
 from steps.warehouse.connection import connect, event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
+from steps.warehouse.months import online_as_of
 
 MATERIALIZE_LOCK = 0x57F12  # any fixed number that is not another lock's
 CHUNK_BYTES = 2 << 20  # of a snapshot's text; a chunk online is twenty times that
@@ -45,8 +46,12 @@ class OnlineTable:
 
 
 def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance) -> int:
-    """Puts the month's snapshots online. Returns the number of values. Raises DatabaseUnavailable."""
+    """Puts the month's snapshots online. Returns the number of values. Raises DatabaseUnavailable, and
+    OnlineStoreUnavailable where another run has put a newer month online since this one looked."""
     with month_state() as state:
+        newest = online_as_of(one.table for one in tables)
+        if newest and newest > as_of:
+            raise OnlineStoreUnavailable(f"Another materialisation overtook this one: {newest} is online by now")
         values = side_by_side([partial(_build, one, as_of, state, advance) for one in tables])
         _swap([one.table for one in tables])
         return values
