@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from feature_repo import UnusableOnlineStore, open_store, spark_conf
 from steps import lake, warehouse
 from steps.errors import EngineUnavailable, OnlineStoreUnavailable
-from steps.settings import Settings
+from steps.settings import Settings, let_children_use_this_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,7 @@ def require_spark() -> None:
             "The engine spark needs Java 17 or newer, on PATH or at JAVA_HOME: apt-get install default-jre-headless "
             "(or set STREAMFLOW_OFFLINE_ENGINE=duckdb)"
         )
+    let_children_use_this_python()  # Spark's workers are whatever `python3` is first on PATH
 
 
 def entities(engine: str, as_of: date) -> "str | pd.DataFrame":
