@@ -75,8 +75,8 @@ bench-scale: dev ## from thousands of users to a million, beside the stock way -
 	@.venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
 	  --state .streamflow-scale
 
-bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS=)
-	@.venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --state .streamflow-scale
+bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS= STORE=postgres|redis)
+	@.venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
 
 report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
 	@.venv/bin/python -m report --data "$(DATA)"

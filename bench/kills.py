@@ -1,7 +1,7 @@
 """materialize killed with SIGKILL at random moments: what is read after each kill is one month in all views, for every
 user; after the re-run it is what the CSV files say.
 
-    python -m bench.kills --kills 20 --state .streamflow-scale
+    python -m bench.kills --kills 20 --store postgres --state .streamflow-scale
 """
 
 import argparse
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from unittest import mock
 
 import pandas as pd
 
+import feature_repo
+from bench.ground import free_port
+from bench.redis_server import open_redis
 from bench.scale import open_state, run
-from feature_repo.online_reader import OnlineReader
 from feature_repo.plans import make_plan
 from local_stack.settings import ROOT
 
@@ -39,7 +42,12 @@ def main() -> None:
     count = options.kills + 1
     sizes = ("--users", str(USERS), "--months", str(count), "--seed", "3")
     run(["-m", "steps.sample_months", "--out-dir", str(months), *sizes], {})
-    with open_state(options.state) as environment, mock.patch.dict(os.environ, environment):
+    with (
+        open_store(options.store) as store,
+        mock.patch.dict(os.environ, store),
+        open_state(options.state) as environment,
+        mock.patch.dict(os.environ, environment),
+    ):
         run(["-m", "bench.scale_stock", "empty"], environment)
         days = [as_of for _number, as_of in zip(range(count), month_ends(), strict=False)]
         for number, as_of in enumerate(days):
@@ -51,8 +59,19 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.kills", description=__doc__)
     parser.add_argument("--kills", type=int, required=True)
+    parser.add_argument("--store", choices=("postgres", "redis"), required=True, help="where values are online")
     parser.add_argument("--state", required=True, help="a folder of its own for the data")
     return parser.parse_args()
+
+
+@contextmanager
+def open_store(kind: str) -> Iterator[dict[str, str]]:
+    """The settings of the online store; Redis is one of its own."""
+    if kind == "postgres":
+        yield {"STREAMFLOW_ONLINE_STORE": "postgres"}
+        return
+    with open_redis(free_port()) as redis:
+        yield {"STREAMFLOW_ONLINE_STORE": "redis", "STREAMFLOW_REDIS": redis.url}
 
 
 def month_ends() -> Iterator[date]:
@@ -99,7 +118,7 @@ def expected(month: Values, found: Values) -> Values:
 
 
 def online(users: "set[str] | Values") -> Values:
-    plan, reader, asked = make_plan("churn_v1"), OnlineReader(), list(users)
+    plan, reader, asked = make_plan("churn_v1"), feature_repo.open_reader(), list(users)
     try:
         found = reader.read(plan, asked, time.monotonic() + READ_LIMIT_S)
         return {user: one.values for user, one in zip(asked, found, strict=True)}

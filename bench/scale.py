@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from bench import scale_report
+from bench import redis_server, scale_report
+from bench.ground import free_port
 from bench.scale_report import Measured
 from local_stack import chain, postgres
 from local_stack.settings import ROOT, Settings
 
 AS_OF = "2024-01-31"
+BOOSTING = ["--model", "hist_gradient_boosting", "--n-estimators", "1", "--max-iter", "150", "--max-leaf-nodes", "8"]
+IN_REDIS = {"STREAMFLOW_ONLINE_STORE": "redis"}
 STEP, STOCK = ["-m"], ["-m", "bench.scale_stock"]
 
 
@@ -38,11 +41,12 @@ class Stage:
 def main() -> None:
     options = parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
-    with open_state(options.state) as environment:
+    with open_state(options.state) as environment, a_redis() as redis:
         found: list[Measured] = []
         try:
             for size in sizes:
-                stages_of_size = measure_size(size, environment, Path(options.state), stock=size <= options.stock_up_to)
+                stock = size <= options.stock_up_to
+                stages_of_size = measure_size(size, {**environment, **redis}, Path(options.state), stock=stock)
                 for measured in stages_of_size:
                     found.append(measured)
         finally:
@@ -71,6 +75,16 @@ def open_state(state: str) -> Iterator[dict[str, str]]:
             postgres.stop(settings)
 
 
+@contextmanager
+def a_redis() -> Iterator[dict[str, str]]:
+    """Of the run's own, where the machine has one: its address, for the stages that use it."""
+    if redis_server.missing():
+        yield {}
+        return
+    with redis_server.open_redis(free_port()) as redis:
+        yield {"STREAMFLOW_REDIS": redis.url}
+
+
 def measure_size(size: int, environment: dict[str, str], state: Path, *, stock: bool) -> Iterator[Measured]:
     months = state.resolve() / f"users_{size}"
     run(
@@ -80,6 +94,8 @@ def measure_size(size: int, environment: dict[str, str], state: Path, *, stock: 
     run([*STOCK, "empty"], environment)
     for stage in stages(months / "month_000"):
         if stage.way == "stock" and not stock:
+            continue
+        if stage.extra == IN_REDIS and redis_server.missing():
             continue
         seconds, peak_mb, said = run(stage.command, {**environment, **stage.extra})
         figure = float(said.split("figure=")[1].split()[0]) if "figure=" in said else None
@@ -99,16 +115,6 @@ def stages(month: Path) -> list[Stage]:
     as_of = ("--as-of", AS_OF)
     load = ("--month-dir", str(month), *as_of, "--known-at", "")
     dataset = (*as_of, "--feature-service", "churn_v1")
-    boosting = (
-        "--model",
-        "hist_gradient_boosting",
-        "--n-estimators",
-        "1",
-        "--max-iter",
-        "150",
-        "--max-leaf-nodes",
-        "8",
-    )
     joins = {
         one: step(f"training set: {one}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=one)
         for one in ("postgres", "duckdb", "spark")
@@ -119,14 +125,16 @@ def stages(month: Path) -> list[Stage]:
         step("ingest again", "ingest", *load),
         other("materialize", "materialize", AS_OF),
         step("materialize", "materialize", *as_of),
+        step("materialize: redis", "materialize", *as_of, **IN_REDIS),
         other("training set: postgres", "training-set", AS_OF),
         joins["postgres"],
         joins["duckdb"],
-        step("train", "train", *dataset, *boosting, "--learning-rate", "0.05", "--C", "1.0"),
+        step("train", "train", *dataset, *BOOSTING, "--learning-rate", "0.05", "--C", "1.0"),
         step("register", "register", "--run-id", "", *as_of, "--stage", "Production", "--min-gain", "0", "--min-auc",
              "0.5", "--force", "true"),
         step("score", "score", *as_of, "--version", "", "--top", "100", "--engine", "local"),
         Stage("look-up", "ours", [*STOCK, "look-up", str(month)], {}),
+        Stage("look-up: redis", "ours", [*STOCK, "look-up", str(month)], IN_REDIS),
         *([joins["spark"]] if scale_report.spark_is_there() else []),
     ]  # fmt: skip
 

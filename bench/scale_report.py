@@ -12,11 +12,23 @@ from bench import report
 
 HOW = """\
 Each stage is a process of its own, its start included (about two seconds of imports); peak memory is that of the \
-Python process. `stock` is pandas `to_sql` with ON CONFLICT, Feast's own Postgres online store and `materialize`, and \
-entities as an uploaded DataFrame, in the same database and the same run (bench/scale_stock.py). Rows are users times \
-files (ingest), users times views (materialize), users (the rest). Growth is how many times longer it took, divided by \
-how many times more users there were: 1 is a straight line; below it, fixed costs still count. Made by \
-`make bench-scale`."""
+Python process (the Java of Spark, which may take 4 GB, is not in it). `stock` is pandas `to_sql` with ON CONFLICT, \
+Feast's own Postgres online store and `materialize`, and entities as an uploaded DataFrame, in the same database and \
+the same run (bench/scale_stock.py). Rows are users times files (ingest), users times views (materialize), users (the \
+rest). Growth is how many times longer it took, divided by how many times more users there were: 1 is a straight line; \
+below it, fixed costs still count. Made by `make bench-scale`."""
+
+
+WORSE = 1.05  # below it, two runs of the same differ as much
+WHY = {
+    "ingest": "the tables no longer fit into PostgreSQL's shared memory, and are written to disk while it loads",
+    "materialize": "the online tables' indexes are sorted on disk once they exceed maintenance_work_mem (256 MB)",
+    "training set: postgres": "the join's sorts go to disk once they exceed work_mem (128 MB)",
+    "training set: spark": "the join's steps go to disk once they exceed Java's memory (4 GB)",
+    "train": "the rows of each fold no longer fit into the processor's cache",
+    "register": "the gate's draws of validation rows no longer fit into the processor's cache",
+}
+STORES = {"look-up": "PostgreSQL", "look-up: redis": "Redis"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Measured:
 
     @property
     def rows(self) -> int:
-        per_user = {"ingest": 6, "ingest again": 6, "materialize": 5}
+        per_user = {"ingest": 6, "ingest again": 6, "materialize": 5, "materialize: redis": 5}
         return self.users * per_user.get(self.stage, 1)
 
 
@@ -51,6 +63,7 @@ def write(folder: Path, found: Sequence[Measured]) -> None:
         machine,
         HOW,
         report.table(header, _rows(found)),
+        _worse_than_linear(found),
         *_look_ups(found),
     ]
     (folder / "scale.md").write_text("\n\n".join([*lines, "![seconds by users](scale.png)"]) + "\n")
@@ -80,20 +93,36 @@ def _beside(one: Measured, stock: Measured | None) -> list[str]:
 
 
 def _growth(one: Measured, ours: Sequence[Measured]) -> str:
+    growth = growth_of(one, ours)
+    return "" if growth is None else f"{growth:.2f}"
+
+
+def growth_of(one: Measured, ours: Sequence[Measured]) -> float | None:
     smaller = [other for other in ours if other.stage == one.stage and other.users < one.users]
     if not smaller:
-        return ""
+        return None
     before = max(smaller, key=lambda other: other.users)
-    return f"{one.seconds / before.seconds / (one.users / before.users):.2f}"
+    return one.seconds / before.seconds / (one.users / before.users)
+
+
+def _worse_than_linear(found: Sequence[Measured]) -> str:
+    ours = [one for one in found if one.way == "ours" and one.figure is None]
+    worse = [one for one in ours if (growth_of(one, ours) or 0.0) > WORSE]
+    if not worse:
+        return "Nothing grew worse than a straight line."
+    lines = [f"- {one.stage} at {one.users:,}: {WHY.get(one.stage, 'not known; look into it')}." for one in worse]
+    return "\n".join(["Worse than a straight line:", "", *lines])
 
 
 def _look_ups(found: Sequence[Measured]) -> list[str]:
-    rows = [[f"{one.users:,}", f"{one.figure:.2f}"] for one in found if one.figure is not None]
-    return (
-        ["One user's features, by the gateway's reader:", report.table(["users online", "p50 ms"], rows)]
-        if rows
-        else []
-    )
+    rows = [
+        [STORES[one.stage], f"{one.users:,}", f"{one.figure:.2f}"]
+        for stage in STORES
+        for one in found
+        if one.stage == stage and one.figure is not None
+    ]
+    header = ["online store", "users online", "p50 ms"]
+    return ["One user's features, by the gateway's reader:", report.table(header, rows)] if rows else []
 
 
 def _plot(path: Path, found: Sequence[Measured]) -> None:

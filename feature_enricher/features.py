@@ -18,7 +18,7 @@ from feature_enricher import native_threads
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import StoreUnavailable
 from feature_enricher.translation import reason
-from feature_repo.online_reader import Found, OnlineReader, OnlineReadError, OnlineReadRefused, Plan
+from feature_repo.online_reader import Found, OnlineReadError, OnlineReadRefused, Plan, Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -56,11 +56,11 @@ class FeastFeatures:
         self,
         timeout_s: float,
         plan_of: Callable[[str], Plan] = make_plan,
-        reader: OnlineReader | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._plan_of = plan_of
-        self._reader = reader or OnlineReader()
+        self._reader = reader or feature_repo.open_reader()
         self._lock = threading.Lock()
         self._planning: dict[str, _Planning] = {}
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import feature_repo
 from feature_enricher.answers import code_of
 from feature_enricher.batching import Batcher, Result
 from feature_enricher.breaker import GuardedFeatures, GuardedModel
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import StoreUnavailable, Unavailable
+from feature_enricher.errors import InvalidSetting, StoreUnavailable, Unavailable
 from feature_enricher.features import FeastFeatures, Features
 from feature_enricher.freshness import Freshness, Watch
 from feature_enricher.metrics import Metrics
@@ -103,7 +104,10 @@ def make_targets(settings: Settings, features: Features) -> Targets:
 
 
 def _feast_features(settings: Settings) -> FeastFeatures:
-    features = FeastFeatures(settings.store_timeout_s)
+    try:
+        features = FeastFeatures(settings.store_timeout_s)
+    except feature_repo.UnusableOnlineStore as error:
+        raise InvalidSetting(f"{error}. See .env.example") from error
     features.warm_up()
     return features
 

@@ -6,11 +6,13 @@ and drops them under `python -O`; we drop them for the time of this one import a
 """
 
 import importlib
+import importlib.util
 import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +21,21 @@ from unittest import mock
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+    from feature_repo.online_reader import Reader
+    from feature_repo.redis_store import NextMonth
+
 FOLDER = Path(__file__).parent
+REDIS_URLS = ("redis://", "rediss://", "unix://")
 # two threads at once would each take the other's stand-in for the original
 _importing = threading.Lock()
 
 
 class UnsetVariables(ValueError):
     """feature_store.yaml names environment variables that are not set; Feast would take `${NAME}` literally."""
+
+
+class UnusableOnlineStore(ValueError):
+    """STREAMFLOW_ONLINE_STORE names none, or one that lacks what it needs."""
 
 
 def import_feast() -> Any:
@@ -41,19 +51,52 @@ def _unchecked(target: Any = None, **_options: Any) -> Any:
 def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
     """The feature store that feature_store.yaml describes. engine: what joins training sets, postgres, duckdb or spark.
 
-    Raises UnsetVariables when the environment lacks one of the variables it names.
+    Raises UnsetVariables when the environment lacks one of the variables it names, and UnusableOnlineStore.
     """
     config = FOLDER / "feature_store.yaml"
     unset = sorted({name for name in re.findall(r"\$\{(\w+)\}", config.read_text()) if name not in os.environ})
     if unset:
         raise UnsetVariables(f"Not set: {', '.join(unset)}. Run: . .venv/bin/activate (or see .env.example)")
+    redis = redis_url()
     feast = import_feast()
     settings = importlib.import_module("feast.repo_config").load_repo_config(FOLDER, config)
     if engine != "postgres":
         settings.provider = "feature_repo.lake.LakeProvider"
         settings.offline_config = _engine(engine, spark_master)
+    if redis:
+        store_class = "feature_repo.redis_store.MonthlyRedisOnlineStore"
+        settings.online_config = {"type": store_class, "connection_string": redis}
     store: FeatureStore = feast.FeatureStore(config=settings)
     return store
+
+
+def redis_url() -> str | None:
+    """Where the online values are: None for PostgreSQL, else Redis' address. Raises UnusableOnlineStore."""
+    chosen, url = os.environ.get("STREAMFLOW_ONLINE_STORE", "postgres"), os.environ.get("STREAMFLOW_REDIS", "")
+    if chosen == "postgres":
+        return None
+    if chosen != "redis":
+        raise UnusableOnlineStore(f"STREAMFLOW_ONLINE_STORE={chosen!r} is neither postgres nor redis")
+    if not url.startswith(REDIS_URLS):
+        raise UnusableOnlineStore(f"STREAMFLOW_REDIS={url!r} is no address like redis://127.0.0.1:6379/0")
+    if importlib.util.find_spec("redis") is None:
+        raise UnusableOnlineStore("Redis needs its client: .venv/bin/uv pip install -r requirements-redis.txt")
+    return url
+
+
+def open_reader() -> "Reader":
+    """What the gateway reads online values with. Connects to nothing yet. Raises UnusableOnlineStore."""
+    url = redis_url()
+    if url:
+        reader: Reader = importlib.import_module("feature_repo.redis_reader").RedisReader(url, _project())
+        return reader
+    postgres: Reader = importlib.import_module("feature_repo.online_reader").OnlineReader()
+    return postgres
+
+
+def _project() -> str:
+    """Feast's name of all this, without a wait for Feast."""
+    return str(re.findall(r"^project: (\w+)$", (FOLDER / "feature_store.yaml").read_text(), re.MULTILINE)[0])
 
 
 def _engine(engine: str, spark_master: str) -> dict[str, Any]:
@@ -107,6 +150,20 @@ def online_views(store: "FeatureStore") -> list[OnlineView]:
         )
         for name in dict.fromkeys([*read, *views])
     ]
+
+
+def online_moment(store: "FeatureStore") -> datetime | None:
+    """The event time of the month that is online in Redis."""
+    redis_store = importlib.import_module("feature_repo.redis_store")
+    moment: datetime | None = redis_store.online_moment(store.config.online_store.connection_string, store.project)
+    return moment
+
+
+def next_month(store: "FeatureStore", moment: datetime) -> "NextMonth":
+    """A month to be written into Redis."""
+    redis_store = importlib.import_module("feature_repo.redis_store")
+    month: NextMonth = redis_store.NextMonth(store.config.online_store.connection_string, store.project, moment)
+    return month
 
 
 def service_views(store: "FeatureStore", service_name: str) -> dict[str, list[str]]:

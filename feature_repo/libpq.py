@@ -7,17 +7,7 @@ from psycopg import Error
 from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
 
-
-class OnlineReadError(Exception):
-    """PostgreSQL could not be reached, went away, or refused the statement."""
-
-
-class OnlineReadRefused(OnlineReadError):
-    """PostgreSQL is well and refused the statement: the tables are not what they were."""
-
-
-class OnlineReadTimeout(OnlineReadError, TimeoutError):
-    """The deadline came first."""
+from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 
 
 class Connection:

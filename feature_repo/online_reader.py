@@ -5,19 +5,18 @@ end, and a pool takes a second or more to replace connections that were cut. Thi
 that every wait ends at the deadline. tests/feature_repo/test_online_reader.py holds its answers to Feast's own.
 """
 
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from psycopg.pq.abc import PGresult
 
-from feature_repo.libpq import Connection, OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_repo.connections import Connections, OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_repo.libpq import Connection
 
-__all__ = ["Found", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan"]
+__all__ = ["Found", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan", "Reader"]
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000
@@ -25,7 +24,7 @@ MOMENTS_KEPT = 10_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fixed about a service: its features in the model's order, and the statement that reads them."""
+    """What is fixed about a service: its features in the model's order, and how each store is asked for them."""
 
     service: str
     names: tuple[str, ...]
@@ -39,6 +38,8 @@ class Plan:
     newest_statement: bytes
     key_of: Callable[[str], bytes]
     value_of: Callable[[bytes], Any]
+    fields: tuple[bytes, ...] = ()
+    """Of a user's hash in Redis: one per feature, then one per view, of its event time"""
 
 
 @dataclass(frozen=True)
@@ -49,63 +50,38 @@ class Found:
     event_times: dict[str, datetime]
 
 
+class Reader(Protocol):
+    """Thread-safe. `until` is a time.monotonic()."""
+
+    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
+        """One per user, in order. Raises OnlineReadError."""
+
+    def newest(self, plan: Plan, until: float) -> datetime | None:
+        """The newest event time among all users' values, None while nothing is online. Raises OnlineReadError."""
+
+    def close(self) -> None: ...
+
+
 class OnlineReader:
-    """Thread-safe. Keeps connections for reuse; one that failed is closed, and the read made once more on a new one."""
+    """Reads PostgreSQL's online tables; see Reader."""
 
     def __init__(self, conninfo: str = "", most_connections: int = 8) -> None:
         """`conninfo` as libpq takes it; what it leaves out comes from the PG… variables."""
-        self._conninfo = conninfo.encode()
-        self._free = threading.BoundedSemaphore(most_connections)
-        self._idle: list[Connection] = []
-        self._lock = threading.Lock()
+        self._connections = Connections(lambda until: Connection(conninfo.encode(), until), most_connections)
 
     def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
-        """One per user, in order. `until` is a time.monotonic(). Raises OnlineReadError."""
         keys = [plan.key_of(user_id) for user_id in user_ids]
         return _found(plan, keys, self._ask(plan.statement, [_bytea_array(keys)], until))
 
     def newest(self, plan: Plan, until: float) -> datetime | None:
-        """The newest event time among all users' values, None while nothing is online."""
         moment = self._ask(plan.newest_statement, [], until).get_value(0, 0)
         return None if moment is None else _moment(moment)
 
     def close(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._connections.close()
 
     def _ask(self, statement: bytes, parameters: list[bytes | None], until: float) -> PGresult:
-        if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
-            raise OnlineReadTimeout("No connection became free by the deadline")
-        try:
-            return self._ask_somewhere(statement, parameters, until)
-        finally:
-            self._free.release()
-
-    def _ask_somewhere(self, statement: bytes, parameters: list[bytes | None], until: float) -> PGresult:
-        with self._lock:
-            kept = self._idle.pop() if self._idle else None
-        if kept is not None:
-            try:
-                return self._ask_on(kept, statement, parameters, until)
-            except OnlineReadTimeout:
-                raise
-            except OnlineReadError:
-                pass  # it was cut while idle, or knows an older form of the tables: reading once more is safe
-        return self._ask_on(Connection(self._conninfo, until), statement, parameters, until)
-
-    def _ask_on(
-        self, connection: "Connection", statement: bytes, parameters: list[bytes | None], until: float
-    ) -> PGresult:
-        try:
-            result = connection.ask(statement, parameters, until)
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            self._idle.append(connection)
-        return result
+        return self._connections.ask(lambda connection: connection.ask(statement, parameters, until), until)
 
 
 def _bytea_array(keys: Sequence[bytes]) -> bytes:

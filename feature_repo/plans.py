@@ -1,4 +1,4 @@
-"""From a FeatureService's definition to the one statement that reads its features online."""
+"""From a FeatureService's definition to what reads its features online: one statement, or the fields of a hash."""
 
 import importlib
 import math
@@ -10,10 +10,12 @@ from psycopg import sql
 
 import feature_repo
 from feature_repo.online_reader import Plan
+from feature_repo.redis_names import field_of_times
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
 
+ONLINE_SCHEMA = "feast_online"  # as in feature_store.yaml, which another online store takes the place of
 KEYS_KEPT = 50_000
 VALUES_KEPT = 100_000
 
@@ -59,6 +61,7 @@ def _plan(store: "FeatureStore", service_name: str) -> Plan:
         newest_statement=sql.SQL("SELECT greatest({newest})").format(newest=newest).as_bytes(),
         key_of=_key_of(),
         value_of=_value_of(),
+        fields=_fields([(field.name, view) for field, view in features]),
     )
 
 
@@ -71,7 +74,13 @@ def _service(store: "FeatureStore", name: str) -> "FeatureService":
 
 
 def _table(store: "FeatureStore", view: str) -> sql.Identifier:
-    return sql.Identifier(str(store.config.online_store.db_schema), feature_repo.online_table(store, view))
+    return sql.Identifier(ONLINE_SCHEMA, feature_repo.online_table(store, view))
+
+
+def _fields(features: "list[tuple[str, str]]") -> tuple[bytes, ...]:
+    hashed = importlib.import_module("feast.infra.online_stores.helpers")._mmh3  # Feast's name of a feature in Redis
+    values = [hashed(f"{view}:{feature}") for feature, view in features]
+    return (*values, *(field_of_times(view) for view in dict.fromkeys(view for _feature, view in features)))
 
 
 def _key_of() -> Callable[[str], bytes]:

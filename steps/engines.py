@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo import open_store, spark_conf
+from feature_repo import UnusableOnlineStore, open_store, spark_conf
 from steps import lake, warehouse
-from steps.errors import EngineUnavailable
-from steps.settings import Settings
+from steps.errors import EngineUnavailable, OnlineStoreUnavailable
+from steps.settings import Settings, let_children_use_this_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ PROFILES = "subscriptions_profile_snapshots"
 
 
 def open_engine() -> "FeatureStore":
-    """The feature store with the engine that is set. Raises EngineUnavailable, BadParameter."""
+    """The feature store with the engine that is set. Raises EngineUnavailable, OnlineStoreUnavailable, BadParameter."""
     settings = Settings.from_env()
     engine = settings.offline_engine
     if engine not in ENGINES:
@@ -31,7 +31,15 @@ def open_engine() -> "FeatureStore":
         lake.folder()
     if engine == "spark":
         require_spark()
-    return open_store(engine, settings.spark_master)
+    return open_online(engine, settings.spark_master)
+
+
+def open_online(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
+    """The feature store with the online store that is set. Raises OnlineStoreUnavailable."""
+    try:
+        return open_store(engine, spark_master)
+    except UnusableOnlineStore as error:
+        raise OnlineStoreUnavailable(str(error)) from error
 
 
 def require_spark() -> None:
@@ -46,6 +54,7 @@ def require_spark() -> None:
             "The engine spark needs Java 17 or newer, on PATH or at JAVA_HOME: apt-get install default-jre-headless "
             "(or set STREAMFLOW_OFFLINE_ENGINE=duckdb)"
         )
+    let_children_use_this_python()  # Spark's workers are whatever `python3` is first on PATH
 
 
 def entities(engine: str, as_of: date) -> "str | pd.DataFrame":

@@ -15,6 +15,7 @@ StepError                  base: one line for a tired person, and the exit code 
   NoRollback               there is nothing to put back, or it may not be
   LakeDisagrees            a month's Parquet files are not the ones that were written with it
   EngineUnavailable        the offline engine that is set is none, or lacks what it needs
+  OnlineStoreUnavailable   the online store that is set is none, lacks what it needs, or does not answer
   DatabaseUnavailable      PostgreSQL does not answer
   TrackingUnavailable      the MLflow tracking store does not answer
 """
@@ -83,6 +84,10 @@ class LakeDisagrees(StepError):
 
 
 class EngineUnavailable(StepError):
+    pass
+
+
+class OnlineStoreUnavailable(StepError):
     pass
 
 

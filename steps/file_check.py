@@ -1,5 +1,6 @@
-"""One file against its schema, a chunk at a time: what is kept is its user ids and its faults, never its rows."""
+"""One file against its schema, a chunk at a time: what is kept is its faults and eight bytes a user, never its rows."""
 
+import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,7 +15,10 @@ from pandera.pandas import DataFrameSchema
 from steps.csv_text import Chunk, Fault, TextFile
 from steps.progress import Advance
 
+Prints = np.typing.NDArray[np.uint64]
+
 KEPT_FAULTS = 10_000  # of a file; more are counted and not kept
+NOBODY: Prints = np.empty(0, np.uint64)
 
 
 @dataclass
@@ -31,61 +35,56 @@ class Checked:
                 self.faults.append(fault)
 
 
-@dataclass(frozen=True)
-class Known:
-    """The users of a file."""
-
-    ids: pa.ChunkedArray
-    unique: bool
-
-
-@dataclass
-class _Ids:
-    """The user ids of a file, in their order, and the lines they are on: all that is kept of its rows."""
-
-    parts: list[pa.Array] = field(default_factory=list)
-    lines: "list[np.typing.NDArray[np.int64]]" = field(default_factory=list)
-
-    def add(self, chunk: Chunk) -> None:
-        self.parts.append(pa.concat_arrays([chunk.rows["user_id"]]))  # a copy: a slice would keep all of the chunk
-        self.lines.append(chunk.lines)
-
-    @property
-    def column(self) -> pa.ChunkedArray:
-        return pa.chunked_array(self.parts, pa.string())
-
-    def faults(self, file: str, wrong: "np.typing.NDArray[np.bool_]", problem: str) -> Iterator[Fault]:
-        if wrong.any():
-            lines, ids = np.concatenate(self.lines), self.column
-            for row in np.flatnonzero(wrong):
-                yield Fault(file, int(lines[row]), "user_id", ids[int(row)].as_py(), problem)
-
-
 def check_file(
-    file: TextFile, schema: DataFrameSchema, known: Known | None, advance: Advance
-) -> tuple[Checked, Known | None]:
-    """What was found, and the file's user ids. known: the ids that are allowed; None for any.
+    file: TextFile, schema: DataFrameSchema, known: Prints | None, advance: Advance
+) -> tuple[Checked, Prints]:
+    """What was found, and the fingerprints of the file's user ids, in its order. known: those that are allowed; None
+    for any.
 
     That nobody is there twice and nobody is unknown goes beyond a chunk, which is all that a schema sees.
     """
-    checked, ids = Checked(file.path.name), _Ids()
+    checked, parts = Checked(file.path.name), [NOBODY]
     for chunk in file.chunks():
         for broken in _broken_checks(schema, chunk):
             checked.add(_faults(file.path.name, chunk, broken))
         checked.rows += chunk.rows.num_rows
-        ids.add(chunk)
+        parts.append(_prints(chunk.rows["user_id"]))
         advance(chunk.rows.num_rows)
+        gc.collect(1)  # pandera ties each frame to itself: 40 MB would wait for the collector's own time
     checked.add(file.faults)
-    if not ids.parts:
-        return checked, None
-    # the usual month has the same users in the same order in every file: nothing to look up then
-    if known and known.unique and ids.column.equals(known.ids):
-        return checked, known
-    repeated = _repeated(ids.column)
-    checked.add(ids.faults(checked.file, repeated, "is there twice"))
-    if known:
-        checked.add(ids.faults(checked.file, _strange(ids.column, known.ids), "is not in users.csv"))
-    return checked, Known(ids.column, unique=not repeated.any())
+    prints = np.concatenate(parts)
+    parts.clear()
+    checked.add(_user_faults(file, prints, known))
+    return checked, prints
+
+
+def _prints(ids: pa.Array) -> Prints:
+    """Eight bytes an id. That two ids share them happens once in 10^19 pairs: who looks wrong by them is asked again,
+    and who looks right by chance is for the database to refuse."""
+    return np.asarray(pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False))
+
+
+def _user_faults(file: TextFile, prints: Prints, known: Prints | None) -> Iterator[Fault]:
+    """Who is there twice or unknown: read once more, for the ids, where fingerprints say that there are any."""
+    ordered = np.sort(prints)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    # the usual month has the same users in the same order in every file
+    if not len(repeated) and (known is None or np.array_equal(prints, known) or np.isin(prints, known).all()):
+        return
+    seen: set[str] = set()
+    for chunk in TextFile(file.path, file.columns).chunks():
+        ids, of_chunk = chunk.rows["user_id"], _prints(chunk.rows["user_id"])
+        for row in np.flatnonzero(np.isin(of_chunk, repeated)):
+            user = ids[int(row)].as_py()
+            if user in seen:
+                yield Fault(file.path.name, int(chunk.lines[row]), "user_id", user, "is there twice")
+            seen.add(user)
+        if known is not None:
+            strange = ~np.isin(of_chunk, known) & np.asarray(pc.not_equal(ids, ""))  # empty is another rule's finding
+            for row in np.flatnonzero(strange):
+                yield Fault(
+                    file.path.name, int(chunk.lines[row]), "user_id", ids[int(row)].as_py(), "is not in users.csv"
+                )
 
 
 def _broken_checks(schema: DataFrameSchema, chunk: Chunk) -> list[SchemaError]:
@@ -108,19 +107,3 @@ def _faults(file: str, chunk: Chunk, broken: SchemaError) -> Iterator[Fault]:
     column = check.statistics.get("column", broken.schema.name)  # a check over several columns says whose fault it is
     for row in np.flatnonzero(~broken.check_output):
         yield Fault(file, int(chunk.lines[row]), column, chunk.rows[column][int(row)].as_py(), check.name)
-
-
-def _repeated(ids: pa.ChunkedArray) -> "np.typing.NDArray[np.bool_]":
-    """The second row of a user and all further ones."""
-    repeated = np.zeros(len(ids), dtype=bool)
-    if pc.count_distinct(ids).as_py() < len(ids):
-        codes = ids.combine_chunks().dictionary_encode().indices.to_numpy()
-        repeated[:] = True
-        repeated[np.unique(codes, return_index=True)[1]] = False
-    return repeated
-
-
-def _strange(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> "np.typing.NDArray[np.bool_]":
-    """Users whom users.csv does not have; an empty id is another rule's finding."""
-    strange = pc.and_(pc.invert(pc.is_in(ids, value_set=known)), pc.not_equal(ids, ""))
-    return np.asarray(strange)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -143,17 +142,20 @@ class _Ranked:
     """One model's rows in the order of their probability: sorted once, then any draw is scored in one pass."""
 
     def __init__(self, truth: Truth, probability: Probabilities) -> None:
-        self.order = np.argsort(probability, kind="stable")
-        ordered = pd.Series(probability[self.order])
-        self.ties = np.flatnonzero((ordered != ordered.shift()).to_numpy())  # where each new value begins
-        self.leaves = truth[self.order].astype(np.float64)
+        leaving, staying = np.flatnonzero(truth), np.flatnonzero(~truth)
+        self.leaving = leaving[np.argsort(probability[leaving], kind="stable")]
+        self.staying = staying[np.argsort(probability[staying], kind="stable")]
+        ranked = probability[self.staying]
+        # how many of those who stay are below each one who leaves, and how many are not above
+        self.below = np.searchsorted(ranked, probability[self.leaving], side="left")
+        self.not_above = np.searchsorted(ranked, probability[self.leaving], side="right")
 
     def aucs(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Per draw, the share of (leaving, staying) pairs ranked rightly; an equal pair counts half."""
-        weights = counts[:, self.order]
-        leaving = np.add.reduceat(weights * self.leaves, self.ties, axis=1)
-        staying = np.add.reduceat(weights * (1 - self.leaves), self.ties, axis=1)
-        below = np.cumsum(staying, axis=1) - staying / 2
-        pairs = leaving.sum(axis=1) * staying.sum(axis=1)
-        found: NDArray[np.float64] = (leaving * below).sum(axis=1) / pairs
-        return found
+        return np.array([self._auc(one) for one in counts])
+
+    def _auc(self, counts: NDArray[np.float64]) -> float:
+        leaving = counts.take(self.leaving)
+        passed = np.concatenate([[0.0], counts.take(self.staying).cumsum()])
+        right = (leaving @ passed.take(self.below) + leaving @ passed.take(self.not_above)) / 2
+        return float(right / (leaving.sum() * passed[-1]))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import mlflow
 
-from feature_repo import OnlineView, apply_definitions, entity_keys, online_views, open_store
-from steps import console, parameters, progress, tracking, warehouse
+from feature_repo import OnlineView, apply_definitions, entity_keys, online_views, redis_url
+from steps import console, engines, online_hashes, parameters, progress, tracking, warehouse
 from steps.online_rows import online_rows
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tracking.step_run("materialize", f"materialize_{args.as_of}", {"as_of": args.as_of}):
         warehouse.require_month(args.as_of)
-        store = open_store()
+        store = engines.open_online()
         apply_definitions(store)
         console.say(materialize(store, args.as_of))
 
@@ -37,19 +37,29 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def materialize(store: "FeatureStore", as_of: date) -> str:
     views = online_views(store)
-    online = warehouse.online_as_of(view.table for view in views)
+    online = _online_as_of(store, views)
     if online and online > as_of:
         mlflow.set_tag("outcome", f"left {online} online")
         return f"[OK] {online} is online already and newer than {as_of}: left as it is."
     moment = warehouse.event_time(as_of)
-    tables = [_table(view, moment.isoformat()) for view in views]
     rows = sum(warehouse.count_snapshot(view.snapshots, as_of) for view in views)
     with console.timed("write all views"), progress.bar("write", rows) as advance:
-        values = warehouse.replace_online(tables, as_of, advance)
+        values = _replace(store, views, as_of, advance)
     for view in views:
         store.registry.apply_materialization(store.get_feature_view(view.name), store.project, moment, moment)
     mlflow.log_metrics({"rows": rows, "values": values})
     return f"[OK] {as_of} is online: {len(views)} views, {rows} rows, {values} values; nothing else is."
+
+
+def _online_as_of(store: "FeatureStore", views: Sequence[OnlineView]) -> date | None:
+    return online_hashes.online_as_of(store) if redis_url() else warehouse.online_as_of(view.table for view in views)
+
+
+def _replace(store: "FeatureStore", views: Sequence[OnlineView], as_of: date, advance: progress.Advance) -> int:
+    if redis_url():
+        return online_hashes.replace_online(store, views, as_of, advance)
+    moment = warehouse.event_time(as_of).isoformat()
+    return warehouse.replace_online([_table(view, moment) for view in views], as_of, advance)
 
 
 def _table(view: OnlineView, event_time: str) -> warehouse.OnlineTable:

@@ -17,7 +17,7 @@ from pandera.pandas import Check, DataFrameSchema
 from steps.column_rules import day, flag, number, one_of, user_id, whole
 from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
-from steps.file_check import Checked, Known, check_file
+from steps.file_check import Checked, Prints, check_file
 from steps.month_digest import files_sha256
 from steps.progress import Advance, unseen
 
@@ -113,11 +113,11 @@ def read_month(folder: Path, as_of: date, advance: Advance = unseen) -> Month:
 def _check_files(folder: Path, advance: Advance) -> dict[str, Checked]:
     """users.csv first: the other files are to name nobody who is not in it."""
     checked: dict[str, Checked] = {}
-    known: Known | None = None
+    known: Prints | None = None
     for name, schema in FILES.items():
         file = TextFile(folder / f"{name}.csv", list(schema.columns))
         checked[name], users = check_file(file, schema, known, advance)
-        known = users if name == "users" else known
+        known = users if name == "users" and len(users) else known
     return checked
 
 

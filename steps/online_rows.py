@@ -18,7 +18,7 @@ def online_rows(rows: pa.Table, event_time: str, keys: Keys, encoders: Mapping[s
     """rows: user_id, the features and created_at, as text. Out: the columns of the online table, all of them text;
     a user's rows stand together."""
     users, features = rows.num_rows, len(encoders)
-    entity_keys = pa.array(_hex(keys, rows["user_id"].to_pylist()))
+    entity_keys = pa.array(["\\x" + key.hex() for key in composed_keys(keys, rows["user_id"].to_pylist())])
     parts = [
         [entity_keys, pa.repeat(name, users), *_encoded(rows[name].combine_chunks(), encoder)]
         for name, encoder in encoders.items()
@@ -30,6 +30,12 @@ def online_rows(rows: pa.Table, event_time: str, keys: Keys, encoders: Mapping[s
     return pa.table([*columns, *moments], names=names)
 
 
+def encoded(column: pa.Array, encoder: Encoder) -> tuple[list[bytes], list[int]]:
+    """The distinct values in Feast's form, and which of them each row has."""
+    distinct = column.dictionary_encode()
+    return [value for value, _text in encoder(distinct.dictionary.to_pylist())], distinct.indices.to_pylist()
+
+
 def _encoded(column: pa.Array, encoder: Encoder) -> tuple[pa.Array, pa.Array]:
     distinct = column.dictionary_encode()
     values = list(encoder(distinct.dictionary.to_pylist()))
@@ -38,16 +44,16 @@ def _encoded(column: pa.Array, encoder: Encoder) -> tuple[pa.Array, pa.Array]:
     return stored.take(distinct.indices), texts.take(distinct.indices)
 
 
-def _hex(keys: Keys, user_ids: Sequence[str]) -> list[str]:
+def composed_keys(keys: Keys, user_ids: Sequence[str]) -> list[bytes]:
     """The users' keys. A key is the same beginning for all, then the id's length and the id: a sample of them shows
     whether it is so, and each is asked of Feast, which takes ten times as long, where it is not."""
     sample = list(user_ids[:: max(1, len(user_ids) // SAMPLES)])
-    beginning = next(iter(keys([""])))[:-4].hex()
+    beginning = next(iter(keys([""])))[:-4]
 
-    def composed(user_id: str) -> str:
+    def composed(user_id: str) -> bytes:
         raw = user_id.encode()
-        return "\\x" + beginning + len(raw).to_bytes(4, "little").hex() + raw.hex()
+        return beginning + len(raw).to_bytes(4, "little") + raw
 
-    if [composed(user_id) for user_id in sample] == ["\\x" + key.hex() for key in keys(sample)]:
+    if [composed(user_id) for user_id in sample] == list(keys(sample)):
         return [composed(user_id) for user_id in user_ids]
-    return ["\\x" + key.hex() for key in keys(user_ids)]
+    return list(keys(user_ids))

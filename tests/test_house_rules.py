@@ -96,8 +96,8 @@ def test_the_stack_takes_nothing_from_the_steps_but_the_digest_of_a_month() -> N
     assert importing(sources("local_stack"), "feature_enricher", "feature_repo") == []
 
 
-def test_the_feature_repo_imports_feast_and_its_driver_alone() -> None:
-    allowed = {*sys.stdlib_module_names, "feast", "psycopg", "psycopg_pool", "feature_repo"}
+def test_the_feature_repo_imports_feast_and_its_drivers_alone() -> None:
+    allowed = {*sys.stdlib_module_names, "feast", "google", "psycopg", "psycopg_pool", "redis", "feature_repo"}
     roots = {name.split(".")[0] for path in sources("feature_repo") for name in imports(path)}
     assert roots - allowed == set()
 

@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import psycopg2.errors
 import pyarrow as pa
 from psycopg2 import sql
-from psycopg2.extensions import cursor
 from pyarrow import csv
 
-from steps.errors import DatabaseUnavailable
+from steps.errors import DatabaseUnavailable, OnlineStoreUnavailable
 from steps.progress import Advance
 from steps.warehouse.connection import connect, event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
+from steps.warehouse.months import online_as_of
 
 MATERIALIZE_LOCK = 0x57F12  # any fixed number that is not another lock's
 CHUNK_BYTES = 2 << 20  # of a snapshot's text; a chunk online is twenty times that
@@ -45,20 +46,30 @@ class OnlineTable:
 
 
 def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance) -> int:
-    """Puts the month's snapshots online. Returns the number of values. Raises DatabaseUnavailable."""
-    with _snapshot() as snapshot, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        building = [pool.submit(_build, one, as_of, snapshot, advance) for one in tables]
-        try:
-            values = sum(built.result() for built in building)
-        finally:
-            for built in building:
-                built.cancel()
+    """Puts the month's snapshots online. Returns the number of values. Raises DatabaseUnavailable, and
+    OnlineStoreUnavailable where another run has put a newer month online since this one looked."""
+    with month_state() as state:
+        newest = online_as_of(one.table for one in tables)
+        if newest and newest > as_of:
+            raise OnlineStoreUnavailable(f"Another materialisation overtook this one: {newest} is online by now")
+        values = side_by_side([partial(_build, one, as_of, state, advance) for one in tables])
         _swap([one.table for one in tables])
         return values
 
 
+def side_by_side(builds: Sequence[Callable[[], int]]) -> int:
+    """The sum of what they return; after an error, those that have not begun never do."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        building = [pool.submit(build) for build in builds]
+        try:
+            return sum(built.result() for built in building)
+        finally:
+            for built in building:
+                built.cancel()
+
+
 @contextmanager
-def _snapshot() -> Iterator[str]:
+def month_state() -> Iterator[str]:
     """The name of one state of the warehouse, for all views, under the lock of materialisations."""
     with transaction(busy="another materialisation") as cur:
         cur.execute("SELECT pg_advisory_lock(%s)", (MATERIALIZE_LOCK,))  # until the connection ends
@@ -68,10 +79,10 @@ def _snapshot() -> Iterator[str]:
         yield str(cur.fetchall()[0][0])
 
 
-def _build(one: OnlineTable, as_of: date, snapshot: str, advance: Advance) -> int:
+def _build(one: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
     names = _names(one.table)
     values = 0
-    with closing(connect()) as reading, closing(connect()) as writing, writing, writing.cursor() as out:
+    with closing(connect()) as writing, writing, writing.cursor() as out:
         out.execute(sql.SQL(statement("online_next_table")).format(**names))
 
         def write(rows: pa.Table) -> None:
@@ -85,23 +96,24 @@ def _build(one: OnlineTable, as_of: date, snapshot: str, advance: Advance) -> in
             values += online.num_rows
             advance(rows.num_rows)
 
-        with reading.cursor() as cur:
-            _read_snapshot(cur, one, as_of, snapshot, write)
+        read_snapshot(state, one.snapshots, one.features, as_of, write)
         out.execute(sql.SQL(statement("online_next_indexes")).format(**names))
     return values
 
 
-def _read_snapshot(
-    cur: cursor, one: OnlineTable, as_of: date, snapshot: str, write: Callable[[pa.Table], None]
+def read_snapshot(
+    state: str, snapshots: str, features: Sequence[str], as_of: date, write: Callable[[pa.Table], None]
 ) -> None:
-    cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    cur.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))
-    columns = sql.SQL(", ").join(map(sql.Identifier, one.features))
-    source = {"columns": columns, "table": sql.Identifier(one.snapshots), "as_of": sql.Literal(event_time(as_of))}
-    cur.execute(sql.SQL("SELECT {columns} FROM {table} LIMIT 0").format(**source))
-    types = {column.name: TYPES[column.type_code] for column in cur.description or ()}
-    query = sql.SQL(statement("snapshot_for_online")).format(**source)
-    copy_out(cur, query, {"user_id": pa.string(), **types, "created_at": pa.string()}, write, CHUNK_BYTES)
+    """Calls `write` with user_id, the features and created_at (as text), ordered by user_id, chunk after chunk."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, features))
+    source = {"columns": columns, "table": sql.Identifier(snapshots), "as_of": sql.Literal(event_time(as_of))}
+    with closing(connect()) as reading, reading.cursor() as cur:
+        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cur.execute("SET TRANSACTION SNAPSHOT %s", (state,))
+        cur.execute(sql.SQL("SELECT {columns} FROM {table} LIMIT 0").format(**source))
+        types = {column.name: TYPES[column.type_code] for column in cur.description or ()}
+        query = sql.SQL(statement("snapshot_for_online")).format(**source)
+        copy_out(cur, query, {"user_id": pa.string(), **types, "created_at": pa.string()}, write, CHUNK_BYTES)
 
 
 def _swap(tables: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import feature_repo
 from local_stack.settings import Settings
 from steps import dataset, engines, lake, point_in_time, warehouse
 from steps.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnapshot
@@ -80,6 +81,25 @@ def test_any_history_is_joined_alike_and_with_what_was_known_then(
         found = {engine: features(use, engine, as_of) for engine in ("postgres", "duckdb")}
         assert numbers(found["postgres"]) == numbers(found["duckdb"]) == expected(history, as_of)
         assert identity(use, "postgres", as_of) == identity(use, "duckdb", as_of)
+
+
+@needs_spark
+@settings(SHARED_WAREHOUSE, max_examples=8)
+@given(history=HISTORIES)
+def test_spark_joins_any_history_as_postgresql_does(use: pytest.MonkeyPatch, history: list[Event]) -> None:
+    play(history)
+    for as_of in {event.as_of for event in history}:
+        if known(history, as_of)["subscriptions"]:
+            assert numbers(features(use, "spark", as_of)) == expected(history, as_of)
+            assert identity(use, "spark", as_of) == identity(use, "postgres", as_of)
+
+
+def test_spark_here_has_memory_for_a_million_users_and_a_cluster_keeps_its_own_settings() -> None:
+    here, cluster = (feature_repo.spark_conf(master) for master in ("local[*]", "spark://HOST:7077"))
+    assert here["spark.driver.memory"] == "4g"
+    assert set(here) - set(cluster) == {
+        "spark.driver.memory", "spark.driver.host", "spark.driver.bindAddress", "spark.sql.shuffle.partitions",
+    }  # fmt: skip
 
 
 def sparse(value: int, *left_out: str) -> dict[str, dict[str, int]]:

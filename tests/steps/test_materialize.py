@@ -11,7 +11,7 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import materialize as step
-from steps.errors import DatabaseUnavailable, NoSnapshot
+from steps.errors import DatabaseUnavailable, NoSnapshot, OnlineStoreUnavailable
 
 from ..conftest import FEBRUARY, JANUARY, free_port
 from .database import fetch, last_run
@@ -93,6 +93,17 @@ def test_january_after_february_leaves_the_values_of_february(
     materialize(JANUARY)
     assert online_rows() == before
     assert "left as it is" in capsys.readouterr().out
+
+
+def test_a_newer_month_that_came_online_meanwhile_stays(
+    february_loaded_january_online: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    materialize(FEBRUARY)
+    before = online_rows()
+    monkeypatch.setattr(step, "_online_as_of", lambda *_asked: JANUARY)  # what this run saw before it had the lock
+    with pytest.raises(OnlineStoreUnavailable, match="2024-02-29 is online by now"):
+        materialize(JANUARY)
+    assert online_rows() == before
 
 
 def test_what_is_gone_from_the_newest_snapshot_is_not_filled_from_the_month_before(

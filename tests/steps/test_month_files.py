@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -15,7 +16,7 @@ from pandera.config import config_context
 from pandera.errors import SchemaError
 from pandera.pandas import Check, Column, DataFrameSchema
 
-from steps import month_files
+from steps import file_check, month_files
 from steps.column_rules import TEXT
 from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
@@ -284,6 +285,17 @@ def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) 
     twice = {name: text + text.splitlines(keepends=True)[1] for name, text in FILES.items()}
     assert faults_in(write_month(tmp_path, twice)) == [
         Fault(f"{name}.csv", 5, "user_id", "anna", "is there twice") for name in FILES
+    ]
+
+
+def test_users_whose_fingerprints_are_the_same_are_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_check, "_prints", lambda ids: np.zeros(len(ids), np.uint64))
+    assert read_month(write_month(tmp_path), JANUARY).rows["users"] == 3
+    twice = FILES["users"] + FILES["users"].splitlines()[1] + "\n"
+    assert [str(fault) for fault in faults_in(write_month(tmp_path, users=twice))] == [
+        "users.csv, line 5, user_id: 'anna' is there twice"
     ]
 
 

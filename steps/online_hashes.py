@@ -1,0 +1,72 @@
+"""A month online in Redis: all of its values under keys of its own, then the key turned over that says what is read.
+
+What is killed on the way leaves values that nobody reads, and the next run clears them. PostgreSQL's lock lets one run
+write at a time, as for its own online tables.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from feature_repo import OnlineView, entity_keys, next_month, online_moment
+from steps import warehouse
+from steps.errors import OnlineStoreUnavailable
+from steps.online_rows import composed_keys, encoded
+from steps.progress import Advance
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_repo.redis_store import NextMonth
+
+
+def online_as_of(store: "FeatureStore") -> date | None:
+    """The month that is online. Raises OnlineStoreUnavailable."""
+    with _translated():
+        moment = online_moment(store)
+        return moment.date() if moment else None
+
+
+def replace_online(store: "FeatureStore", views: Sequence[OnlineView], as_of: date, advance: Advance) -> int:
+    """Puts the month's snapshots online. Returns the number of values. Raises OnlineStoreUnavailable."""
+    with _translated(), warehouse.month_state() as state:
+        month = next_month(store, warehouse.event_time(as_of))
+        month.begin()
+        values = warehouse.side_by_side([partial(_write, month, view, as_of, state, advance) for view in views])
+        month.turn()
+        month.clear()
+        month.close()
+        return values
+
+
+def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advance: Advance) -> int:
+    values = 0
+
+    def write(rows: pa.Table) -> None:
+        nonlocal values
+        keys = composed_keys(entity_keys, rows["user_id"].to_pylist())
+        columns = {name: encoded(rows[name].combine_chunks(), encoder) for name, encoder in view.encoders.items()}
+        month.write(view.name, keys, columns)
+        values += len(keys) * len(columns)
+        advance(rows.num_rows)
+
+    warehouse.read_snapshot(state, view.snapshots, list(view.encoders), as_of, write)
+    return values
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    import redis  # noqa: PLC0415 - an extra
+
+    from feature_repo.redis_store import OvertakenError  # noqa: PLC0415
+
+    try:
+        yield
+    except OvertakenError as error:
+        raise OnlineStoreUnavailable("Another materialisation overtook this one; what is online is its") from error
+    except redis.RedisError as error:
+        raise OnlineStoreUnavailable(f"Redis at STREAMFLOW_REDIS: {error}. What was online still is") from error

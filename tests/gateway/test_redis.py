@@ -1,0 +1,48 @@
+"""The gateway with Redis as online store: by its setting, with named errors, and again when Redis is."""
+
+import pytest
+
+from bench.redis_server import RedisServer
+from feature_enricher import create_app
+from feature_enricher.deadline import Deadline
+from feature_enricher.errors import InvalidSetting, StoreUnavailable
+from feature_enricher.features import FeastFeatures
+from local_stack.settings import Settings
+
+from ..conftest import JANUARY
+from ..redis_online import needs_redis, redis_online, redis_server
+
+__all__ = ["redis_online", "redis_server"]
+
+
+@needs_redis
+def test_look_ups_come_from_redis_are_errors_while_it_is_away_and_come_again_after(
+    january_loaded: Settings, redis_online: RedisServer
+) -> None:
+    from steps import materialize  # noqa: PLC0415 - mlflow and more
+
+    materialize.main(["--as-of", str(JANUARY)])
+    features = FeastFeatures(timeout_s=1.0)
+    features.plan("churn_v1", Deadline.after(30))
+    with redis_online.client() as client:
+        [key] = [key for key in client.scan_iter(count=10_000) if b"/" in key][:1]
+    user = key.split(b"streamflow/")[0][-10:].decode()
+
+    _plan, [before] = features.lookup("churn_v1", [user], Deadline.after(5))
+    assert None not in before.values
+    redis_online.stop()
+    try:
+        with pytest.raises(StoreUnavailable, match="The feature store did not answer"):
+            features.lookup("churn_v1", [user], Deadline.after(5))
+    finally:
+        redis_online.start()
+    with pytest.raises(StoreUnavailable):  # this Redis keeps nothing on disk: nobody's features are known, not missing
+        features.lookup("churn_v1", [user], Deadline.after(5))
+    materialize.main(["--as-of", str(JANUARY)])
+    assert features.lookup("churn_v1", [user], Deadline.after(5))[1] == [before]
+
+
+def test_an_online_store_that_is_none_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", "memcached")
+    with pytest.raises(InvalidSetting, match=r"STREAMFLOW_ONLINE_STORE='memcached'.*example"):
+        create_app()

@@ -1,0 +1,27 @@
+"""States with Redis as online store: a server of the run's own where the machine has one, else tests are skipped."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.redis_server import RedisServer, missing, open_redis
+
+from .conftest import free_port
+
+needs_redis = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with open_redis(free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_online(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """Set as the online store, with nothing in it."""
+    with redis_server.client() as client:
+        client.flushall()
+    monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", "redis")
+    monkeypatch.setenv("STREAMFLOW_REDIS", redis_server.url)
+    return redis_server
