@@ -69,16 +69,19 @@ class Upstream:
         until = deadline.within(self._timeout_s) if deadline else Deadline.after(self._timeout_s)
         try:
             try:
-                return self._call_once(method, path, body, until)
+                return self._call_once(self._taken(), method, path, body, until)
             except CLOSED_UNANSWERED:
-                return self._call_once(method, path, body, until)
+                # another kept one may have been closed, too
+                return self._call_once(self._connect(), method, path, body, until)
         except (HTTPException, OSError) as error:
             raise NoAnswer(f"{method} {self._url}{path}") from error
 
-    def _call_once(self, method: str, path: str, body: bytes | None, until: Deadline) -> Answer:
+    def _call_once(
+        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, until: Deadline
+    ) -> Answer:
         if until.is_over():
+            connection.close()
             raise NoAnswer(f"No time left to call {self._url}{path}")
-        connection = self._taken()
         try:
             _limit(connection, until)
             connection.request(method, self._path + path, body, JSON_HEADERS if body is not None else {})

@@ -156,6 +156,26 @@ def test_concurrent_calls_do_not_wait_for_each_other(model_server: FakeServer) -
     assert done == [1, 1]
 
 
+def test_one_call_survives_that_all_kept_connections_were_closed(model_server: FakeServer) -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def meet_and_close(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        together.wait()
+        reply(ANSWERED)(handler, body)
+        handler.close_connection = True  # without a word in the head, as a server does whose patience is over
+
+    model_server.replies = [meet_and_close, meet_and_close, reply(ANSWERED)]
+    model = model_at(model_server.url)
+    threads = [threading.Thread(target=model.predict, args=(ROWS, soon())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(0.1)
+
+    assert len(model.predict(ROWS, soon())) == 1
+
+
 def test_connections_are_kept_and_used_again(model_server: FakeServer) -> None:
     model_server.replies = [reply(ANSWERED)]
     model = model_at(model_server.url)
