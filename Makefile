@@ -65,8 +65,9 @@ lock: dev ## make requirements*.txt anew from pyproject.toml
 bench: dev ## ours, the published way and an empty gateway under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
 	@$(BENCH) speed $(ON) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)
 
-chaos: dev ## steady load, overload and faults, every answer checked -> reports/reliability.md (MINUTES= SCALE=)
+chaos: dev ## steady load, overload, faults and any request, every answer checked -> reports/reliability.md (MINUTES= SCALE= CASES=)
 	@$(BENCH) chaos $(ON) --minutes $(or $(MINUTES),10) --scale $(or $(SCALE),1)
+	@$(BENCH) any-request $(ON) --cases $(or $(CASES),10000)
 
 bench-swap: dev ## promotions and rollbacks in turn under load, and broken versions; prints the figures (SWAPS=)
 	@$(BENCH) swap $(ON) --swaps $(or $(SWAPS),20)

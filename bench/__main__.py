@@ -1,10 +1,10 @@
-"""python -m bench speed|chaos|swap: the options' values are the Makefile's."""
+"""python -m bench speed|chaos|any-request|swap: the options' values are the Makefile's."""
 
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import chaos, speed, swap
+from bench import any_request, chaos, speed, swap
 
 
 def main() -> None:
@@ -19,12 +19,18 @@ def main() -> None:
     speed_options.add_argument("--rounds", type=int, required=True)
     chaos_options.add_argument("--minutes", type=float, required=True, help="of steady load")
     chaos_options.add_argument("--scale", type=float, required=True, help="of all other times; 1: full size")
+    commands.choices["any-request"].add_argument("--cases", type=int, required=True)
     commands.choices["swap"].add_argument("--swaps", type=int, required=True, help="promotions, and as many rollbacks")
     options = vars(parser.parse_args())
     COMMANDS[options.pop("command")](**options)
 
 
-COMMANDS: Mapping[str, Callable[..., None]] = {"speed": speed.main, "chaos": chaos.main, "swap": swap.main}
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "speed": speed.main,
+    "chaos": chaos.main,
+    "any-request": any_request.main,
+    "swap": swap.main,
+}
 
 if __name__ == "__main__":
     main()

@@ -92,7 +92,7 @@ def overload_goals(storm: Outcome, calm: Outcome, top: float) -> list[list[str]]
         ["of these never left, for want of a free connection", "", f"{storm.notes['never left']:,.0f}", ""],
         ["503s within 50 ms of being sent", "all", f"{quick:.1%}", reached(quick == 1)],
         ["503s with Retry-After", "all", f"{told:.1%}", reached(told == 1)],
-        ["neither 200 nor a named error", "0", str(storm.unnamed), reached(storm.unnamed == 0)],
+        ["of those that left: neither 200 nor a named error", "0", str(storm.unnamed), reached(storm.unnamed == 0)],
         ["normal again after", f"{NORMAL_S:g} s", f"{normal:.1f} s", reached(normal <= NORMAL_S)],
     ]
 

@@ -18,6 +18,7 @@ Asked = tuple[int, float, float]
 """user, due, sent"""
 
 CHECK_S = 0.02
+NEVER_LEFT = b"no free connection"
 # For a free connection; then a request never leaves. What left just before its client's patience ended would be of use
 # to nobody, and cost the gateway the most of all: a connection that breaks.
 LONGEST_WAIT_S = 1.0
@@ -100,7 +101,7 @@ class OnTheirWay:
 
     def _give_up(self, now: float) -> None:
         while self._due and self._due[0] < now - LONGEST_WAIT_S:
-            self._unanswered(self._due.popleft(), b"no free connection")
+            self._unanswered(self._due.popleft(), NEVER_LEFT)
         late = [connection for connection, (_, _, sent) in self._asked.items() if sent < now - self._patience_s]
         for connection in late:
             connection.give_up()

@@ -43,5 +43,12 @@ def write(name: str, paragraphs: Sequence[str]) -> Path:
     return path
 
 
+def put_section(path: Path, head: str, paragraphs: Sequence[str]) -> None:
+    """In the place of the section with that head, or behind all others."""
+    before, _, rest = path.read_text().partition(f"{head}\n")
+    _, further, after = rest.partition("\n## ")
+    path.write_text("\n\n".join([before.rstrip("\n"), head, *paragraphs]) + "\n" + further + after)
+
+
 def say(line: str) -> None:
     print(line, flush=True)

@@ -111,7 +111,9 @@ def _worse_than_linear(found: Sequence[Measured]) -> str:
     if not worse:
         return "Nothing grew worse than a straight line."
     lines = [f"- {one.stage} at {one.users:,}: {WHY.get(one.stage, 'not known; look into it')}." for one in worse]
-    return "\n".join(["Worse than a straight line:", "", *lines])
+    return "\n".join(
+        ["Worse than a straight line, with what is likely behind it (by reasoning, not measured):", "", *lines]
+    )
 
 
 def _look_ups(found: Sequence[Measured]) -> list[str]:

@@ -13,6 +13,7 @@ from bench import load
 from bench.checker import Checker, Verdict
 from bench.faults import Fault
 from bench.ground import DEADLINE_S, GRACE_S, Ground
+from bench.on_their_way import NEVER_LEFT
 from bench.recording import UNAVAILABLE, Recording
 
 MOST_CONNECTIONS = 512
@@ -34,8 +35,10 @@ class Outcome:
 
     @property
     def unnamed(self) -> int:
-        """Requests that got neither a 200 nor a named error."""
-        return int((~self.recording.ok & ~self.recording.named_errors()).sum())
+        """Requests that left and got neither a 200 nor a named error."""
+        never_left = [answer == NEVER_LEFT for answer in self.recording.answers] or [False]
+        answerless = ~self.recording.ok & ~self.recording.named_errors()
+        return int((answerless & ~np.array(never_left)[self.recording.answer]).sum())
 
     @property
     def slowest_ms(self) -> float:

@@ -21,7 +21,7 @@ def answer_to(wanted: Wanted, results: Sequence[Scored | EnricherError]) -> dict
     if all(isinstance(result, Unavailable) for result in results):
         _raised(results[0])
     # the overrides are the same for all users: where they are wrong, the request is
-    for wrong in (result for result in results if isinstance(result, InvalidRequest)):
+    for wrong in (result for result in results if type(result) is InvalidRequest):
         raise wrong
     return {"results": [_item(user_id, one) for user_id, one in zip(wanted.user_ids, results, strict=True)]}
 

@@ -86,6 +86,7 @@ def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[i
         responses={
             200: schemas.Predicted,
             404: problem.FeaturesMissing,
+            409: problem.InvalidFields,
             413: problem.Failure,
             415: problem.Failure,
             422: problem.Unprocessable,

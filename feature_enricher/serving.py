@@ -16,6 +16,7 @@ from feature_enricher.errors import (
     ModelUnavailable,
     StaleFeatures,
     UnknownUser,
+    ValuesRefused,
 )
 from feature_enricher.features import Features
 from feature_enricher.freshness import Freshness, newest, oldest
@@ -85,9 +86,11 @@ class Serving:
                 try:
                     target = self.targets.another(target, refusal, deadline)
                 except ModelRejected:
-                    if len(asks) == 1:
+                    if len(asks) > 1:
+                        return self._one_by_one(asks, deadline)
+                    if not asks[0].overrides:
                         raise
-                    return self._one_by_one(asks, deadline)
+                    return [_refused(asks[0])]
         raise ModelUnavailable("The model server changes its feature list with every answer")
 
     def _by(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
@@ -131,7 +134,8 @@ class Serving:
         row = {**dict(zip(plan.names, found.values, strict=True)), **given}
         missing = [name for name, value in row.items() if value is None]
         if missing:
-            return (UnknownUser if len(missing) == len(row) else MissingFeatures)(ask.user_id, missing)
+            nothing_stored = all(value is None for value in found.values)
+            return (UnknownUser if nothing_stored else MissingFeatures)(ask.user_id, missing)
         stored = {name: view for name, view in zip(plan.names, plan.views, strict=True) if name not in given}
         event_times = {view: found.event_times[view] for view in dict.fromkeys(stored.values())}
         too_old = self.freshness.stale(plan, event_times)
@@ -139,6 +143,12 @@ class Serving:
         if stale and self.freshness.refuses:
             return StaleFeatures(ask.user_id, stale)
         return Known(row, _as_of(event_times), tuple(given), stale)
+
+
+def _refused(ask: Ask) -> ValuesRefused:
+    """What is stored was checked with its month's files; of what the request gave, the types alone."""
+    fields = [f"features.{name}" for name in ask.overrides]
+    return ValuesRefused(f"The live version does not take these values together: {', '.join(fields)}", fields)
 
 
 def _believed(target: Target, answer: Prediction) -> Prediction:

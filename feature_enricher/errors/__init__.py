@@ -3,6 +3,7 @@
 EnricherError (500)
 ├── InvalidSetting            at start, never an answer
 ├── InvalidRequest (422)      fields
+│   └── ValuesRefused (409)   of the right type, and nothing that the live version knows
 ├── MissingFeatures (422)     user_id, missing_features
 │   └── UnknownUser (404)
 ├── StaleFeatures (422)       user_id, stale_features
@@ -56,6 +57,7 @@ from feature_enricher.errors.requests import (
     TooManyUsers,
     Unauthorized,
     UnknownUser,
+    ValuesRefused,
     WrongMethod,
 )
 
@@ -86,5 +88,6 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnknownUser",
+    "ValuesRefused",
     "WrongMethod",
 ]

@@ -57,6 +57,13 @@ class StaleFeatures(EnricherError):
         return {"stale_features": self.stale_features}
 
 
+class ValuesRefused(InvalidRequest):
+    status = 409
+    code = "values_refused"
+    title = "The live version does not take the values that the request gave"
+    remedy = "give values like those it was trained on; `fields` names those given"
+
+
 class Unauthorized(EnricherError):
     status = 401
     code = "unauthorized"

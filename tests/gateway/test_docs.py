@@ -49,7 +49,7 @@ def test_every_endpoint_is_documented_with_its_answers(client: FlaskClient) -> N
         "/health": {"200", "500"},
         "/ready": {"200", "500", "503"},
         "/features/{user_id}": {"200", "404", "422", "500", "503"},
-        "/predict": {"200", "404", "413", "415", "422", "500", "503"},
+        "/predict": {"200", "404", "409", "413", "415", "422", "500", "503"},
     }
 
 

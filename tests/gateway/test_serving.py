@@ -17,6 +17,7 @@ from feature_enricher.errors import (
     ModelUnavailable,
     RegistryUnavailable,
     UnknownUser,
+    ValuesRefused,
 )
 from feature_enricher.model import Model, Prediction
 from feature_enricher.serving import Ask, Scored, Serving
@@ -90,6 +91,33 @@ def test_rows_refused_while_the_registry_is_down_are_a_models_error() -> None:
 
     with pytest.raises(ModelRejected):
         predict(serving, USER)
+
+
+def test_values_given_with_the_request_that_the_model_refuses_are_the_requests_fault() -> None:
+    class KnowsNoFiber(FakeModel):
+        def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[Prediction]:
+            if any(row["months_active"] == 13 for row in rows):
+                raise ModelRejected("400")
+            return super().predict(rows, deadline)
+
+    serving = hand_started(known(), KnowsNoFiber("churn_v1"), FakeRegistry("churn_v1"))
+    given = Ask(USER, {"months_active": 13})
+
+    alone, beside = serving.predict([given], Deadline.after(1)), serving.predict([Ask(USER), given], Deadline.after(1))
+
+    assert isinstance(beside[0], Scored)
+    for refused in (alone[0], beside[1]):
+        assert isinstance(refused, ValuesRefused)
+        assert (refused.status, refused.fields) == (409, ["features.months_active"])
+
+
+def test_a_user_of_whom_nothing_is_stored_is_unknown_whatever_the_request_gives() -> None:
+    serving = hand_started(known(), FakeModel("churn_v2"), FakeRegistry("churn_v2"))
+
+    [one] = serving.predict([Ask("nobody", {"months_active": 13})], Deadline.after(1))
+
+    assert isinstance(one, UnknownUser)
+    assert one.missing_features == ["total_paid"]
 
 
 def test_a_row_that_the_model_refuses_does_not_fail_its_neighbours() -> None:
