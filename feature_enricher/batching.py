@@ -35,7 +35,7 @@ class _Job:
         self.deadline = deadline
         self.since = time.monotonic()
         self.results: Sequence[Result] = ()
-        self._answered = threading.Lock()  # the cheapest thing one thread can wait on and another let go
+        self._answered = threading.Lock()  # the cheapest thing that one can wait on and another let go
         self._answered.acquire()
 
     def answer(self, results: Sequence[Result]) -> None:
