@@ -1,5 +1,5 @@
 """What /invocations runs (logged as code, never pickled): the whole pipeline, answering with class, probability and
-who answered. Must not import anything else of the project: this file is copied into the model.
+who answered. Must not import anything else of the project: this file is copied into the model, as is packed_forest.py.
 
 scikit-learn's checks cost more than its arithmetic, so EarlyExit does the arithmetic, to the last bit the same."""
 
@@ -45,7 +45,8 @@ class ChurnModel(PythonModel):
         path = Path(context.artifacts["pipeline"])
         self.pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
         self.features = list(context.model_config["features"])
-        self.early_exit = EarlyExit.of(self.pipeline)
+        brought = code_of(Path(context.artifacts["packed_forest"]))
+        self.early_exit = EarlyExit.of(self.pipeline, brought["PackedForest"])
         of_training = {name: context.model_config[name] for name in ("run_id", "feature_service")}
         self.identity = registered_as(path.parents[1]) | of_training
         gc.freeze()  # looking through all that stays for garbage would hold up requests for a tenth of a second
@@ -60,7 +61,7 @@ class ChurnModel(PythonModel):
     def probabilities(self, rows: pd.DataFrame) -> Matrix:
         """(rows, 2): of staying and of leaving. Raises what the pipeline raises."""
         # the pipeline knows what to do with a value that is not ordinary, or says what is wrong with it
-        with contextlib.suppress(NotOrdinary):
+        with contextlib.suppress(NotOrdinary, OverflowError):
             if self.early_exit is not None:
                 return self.early_exit.predict_proba(rows)
         return np.asarray(self.pipeline.predict_proba(rows[self.features]))
@@ -73,23 +74,24 @@ class NotOrdinary(Exception):
 class EarlyExit:
     """The pipeline's arithmetic: columns into one matrix, the matrix into probabilities."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, packed_forest: Any) -> None:
         encode, classify = pipeline["encode"], pipeline["classify"]
         self._fills = _fills(encode)
-        self._score = _score(classify)
+        self._score = _score(classify, packed_forest)
         if type(classify) is LogisticRegression and not _lies_in_rows(encode):
             raise NotOrdinary
         self._width = classify.n_features_in_
 
     @classmethod
-    def of(cls, pipeline: Pipeline) -> "EarlyExit | None":
-        """None for a pipeline of another make, which then answers by itself."""
-        with contextlib.suppress(NotOrdinary, KeyError):
-            return cls(pipeline)
+    def of(cls, pipeline: Pipeline, packed_forest: Any) -> "EarlyExit | None":
+        """None for a pipeline of another make, or too large to pack, which then answers by itself."""
+        with contextlib.suppress(NotOrdinary, KeyError, OverflowError):
+            return cls(pipeline, packed_forest)
         return None
 
     def predict_proba(self, rows: pd.DataFrame) -> Matrix:
-        """Equal to the pipeline's. Raises NotOrdinary for a category or number it would not just compute with."""
+        """Equal to the pipeline's. Raises NotOrdinary for a category or number it would not just compute with, and
+        OverflowError for a number that is too large for a forest."""
         matrix = np.zeros((len(rows), self._width))
         for fill in self._fills:
             fill(rows, matrix)
@@ -167,25 +169,20 @@ def _scaling(transformer: Any, place: slice) -> list[Fill]:
     return [fill]
 
 
-def _score(classify: Any) -> Score:
+def _score(classify: Any, packed_forest: Any) -> Score:
     if type(classify) in (HistGradientBoostingClassifier, LogisticRegression):
         return lambda matrix: np.asarray(classify.predict_proba(matrix))
     if type(classify) is not RandomForestClassifier:
         raise NotOrdinary
-    trees = [tree.tree_ for tree in classify.estimators_]
+    mean: Score = packed_forest([tree.tree_ for tree in classify.estimators_], classify.n_features_in_).mean
+    return mean
 
-    def mean_of_trees(matrix: Matrix) -> Matrix:
-        """As the forest computes it with n_jobs=1: on float32, added up in float64 in the order of the trees."""
-        with np.errstate(over="ignore"):
-            values = matrix.astype(np.float32)
-        if not np.isfinite(values).all():
-            raise NotOrdinary
-        total = np.zeros((len(matrix), 2))
-        for tree in trees:
-            total += tree.predict(values)
-        return total / len(trees)
 
-    return mean_of_trees
+def code_of(path: Path) -> dict[str, Any]:
+    """What a file of Python defines. Imported by its name, one version's would be found where another's is meant."""
+    defined: dict[str, Any] = {"__name__": path.stem}
+    exec(compile(path.read_bytes(), str(path), "exec"), defined)  # noqa: S102 - as MLflow does with this file
+    return defined
 
 
 def registered_as(folder: Path) -> dict[str, str | None]:

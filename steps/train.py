@@ -24,6 +24,7 @@ from steps.signature import signature
 
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")
+PACKED_FOREST = Path(__file__).with_name("packed_forest.py")
 SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
 MIN_PER_CLASS = 2 * model.FOLDS
 
@@ -141,7 +142,7 @@ def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> None:
         mlflow.pyfunc.log_model(
             name=MODEL_ARTIFACT,
             python_model=str(SERVED_BY),
-            artifacts={"pipeline": str(path)},
+            artifacts={"pipeline": str(path), "packed_forest": str(PACKED_FOREST)},
             model_config={
                 "features": training.features,
                 "feature_service": training.facts["feature_service"],

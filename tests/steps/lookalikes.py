@@ -7,6 +7,7 @@ import mlflow
 
 from steps import served_model, tracking
 from steps.signature import signature
+from steps.train import PACKED_FOREST
 
 from .trainings import model_folder, rows
 
@@ -40,7 +41,7 @@ def lookalike(
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(code),
-            artifacts={"pipeline": str(fitted)},
+            artifacts={"pipeline": str(fitted), "packed_forest": str(PACKED_FOREST)},
             model_config={
                 "features": list(usual),
                 "feature_service": kept["feature_service"],
