@@ -11,12 +11,11 @@ from typing import Protocol
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import DeadlineExceeded, EnricherError, Overloaded, Unavailable
 from feature_enricher.serving import Ask, Scored
+from feature_enricher.turns import take_turn
 
 Result = Scored | EnricherError
-# Some milliseconds at the most, while requests come faster than they are read.
-MOST_PASSES = 20
-# Requests that go on together; then come what others have sent meanwhile, and whom to refuse.
-ANSWERED_AT_ONCE = 16
+# Requests that go on together; then comes what is ready meanwhile, and whom to refuse.
+ANSWERED_AT_ONCE = 8
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Batcher:
 
     def _run(self) -> None:
         while self._something_waits():
-            self._let_others_come()
+            take_turn()  # what has arrived, but was not read yet, comes along
             if jobs := self._gathered():
                 self._serve(jobs)
 
@@ -110,14 +109,6 @@ class Batcher:
             while not self._waiting and not self._closed:
                 self._changed.wait()
             return bool(self._waiting)
-
-    def _let_others_come(self) -> None:
-        """What has arrived, but was not read yet, comes along: passes over what is ready, without waiting."""
-        for _ in range(MOST_PASSES):
-            before = len(self._waiting)
-            time.sleep(0)
-            if len(self._waiting) == before:
-                break
 
     def _gathered(self) -> list[_Job]:
         """As many as fit; none where another lane was quicker."""
@@ -151,7 +142,7 @@ class Batcher:
             for nth, job in enumerate(jobs, 1):
                 job.answer(list(itertools.islice(results, len(job.asks))))
                 if nth % ANSWERED_AT_ONCE == 0:
-                    time.sleep(0)
+                    take_turn(next_one=True)
 
     def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
         asks = [ask for job in jobs for ask in job.asks]

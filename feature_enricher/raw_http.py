@@ -1,13 +1,12 @@
 """HTTP below Flask, for what never reaches it: what has arrived of a request, and whole answers as bytes."""
 
 import re
-import secrets
 from functools import cache
 from http import HTTPStatus
 
 from feature_enricher.errors import EnricherError, Overloaded
 from feature_enricher.problem import MEDIA_TYPE, problem_text
-from feature_enricher.request_ids import HEADER
+from feature_enricher.request_ids import HEADER, new_id
 
 CHUNK_BYTES = 64 * 1024
 NOT_SIMPLE = (b"\r\nconnection: close", b"\r\ntransfer-encoding", b"\r\nexpect", b"\r\nupgrade")
@@ -29,7 +28,7 @@ def missing_bytes(data: bytes) -> int | None:
 
 def refusal(*, closes: bool) -> bytes:
     """The 503 for one request too many. Thousands may be needed in a second: all but the request id is made once."""
-    return _refusal_but_for_its_id(closes).replace(ID_TO_COME, secrets.token_hex(8).encode())
+    return _refusal_but_for_its_id(closes).replace(ID_TO_COME, new_id().encode())
 
 
 @cache
@@ -40,7 +39,7 @@ def _refusal_but_for_its_id(closes: bool) -> bytes:
 
 def whole_answer(error: EnricherError, *, closes: bool = True, name: str | None = None) -> bytes:
     """With its HTTP head."""
-    name = name or secrets.token_hex(8)
+    name = name or new_id()
     body = problem_text(error, name).encode()
     headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), HEADER: name}
     headers |= {"Connection": "close" if closes else "keep-alive", **error.headers}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from feature_enricher import what_if
@@ -27,6 +28,7 @@ from feature_repo.online_reader import Found, Plan
 
 # Each round goes to another target: the known one, and those that its failures lead to.
 MAX_ROUNDS = 3
+MOMENTS_KEPT = 1000
 
 Row = Mapping[str, Any]
 AsOf = str | dict[str, str] | None
@@ -132,8 +134,8 @@ class Serving:
         except InvalidRequest as error:
             return error
         row = {**dict(zip(plan.names, found.values, strict=True)), **given}
-        missing = [name for name, value in row.items() if value is None]
-        if missing:
+        if None in row.values():
+            missing = [name for name, value in row.items() if value is None]
             nothing_stored = all(value is None for value in found.values)
             return (UnknownUser if nothing_stored else MissingFeatures)(ask.user_id, missing)
         stored = {name: view for name, view in zip(plan.names, plan.views, strict=True) if name not in given}
@@ -159,10 +161,12 @@ def _believed(target: Target, answer: Prediction) -> Prediction:
 
 def _as_of(event_times: Mapping[str, datetime]) -> AsOf:
     """One day where all views agree, else view -> day; None where every value was given with the request."""
-    days = {view: _iso(moment) for view, moment in event_times.items()}
-    return days if len(set(days.values())) > 1 else next(iter(days.values()), None)
+    if len(moments := set(event_times.values())) == 1:
+        return _iso(*moments)
+    return {view: _iso(moment) for view, moment in event_times.items()} or None
 
 
+@lru_cache(MOMENTS_KEPT)
 def _iso(moment: datetime) -> str:
     in_utc = moment.astimezone(UTC)
     return in_utc.date().isoformat() if in_utc.timetz() == time(tzinfo=UTC) else in_utc.isoformat()

@@ -2,8 +2,8 @@
 
 gunicorn's own answers whatever comes, however much it is, and lets a client that asks again at once go before all
 others. Here a request takes one of `most_in_flight` places once its first bytes are there; without a free place it gets
-its 503 from the bytes alone, before HTTP is parsed. A refusal waits for a moment: clients that come again at once would
-otherwise take the processor from those that are being answered.
+its 503 from the bytes alone, before HTTP is parsed. Whoever was refused is not heard for a moment: clients that come
+again at once would otherwise take the processor from those that are being answered. These compute in turns (turns.py).
 
 The modules of the standard library that wait are replaced by gevent's in this process (not in the one that starts it):
 `threading` makes greenlets here, and what waits in C needs native_threads.py.
@@ -23,13 +23,14 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from feature_enricher.errors import EnricherError, Overloaded, RequestRefused
 from feature_enricher.raw_http import CHUNK_BYTES, missing_bytes, refusal, whole_answer
+from feature_enricher.turns import take_turn
 
 # For one read or one write of a request's bytes: a client that stops halfway frees its place.
 STALLED_S = 5.0
 # How long a connection that is done with may take to close.
 LINGER_S = 1.0
 # Refusals are to be there within 50 ms.
-REFUSAL_PAUSE_S = 0.015
+REFUSAL_PAUSE_S = 0.025
 POLL_S = 0.1
 TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
@@ -88,7 +89,6 @@ class BoundedWorker(GeventWorker):
                 goes_on = self._answer(address, client, peer, parser, data)
             if not goes_on or not self.alive:
                 break
-            gevent.sleep(0)  # others first: this client may have asked again already
 
     def _next_bytes(self, client: Any) -> bytes:
         """Empty when the client has closed the connection, or said nothing for too long."""
@@ -109,6 +109,7 @@ class BoundedWorker(GeventWorker):
         """Whether the connection may be used again."""
         self._in_flight += 1
         try:
+            take_turn()  # others first: this client may have asked again already
             parser.unreader.unread(data)
             request = next(parser)
             self.handle_request(address, request, client, peer)
@@ -124,13 +125,17 @@ class BoundedWorker(GeventWorker):
             self._in_flight -= 1
 
     def _refuse(self, client: Any, data: bytes) -> bool:
-        """Whether the connection may be used again: under overload, new ones would cost most of all."""
-        gevent.sleep(REFUSAL_PAUSE_S)
+        """Whether the connection may be used again: under overload, new ones would cost most of all.
+
+        Whoever asks again at once waits for a moment, and has then been read without being waited for.
+        """
         missing = missing_bytes(data) if self.alive else None
-        client.sendall(refusal(closes=missing is None))
+        answer = refusal(closes=missing is None)
+        client.sendall(answer[client.send(answer) :])  # all of it at the first try, as a rule: sendall alone asks more
         self.wsgi.extensions["streamflow"].metrics.request_shed(Overloaded.status, Overloaded.code)
         while missing and (rest := client.recv(missing)):  # its client sends head and body one after the other
             missing -= len(rest)
+        gevent.sleep(REFUSAL_PAUSE_S)
         return missing == 0
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
