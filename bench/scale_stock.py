@@ -66,6 +66,7 @@ def stock_store() -> Any:
     lines = (feature_repo.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
     for ours, stock in {
         "feature_repo.online_store.SteadyPostgreSQLOnlineStore": "postgres",
+        "feature_repo.offline_store.SortingPostgreSQLOfflineStore": "postgres",
         "feast_registry": "stock_registry",
         "feast_online": "stock_online",
         "  connection_timeout_s: 2.0\n": "",
