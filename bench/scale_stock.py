@@ -60,7 +60,8 @@ def ingest(month: str) -> None:
 
 
 def stock_store() -> Any:
-    """Our definitions in a registry and online tables of their own, with Feast's own store and none of our settings."""
+    """Our definitions in a registry and online tables of their own, with Feast's own stores; of our settings, those of
+    the offline sessions alone, without which the join may be planned as nested loops."""
     import tempfile  # noqa: PLC0415
 
     lines = (feature_repo.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
