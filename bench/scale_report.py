@@ -14,7 +14,9 @@ HOW = """\
 Each stage is a process of its own, its start included (about two seconds of imports); peak memory is that of the \
 Python process (the Java of Spark, which may take 4 GB, is not in it). `stock` is pandas `to_sql` with ON CONFLICT, \
 Feast's own Postgres online store and `materialize`, and entities as an uploaded DataFrame, in the same database and \
-the same run (bench/scale_stock.py). Rows are users times files (ingest), users times views (materialize), users (the \
+the same run (bench/scale_stock.py). Its training set is read, uploaded and joined, in sessions with our settings \
+(without nested loops, 128 MB to sort in), and no more; ours is also tied to its month, joined with labels, hashed, \
+described and written as an artifact. Rows are users times files (ingest), users times views (materialize), users (the \
 rest). Growth is how many times longer it took, divided by how many times more users there were: 1 is a straight line; \
 below it, fixed costs still count. Made by `make bench-scale`."""
 
@@ -135,10 +137,12 @@ def _plot(path: Path, found: Sequence[Measured]) -> None:
 
     figure, axes = plt.subplots(figsize=(8, 5.5), dpi=110, layout="constrained")
     timed = [one for one in found if one.figure is None]
+    # a stage and its stock way share a colour; of the ten usual ones there are too few
+    colours = dict(zip(sorted({one.stage for one in timed}), plt.get_cmap("tab20").colors, strict=False))
     for stage, way in sorted({(one.stage, one.way) for one in timed}):
         line = sorted((one.users, one.seconds) for one in timed if (one.stage, one.way) == (stage, way))
         style = {"linestyle": "--", "alpha": 0.6} if way == "stock" else {}
-        axes.plot(*zip(*line, strict=True), marker="o", label=f"{stage} ({way})", **style)
+        axes.plot(*zip(*line, strict=True), marker="o", color=colours[stage], label=f"{stage} ({way})", **style)
     axes.set(
         xscale="log", yscale="log", xlabel="users", ylabel="seconds", title="Seconds by users; dashed: the stock way"
     )

@@ -60,12 +60,14 @@ def ingest(month: str) -> None:
 
 
 def stock_store() -> Any:
-    """Our definitions in a registry and online tables of their own, with Feast's own store and none of our settings."""
+    """Our definitions in a registry and online tables of their own, with Feast's own stores; of our settings, those of
+    the offline sessions alone, without which the join may be planned as nested loops."""
     import tempfile  # noqa: PLC0415
 
     lines = (feature_repo.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
     for ours, stock in {
         "feature_repo.online_store.SteadyPostgreSQLOnlineStore": "postgres",
+        "feature_repo.offline_store.SortingPostgreSQLOfflineStore": "postgres",
         "feast_registry": "stock_registry",
         "feast_online": "stock_online",
         "  connection_timeout_s: 2.0\n": "",

@@ -58,12 +58,12 @@ def require_spark() -> None:
 
 
 def entities(engine: str, as_of: date) -> "str | pd.DataFrame":
-    """Who had a profile at as_of, as the engine takes it: a query, or rows for DuckDB, which takes no query.
+    """Who had a profile at as_of, as that type of Feast's stores takes it: a query, or rows for DuckDB.
 
     Raises NoSnapshot, LakeDisagrees.
     """
     warehouse.require_known(as_of)
-    if engine == "postgres":
+    if engine not in ("duckdb", "spark"):
         return warehouse.entities(as_of)
     lake.require_month(as_of)
     if engine == "spark":

@@ -1,17 +1,20 @@
 """One month into PostgreSQL: all or nothing, twice the same, corrected by corrected files."""
 
+import io
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import mlflow
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from local_stack.settings import Settings
 from steps import ingest as step
-from steps import lake
+from steps import lake, warehouse
 from steps.errors import DatabaseUnavailable, FaultyMonth, RowRefused
 
 from ..conftest import FEBRUARY, JANUARY, free_port
@@ -310,3 +313,21 @@ def test_the_closing_line_counts(january: Path, ingest: Ingest, capsys: pytest.C
     assert (
         "[OK] Ingested 2024-01-31: 3 users, 17 rows in six files; 0 rows written, 1 deleted." in capsys.readouterr().out
     )
+
+
+def past_all_checks(files: Mapping[str, str]) -> dict[str, list[pa.RecordBatch]]:
+    """The month as loading takes it."""
+    frames = {name: pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False) for name, text in files.items()}
+    filled = {name: frame.replace("", "False") for name, frame in frames.items()}
+    return {name: pa.Table.from_pandas(frame, preserve_index=False).to_batches() for name, frame in filled.items()}
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"), [("dora", "of support_agg_90d is of user 'dora'"), ("anna", "Key .*anna.* is duplicated")]
+)
+def test_who_is_unknown_or_there_twice_is_refused_by_the_database_too(january: Path, user: str, reason: str) -> None:
+    before, load = contents(), warehouse.Load(JANUARY, JANUARY, "made up")
+    faulty = {**FILES, "support_agg_90d": with_cell(FILES["support_agg_90d"], 3, "user_id", user)}
+    with pytest.raises(RowRefused, match=reason):
+        warehouse.load_month(load, past_all_checks(faulty), lambda _cur, _changes: None)
+    assert contents() == before

@@ -1,0 +1,80 @@
+"""Our offline store against Feast's own: the same rows of the same entities, whenever and of whomever they ask."""
+
+import pandas as pd
+import pytest
+from feast import FeatureStore
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import PostgreSQLOfflineStore
+from hypothesis import HealthCheck, assume, given, settings
+
+from feature_repo.offline_store import SortingPostgreSQLOfflineStore
+from local_stack.settings import Settings
+from steps import point_in_time, warehouse
+
+from ..conftest import JANUARY
+from .database import empty, execute, fetch
+from .histories import HISTORIES, Event
+from .test_engines import A_HISTORY
+
+# the month's day, when corrections are known, and the last and the first day on either side of a view's ttl
+MOMENTS = """
+    SELECT DISTINCT user_id, as_of + days * interval '1 day' AS event_timestamp, days AS asked_after
+    FROM (SELECT user_id, as_of FROM subscriptions_profile_versions
+          UNION SELECT user_id, as_of FROM usage_agg_30d_versions) AS present,
+         unnest(ARRAY[-1, 0, 9, 10, 27, 28]) AS days
+"""
+SHARED_WAREHOUSE = settings(
+    deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def rows(store: FeatureStore, offline: type[PostgreSQLOfflineStore], *, known_then: bool = True) -> pd.DataFrame:
+    service = store.get_feature_service("churn_v2")
+    job = offline.get_historical_features(
+        store.config,
+        [store.get_feature_view(view.name) for view in service.feature_view_projections],
+        [f"{view.name}:{field.name}" for view in service.feature_view_projections for field in view.features],
+        MOMENTS,
+        store.registry,
+        store.project,
+        filter_by_created_timestamp=known_then,
+    )
+    found: pd.DataFrame = job.to_df()
+    return found.sort_values(["user_id", "event_timestamp"], ignore_index=True)
+
+
+def play(history: list[Event]) -> None:
+    empty()
+    warehouse.apply_schema()
+    for event in history:
+        event.load()
+
+
+@SHARED_WAREHOUSE
+@given(history=HISTORIES)
+def test_any_history_has_the_rows_that_feasts_own_store_finds(server: Settings, history: list[Event]) -> None:
+    play(history)
+    assume(fetch(MOMENTS))
+    with point_in_time.applied_store() as store:
+        for known_then in (True, False):
+            found, stock = (
+                rows(store, one, known_then=known_then)
+                for one in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore)
+            )
+            pd.testing.assert_frame_equal(found, stock)
+
+
+@pytest.mark.parametrize("text", ["", "NULL", 'say "hi", \\N', "two\nlines", "Zoé \U0001f600"])
+def test_odd_texts_come_as_they_are_stored(server: Settings, text: str) -> None:
+    play(A_HISTORY)
+    execute(f"UPDATE subscriptions_profile_snapshots SET contract_type = $odd${text}$odd$")  # noqa: S608
+    with point_in_time.applied_store() as store:
+        found, stock = (rows(store, one) for one in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore))
+    pd.testing.assert_frame_equal(found, stock)
+    assert text in set(found["contract_type"])
+
+
+def test_the_store_that_is_configured_is_ours(server: Settings) -> None:
+    play(A_HISTORY)
+    with point_in_time.applied_store() as store:
+        assert isinstance(store.provider.offline_store, SortingPostgreSQLOfflineStore)
+        assert point_in_time.features(store, JANUARY, "churn_v1").shape == (4, 15)
