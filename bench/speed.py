@@ -13,7 +13,7 @@ from bench.contenders import contenders
 from bench.ground import Ground, standing
 from bench.load import Target
 from bench.recording import Recording
-from bench.speed_report import MANY, Figures, Measured, paragraphs
+from bench.speed_report import MANY, Figures, Measured, Spent, paragraphs
 from local_stack.settings import ROOT
 
 CONNECTIONS = (1, 8, 64)
@@ -31,13 +31,10 @@ def main(data: Path, state: str, seconds: float, rounds: int) -> None:
     report.say(f"[OK] {path.relative_to(ROOT)} is written")
 
 
-def measure(ground: Ground, targets: dict[str, Target], seconds: float, rounds: int) -> tuple[Measured, list[Figures]]:
-    """In each round each of the three at each number of connections, in turn. Ours are checked, each answer.
-
-    Also: processor milliseconds per request of ours, by part, at most connections, a round each.
-    """
+def measure(ground: Ground, targets: dict[str, Target], seconds: float, rounds: int) -> tuple[Measured, Spent]:
+    """In each round each of the three at each number of connections, in turn. Ours are checked, each answer."""
     found: Measured = defaultdict(list)
-    cpu: list[Figures] = []
+    cpu: Spent = defaultdict(list)
     checker = Checker()
     for name, target in targets.items():
         load.drive(load.closed, target, CONNECTIONS[-1], WARM_S, 0)
@@ -48,8 +45,8 @@ def measure(ground: Ground, targets: dict[str, Target], seconds: float, rounds: 
                 before = ground.cpu_s()
                 recording = load.drive(load.closed, targets[name], connections, seconds, turn)
                 spent = _per_request_ms(before, ground.cpu_s(), recording)
-                if name == "ours" and connections == CONNECTIONS[-1]:
-                    cpu.append(spent)
+                if name == "ours":
+                    cpu[connections].append(spent)
                 figures = figures_of(recording)
                 found[name, connections].append(figures)
                 said = "" if name != "ours" else f"  {checker.check(recording, ground.users)}"

@@ -101,7 +101,7 @@ def _whole_body(request: Request) -> bytes:
 
 def _parsed(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
+        return DECODER.decode(data.decode("utf-8"))
     # a decoding error is a ValueError; so is a number too long to read
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8") from error
@@ -119,3 +119,6 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InvalidRequest(f"Given more than once: {', '.join(twice)}", twice)
     return found
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_without_twins)

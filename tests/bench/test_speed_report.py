@@ -1,0 +1,50 @@
+"""What reports/benchmarks.md says of figures."""
+
+from bench.speed_report import Figures, paragraphs
+
+
+def figures(p50: float, rate: float) -> Figures:
+    return {"p50": p50, "p99": 2 * p50, "rate": rate, "failed": 0.0}
+
+
+MEASURED = {
+    ("published", 1): [figures(40, 25), figures(30, 30), figures(36, 27)],
+    ("ours", 1): [figures(4, 250), figures(2, 400), figures(4, 240)],
+    ("published", 64): [figures(2000, 25), figures(2000, 20), figures(2000, 30)],
+    ("ours", 64): [figures(25, 2400), figures(26, 2300), figures(24, 2700)],
+    ("empty", 64): [figures(12, 5000), figures(12, 4800), figures(12, 5000)],
+}
+SPENT = {
+    1: [{"gateway": 1.0, "watcher": 2.0, "load generator": 0.1}],
+    64: [{"gateway": 0.3, "watcher": 0.1, "load generator": 0.1}],
+}
+
+
+def report(many: list[float]) -> str:
+    return "\n".join(paragraphs(told="", measured=MEASURED, many=many, cpu=SPENT, seconds=1, rounds=3))
+
+
+def test_a_ratio_is_the_median_of_those_within_the_rounds() -> None:
+    told = report([90.0, 100.0, 110.0])
+    assert "| p50 at 1 connection, published / ours | 10 or more | 10.0 | reached | 10.0, 15.0, 9.0 |" in told
+    assert (
+        "| requests/s at 64 connections, ours / published | 100 or more | 96.0 | not reached | 96.0, 115.0, 90.0 |"
+        in told
+    )
+    assert (
+        "| requests/s at 64 connections, ours / empty | 0.5 or more | 0.48 | not reached | 0.48, 0.48, 0.54 |" in told
+    )
+    assert "| 1,000 users in one request, ms | under 400 | 100 | reached | 90, 100, 110 |" in told
+
+
+def test_one_slow_round_of_many_users_is_not_hidden() -> None:
+    assert "| under 400 | 100 | not reached | 90, 100, 500 |" in report([90.0, 100.0, 500.0])
+
+
+def test_what_stands_in_the_way_follows_from_the_processor_time() -> None:
+    told = report([90.0])
+    assert "| together | 3.10 | 0.50 |" in told
+    assert "cannot exceed 3333 requests/s" in told
+    assert (
+        "3.00 ms of work are the answer's time but for the handing over, and 67% of them are the model server's" in told
+    )
