@@ -1,6 +1,7 @@
 """What a person sees of a step: its closing line, its errors, and how long things took."""
 
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from steps.settings import Settings
 
 T = TypeVar("T")
 
+TICK_S = 0.5
 RED, RESET = "\033[31m", "\033[0m"
 
 
@@ -30,9 +32,29 @@ def complain(error: BaseException) -> None:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
+    """While it lasts, a clock on a terminal; then a line."""
     started, out = time.perf_counter(), sys.stdout
-    yield
+    with _clock(what):
+        yield
     print(f"  {what}: {time.perf_counter() - started:.1f} s", file=out, flush=True)
+
+
+@contextmanager
+def _clock(what: str) -> Iterator[None]:
+    over = threading.Event()
+    with tqdm(desc=f"  {what}", bar_format="{desc} {elapsed}", leave=False, disable=None) as shown:
+
+        def go_on() -> None:
+            while not over.wait(TICK_S):
+                shown.refresh()
+
+        ticking = threading.Thread(target=go_on, daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ticking.join()
 
 
 def progress(what: str, total: int, items: Iterable[T]) -> Iterable[T]:

@@ -53,6 +53,8 @@ def require_month(as_of: date) -> None:
         there = path(target.table, as_of)
         if target.table not in recorded:
             raise LakeDisagrees(f"No Parquet file of {target.table} was ever written for {as_of}. {again}")
+        if not there.is_file():
+            raise LakeDisagrees(f"{there} is gone; it was written with {as_of}. {again}")
         if not _is(there, recorded[target.table]):
             raise LakeDisagrees(f"{there} is not the file that was written with {as_of}. {again}")
         rows = warehouse.count_versions(target, as_of)

@@ -139,6 +139,12 @@ def test_all_engines_agree_on_the_real_months(use: pytest.MonkeyPatch, tracking:
         assert len({identity(use, engine, as_of) for engine in ["postgres", *others]}) == 1
 
 
+def test_postgresql_is_asked_for_entities_by_a_query_and_nothing_is_uploaded(use: pytest.MonkeyPatch) -> None:
+    play(A_HISTORY)
+    use.setattr("feast.infra.offline_stores.contrib.postgres_offline_store.postgres.df_to_postgres_table", None)
+    assert len(features(use, "postgres", JANUARY)) > 0
+
+
 def test_files_that_are_not_right_are_refused(use: pytest.MonkeyPatch, server: Settings) -> None:
     play(A_HISTORY)
     execute("DELETE FROM payments_agg_90d_snapshots WHERE user_id = 'bob'")
