@@ -20,7 +20,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MODEL_TIMEOUT_S": 2.0,
     "STORE_TIMEOUT_S": 2.0,
     "REGISTRY_TIMEOUT_S": 2.0,
-    "MAX_IN_FLIGHT": 192,
+    "MAX_IN_FLIGHT": 384,
     "LANES": 2,
     "MAX_BATCH": 256,
     "MAX_QUEUE": 1024,

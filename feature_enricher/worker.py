@@ -36,7 +36,7 @@ TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class BoundedWorker(GeventWorker):
-    most_in_flight = 192
+    most_in_flight = 384
     """Set by gunicorn_conf.py"""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

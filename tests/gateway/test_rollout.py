@@ -12,6 +12,7 @@ from feature_enricher import create_app
 
 from .fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, FakeServer, reply, running
 
+DEADLINE_S = 1.0
 LIST_OF = {"3": "churn_v1", "4": "churn_v2"}
 
 
@@ -60,7 +61,7 @@ def watcher(third: FakeServer) -> Iterator[FakeServer]:
 @pytest.fixture
 def gateway(watcher: FakeServer) -> Iterator[FlaskClient]:
     """Has heard the watcher."""
-    app = create_app({"ROLLOUT_URL": watcher.url, "DEADLINE_S": 1.0}, features=FakeFeatures({USER: COMPLETE}))
+    app = create_app({"ROLLOUT_URL": watcher.url, "DEADLINE_S": DEADLINE_S}, features=FakeFeatures({USER: COMPLETE}))
     client: FlaskClient = app.test_client()
     until(lambda: predict(client)[0] == 200)
     yield client
@@ -210,17 +211,19 @@ def test_a_model_server_that_froze_is_left_alone_and_used_again_soon_after_it_is
     gateway: FlaskClient, third: FakeServer
 ) -> None:
     third.replies = [hang]
-    codes = [predict(gateway)[1]["code"] for _ in range(4)]
-    began = time.monotonic()
-    refused = predict(gateway)[1]["code"]
-    fast = time.monotonic() - began
+    codes = {predict(gateway)[1]["code"] for _ in range(4)}
+    until(lambda: refused_at_once(gateway))
     third.replies = [answering("3")]
 
     until(lambda: version(gateway) == "3")
 
-    assert set(codes) <= {"deadline_exceeded", "model_unavailable", "model_circuit_open"}
-    assert refused in codes
-    assert fast < 1.5
+    assert codes <= {"deadline_exceeded", "model_unavailable", "model_circuit_open"}
+
+
+def refused_at_once(gateway: FlaskClient) -> bool:
+    began = time.monotonic()
+    code = predict(gateway)[1].get("code")
+    return code == "model_circuit_open" and time.monotonic() - began < DEADLINE_S / 2
 
 
 def test_a_model_server_that_is_started_again_elsewhere_is_found(
