@@ -62,12 +62,16 @@ def draw_all(
         folder / "feature_importances.png",
         f"Importance of the features, {title}",
         lambda ax: ax.barh(importances.index, importances.to_numpy()),
+        ("AUC lost when the feature is shuffled", ""),
     )
 
 
-def draw(path: Path, title: str, draw: Callable[[Axes], object]) -> None:
+def draw(path: Path, title: str, draw: Callable[[Axes], object], labels: tuple[str, str] | None = None) -> None:
+    """labels: of the x and of the y axis."""
     figure, axes = plt.subplots(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     draw(axes)
     axes.set_title(title)
+    if labels:
+        axes.set(xlabel=labels[0], ylabel=labels[1])
     figure.savefig(path)
     plt.close(figure)

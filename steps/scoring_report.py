@@ -15,6 +15,7 @@ from steps.pictures import draw
 from steps.scoring import Scored
 
 BINS = 10
+CONTACTED = "share of the users contacted"
 SHARES = np.linspace(0.01, 1.0, 100)
 Labels = NDArray[np.bool_]
 
@@ -76,16 +77,31 @@ def _histogram(folder: Path, scored: Scored, title: str) -> None:
         folder / "distribution.png",
         f"Users by probability of leaving, {title}",
         lambda ax: ax.hist(scored.probability, bins=50, range=(0, 1)),
+        ("probability of leaving", "users"),
     )
 
 
 def _curves(folder: Path, probability: NDArray[np.float64], left: Labels, title: str) -> None:
     draw(
         folder / "gain.png",
-        f"Share of those who leave, by share contacted, {title}",
-        lambda ax: (ax.plot(SHARES, gain(probability, left)), ax.plot([0, 1], [0, 1], "--")),
+        f"Gain, {title}",
+        lambda ax: (
+            ax.plot(SHARES, gain(probability, left), label="most likely first"),
+            ax.plot([0, 1], [0, 1], "--", label="at random"),
+            ax.legend(),
+        ),
+        (CONTACTED, "share found of those who leave"),
     )
-    draw(folder / "lift.png", f"Lift, by share contacted, {title}", lambda ax: ax.plot(SHARES, lift(probability, left)))
+    draw(
+        folder / "lift.png",
+        f"Lift, {title}",
+        lambda ax: (
+            ax.plot(SHARES, lift(probability, left), label="most likely first"),
+            ax.axhline(1, color="C1", linestyle="--", label="at random"),
+            ax.legend(),
+        ),
+        (CONTACTED, "times as many who leave as at random"),
+    )
     draw(
         folder / "calibration.png",
         f"Calibration, {title}",
