@@ -58,6 +58,10 @@ def draw_all(
         f"Calibration, {title}",
         lambda ax: CalibrationDisplay.from_predictions(truth, probability, ax=ax, n_bins=BINS, name="validation"),
     )
+    _draw_importances(folder, title, importances)
+
+
+def _draw_importances(folder: Path, title: str, importances: "pd.Series[Any]") -> None:
     draw(
         folder / "feature_importances.png",
         f"Importance of the features, {title}",

@@ -11,6 +11,7 @@ from steps import lake, warehouse
 from steps.month_files import FILES
 
 from ..conftest import FEBRUARY, JANUARY
+from .database import empty
 
 LATER = {JANUARY: date(2024, 2, 10), FEBRUARY: date(2024, 3, 10)}
 USERS = ("ann", "bob", "Zoé 1", "7")
@@ -77,3 +78,11 @@ def expected(history: list[Event], as_of: date) -> dict[str, tuple[int | None, .
     return {
         user: (value, *(files[name].get(user) for name in others)) for user, value in files["subscriptions"].items()
     }
+
+
+def play(history: list[Event]) -> None:
+    """An empty warehouse, then the events in their order."""
+    empty()
+    warehouse.apply_schema()
+    for event in history:
+        event.load()

@@ -17,7 +17,7 @@ from steps.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnaps
 
 from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from .database import empty, execute
-from .histories import HISTORIES, LATER, USERS, Event, expected, known
+from .histories import HISTORIES, LATER, USERS, Event, expected, known, play
 from .months import FILES
 
 NUMBERS = ["months_active", "skips_7d", "failed_payments_90d", "support_tickets_90d"]
@@ -58,13 +58,6 @@ def numbers(frame: pd.DataFrame) -> dict[str, tuple[int | None, ...]]:
         row[0]: tuple(None if pd.isna(value) else int(value) for value in row[1:])
         for row in frame[["user_id", *NUMBERS]].itertuples(index=False)
     }
-
-
-def play(history: list[Event]) -> None:
-    empty()
-    warehouse.apply_schema()
-    for event in history:
-        event.load()
 
 
 @SHARED_WAREHOUSE

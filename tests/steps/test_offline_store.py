@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from feature_repo.offline_store import SortingPostgreSQLOfflineStore
 from local_stack.settings import Settings
-from steps import point_in_time, warehouse
+from steps import point_in_time
 
 from ..conftest import JANUARY
-from .database import empty, execute, fetch
-from .histories import HISTORIES, Event
+from .database import execute, fetch
+from .histories import HISTORIES, Event, play
 from .test_engines import A_HISTORY
 
 # the month's day, when corrections are known, and the last and the first day on either side of a view's ttl
@@ -40,13 +40,6 @@ def rows(store: FeatureStore, offline: type[PostgreSQLOfflineStore], *, known_th
     )
     found: pd.DataFrame = job.to_df()
     return found.sort_values(["user_id", "event_timestamp"], ignore_index=True)
-
-
-def play(history: list[Event]) -> None:
-    empty()
-    warehouse.apply_schema()
-    for event in history:
-        event.load()
 
 
 @SHARED_WAREHOUSE
