@@ -45,21 +45,21 @@ class Metrics:
             registry=registry,
         )
         # a series is found by its labels' texts, which takes longer than to count in it; few codes and routes exist
-        self._ended, self._took = cache(self._requests.labels), cache(self._latency.labels)
-        self._given = cache(self._users.labels)
+        self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
+        self._users_of = cache(self._users.labels)
         self._oldest: dict[str, datetime] = {}
 
     def request_ended(self, route: str, status: int, code: str, seconds: float) -> None:
-        self._ended(route, str(status), code).inc()
-        self._took(route).observe(seconds)
+        self._requests_of(route, str(status), code).inc()
+        self._latency_of(route).observe(seconds)
 
     def request_shed(self, status: int, code: str) -> None:
         """Refused before it was read: it has neither route nor duration."""
-        self._ended("shed", str(status), code).inc()
+        self._requests_of("shed", str(status), code).inc()
 
     def results_given(self, codes: Sequence[str]) -> None:
         for code in codes:
-            self._given(code).inc()
+            self._users_of(code).inc()
 
     def batch_left(self, users: int, waited_s: Sequence[float]) -> None:
         self._batches.observe(users)
