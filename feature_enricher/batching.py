@@ -16,6 +16,8 @@ from feature_enricher.turns import take_turn
 Result = Scored | EnricherError
 # Requests that go on together; then comes what is ready meanwhile, and whom to refuse.
 ANSWERED_AT_ONCE = 8
+# Fewer requests are not split: what a batch costs by itself, they would pay twice.
+WORTH_A_BATCH = 16
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ class _Job:
 
 
 class Batcher:
-    """`lanes` threads, each with one batch on its way: one looks features up while another's model call runs."""
+    """`lanes` threads, each with one batch on its way: the gateway reads for one while another's model call runs.
+
+    So, whoever waits to be read is shared evenly among the lanes that have nothing on its way.
+    """
 
     def __init__(
         self,
@@ -72,6 +77,7 @@ class Batcher:
         self._waiting: deque[_Job] = deque()
         self._users_waiting = 0
         self._closed = False
+        self._idle = lanes  # lanes with no batch on its way
         self._changed = threading.Condition()
         for lane in range(lanes):
             threading.Thread(target=self._run, name=f"batch-{lane}", daemon=True).start()
@@ -99,9 +105,11 @@ class Batcher:
 
     def _run(self) -> None:
         while self._something_waits():
-            take_turn()  # what has arrived, but was not read yet, comes along
+            take_turn(share=1 / self._idle, at_least=WORTH_A_BATCH)  # those who go first come along
             if jobs := self._gathered():
                 self._serve(jobs)
+                with self._changed:
+                    self._idle += 1
 
     def _something_waits(self) -> bool:
         """Waits for the first job. False once closed, when all is answered."""
@@ -119,6 +127,7 @@ class Batcher:
                 jobs.append(self._waiting.popleft())
                 users += len(jobs[-1].asks)
             self._users_waiting -= users
+            self._idle -= bool(jobs)
             return jobs
 
     def _serve(self, jobs: Sequence[_Job]) -> None:
@@ -142,7 +151,7 @@ class Batcher:
             for nth, job in enumerate(jobs, 1):
                 job.answer(list(itertools.islice(results, len(job.asks))))
                 if nth % ANSWERED_AT_ONCE == 0:
-                    take_turn(next_one=True)
+                    take_turn(share=0)
 
     def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
         asks = [ask for job in jobs for ask in job.asks]

@@ -5,6 +5,7 @@ ten milliseconds, in which a batch whose features or answers are there stands st
 that takes a turn first lets go on whatever is ready by then.
 """
 
+import math
 import time
 from collections import deque
 from functools import cache
@@ -23,10 +24,10 @@ class Turns:
         # libev calls it once whenever it has looked at all sockets and nothing was ready
         self._nothing_ready = self._hub.loop.idle()
 
-    def take(self, *, next_one: bool) -> None:
-        """Returns once everything that is ready has run; and, unless it is to be the next one, all who came before."""
+    def take(self, *, share: float, at_least: int) -> None:
+        """Returns once everything that is ready has run, and that share of those that wait; see take_turn()."""
         mine: Waiter[None] = Waiter(self._hub)
-        (self._waiting.appendleft if next_one else self._waiting.append)(mine)
+        self._waiting.insert(max(math.ceil(share * len(self._waiting)), at_least), mine)
         if len(self._waiting) == 1:
             self._nothing_ready.start(self._go_on)
         mine.get()
@@ -43,9 +44,12 @@ def _of_this_process() -> Turns:
     return Turns()
 
 
-def take_turn(*, next_one: bool = False) -> None:
-    """In the gateway's process a turn; where threads are Python's own, as in tests, whatever they make of it."""
+def take_turn(*, share: float = 1.0, at_least: int = 0) -> None:
+    """Lets that share of those that wait go first, rounded up, and `at_least` as many: by default all, with 0 nobody.
+
+    In the gateway's process, that is; where threads are Python's own, as in tests, it is whatever they make of it.
+    """
     if monkey.is_module_patched("threading"):
-        _of_this_process().take(next_one=next_one)
+        _of_this_process().take(share=share, at_least=at_least)
     else:
         time.sleep(0)

@@ -1,5 +1,8 @@
 """Requests that arrive while a batch is on its way leave together as the next one; all of it is bounded."""
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -202,3 +205,52 @@ def test_after_close_what_waits_is_answered_and_nothing_new_is_taken(gate: Gate)
     first.join(5)
     waiting.join(5)
     assert names(waiting.results) == ["waiting"]
+
+
+# As in the gateway's process, which computes before it asks: in a process of its own, for gevent's stand-ins cannot be
+# taken back. The batches' sizes, without those of the first rounds.
+CLIENTS_THAT_ASK_AGAIN_AT_ONCE = """
+from gevent import monkey
+monkey.patch_all()
+import json, sys, time
+import gevent
+from feature_enricher.batching import Batcher
+from feature_enricher.deadline import Deadline
+from feature_enricher.serving import Ask
+from feature_enricher.turns import take_turn
+
+clients, sizes = int(sys.argv[1]), []
+def told(asks, deadline):
+    sizes.append(len(asks))
+    time.sleep(0.005)
+    return [None] * len(asks)
+batches = Batcher(told, lanes=2, largest_batch=256, longest_queue=1024)
+def client():
+    for _ in range(30):
+        time.sleep(0)
+        take_turn()
+        until = time.perf_counter() + 0.0003
+        while time.perf_counter() < until:
+            pass
+        batches.predict([Ask("u")], Deadline.after(10))
+gevent.joinall([gevent.spawn(client) for _ in range(clients)], raise_error=True)
+print(json.dumps(sizes[len(sizes) // 4:]))
+"""
+
+
+def sizes_with(clients: int) -> list[int]:
+    command = [sys.executable, "-c", CLIENTS_THAT_ASK_AGAIN_AT_ONCE, str(clients)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    sizes: list[int] = json.loads(done.stdout)
+    return sizes
+
+
+def test_many_clients_are_shared_among_the_lanes_so_that_some_are_read_while_others_wait_for_the_model() -> None:
+    sizes = sizes_with(64)
+    assert sum(sizes) / len(sizes) < 48
+
+
+def test_few_clients_are_not_split() -> None:
+    sizes = sizes_with(8)
+    assert sum(sizes) / len(sizes) > 4

@@ -28,23 +28,29 @@ def test_turns_are_taken_in_the_order_in_which_they_were_asked_for(done: list[st
 
     def ask_twice(name: str) -> None:
         for time in ("first", "second"):
-            turns.take(next_one=False)
+            turns.take(share=1, at_least=0)
             done.append(f"{name} {time}")
 
     gevent.joinall([gevent.spawn(ask_twice, name) for name in "abc"], timeout=10, raise_error=True)
     assert done == ["a first", "b first", "c first", "a second", "b second", "c second"]
 
 
-def test_the_next_one_goes_before_those_that_wait_already(done: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("share", "at_least", "before"),
+    [(0, 0, ""), (0.5, 0, "abc"), (1, 0, "abcde"), (0, 2, "ab"), (0.5, 4, "abcd"), (0.5, 9, "abcde")],
+)
+def test_those_who_go_first_are_a_share_of_those_that_wait_already(
+    done: list[str], share: float, at_least: int, before: str
+) -> None:
     turns = Turns()
 
-    def ask(name: str, *, next_one: bool) -> None:
-        turns.take(next_one=next_one)
+    def ask(name: str, share: float = 1, at_least: int = 0) -> None:
+        turns.take(share=share, at_least=at_least)
         done.append(name)
 
-    waiting = [gevent.spawn(ask, name, next_one=name == "answers") for name in ("a", "b", "answers")]
+    waiting = [*(gevent.spawn(ask, name) for name in "abcde"), gevent.spawn(ask, "I", share, at_least)]
     gevent.joinall(waiting, timeout=10, raise_error=True)
-    assert done == ["answers", "a", "b"]
+    assert "".join(done) == before + "I" + "abcde".removeprefix(before)
 
 
 def test_what_has_heard_something_does_not_wait_for_those_in_line(
@@ -57,12 +63,12 @@ def test_what_has_heard_something_does_not_wait_for_those_in_line(
         done.append("heard")
 
     def speak() -> None:
-        turns.take(next_one=False)
+        turns.take(share=1, at_least=0)
         theirs.sendall(b"!")
         done.append("spoke")
 
     def ask(name: str) -> None:
-        turns.take(next_one=False)
+        turns.take(share=1, at_least=0)
         done.append(name)
 
     everybody: list[gevent.Greenlet[..., None]] = [gevent.spawn(listen), gevent.spawn(speak)]
@@ -75,7 +81,7 @@ def test_whoever_ends_while_it_waits_holds_up_nobody(done: list[str]) -> None:
     turns = Turns()
 
     def ask(name: str) -> None:
-        turns.take(next_one=False)
+        turns.take(share=1, at_least=0)
         done.append(name)
 
     ended, lasting = gevent.spawn(ask, "ended"), gevent.spawn(ask, "lasting")
@@ -86,7 +92,7 @@ def test_whoever_ends_while_it_waits_holds_up_nobody(done: list[str]) -> None:
 
 def test_nothing_runs_while_nobody_waits() -> None:
     turns, loops = Turns(), gevent.get_hub().loop
-    gevent.spawn(turns.take, next_one=False).join(timeout=10)
+    gevent.spawn(turns.take, share=1, at_least=0).join(timeout=10)
     before = loops.iteration
     gevent.sleep(0.2)
     assert loops.iteration - before < 20
