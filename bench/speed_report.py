@@ -97,7 +97,7 @@ def obstacles(spent: dict[int, Figures]) -> list[str]:
     return [
         WAY.format(cores=cores),
         report.table(
-            ["part", *(f"{connections} connections" for connections in spent)],
+            ["part", *(f"{connections} connection{'s' * (connections > 1)}" for connections in spent)],
             [*rows, ["together", *(f"{ms:.2f}" for ms in whole.values())]],
         ),
         BOUND.format(
