@@ -5,7 +5,7 @@ scikit-learn's checks cost more than its arithmetic, so EarlyExit does the arith
 
 import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,22 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 # the only types beyond skops' own list that a churn pipeline is made of
 TRUSTED_TYPES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree"]
+FEW_ROWS = 256  # see docs/decisions/0030
 
 Matrix = NDArray[np.float64]
-Fill = Callable[[pd.DataFrame, Matrix], None]
+Columns = Mapping[Hashable, Sequence[Any] | NDArray[Any]]
+Fill = Callable[[Columns, Matrix], None]
 Score = Callable[[Matrix], Matrix]
 
 
 class Answers(pd.DataFrame):
-    """A DataFrame whose records cost a quarter: MLflow's server asks for them at every request."""
+    """A DataFrame whose records cost a tenth of pandas' own: MLflow's server asks for them at every request."""
 
     def to_dict(self, orient: Any = "dict", **more: Any) -> Any:
         if orient != "records":
             return super().to_dict(orient, **more)
-        rows = zip(*(self[name].tolist() for name in self), strict=True)
-        return [dict(zip(self, row, strict=True)) for row in rows]
+        names = list(self)
+        return [dict(zip(names, row, strict=True)) for row in self.to_numpy(dtype=object).tolist()]
 
 
 class ChurnModel(PythonModel):
@@ -92,10 +94,17 @@ class EarlyExit:
     def predict_proba(self, rows: pd.DataFrame) -> Matrix:
         """Equal to the pipeline's. Raises NotOrdinary for a category or number it would not just compute with, and
         OverflowError for a number that is too large for a forest."""
-        matrix = np.zeros((len(rows), self._width))
+        matrix, columns = np.zeros((len(rows), self._width)), _columns(rows)
         for fill in self._fills:
-            fill(rows, matrix)
+            fill(columns, matrix)
         return self._score(matrix)
+
+
+def _columns(rows: pd.DataFrame) -> Columns:
+    """To ask a DataFrame for a column takes longer than to make objects of a few values."""
+    if len(rows) > FEW_ROWS:
+        return {name: rows[name].to_numpy() for name in rows}
+    return dict(zip(rows, rows.to_numpy(dtype=object).T.tolist(), strict=True))
 
 
 def _fills(encode: Any) -> list[Fill]:
@@ -112,7 +121,7 @@ def _fills(encode: Any) -> list[Fill]:
         if type(transformer) is OneHotEncoder:
             fills += _one_hot(transformer, columns, place)
         else:
-            fills += [_numbers(columns, place), *_scaling(transformer, place)]
+            fills.append(_numbers(columns, transformer, place))
     return fills
 
 
@@ -135,8 +144,8 @@ def _one_hot(encoder: OneHotEncoder, columns: list[str], place: slice) -> list[F
 
 
 def _marks(column: str, places: dict[Any, int]) -> Fill:
-    def fill(rows: pd.DataFrame, matrix: Matrix) -> None:
-        found = [places.get(value, -1) for value in rows[column].tolist()]
+    def fill(rows: Columns, matrix: Matrix) -> None:
+        found = [places.get(value, -1) for value in rows[column]]
         if min(found, default=0) < 0:
             raise NotOrdinary
         matrix[np.arange(len(found)), found] = 1.0
@@ -144,29 +153,23 @@ def _marks(column: str, places: dict[Any, int]) -> Fill:
     return fill
 
 
-def _numbers(columns: list[str], place: slice) -> Fill:
-    def fill(rows: pd.DataFrame, matrix: Matrix) -> None:
+def _numbers(columns: list[str], transformer: Any, place: slice) -> Fill:
+    scales = type(transformer) is StandardScaler and transformer.mean_ is not None and transformer.scale_ is not None
+    if not scales and (type(transformer) is not FunctionTransformer or transformer.func is not None):  # "passthrough"
+        raise NotOrdinary
+
+    def fill(rows: Columns, matrix: Matrix) -> None:
         for nth, column in enumerate(columns, place.start):
-            values = rows[column].to_numpy()
+            values = np.asarray(rows[column])
             if values.dtype.kind not in "bif":
                 raise NotOrdinary
             matrix[:, nth] = values
         if not np.isfinite(matrix[:, place]).all():
             raise NotOrdinary
+        if scales:
+            matrix[:, place] = (matrix[:, place] - transformer.mean_) / transformer.scale_
 
     return fill
-
-
-def _scaling(transformer: Any, place: slice) -> list[Fill]:
-    if type(transformer) is FunctionTransformer and transformer.func is None:
-        return []  # "passthrough"
-    if type(transformer) is not StandardScaler or transformer.mean_ is None or transformer.scale_ is None:
-        raise NotOrdinary
-
-    def fill(_rows: pd.DataFrame, matrix: Matrix) -> None:
-        matrix[:, place] = (matrix[:, place] - transformer.mean_) / transformer.scale_
-
-    return [fill]
 
 
 def _score(classify: Any, packed_forest: Any) -> Score:

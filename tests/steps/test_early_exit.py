@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder
 from threadpoolctl import threadpool_limits
 
-from steps import model
+from steps import model, served_model
 from steps.packed_forest import PackedForest
 from steps.served_model import EarlyExit, NotOrdinary
 
@@ -131,7 +131,11 @@ def with_value(column: str, value: object) -> pd.DataFrame:
     ids=["unknown category", "no category", "NaN", "infinity", "no number", "text for a truth value"],
 )
 @pytest.mark.parametrize("kind", MODELS)
-def test_what_is_not_ordinary_is_left_to_the_pipeline(kind: str, frame: pd.DataFrame) -> None:
+@pytest.mark.parametrize("few_rows", [0, served_model.FEW_ROWS], ids=["of many rows", "of few"])
+def test_what_is_not_ordinary_is_left_to_the_pipeline(
+    kind: str, few_rows: int, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_model, "FEW_ROWS", few_rows)
     with pytest.raises(NotOrdinary):
         early_exit(fitted(kind, "as churn_v1")).predict_proba(frame)
 
