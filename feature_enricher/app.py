@@ -11,6 +11,7 @@ from flask_openapi3 import Info, OpenAPI
 from feature_enricher.access_log import add_access_log
 from feature_enricher.auth import require_keys
 from feature_enricher.docs import add_docs
+from feature_enricher.fast_json import FastJson
 from feature_enricher.features import Features
 from feature_enricher.parts import make_parts
 from feature_enricher.problem import MEDIA_TYPE, Failure, problem_text
@@ -57,7 +58,7 @@ def _bare_app(settings: Settings) -> OpenAPI:
         validation_error_model=Failure,
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.json.sort_keys = False  # features go out in the service's order
+    app.json = FastJson(app)
     return app
 
 

@@ -16,7 +16,8 @@ from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, 
 
 
 def ask(client: FlaskClient, **body: Any) -> TestResponse:
-    answer: TestResponse = client.post("/predict", json=body)
+    # by Python's own writer: the application's knows no integers beyond 64 bits
+    answer: TestResponse = client.post("/predict", data=json.dumps(body), content_type="application/json")
     return answer
 
 
@@ -174,3 +175,10 @@ def test_whatever_is_given_is_either_of_the_models_types_or_refused(features: di
     types = {"months_active": int, "monthly_fee": float, "net_service": str}
     assert {name: type(value) for name, value in values.items()} == {name: types[name] for name in features}
     json.dumps(values, allow_nan=False)
+
+
+@given(fee=st.floats(allow_nan=False, allow_infinity=False))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_number_comes_back_with_the_bits_it_was_given_with(client: FlaskClient, fee: float) -> None:
+    used = json.loads(ask(client, user_id=USER, features={"monthly_fee": fee}).data)["features_used"]
+    assert used["monthly_fee"].hex() == fee.hex()
