@@ -49,14 +49,13 @@ def admit(version: str, training: Run, rules: Rules) -> Admission:
 
 def _evidence(version: str, training: Run, serving: str | None) -> tuple[Evidence, float | None]:
     """And what the version answers to its own input example, where it answers at all."""
-    tags = training.data.tags
     try:
         candidate = versions.open_version(version)
     except UnusableVersion as error:
         return Evidence([str(error)], None, None, None), None
     example = _example_probability(candidate)
     try:
-        validation = examination.validation_of(tags.get("dataset_run_id"), tags.get("dataset_sha256"))
+        validation = examination.validation_of(training)
     except DatasetMismatch as error:
         return Evidence([str(error)], None, None, None), example
     warehouse.apply_schema()  # the feature registry lives there, and a warehouse may be newer than its models

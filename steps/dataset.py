@@ -1,24 +1,16 @@
-"""A training set as a value: its canonical form, its identity (sha256), its report and its split. Pure."""
+"""A training set as a value: its canonical form, its identity (sha256) and its report. Pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
-from steps.settings import LABEL, RANDOM_STATE, VALIDATION_SHARE
+from steps.settings import LABEL
 
 # Feast type -> the one dtype a column of that type has in a dataset, whichever engine it came from
 DTYPES = {"Int64": "int64", "Float64": "float64", "Bool": "bool", "String": "str"}
-
-
-@dataclass(frozen=True)
-class Split:
-    train: pd.DataFrame
-    validation: pd.DataFrame
 
 
 def assemble(features: pd.DataFrame, labels: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
@@ -94,11 +86,3 @@ def report_markdown(as_of: object, rows: Sequence[Mapping[str, Any]]) -> str:
         *("| {column} | {type} | {nulls} | {distinct} | {min} | {max} |".format(**row) for row in rows),
     ]
     return "\n".join(lines) + "\n"
-
-
-def split(dataset: pd.DataFrame) -> Split:
-    """75/25, stratified by the label, the same rows every time."""
-    train, validation = train_test_split(
-        dataset, test_size=VALIDATION_SHARE, stratify=dataset[LABEL], random_state=RANDOM_STATE
-    )
-    return Split(train, validation)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Run
 from sklearn.pipeline import Pipeline
 
-from steps import dataset, dataset_runs, gate, point_in_time, signature, versions, warehouse
-from steps.errors import BadParameter, DatasetMismatch, IncomparableVersions, UnusableVersion
+from steps import dataset, gate, point_in_time, signature, training_sets, versions, warehouse
+from steps.errors import BadParameter, IncomparableVersions, UnusableVersion
 from steps.settings import LABEL
 from steps.versions import Opened
 
@@ -45,17 +45,10 @@ def examine(store: "FeatureStore", validation: Validation, candidate: Opened, se
     return gate.Evidence(defects, None, None, None) if defects else _compared(store, validation, candidate, serving)
 
 
-def validation_of(run_id: str | None, sha256: str | None) -> Validation:
-    """Of the dataset that a training names. Raises DatasetMismatch when it is not, to the last bit, the one named."""
-    if not run_id:
-        raise DatasetMismatch("the training names no dataset run")
-    try:
-        rows, facts = dataset_runs.read(run_id)
-    except (MlflowException, OSError, ValueError, KeyError) as error:
-        raise DatasetMismatch(f"the dataset of run {run_id} cannot be read: {error}") from error
-    if facts["dataset_sha256"] != sha256:
-        raise DatasetMismatch(f"the training names dataset sha256 {sha256}, run {run_id} has {facts['dataset_sha256']}")
-    return Validation(dataset.split(rows).validation, facts)
+def validation_of(training: Run) -> Validation:
+    """The rows that the training held out. Raises DatasetMismatch when its dataset is not the one it names."""
+    made_from = training_sets.training_set(training)
+    return Validation(made_from.parts.validation, made_from.facts)
 
 
 def _defects(store: "FeatureStore", validation: Validation, candidate: Opened) -> list[str]:

@@ -13,18 +13,16 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from steps.settings import LABEL, RANDOM_STATE
+from steps.split import Places
 
 Probabilities = NDArray[np.float64]
-Rows = NDArray[np.intp]
 
-FOLDS = 5
 SHUFFLES = 3
 
 
@@ -113,25 +111,26 @@ def cross_validate(
     unfitted: Pipeline,
     rows: pd.DataFrame,
     features: Sequence[str],
+    folds: Sequence[tuple[Places, Places]],
     watched: Callable[[Iterable[float]], Iterable[float]] = iter,
 ) -> list[float]:
-    """AUC on each of 5 stratified folds of all rows. The folds are fitted side by side, each in one thread.
+    """AUC on each fold's held-out rows. The folds are fitted side by side, each in one thread.
 
+    folds: pairs of row positions, (training rows, held-out rows).
     watched: hands on each fold's AUC as it comes, to show how far it is.
     """
-    folds = StratifiedKFold(n_splits=FOLDS, shuffle=True, random_state=RANDOM_STATE)
     single = clone(unfitted)
     if isinstance(single["classify"], RandomForestClassifier):
         single.set_params(classify__n_jobs=1)  # the trees are the same, however many threads grow them
 
-    def held_out_auc(train: Rows, held_out: Rows) -> float:
+    def held_out_auc(train: Places, held_out: Places) -> float:
         fitted = clone(single).fit(rows.iloc[train][list(features)], rows[LABEL].iloc[train].astype(int))
         probability = fitted.predict_proba(rows.iloc[held_out][list(features)])[:, 1]
         return float(roc_auc_score(rows[LABEL].iloc[held_out], probability))
 
     with threadpool_limits(limits=1):  # around all of them: the limit is the process's, not a thread's
         found = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-            delayed(held_out_auc)(train, held_out) for train, held_out in folds.split(rows, rows[LABEL])
+            delayed(held_out_auc)(train, held_out) for train, held_out in folds
         )
         return list(watched(found))
 

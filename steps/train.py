@@ -17,16 +17,17 @@ import pandas as pd
 import skops.io
 from sklearn.pipeline import Pipeline
 
-from steps import console, dataset, dataset_runs, model, parameters, pictures, tracking
+from steps import console, dataset_runs, model, parameters, pictures, tracking
 from steps.errors import TooFewToLearn
 from steps.settings import LABEL
 from steps.signature import signature
+from steps.split import FOLDS, SPLIT_RULES, SplitRule, folds, split
 
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")
 PACKED_FOREST = Path(__file__).with_name("packed_forest.py")
 SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
-MIN_PER_CLASS = 2 * model.FOLDS
+MIN_PER_CLASS = 2 * FOLDS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Training:
 
     name: str  # of the model: random_forest, …
     hyperparameters: model.Hyperparameters
+    split: SplitRule
     rows: pd.DataFrame
     facts: dict[str, Any]
 
@@ -60,13 +62,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "as_of": args.as_of,
         "feature_service": args.feature_service,
         "model": args.model,
+        "split": args.split,
         **hyperparameters.of(args.model),
         **model.fixed_settings(args.model),
     }
     with tracking.step_run("train", f"{model.RUN_NAMES[args.model]}_{args.as_of}", params) as run:
         dataset_run = dataset_runs.find_or_build(args.as_of, args.feature_service)
         rows, facts = dataset_runs.load(dataset_run)
-        scores = train(Training(args.model, hyperparameters, rows, facts), run.info.run_id)
+        scores = train(Training(args.model, hyperparameters, args.split, rows, facts), run.info.run_id)
         figures = " ".join(f"{name}={scores[name]:.4f}" for name in ("AUC", "F1", "ACC"))
         console.say(f"[OK] Trained {model.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
 
@@ -76,6 +79,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
     parser.add_argument("--model", choices=sorted(model.KNOWN), required=True)
+    parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="who validates: see steps/split.py")
     parser.add_argument("--n-estimators", type=parameters.whole_number(1, 10_000), required=True, help="forest: trees")
     parser.add_argument("--max-iter", type=parameters.whole_number(1, 10_000), required=True, help="boosting: trees")
     parser.add_argument("--max-leaf-nodes", type=parameters.whole_number(2, 10_000), required=True, help="boosting")
@@ -97,23 +101,27 @@ def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
 def train(training: Training, run_id: str) -> dict[str, float]:
     """Fits, scores, logs. Returns the scores on the validation part."""
     require_both_classes(training.rows, training.facts["as_of"])
-    parts = dataset.split(training.rows)
+    parts = split(training.rows, training.split)
     started = time.perf_counter()
     with console.timed("fit"):
         fitted = model.fit(training.unfitted(), parts.train, training.features)
     seconds = time.perf_counter() - started
     probability = model.churn_probability(fitted, parts.validation, training.features)
     scores = model.scores(parts.validation[LABEL], probability)
-    with console.timed(f"{model.FOLDS} folds"):
-        folds = model.cross_validate(
-            training.unfitted(), training.rows, training.features, partial(console.progress, "folds", model.FOLDS)
+    with console.timed(f"{FOLDS} folds"):
+        aucs = model.cross_validate(
+            training.unfitted(),
+            training.rows,
+            training.features,
+            folds(training.rows, training.split),
+            partial(console.progress, "folds", FOLDS),
         )
     mlflow.log_metrics(
         {
             **scores,
             "training_time_s": seconds,
-            "AUC_cv_mean": fmean(folds),
-            "AUC_cv_std": stdev(folds),
+            "AUC_cv_mean": fmean(aucs),
+            "AUC_cv_std": stdev(aucs),
             "rows": len(training.rows),
             "rows_train": len(parts.train),
             "rows_validation": len(parts.validation),

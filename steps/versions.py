@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import skops.io
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -74,6 +75,20 @@ def get(number: str) -> ModelVersion:
             return version
     numbers = ", ".join(str(version.version) for version in there) or "none"
     raise NoSuchVersion(f"{MODEL_NAME} has no version {number}. There are: {numbers}")
+
+
+def training_of(version: ModelVersion) -> Run | None:
+    """The run that logged the version's model, from what MLflow itself recorded; None when it is not there any more.
+
+    Not from the version's tags: a version that was registered with the UI's button has none.
+    """
+    client = MlflowClient()
+    try:
+        if version.run_id:
+            return client.get_run(version.run_id)
+        return client.get_run(client.get_logged_model(version.model_id).source_run_id) if version.model_id else None
+    except MlflowException:
+        return None
 
 
 def open_version(number: str) -> Opened:

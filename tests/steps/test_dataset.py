@@ -1,4 +1,4 @@
-"""A training set as a value: canonical form, identity, report and split."""
+"""A training set as a value: canonical form, identity and report."""
 
 from pathlib import Path
 from typing import Any
@@ -151,24 +151,3 @@ def test_the_report_describes_every_column_and_names_constant_ones() -> None:
     text = dataset.report_markdown("2024-01-31", list(report.values()))
     assert "carry no information: avg_session_mins_7d, empty" in text
     assert "| monthly_fee | float64 | 0 | 3 | 19.95 | 98.7 |" in text
-
-
-@pytest.fixture
-def thousand_rows() -> pd.DataFrame:
-    """26% of a thousand users leave."""
-    return pd.DataFrame(
-        {"user_id": [f"{n:04d}" for n in range(1000)], "churn_label": [n % 50 < 13 for n in range(1000)]}
-    )
-
-
-def test_a_quarter_is_held_out_with_the_same_share_of_leavers(thousand_rows: pd.DataFrame) -> None:
-    parts = dataset.split(thousand_rows)
-    assert (len(parts.train), len(parts.validation)) == (750, 250)
-    assert (parts.train["churn_label"].sum(), parts.validation["churn_label"].sum()) == (195, 65)
-    assert set(parts.train["user_id"]) | set(parts.validation["user_id"]) == set(thousand_rows["user_id"])
-
-
-def test_the_split_is_the_same_every_time(thousand_rows: pd.DataFrame) -> None:
-    first, second = dataset.split(thousand_rows), dataset.split(thousand_rows.copy())
-    assert first.train.equals(second.train)
-    assert first.validation.equals(second.validation)

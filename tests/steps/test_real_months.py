@@ -13,9 +13,10 @@ from local_stack.settings import ROOT, Settings
 from report.figures import REPRODUCIBLE, french, of_training
 from report.pictures import USER
 from report.template import TEMPLATE, stated
-from steps import build_dataset, dataset, ingest, model, register, train
+from steps import build_dataset, ingest, model, register, train
 from steps.entry_points import arguments
 from steps.settings import MODEL_NAME
+from steps.split import folds, split
 
 from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from .database import empty, last_run, rewrite_in_another_order
@@ -63,7 +64,7 @@ def test_all_7043_users_are_in_the_dataset(january: January) -> None:
         "users_missing_features": 0,
     }
     assert january.training.data.metrics["rows_train"] == 5282
-    assert len(dataset.split(january.rows()).train) == 5282
+    assert len(split(january.rows(), "user").train) == 5282
 
 
 def test_one_column_is_categorical_and_one_says_nothing(january: January) -> None:
@@ -89,7 +90,7 @@ def test_the_dataset_is_the_same_after_february_is_loaded(january: January) -> N
 def test_the_baseline_is_the_same_after_february_is_loaded(january: January) -> None:
     rows = january.rows()
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
-    parts = dataset.split(rows)
+    parts = split(rows, "user")
     unfitted = model.pipeline("random_forest", hyperparameters(), {"net_service": sorted(rows["net_service"].unique())})
     probability = model.churn_probability(model.fit(unfitted, parts.train, features), parts.validation, features)
     scores = model.scores(parts.validation["churn_label"], probability)
@@ -101,8 +102,8 @@ def mean_of_folds(rows: pd.DataFrame, *categorical: str) -> float:
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
     categories = {name: sorted(rows[name].unique()) for name in categorical}
     unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
-    folds = model.cross_validate(unfitted, rows, features)
-    return sum(folds) / len(folds)
+    aucs = model.cross_validate(unfitted, rows, features, folds(rows, "user"))
+    return sum(aucs) / len(aucs)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_the_contract_makes_gradient_boosting_better_still(
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
     categories = {name: sorted(rows[name].unique()) for name in ("net_service", "contract_type")}
     unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
-    parts = dataset.split(rows)
+    parts = split(rows, "user")
     probability = model.churn_probability(model.fit(unfitted, parts.train, features), parts.validation, features)
     auc = model.scores(parts.validation["churn_label"], probability)["AUC"]
     assert reported["auc_challenger"] == french(auc)

@@ -12,10 +12,11 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import roc_auc_score
 
-from steps import build_dataset, dataset, ingest, register, warehouse
+from steps import build_dataset, ingest, register, warehouse
 from steps.entry_points import arguments
 from steps.errors import DatabaseUnavailable
 from steps.settings import MODEL_NAME
+from steps.split import split
 
 from ..conftest import JANUARY
 from .database import empty, execute, last_run
@@ -156,7 +157,7 @@ def test_the_old_version_is_scored_on_the_same_users_through_its_own_features(
 ) -> None:
     registered(production)
     version = registered(candidate, force="true")
-    held_out = dataset.split(rows(runs[candidate])).validation
+    held_out = split(rows(runs[candidate]), "user").validation
     theirs = rows(runs[production]).set_index("user_id").loc[held_out["user_id"]]
     features = theirs.drop(columns="churn_label")
     expected = roc_auc_score(held_out["churn_label"], pipeline(runs[production]).predict_proba(features)[:, 1])

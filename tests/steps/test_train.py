@@ -16,11 +16,12 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from local_stack.settings import ROOT, Settings
-from steps import build_dataset, dataset, dataset_runs, train
+from steps import build_dataset, dataset_runs, train
 from steps import ingest as ingest_step
 from steps import tracking as step_tracking
 from steps.errors import DatasetMismatch, NoSnapshot, TooFewToLearn
 from steps.month_files import FILES
+from steps.split import split
 
 from ..conftest import JANUARY
 from .database import empty, execute, last_run, rewrite_in_another_order
@@ -91,7 +92,7 @@ def metrics(run_id: str) -> dict[str, float]:
 
 
 def test_the_logged_figures_are_those_of_the_logged_pipeline(baseline: Run) -> None:
-    held_out = dataset.split(rows(baseline.info.run_id)).validation
+    held_out = split(rows(baseline.info.run_id), "user").validation
     fitted = pipeline(baseline.info.run_id)
     truth, predicted = held_out["churn_label"], fitted.predict(held_out[FEATURES])
     assert baseline.data.metrics["AUC"] == roc_auc_score(truth, fitted.predict_proba(held_out[FEATURES])[:, 1])
