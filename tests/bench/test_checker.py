@@ -1,5 +1,6 @@
 """No wrong answer passes: each is compared, bit for bit, with what the version it names computes from what it names."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,7 @@ def offline(version: str) -> Offline:
         }
     ).assign(churn_label=random.random(100) < 0.5)
     unfitted = model.pipeline("random_forest", FEW, {"net_service": ["DSL", "No"]})
-    return Offline(model.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1")
+    return Offline(model.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1", 0.5)
 
 
 KNOWN = {version: offline(version) for version in ("1", "2")}
@@ -108,3 +109,11 @@ def test_one_wrong_answer_among_right_ones_is_found(change: Callable[[dict[str, 
 def test_no_answer_is_not_a_right_one() -> None:
     verdict = Checker(KNOWN.__getitem__).check(Recorder().recording(0.0), USERS)
     assert (verdict.checked, verdict.versions) == (0, [])
+
+
+def test_the_class_is_decided_by_the_versions_own_threshold() -> None:
+    version = KNOWN["1"]
+    rows = [{"months": months, "fee": 40.0, "net_service": "DSL"} for months in range(72)]
+    prediction, probability = dataclasses.replace(version, threshold=0.7).answers(rows)
+    assert prediction.tolist() == (probability > 0.7).tolist()
+    assert prediction.tolist() != version.answers(rows)[0].tolist()
