@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema
 from sklearn.pipeline import Pipeline
 
-from steps import tracking
+from steps import lookups, tracking
 from steps.errors import NoSuchVersion, UnusableVersion
 from steps.served_model import TRUSTED_TYPES
 from steps.settings import MODEL_NAME
@@ -80,15 +80,18 @@ def get(number: str) -> ModelVersion:
 def training_of(version: ModelVersion) -> Run | None:
     """The run that logged the version's model, from what MLflow itself recorded; None when it is not there any more.
 
-    Not from the version's tags: a version that was registered with the UI's button has none.
+    Not from the version's tags: a version that was registered with the UI's button has none. Raises TrackingUnavailable
+    when the look-up fails.
     """
     client = MlflowClient()
     try:
         if version.run_id:
             return client.get_run(version.run_id)
         return client.get_run(client.get_logged_model(version.model_id).source_run_id) if version.model_id else None
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if lookups.is_absent(error):
+            return None
+        raise lookups.failed(error) from error
 
 
 def open_version(number: str) -> Opened:

@@ -16,10 +16,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import ingest, materialize, score, scoring_report, versions, warehouse
+from steps import ingest, materialize, quality, score, scoring_report, versions, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoSnapshot, NoSuchVersion
-from steps.scoring import Scored
+from steps.scoring import LeftOut, Scored
 from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY
@@ -125,7 +125,7 @@ def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, st
 def test_artifacts_say_how_many_and_how_good(run: Score) -> None:
     outcome = run()
     assert outcome.files == {
-        "scores.parquet", "summary.json", "summary.md", "top_100.csv",
+        "scores.parquet", "summary.json", "report.html", "top_100.csv",
         "distribution.png", "gain.png", "lift.png", "calibration.png",
     }  # fmt: skip
     facts: dict[str, Any] = json.loads((outcome.folder / "summary.json").read_text())
@@ -179,12 +179,13 @@ def test_a_month_or_a_version_that_is_not_there_says_so(run: Score) -> None:
 def test_gain_and_lift_are_what_the_words_say() -> None:
     probability = np.linspace(1, 0, 200)
     left = np.array([True] * 20 + [False] * 180)
-    assert scoring_report.gain(probability, left)[[4, 9, 99]] == pytest.approx([0.5, 1, 1])
-    assert scoring_report.lift(probability, left)[[4, 9, 99]] == pytest.approx([10, 10, 1])
+    assert quality.gain(probability, left)[[4, 9, 99]] == pytest.approx([0.5, 1, 1])
+    assert quality.lift(probability, left)[[4, 9, 99]] == pytest.approx([10, 10, 1])
 
 
 def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
-    scored = Scored(pa.chunked_array([["ann", "bob"]]), np.array([0.2, 0.9]), 1, 0)
+    users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
+    scored = Scored(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
     labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
-    probability, left = scoring_report.labelled(scored, labels)
+    probability, left = scoring_report.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
