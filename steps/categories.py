@@ -1,43 +1,46 @@
-"""Text values that a version was not trained on: its encoder knows no column for them. Pure."""
+"""Rows with a category that a version was not trained on: its pipeline refuses them, rather than guess."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder
 
 from steps.versions import Opened
 
-UnknownValues = Mapping[str, Mapping[str, int]]  # feature -> value -> rows
-
 
 def unknown_categories(opened: Opened, rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Per row, whether the version does not know one of its categories. No row where it has no encoder to ask."""
-    unknown = np.zeros(len(rows), dtype=np.bool_)
-    for feature, known in known_categories(opened).items():
-        unknown |= ~rows[feature].isin(known).to_numpy()
-    return pd.Series(unknown, index=rows.index)
+    """True, per row, where any text column holds a value that the version's encoder was not fitted with.
+
+    rows: the version's features. All False for a version that holds no pipeline.
+    """
+    unknown = pd.Series(data=False, index=rows.index)
+    for column, categories in known_categories(opened).items():
+        unknown |= ~rows[column].isin(categories)
+    return unknown
 
 
-def unknown_values(opened: Opened, rows: pd.DataFrame) -> UnknownValues:
-    """How many rows have each value that the version does not know."""
-    counted = {}
-    for feature, known in known_categories(opened).items():
-        values = rows.loc[~rows[feature].isin(known), feature]
-        if len(values):
-            counted[feature] = {str(value): int(count) for value, count in values.value_counts().items()}
-    return counted
+def known_categories(opened: Opened) -> dict[str, list[Any]]:
+    """Per text column of the version, the values it was fitted with."""
+    found: dict[str, list[Any]] = {}
+    for encode in _column_transformers(opened.pipeline):
+        for _, transformer, columns in encode.transformers_:
+            if isinstance(transformer, OneHotEncoder):
+                found |= {
+                    column: values.tolist() for column, values in zip(columns, transformer.categories_, strict=True)
+                }
+    return found
 
 
-def known_categories(opened: Opened) -> dict[str, frozenset[str]]:
-    """feature -> the values that the fitted one-hot encoder has columns for."""
-    encode = opened.pipeline.named_steps.get("encode") if opened.pipeline is not None else None
-    if not isinstance(encode, ColumnTransformer):
-        return {}
-    return {
-        feature: frozenset(values)
-        for _name, encoder, columns in encode.transformers_
-        if isinstance(encoder, OneHotEncoder) and encoder.handle_unknown == "error"
-        for feature, values in zip(columns, encoder.categories_, strict=True)
-    }
+def _column_transformers(estimator: Any) -> Iterator[ColumnTransformer]:
+    """Also of a pipeline within another estimator, such as a calibrated one."""
+    if isinstance(estimator, ColumnTransformer):
+        yield estimator
+        return
+    inner = [step for _, step in getattr(estimator, "steps", [])]
+    inner += getattr(estimator, "calibrated_classifiers_", [])
+    inner += [getattr(estimator, "estimator", None)]
+    for one in inner:
+        if one is not None:
+            yield from _column_transformers(one)

@@ -89,7 +89,7 @@ def _keep(store: Callable[[pa.Table, str], None], scored_at: str, scores: pa.Tab
 
 
 def subject_of(as_of: date, version: str, engine: str, model: Model) -> Subject:
-    says: Mapping[str, Any] = model.opened.served.model_config
+    says: Mapping[str, Any] = model.opened.served.model_config or {}
     threshold = float(says.get("threshold", USUAL_THRESHOLD))
     return Subject(str(as_of), version, engine, says.get("calibration"), threshold, model.trained_on.reason)
 

@@ -1,7 +1,7 @@
 """A month's users through a version of the model, some ten thousand at a time, here or on Spark."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -46,9 +46,15 @@ class LeftOut:
     unknown_category: int = 0  # users; one may have several such values
     values: dict[str, Counter[str]] = field(default_factory=dict)  # feature -> value that the version does not know
 
-    def count_unknown(self, found: Mapping[str, Mapping[str, int]]) -> None:
-        for feature, values in found.items():
-            self.values.setdefault(feature, Counter()).update(values)
+    def count_unknown(self, opened: Opened, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have a value that the version does not know."""
+        unknown = categories.unknown_categories(opened, rows).to_numpy()
+        self.unknown_category += int(unknown.sum())
+        for feature, known in categories.known_categories(opened).items():
+            strange = rows.loc[~rows[feature].isin(known), feature]
+            if len(strange):
+                self.values.setdefault(feature, Counter()).update(map(str, strange))
+        return np.asarray(unknown, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,7 @@ def features_of(version: str, trained_on: TrainedOn) -> Iterator[Model]:
     """Raises UnusableVersion."""
     opened = versions.open_version(version)
     with point_in_time.applied_store() as store:
-        # a version that was registered with the UI's button has no tags
-        service = opened.feature_service or opened.served.model_config.get("feature_service", "")
+        service = opened.feature_service
         types = dict(point_in_time.types_of(store, service))
         snapshots = {view.name: view.snapshots for view in online_views(store)}
         tables: dict[str, list[str]] = {}
@@ -113,10 +118,7 @@ def _known(rows: pa.Table, model: Model, left_out: LeftOut) -> pa.Table:
     complete = rows.filter(_all_there(rows, list(model.types)))
     left_out.missing_features += rows.num_rows - complete.num_rows
     texts = complete.select(list(categories.known_categories(model.opened))).to_pandas()
-    unknown = categories.unknown_categories(model.opened, texts).to_numpy()
-    left_out.unknown_category += int(unknown.sum())
-    left_out.count_unknown(categories.unknown_values(model.opened, texts))
-    return complete.filter(pa.array(~unknown))
+    return complete.filter(pa.array(~left_out.count_unknown(model.opened, texts)))
 
 
 def _all_there(rows: pa.Table, features: list[str]) -> pa.Array:
