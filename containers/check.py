@@ -127,9 +127,9 @@ def data_stays(containers: Containers, user: str) -> None:
     after = containers.predict(user).json()
     kept(after == before, f"after down and up the answer is another: {before} {after}")
     lineage = containers.step("mlflow", "run", ".", "-e", "lineage")
-    kept("[OK] Every link holds." in lineage, lineage)
+    kept("[OK] Every link holds: " in lineage, lineage)
     commit = os.environ["STREAMFLOW_COMMIT"]
-    kept(f"{commit}, as here" in lineage, f"lineage does not name the commit {commit}:\n{lineage}")
+    kept(f"{commit}, this checkout is the same" in lineage, f"lineage does not name the commit {commit}:\n{lineage}")
     print(
         f"  down and up: the same answer {time.monotonic() - started:.1f} s later, and every link of its lineage holds"
     )

@@ -82,6 +82,7 @@ class Settings:
             "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` downloads as pip would
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "ROLLOUT_FOLDER": str(self.state / "rollout"),
+            "STREAMFLOW_LOGS": str(self.state / "logs"),
             "ENRICHER_ROLLOUT_URL": self.address("ROLLOUT_PORT"),
             "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),
         }

@@ -18,6 +18,7 @@ StepError                  base: one line for a tired person, and the exit code 
   OnlineStoreUnavailable   the online store that is set is none, lacks what it needs, or does not answer
   DatabaseUnavailable      PostgreSQL does not answer
   TrackingUnavailable      the MLflow tracking store does not answer
+  ArtifactsUnavailable     the store of artifacts does not answer, or refuses
 """
 
 from collections.abc import Sequence
@@ -96,4 +97,8 @@ class DatabaseUnavailable(StepError):
 
 
 class TrackingUnavailable(StepError):
+    pass
+
+
+class ArtifactsUnavailable(StepError):
     pass

@@ -1,5 +1,6 @@
-"""Print where a version comes from. In: a version. Out: its run and figures, its dataset, the code and the lock, the
-month and its load; what cannot be found, or is no longer the same, is named."""
+"""Print where a version comes from. In: a version. Out: its run and figures, its model, its dataset, the code, the lock
+and the environment, the month and its load, each compared with what is there now; what cannot be found, or is not the
+same, is named."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,8 +10,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from steps import console, parameters, promotion, provenance, tracking, versions
 from steps.errors import NoSuchVersion
-from steps.provenance import Link
+from steps.provenance import Link, State
 from steps.settings import MODEL_NAME
+
+PREFIXES = {"broken": "BROKEN: ", "differs": "DIFFERS: "}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -19,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         version = versions.get(args.version or in_production())
         links = provenance.links(version)
         text = readable(version, links)
-        mlflow.set_tags({"model_version": version.version, "broken_links": ", ".join(broken(links))})
+        found = {"broken_links": ", ".join(in_state(links, "broken")), "differs": ", ".join(in_state(links, "differs"))}
+        mlflow.set_tags({"model_version": version.version, **found})
         mlflow.log_text(text, "lineage.txt")
         console.say(text)
 
@@ -43,17 +47,27 @@ def in_production() -> str:
     return serving
 
 
-def broken(links: Sequence[Link]) -> list[str]:
-    return [link.name for link in links if not link.holds]
+def in_state(links: Sequence[Link], state: State) -> list[str]:
+    return [link.name for link in links if link.state == state]
 
 
 def readable(version: ModelVersion, links: Sequence[Link]) -> str:
     width = max(len(link.name) for link in links)
-    lines = [f"  {link.name.ljust(width)}  {'' if link.holds else 'BROKEN: '}{link.said}" for link in links]
-    faults = broken(links)
-    end = f"[BROKEN] Look at: {', '.join(faults)}." if faults else "[OK] Every link holds."
+    lines = [f"  {link.name.ljust(width)}  {PREFIXES.get(link.state, '')}{link.said}" for link in links]
     stage = "in no stage" if version.current_stage == "None" else f"in {version.current_stage}"
-    return "\n".join([f"{MODEL_NAME} version {version.version}, {stage}", *lines, end])
+    return "\n".join([f"{MODEL_NAME} version {version.version}, {stage}", *lines, verdict(version, links)])
+
+
+def verdict(version: ModelVersion, links: Sequence[Link]) -> str:
+    """[OK] only where all that can be compared is equal."""
+    broken, differs, same = (in_state(links, state) for state in ("broken", "differs", "same"))
+    judged = "" if "gate" in version.tags else f" The gate never judged version {version.version}."
+    here = f" What is here differs from what the version was made with: {', '.join(differs)}." if differs else ""
+    if broken:
+        return f"[BROKEN] Look at: {', '.join(broken)}.{here}{judged}"
+    if differs:
+        return f"[DIFFERS] Nothing is broken.{here} Compared and equal: {', '.join(same)}.{judged}"
+    return f"[OK] Every link holds: compared and equal are {', '.join(same)}.{judged}"
 
 
 if __name__ == "__main__":

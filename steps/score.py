@@ -1,23 +1,31 @@
 """Score every user of a month. In: its snapshots, and a version of the model. Out: churn_scores in PostgreSQL, and as
-artifacts scores.parquet, the users most likely to leave as CSV, and a summary with pictures.
+artifacts scores.parquet, the users most likely to leave as CSV, and report.html with figures and pictures.
 
 The features are those that `materialize` puts online for the month, the model is loaded as `mlflow models serve` loads
-it: a user gets the probability that the gateway would give.
+it: a user gets the probability that the gateway would give. Figures of quality are of users that the version was never
+trained on.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import pyarrow as pa
 
-from steps import console, parameters, scoring, scoring_report, tracking, versions, warehouse
+from steps import console, html_report, parameters, scoring, scoring_report, tracking, versions, warehouse
 from steps.errors import NoSuchVersion, TooFewToLearn
+from steps.scoring import Model
+from steps.scoring_report import Facts, Subject
 from steps.settings import MODEL_NAME
+from steps.trained_on import trained_on
 
 ENGINES = ("local", "spark")
+USUAL_THRESHOLD = 0.5  # of versions from before it was a parameter
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,26 +62,64 @@ def version_in_production() -> str:
 
 
 def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str:
-    """Scores, stores, reports. Returns the closing line. Raises NoSuchVersion, UnusableVersion, EngineUnavailable."""
-    versions.get(version)
+    """Scores, stores, reports. Returns the closing line. Raises NoSuchVersion, UnusableVersion, EngineUnavailable,
+    TooFewToLearn when nobody can be scored, TrackingUnavailable."""
+    trained = trained_on(versions.get(version))
     scored_at = datetime.now(UTC).isoformat()
-    with console.timed("score"), scoring.features_of(version) as model:
+    with console.timed("score"), scoring.features_of(version, trained) as model:
         predict = scoring.local(model) if engine == "local" else scoring.spark(version)
         with warehouse.replaced_scores(as_of, version) as store:
-            scored = scoring.score_month(model, as_of, predict, lambda scores: store(scores, scored_at), folder)
-    if not scored.users:
-        raise TooFewToLearn(f"No user of {as_of} has all features of version {version}")
+            keep = partial(_keep, store, scored_at)
+            scored = scoring.score_month(model, as_of, predict, keep, folder)
+            if not scored.users:
+                left_out = scored.left_out
+                raise TooFewToLearn(
+                    f"No user of {as_of} can be scored with version {version}: {left_out.missing_features} have "
+                    f"missing features, {left_out.unknown_category} a category that it does not know"
+                )
     with console.timed("report"):
-        facts = scoring_report.write(folder, scored, warehouse.labels_of(as_of), f"{as_of}, version {version}", top)
-    facts = {"as_of": str(as_of), "model_version": version, "engine": engine, **facts}
+        subject = subject_of(as_of, version, engine, model)
+        facts = scoring_report.write(folder, subject, scored, warehouse.labels_of(as_of), top)
+    record(folder, {"as_of": str(as_of), "model_version": version, "engine": engine, **facts})
+    return summary(subject, facts)
+
+
+def _keep(store: Callable[[pa.Table, str], None], scored_at: str, scores: pa.Table) -> None:
+    store(scores, scored_at)
+
+
+def subject_of(as_of: date, version: str, engine: str, model: Model) -> Subject:
+    says: Mapping[str, Any] = model.opened.served.model_config or {}
+    threshold = float(says.get("threshold", USUAL_THRESHOLD))
+    return Subject(str(as_of), version, engine, says.get("calibration"), threshold, model.trained_on.reason)
+
+
+def record(folder: Path, facts: Facts) -> None:
+    """summary.json, and each number as a metric of the run."""
     (folder / "summary.json").write_text(json.dumps(facts, indent=2) + "\n")
     mlflow.log_metrics({name: value for name, value in facts.items() if isinstance(value, int | float)})
-    mlflow.set_tags({"as_of": as_of, "model_version": version})
+    measured_on = facts.get("measured_on", f"nobody: {facts.get('no_quality')}")
+    mlflow.set_tags({"as_of": facts["as_of"], "model_version": facts["model_version"], "measured_on": measured_on})
+
+
+def summary(subject: Subject, facts: Facts) -> str:
+    trained = facts["listed_trained_on"]
+    rows = "" if trained is None else f" ({trained} of them it was trained on)"
+    unknown = scoring_report.unknown(facts)
+    category = f", {facts['users_unknown_category']} with a category that the version does not know{unknown}"
     return (
-        f"[OK] Scored {as_of} with {MODEL_NAME} version {version}: {facts['users']} users "
-        f"({facts['users_missing_features']} with missing features left out), {facts['predicted_to_leave']} are "
-        f"predicted to leave; the {facts['listed']} most likely are in top_{facts['listed']}.csv"
+        f"[OK] Scored {subject.as_of} with {MODEL_NAME} version {subject.version}: {facts['users']} users "
+        f"({facts['users_missing_features']} with missing features{category if unknown else ''} left out), "
+        f"{facts['predicted_to_leave']} are predicted to leave; the {facts['listed']} most likely are in "
+        f"top_{facts['listed']}.csv{rows}. {_quality(facts)}"
     )
+
+
+def _quality(facts: Facts) -> str:
+    if "no_quality" in facts:
+        return f"No figure of quality: {facts['no_quality']}."
+    auc = scoring_report.figure(facts, "AUC")
+    return f"AUC {auc} on the {facts['measured_on']}; more in {html_report.REPORT}."
 
 
 if __name__ == "__main__":

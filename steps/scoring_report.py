@@ -1,5 +1,10 @@
-"""What a retention team works with: who is most likely to leave, how many there are, and how far to trust it."""
+"""What a retention team works with: who is most likely to leave, how many there are, and how far to trust it.
 
+The list and the counts are of all users who were scored. Figures of quality, and the pictures of them, are of the users
+that the version was never trained on: over its training rows any forest looks nearly perfect.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,125 +12,183 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
-from sklearn.calibration import CalibrationDisplay
-from sklearn.metrics import roc_auc_score
 
-from steps.pictures import draw
+from steps import html_report, quality, scoring_pictures
+from steps.quality import Labels, Probabilities, Quality
 from steps.scoring import Scored
 
-BINS = 10
-CONTACTED = "share of the users contacted"
-SHARES = np.linspace(0.01, 1.0, 100)
-Labels = NDArray[np.bool_]
+Facts = dict[str, Any]
 
 
-def write(folder: Path, scored: Scored, labels: pd.DataFrame, title: str, top: int) -> dict[str, Any]:
-    """The list, the pictures and summary.md. Returns the figures."""
+@dataclass(frozen=True)
+class Subject:
+    """What was scored, with what, and what the numbers are called."""
+
+    as_of: str
+    version: str
+    engine: str
+    calibration: str | None  # the version's own word; None where it says nothing of it
+    threshold: float
+    unknown_training: str  # why it is unknown whom the version was trained on; '' where it is known
+
+    @property
+    def title(self) -> str:
+        return f"{self.as_of}, version {self.version}"
+
+    @property
+    def number(self) -> str:
+        """A number that was never fitted to how many leave is a score."""
+        return "score" if self.calibration in (None, "none") else "probability of leaving"
+
+
+def write(folder: Path, subject: Subject, scored: Scored, labels: pd.DataFrame, top: int) -> Facts:
+    """The list, the pictures and report.html. Returns the figures."""
     listed = most_likely(scored, top)
     listed.to_csv(folder / f"top_{len(listed)}.csv", index=False)
-    _histogram(folder, scored, title)
-    facts: dict[str, Any] = {
-        "users": scored.users,
-        "users_missing_features": scored.users_missing_features,
-        "predicted_to_leave": scored.predicted_to_leave,
-        "mean_probability": float(scored.probability.mean()),
-        "listed": len(listed),
-        "lowest_listed_probability": float(listed["probability"].iloc[-1]),
-    }
-    probability, left = labelled(scored, labels)
-    if 0 < left.sum() < len(left):
-        facts |= {"labelled": len(left), "left": int(left.sum()), "AUC": float(roc_auc_score(left, probability))}
-        facts |= {"lift_at_10_percent": float(lift(probability, left)[9])}
-        _curves(folder, probability, left, title)
-    (folder / "summary.md").write_text(_markdown(facts, title))
+    everybody = f"{subject.title}, all {scored.users:,} users{_of_whom_trained(scored)}"
+    pictures = scoring_pictures.distribution(folder, scored.probability, everybody, subject.number)
+    probability, left = never_trained_on(scored, labels)
+    measured = quality.measure(probability, left)
+    facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
+    if measured is None:
+        facts["no_quality"] = why_not(subject, facts)
+    else:
+        facts |= figures(measured) | {"measured_on": population(measured)}
+        title = f"{subject.title}, {population(measured)}"
+        pictures += scoring_pictures.curves(folder, probability, left, title, subject.number)
+    page = html_report.page(f"Scores of {subject.title}", intro(facts), rows(subject, facts), pictures)
+    (folder / html_report.REPORT).write_text(page)
     return facts
 
 
 def most_likely(scored: Scored, top: int) -> pd.DataFrame:
-    """rank, user_id, probability: the most likely first; of equals, the first by user_id."""
+    """rank, user_id, probability, trained_on: the most likely first; of equals, the first by user_id."""
     order = np.argsort(-scored.probability, kind="stable")[:top]  # the users come in their order
     users = scored.user_ids.take(pa.array(order)).to_pylist()
-    return pd.DataFrame({"rank": range(1, len(order) + 1), "user_id": users, "probability": scored.probability[order]})
+    trained_on = None if scored.trained_on is None else scored.trained_on[order]
+    return pd.DataFrame(
+        {
+            "rank": range(1, len(order) + 1),
+            "user_id": users,
+            "probability": scored.probability[order],
+            "trained_on": trained_on,
+        }
+    )
 
 
-def labelled(scored: Scored, labels: pd.DataFrame) -> tuple[NDArray[np.float64], Labels]:
-    """Probability and truth of the users of whom it is known."""
+def labelled(scored: Scored, labels: pd.DataFrame) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
+    """Places among the scored users, and truth, of those of whom it is known."""
     place = pc.index_in(pa.array(labels["user_id"], pa.string()), value_set=scored.user_ids)
-    known = np.asarray(place.is_valid())
+    known = np.asarray(place.is_valid(), dtype=np.bool_)
+    return place.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy(dtype=np.bool_)[known]
+
+
+def never_trained_on(scored: Scored, labels: pd.DataFrame) -> tuple[Probabilities, Labels]:
+    """Probability and truth of the labelled users that the version was not trained on, in the users' order; nobody
+    where it is unknown whom it was trained on."""
+    places, left = labelled(scored, labels)
+    if scored.trained_on is None:
+        places, left = places[:0], left[:0]
+    else:
+        unseen = ~scored.trained_on[places]
+        places, left = places[unseen], left[unseen]
+    order = np.argsort(places)  # labels come in any order, and equal probabilities are told apart by it
+    return scored.probability[places[order]], left[order]
+
+
+def counts(scored: Scored, labels: pd.DataFrame, listed: pd.DataFrame) -> Facts:
+    trained_on = scored.trained_on
+    return {
+        "users": scored.users,
+        "users_missing_features": scored.left_out.missing_features,
+        "users_unknown_category": scored.left_out.unknown_category,
+        "unknown_categories": {feature: dict(values) for feature, values in scored.left_out.values.items()},
+        "users_trained_on": None if trained_on is None else int(trained_on.sum()),
+        "predicted_to_leave": int(scored.leaves.sum()),
+        "predicted_to_leave_trained_on": None if trained_on is None else int((scored.leaves & trained_on).sum()),
+        "mean_probability": float(scored.probability.mean()),
+        "listed": len(listed),
+        "listed_trained_on": None if trained_on is None else int(listed["trained_on"].sum()),
+        "lowest_listed_probability": float(listed["probability"].iloc[-1]),
+        "labelled": len(labelled(scored, labels)[0]),
+    }
+
+
+def figures(measured: Quality) -> Facts:
+    found: Facts = {}
+    for name, figure in measured.named.items():
+        found |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return found
+
+
+def population(measured: Quality) -> str:
+    return f"{measured.users:,} users never trained on"
+
+
+def why_not(subject: Subject, facts: Facts) -> str:
+    """Why there is no figure of quality."""
+    if subject.unknown_training:
+        return f"it is unknown on whom version {subject.version} was trained: {subject.unknown_training}"
+    if not facts["labelled"]:
+        return f"no label of {subject.as_of} is loaded for these users"
     return (
-        scored.probability[place.drop_null().to_numpy()],
-        labels["churn_label"].to_numpy(dtype=bool)[known],
+        f"{facts['users_measured']} labelled users were never trained on, {facts['left_of_measured']} of them left; "
+        f"needed are {quality.MIN_USERS}, with {quality.MIN_PER_CLASS} who left and {quality.MIN_PER_CLASS} who stayed"
     )
 
 
-def gain(probability: NDArray[np.float64], left: Labels) -> NDArray[np.float64]:
-    """The share of all who leave that is among the SHARES most likely."""
-    found = np.cumsum(left[np.argsort(-probability, kind="stable")])
-    contacted = np.maximum(1, np.round(SHARES * len(left)).astype(int))
-    return np.asarray(found[contacted - 1] / found[-1], dtype=np.float64)
-
-
-def lift(probability: NDArray[np.float64], left: Labels) -> NDArray[np.float64]:
-    """How many times more who leave than among as many users taken at random."""
-    contacted = np.maximum(1, np.round(SHARES * len(left))) / len(left)
-    return gain(probability, left) / contacted
-
-
-def _histogram(folder: Path, scored: Scored, title: str) -> None:
-    draw(
-        folder / "distribution.png",
-        f"Users by probability of leaving, {title}",
-        lambda ax: ax.hist(scored.probability, bins=50, range=(0, 1)),
-        ("probability of leaving", "users"),
+def intro(facts: Facts) -> str:
+    if "no_quality" in facts:
+        return f"How good these scores are is not said: {facts['no_quality']}."
+    return (
+        f"AUC, Brier score, lift, gain and calibration are of the {facts['measured_on']}, whose labels are known "
+        f"({facts['left_of_measured']:,} of them left). The counts and the list are of all {facts['users']:,} users."
     )
 
 
-def _curves(folder: Path, probability: NDArray[np.float64], left: Labels, title: str) -> None:
-    draw(
-        folder / "gain.png",
-        f"Gain, {title}",
-        lambda ax: (
-            ax.plot(SHARES, gain(probability, left), label="most likely first"),
-            ax.plot([0, 1], [0, 1], "--", label="at random"),
-            ax.legend(),
-        ),
-        (CONTACTED, "share found of those who leave"),
-    )
-    draw(
-        folder / "lift.png",
-        f"Lift, {title}",
-        lambda ax: (
-            ax.plot(SHARES, lift(probability, left), label="most likely first"),
-            ax.axhline(1, color="C1", linestyle="--", label="at random"),
-            ax.legend(),
-        ),
-        (CONTACTED, "times as many who leave as at random"),
-    )
-    draw(
-        folder / "calibration.png",
-        f"Calibration, {title}",
-        lambda ax: CalibrationDisplay.from_predictions(
-            left, probability, ax=ax, n_bins=BINS, name="all labelled users"
-        ),
-    )
+def rows(subject: Subject, facts: Facts) -> dict[str, str]:
+    """The table of the page: each name says whose figure it is."""
+    measured = {
+        f"{name.replace('_', ' ')}, {facts['measured_on']}": figure(facts, name)
+        for name in ("AUC", "Brier", "lift_at_10_percent")
+        if name in facts
+    }
+    return {
+        "users scored": f"{facts['users']:,}",
+        "left out, features missing": f"{facts['users_missing_features']:,}",
+        "left out, category unknown to the version": f"{facts['users_unknown_category']:,}{unknown(facts)}",
+        "of those scored, trained on": _count(facts["users_trained_on"]),
+        f"predicted to leave ({subject.number} above {subject.threshold:g})": f"{facts['predicted_to_leave']:,}",
+        "of those predicted to leave, trained on": _count(facts["predicted_to_leave_trained_on"]),
+        f"mean {subject.number}, all users": f"{facts['mean_probability']:.4f}",
+        "listed": f"{facts['listed']:,}",
+        "of those listed, trained on (their ranks are too high)": _count(facts["listed_trained_on"]),
+        f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}",
+        "labelled, of those scored": f"{facts['labelled']:,}",
+        **measured,
+        "calibration": subject.calibration or "the version says nothing of it",
+        "engine": subject.engine,
+    }
 
 
-def _markdown(facts: dict[str, Any], title: str) -> str:
-    rows = [
-        f"| {name.replace('_', ' ')} | {value:.4f} |"
-        if isinstance(value, float)
-        else f"| {name.replace('_', ' ')} | {value} |"
-        for name, value in facts.items()
+def figure(facts: Facts, name: str) -> str:
+    low, high = facts[f"{name}_low"], facts[f"{name}_high"]
+    return f"{facts[name]:.4f} ({quality.LEVEL:.0%} interval {low:.4f} to {high:.4f})"
+
+
+def unknown(facts: Facts) -> str:
+    """The values that the version does not know, and how many users have each; '' where there are none."""
+    named = [
+        f"{feature}={value!r} {count}"
+        for feature, values in facts["unknown_categories"].items()
+        for value, count in values.items()
     ]
-    pictures = ["distribution", *(["gain", "lift", "calibration"] if "AUC" in facts else [])]
-    lines = [
-        f"# Scores of {title}",
-        "",
-        "| | |",
-        "|---|---:|",
-        *rows,
-        "",
-        *(f"![{name}]({name}.png)" for name in pictures),
-    ]
-    return "\n".join(lines) + "\n"
+    return f": {', '.join(named)}" if named else ""
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _of_whom_trained(scored: Scored) -> str:
+    return "" if scored.trained_on is None else f" ({int(scored.trained_on.sum()):,} trained on)"

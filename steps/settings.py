@@ -26,15 +26,18 @@ class Settings:
     spark_master: str
     java_home: Path | None
     commit: str | None
+    logs: Path | None
 
     @classmethod
     def from_env(cls) -> "Settings":
         host, port = os.environ.get("PGHOST", "(PGHOST not set)"), os.environ.get("PGPORT", "5432")
         lake, java_home = os.environ.get("STREAMFLOW_LAKE"), os.environ.get("JAVA_HOME")
+        logs = os.environ.get("STREAMFLOW_LOGS")  # the local stack's; elsewhere logs are not ours
         return cls(
             database=f"{host}:{port}",
             colour="NO_COLOR" not in os.environ,
             lake=Path(lake) if lake else None,
+            logs=Path(logs) if logs else None,
             offline_engine=os.environ.get("STREAMFLOW_OFFLINE_ENGINE", "(STREAMFLOW_OFFLINE_ENGINE not set)"),
             commit=os.environ.get("STREAMFLOW_COMMIT") or None,  # an image's build argument
             java_home=Path(java_home) if java_home else None,

@@ -22,6 +22,7 @@ STEP_TAG = "streamflow.step"
 CODE_TAG = "streamflow.code_sha256"
 LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
+PRUNED_TAG = "streamflow.artifacts_pruned_at"  # of a run whose artifacts were deleted: see leftovers.py
 CODE_FOLDERS = ("steps", "feature_repo")
 GIT_TIMEOUT_S = 5
 
@@ -117,6 +118,7 @@ def newest_run(step: str, tags: Mapping[str, str]) -> Run | None:
         filter_string=" and ".join(
             [
                 "attributes.status = 'FINISHED'",
+                f"tags.`{PRUNED_TAG}` IS NULL",
                 *(f"tags.`{name}` = '{value}'" for name, value in conditions.items()),
             ]
         ),

@@ -26,12 +26,17 @@ def files_sha256(as_of: date) -> str | None:
     return str(found[0]) if found else None
 
 
+def loaded_months() -> list[date]:
+    """The oldest first."""
+    try:
+        return [moment.date() for moment in first_column("months")]
+    except psycopg2.errors.UndefinedTable:
+        return []  # a database that no month was ever loaded into
+
+
 def require_month(as_of: date) -> None:
     """Raises NoSnapshot unless the month was ingested."""
-    try:
-        loaded = [moment.date() for moment in first_column("months")]
-    except psycopg2.errors.UndefinedTable:
-        loaded = []  # a database that no month was ever loaded into
+    loaded = loaded_months()
     if as_of not in loaded:
         there = f"Loaded are: {', '.join(map(str, loaded))}" if loaded else "No month is loaded"
         raise NoSnapshot(

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
@@ -14,6 +15,15 @@ from steps.warehouse.connection import event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
 
 COPY = "COPY churn_scores (user_id, probability, prediction, as_of, model_version, scored_at) FROM STDIN CSV"
+
+
+@dataclass(frozen=True)
+class OldScores:
+    """A month's rows in churn_scores, of all versions."""
+
+    as_of: date
+    rows: int
+    bytes: int
 
 
 def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callable[[pa.Table], None]) -> None:
@@ -49,3 +59,15 @@ def _copy(cur: cursor, scores: pa.Table, constants: Iterable[str]) -> None:
     csv.write_csv(scores, text, csv.WriteOptions(include_header=False))
     text.seek(0)
     cur.copy_expert(COPY, text)
+
+
+def old_scores(before: date) -> list[OldScores]:
+    """Of months before that day, the oldest first."""
+    with transaction() as cur:
+        cur.execute(statement("old_scores"), {"before": event_time(before)})
+        return [OldScores(as_of.date(), rows, int(size)) for as_of, rows, size in cur.fetchall()]
+
+
+def delete_old_scores(as_of: date) -> None:
+    with transaction() as cur:
+        cur.execute(statement("delete_old_scores"), {"as_of": event_time(as_of)})

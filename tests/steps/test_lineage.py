@@ -1,21 +1,23 @@
 """From a version to its files, and every way in which a link can be broken."""
 
+import re
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps import build_dataset, ingest, lineage, register
+from steps import build_dataset, environment, ingest, lineage, provenance, register
 from steps.entry_points import arguments
-from steps.errors import NoSuchVersion
-from steps.settings import MODEL_NAME
+from steps.errors import NoSuchVersion, TrackingUnavailable
+from steps.settings import MODEL_NAME, PROJECT_ROOT
 
-from ..conftest import JANUARY
+from ..conftest import JANUARY, free_port
 from .database import empty, last_run
 from .lookalikes import lookalike
-from .trainings import train_quickly
+from .trainings import model_id, train_quickly
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +52,22 @@ def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, trac
     files = mlflow.get_run(tags["dataset_run_id"]).data.tags["files_sha256"]
     assert said["title"] == f"{MODEL_NAME} version 1, in Production"
     assert training in said["training"]
-    assert said["figures"] == " ".join(f"{name}={figures[name]:.4f}" for name in ("AUC", "F1", "ACC"))
+    assert said["gate"].startswith("passed: ")
+    named = " ".join(f"{name}={figures[name]:.4f}" for name in ("AUC", "F1", "ACC"))
+    assert said["figures"] == f"{named} on 75 validation users"
+    assert re.fullmatch(r"answers its own example with 0\.\d+, as when it was registered", said["model"])
     assert said["dataset"] == f"run {tags['dataset_run_id']}, 300 rows, churn_v1 as of 2024-01-31"
     assert said["sha256"] == f"{tags['dataset_sha256']}, recomputed from dataset.parquet: the same"
-    assert said["commit"] == f"{tags['streamflow.git_commit']}, as here"
-    assert said["code"] == f"sha256 {tags['streamflow.code_sha256']}, as here"
-    assert said["lock"] == f"sha256 {tags['streamflow.lock_sha256']}, as here"
+    assert said["commit"] == f"{tags['streamflow.git_commit']}, this checkout is the same"
+    assert said["code"] == f"sha256 {tags['streamflow.code_sha256']}, the code here is the same"
+    assert said["lock"] == f"sha256 {tags['streamflow.lock_sha256']}, requirements.txt here is the same"
+    assert re.fullmatch(r"all \d+ packages of requirements\.txt are installed in its versions", said["environment"])
     assert said["month"] == f"2024-01-31, files sha256 {files}, as in the warehouse"
     assert said["ingest"] == f"run {last_run('ingest', tracking).info.run_id}, from {sample_months / 'month_000'}"
-    assert said["end"] == "[OK] Every link holds."
+    assert said["end"] == (
+        "[OK] Every link holds: compared and equal are training, model, dataset, sha256, commit, code, lock, "
+        "environment, month, ingest."
+    )
 
 
 def test_the_chain_is_kept_with_the_run(walk: Walk, tracking: str) -> None:
@@ -88,13 +97,16 @@ def test_a_month_that_was_loaded_anew_with_other_files_is_said(walk: Walk, train
         said = walk(version="1")
     finally:
         ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
-    assert said["month"].endswith(", loaded anew since")
-    assert said["end"] == "[OK] Every link holds."
+    assert ", loaded anew since from other files: " in said["month"]
+    assert said["end"].startswith(
+        "[DIFFERS] Nothing is broken. What is here differs from what the version was made with: "
+    )
+    assert "made with: month. Compared and equal: training, " in said["end"]
 
 
 MISSING = {
     "a dataset that is gone": ({"dataset_run_id": "f" * 32}, "dataset", f"no run {'f' * 32}"),
-    "another dataset": ({"dataset_sha256": "0" * 64}, "sha256", f"{'0' * 64}, recomputed from dataset.parquet: "),
+    "another dataset": ({"dataset_sha256": "0" * 64}, "sha256", f"{'0' * 64}, recomputed, it is "),
 }
 
 
@@ -103,6 +115,128 @@ def test_what_is_missing_is_named(walk: Walk, training: str, tags: dict[str, str
     found = walk(lookalike(training, tags=tags), version="1")
     assert found[link].startswith(f"BROKEN: {said}")
     assert link in found["end"]
+
+
+DIFFERENT = {
+    "another lock": ("streamflow.lock_sha256", "lock", "requirements.txt here is another: "),
+    "other code": ("streamflow.code_sha256", "code", "the code here is another: "),
+    "another commit": ("streamflow.git_commit", "commit", "this checkout is another: "),
+}
+
+
+@pytest.mark.parametrize(("tag", "link", "said"), DIFFERENT.values(), ids=DIFFERENT)
+def test_what_differs_here_is_named_and_nothing_is_called_broken(
+    walk: Walk, training: str, tag: str, link: str, said: str
+) -> None:
+    copy = lookalike(training, tags={tag: "0" * 40})
+    for figure in ("AUC", "F1", "ACC"):
+        MlflowClient().log_metric(copy, figure, 0.8)
+    found = walk(copy, version="1")
+    assert found[link].startswith("DIFFERS: ")
+    assert f"{'0' * 40}, {said}" in found[link]
+    assert found["end"].startswith(
+        f"[DIFFERS] Nothing is broken. What is here differs from what the version was made with: {link}. "
+    )
+
+
+def test_packages_that_are_not_the_locks_are_named(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def installed(name: str) -> str:
+        if name == "flask":
+            raise PackageNotFoundError(name)
+        return "1.0.0" if name == "numpy" else version(name)
+
+    monkeypatch.setattr(environment, "version", installed)
+    said = walk(version="1")
+    locked = environment.locked(PROJECT_ROOT / "requirements.txt")
+    assert said["environment"].startswith(
+        f"DIFFERS: flask {locked['flask']} is not installed; numpy is 1.0.0, locked is {locked['numpy']}. "
+    )
+    assert said["lock"].endswith("requirements.txt here is the same")
+    assert "made with: environment. Compared and equal: " in said["end"]
+
+
+def test_packages_of_other_platforms_are_not_missed(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("nowhere==1.0 ; sys_platform == 'win32'\npsycopg2-binary==0.1\nuvicorn[standard]==0.2\n")
+    names = [line.split()[0] for line in environment.differences(lock)]
+    assert names == ["psycopg2-binary", "uvicorn"]
+
+
+def test_a_version_registered_with_the_button_is_walked_by_its_training(
+    empty_registry: None, training: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mlflow.register_model(f"models:/{model_id(training)}", MODEL_NAME)
+    lineage.main(arguments("lineage", {"version": "1"}))
+    out = capsys.readouterr().out
+    assert re.search("gate +no verdict: version 1 was never judged", out)
+    assert re.search(f"training +run {training} ", out)
+    assert re.search("model +can be loaded; no answer was recorded to compare with", out)
+    end = out.splitlines()[-1]
+    assert end.startswith("[OK] Every link holds: compared and equal are training, dataset, sha256, ")
+    assert end.endswith(" The gate never judged version 1.")
+
+
+def test_a_tag_that_names_another_training_is_broken(walk: Walk, training: str) -> None:
+    walk()
+    MlflowClient().set_model_version_tag(MODEL_NAME, "1", "run_id", "a" * 32)
+    registered = MlflowClient().get_model_version(MODEL_NAME, "1")
+    found = {link.name: link for link in provenance.links(registered)}
+    assert found["training"].state == "broken"
+    assert found["training"].said == f"run {training} logged the model, the version's tag run_id says {'a' * 32}"
+
+
+def test_a_model_that_answers_otherwise_than_when_it_was_registered_is_broken(walk: Walk) -> None:
+    walk()
+    MlflowClient().set_model_version_tag(MODEL_NAME, "1", "example_probability", "0.987654321")
+    registered = MlflowClient().get_model_version(MODEL_NAME, "1")
+    found = {link.name: link for link in provenance.links(registered)}
+    assert found["model"].state == "broken"
+    assert found["model"].said.endswith("when registered with 0.987654321")
+
+
+def test_a_damaged_model_is_named(walk: Walk, training: str) -> None:
+    copy = lookalike(training)
+    walk(copy)
+    (path,) = Path(mlflow.get_logged_model(model_id(copy)).artifact_location.removeprefix("file://")).rglob("*.skops")
+    path.write_bytes(path.read_bytes()[:100])
+    said = walk(copy, version="1")
+    assert said["model"].startswith("BROKEN: version 1 cannot be loaded: ")
+    assert "model" in said["end"]
+
+
+def test_a_dataset_that_was_deleted_is_named(walk: Walk, training: str) -> None:
+    client = MlflowClient()
+    walk()
+    dataset = mlflow.get_run(training).data.tags["dataset_run_id"]
+    client.delete_run(dataset)
+    try:
+        said = walk(version="1")
+    finally:
+        client.restore_run(dataset)
+    assert said["dataset"] == f"BROKEN: run {dataset} was deleted"
+
+
+def test_a_tracking_store_that_does_not_answer_is_not_told_as_a_broken_chain(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk()
+    registered, before = MlflowClient().get_model_version(MODEL_NAME, "1"), mlflow.get_tracking_uri()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
+    try:
+        with pytest.raises(TrackingUnavailable, match="could not be asked"):
+            provenance.links(registered)
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def test_a_load_in_another_experiment_is_found(walk: Walk, sample_months: Path) -> None:
+    elsewhere = mlflow.create_experiment(f"elsewhere-{sample_months.name}")
+    walk()
+    registered = MlflowClient().get_model_version(MODEL_NAME, "1")
+    with mlflow.start_run(experiment_id=elsewhere):
+        found = {link.name: link for link in provenance.links(registered)}
+    assert found["ingest"].state == "same"
 
 
 def test_a_training_that_was_deleted_is_named(walk: Walk, training: str) -> None:
@@ -122,8 +256,10 @@ def test_a_version_that_was_never_made_by_register_has_a_broken_chain(
     lineage.main(arguments("lineage", {"version": "1"}))
     out = capsys.readouterr().out
     assert f"{MODEL_NAME} version 1, in no stage" in out
-    assert "gate      none: made before there was one" in out
+    assert re.search("gate +no verdict: version 1 was never judged", out)
     assert "BROKEN: no run" in out
+    assert re.search("model +BROKEN: version 1 cannot be loaded", out)
+    assert out.splitlines()[-1] == "[BROKEN] Look at: training, model. The gate never judged version 1."
 
 
 def test_nothing_in_production_and_an_unknown_version_are_named(empty_registry: None, tracking: str) -> None:

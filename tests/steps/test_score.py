@@ -1,30 +1,26 @@
 """Every user of a month through a version: what is stored, what is listed, and that it is what the gateway says."""
 
-import contextlib
 import importlib.util
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import ingest, materialize, score, scoring_report, versions, warehouse
+from steps import materialize, quality, score, scoring_report, versions, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoSnapshot, NoSuchVersion
-from steps.scoring import Scored
+from steps.scoring import LeftOut, Scored
 from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY
-from .database import empty, execute, fetch, last_run
+from .database import execute, fetch
 from .online import served
+from .scores import Outcome, forget_versions, load_january, register
 
 NAMES = ["months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service"]
 NAMES += ["watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d"]
@@ -34,33 +30,16 @@ needs_spark = pytest.mark.skipif(
     importlib.util.find_spec("pyspark") is None or shutil.which("java") is None, reason="PySpark or Java is not there"
 )
 
-Score = Callable[..., "Outcome"]
-
-
-class Outcome:
-    """A finished run of the step, opened."""
-
-    def __init__(self, experiment: str) -> None:
-        run = last_run("score", experiment)
-        self.status, self.metrics = run.info.status, run.data.metrics
-        self.folder = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=""))
-        self.files = {path.name for path in self.folder.iterdir()}
+Score = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")
 def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
     """model -> its version; boosting is in Production; January is loaded, whatever other tests left."""
-    empty()
-    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
-    client = MlflowClient()
-    with contextlib.suppress(MlflowException):
-        client.delete_registered_model(MODEL_NAME)
-    made = {}
-    for model, run_id in trainings.items():
-        (output,) = mlflow.get_run(run_id).outputs.model_outputs
-        tags = {"feature_service": "churn_v1"}
-        made[model] = str(mlflow.register_model(f"models:/{output.model_id}", MODEL_NAME, tags=tags).version)
-    client.transition_model_version_stage(MODEL_NAME, made["hist_gradient_boosting"], "Production")
+    load_january(sample_months)
+    forget_versions()
+    made = {model: register(run_id, feature_service="churn_v1") for model, run_id in trainings.items()}
+    MlflowClient().transition_model_version_stage(MODEL_NAME, made["hist_gradient_boosting"], "Production")
     return made
 
 
@@ -125,12 +104,13 @@ def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, st
 def test_artifacts_say_how_many_and_how_good(run: Score) -> None:
     outcome = run()
     assert outcome.files == {
-        "scores.parquet", "summary.json", "summary.md", "top_100.csv",
+        "scores.parquet", "summary.json", "report.html", "top_100.csv",
         "distribution.png", "gain.png", "lift.png", "calibration.png",
     }  # fmt: skip
-    facts: dict[str, Any] = json.loads((outcome.folder / "summary.json").read_text())
+    facts = outcome.facts
     assert (facts["users"], facts["users_missing_features"], facts["labelled"]) == (300, 0, 300)
-    assert len(pd.read_parquet(outcome.folder / "scores.parquet")) == 300
+    assert list(outcome.scores) == ["user_id", "probability", "prediction", "trained_on"]
+    assert len(outcome.scores) == 300
     assert outcome.metrics["AUC"] == facts["AUC"] > 0.5
 
 
@@ -145,6 +125,7 @@ def test_without_labels_there_are_no_curves(run: Score, january_kept: None) -> N
     outcome = run()
     assert "gain.png" not in outcome.files
     assert "AUC" not in outcome.metrics
+    assert outcome.facts["no_quality"] == "no label of 2024-01-31 is loaded for these users"
 
 
 @pytest.fixture
@@ -179,12 +160,13 @@ def test_a_month_or_a_version_that_is_not_there_says_so(run: Score) -> None:
 def test_gain_and_lift_are_what_the_words_say() -> None:
     probability = np.linspace(1, 0, 200)
     left = np.array([True] * 20 + [False] * 180)
-    assert scoring_report.gain(probability, left)[[4, 9, 99]] == pytest.approx([0.5, 1, 1])
-    assert scoring_report.lift(probability, left)[[4, 9, 99]] == pytest.approx([10, 10, 1])
+    assert quality.gain(probability, left)[[4, 9, 99]] == pytest.approx([0.5, 1, 1])
+    assert quality.lift(probability, left)[[4, 9, 99]] == pytest.approx([10, 10, 1])
 
 
 def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
-    scored = Scored(pa.chunked_array([["ann", "bob"]]), np.array([0.2, 0.9]), 1, 0)
+    users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
+    scored = Scored(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
     labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
-    probability, left = scoring_report.labelled(scored, labels)
+    probability, left = scoring_report.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])

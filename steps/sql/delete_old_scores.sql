@@ -1,0 +1,1 @@
+DELETE FROM churn_scores WHERE as_of = %(as_of)s
