@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from steps import console, parameters, promotion, provenance, tracking, versions
+from steps import console, parameters, promotion, provenance, run_words, tracking, versions
 from steps.errors import NoSuchVersion
 from steps.provenance import Link
 from steps.settings import MODEL_NAME
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         text = readable(version, links)
         mlflow.set_tags({"model_version": version.version, "broken_links": ", ".join(broken(links))})
         mlflow.log_text(text, "lineage.txt")
-        console.say(text)
+        run_words.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

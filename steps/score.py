@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mlflow
 
-from steps import console, parameters, scoring, scoring_report, tracking, versions, warehouse
+from steps import console, parameters, run_words, scoring, scoring_report, tracking, versions, warehouse
 from steps.errors import NoSuchVersion, TooFewToLearn
 from steps.settings import MODEL_NAME
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.apply_schema()
         version = args.version or version_in_production()
         with tracking.artifact_folder() as folder:
-            console.say(score(args.as_of, version, args.engine, args.top, folder))
+            run_words.conclude(score(args.as_of, version, args.engine, args.top, folder))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

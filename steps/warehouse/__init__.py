@@ -12,7 +12,7 @@ from steps.warehouse.export import (
 )
 from steps.warehouse.history import Turnover, record_turnover, turnovers
 from steps.warehouse.loading import TARGETS, USERS, Change, Load, Target, load_month
-from steps.warehouse.locks import promotion_lock
+from steps.warehouse.locks import promotion_lock, run_held, run_if_free
 from steps.warehouse.months import (
     count_snapshot,
     count_versions,
@@ -33,6 +33,6 @@ __all__ = [
     "count_snapshot", "count_versions", "entities", "entities_of_file", "event_time", "export", "export_schema",
     "files_sha256", "labels_of", "lake_files", "load_month", "month_fingerprint", "month_state", "online_as_of", "ping",
     "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
-    "replace_online", "replaced_scores", "require_known", "require_month", "side_by_side", "snapshot_targets",
-    "statement", "transaction", "turnovers",
+    "replace_online", "replaced_scores", "require_known", "require_month", "run_held", "run_if_free", "side_by_side",
+    "snapshot_targets", "statement", "transaction", "turnovers",
 ]  # fmt: skip
