@@ -29,7 +29,7 @@ def require_unneeded(arguments: Sequence[str]) -> None:
         else:
             continue
         sys.exit(
-            f"[ERROR] gc would delete run {run.info.run_name} ({run.info.run_id}) for good; {version} was made from it. "
+            f"[ERROR] gc would remove run {run.info.run_name} ({run.info.run_id}) for good; {version} was made of it. "
             f"Keep it: {restore}; or delete the version first"
         )
 

@@ -60,7 +60,7 @@ class FakeBringUp:
         pass
 
     def succeed(self) -> FakeModelServer:
-        identity = Identity("streamflow_churn", self.wanted.version, self.wanted.run_id, "churn_v1")
+        identity = Identity("streamflow_churn", self.wanted.version, str(self.wanted.run_id), "churn_v1")
         self.result, self.done = Up(self.server, self.wanted, identity), True
         return self.server
 
