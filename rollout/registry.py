@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PAGE = 1000
+OF_A_MODEL = "models:/"  # how the source of a version begins that was made from a logged model
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | No
         has_alias=stage in highest.aliases,
         changed_ms=int(highest.last_updated_timestamp),
         beside=tuple(str(version.version) for version in rest),
-        source=str(highest.model_id or highest.source),
+        source=str(highest.source),
         created_ms=int(highest.creation_timestamp),
     )
 
@@ -59,8 +60,11 @@ def _training_of(client: "MlflowClient", version: "ModelVersion") -> str | None:
     """As MLflow recorded it: a version that was registered with the UI's button has none of our tags."""
     if version.run_id:
         return str(version.run_id)
-    logged = client.get_logged_model(version.model_id).source_run_id if version.model_id else None
-    return str(logged) if logged else version.tags.get("run_id")
+    model_id = version.model_id or str(version.source).removeprefix(OF_A_MODEL)
+    if version.model_id or str(version.source).startswith(f"{OF_A_MODEL}m-"):
+        return str(client.get_logged_model(model_id).source_run_id)
+    tagged: str | None = version.tags.get("run_id")
+    return tagged
 
 
 def _versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":

@@ -11,8 +11,8 @@ from rollout.trial import Identity
 from steps.warehouse import Turnover
 
 
-def wanted(version: str, *beside: str, changed_ms: int = 0) -> Wanted:
-    return Wanted(version, f"run-{version}", f"sha-{version}", None, True, changed_ms, beside)
+def wanted(version: str, *beside: str, changed_ms: int = 0, source: str = "m-1") -> Wanted:
+    return Wanted(version, f"run-{version}", f"sha-{version}", None, True, changed_ms, beside, source)
 
 
 class FakeModelServer(ModelServer):
