@@ -99,7 +99,9 @@ def production_version(settings: Settings) -> str | None:
 
 def _client(settings: Settings) -> "MlflowClient":
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    os.environ.update({name: value for name, value in settings.exported().items() if name.startswith("MLFLOW_")})
+    os.environ.update(
+        {name: value for name, value in settings.exported().items() if name.lstrip("_").startswith("MLFLOW_")}
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own models under SQLAlchemy 2.1
         from mlflow.tracking import MlflowClient  # noqa: PLC0415 - two seconds that `make status` need not wait

@@ -1,67 +1,114 @@
-"""The `mlflow` command with four manners that bare MLflow lacks. It changes nothing else.
+"""The `mlflow` command with manners that bare MLflow lacks. What it does not name, it leaves as it is.
 
-- The tracking store is down: one line says what to start. (MLflow retries for minutes, then shows a trace.)
-- `mlflow run` where no conda is installed: runs in this environment, which the lock made. (MLflow would stop.)
-- `mlflow run` fails before the step starts: the run it made is FAILED. (MLflow leaves it RUNNING for ever.)
-- `mlflow run` with nothing but an entry point and parameters loads the part of MLflow that runs projects. (The command
+- The store is down, or wants a login: one line says what to do. (MLflow retries for minutes, then shows a trace.)
+- What MLflow, git or the database raises is one line.
+- `run` where no conda is installed, and `models serve`, `predict` and `prepare-env` anywhere: in this environment,
+  which the lock made, unless --env-manager says otherwise. (MLflow would stop, or install packages for minutes.)
+- `run`: options that were given win over the activated shell's, relative folders are the caller's, a git repository
+  on this machine is one, and no run stays RUNNING, nameless or without a word (mlflow_command/).
+- `run` with nothing but an entry point and parameters loads the part of MLflow that runs projects. (The command
   line loads every server first, which takes longer than most steps.)
+- A port that is taken: `models serve` takes another, `server` and `ui` say who has it.
+- `gc` does not delete what a registered version was made from.
 """
 
 import os
 import shutil
 import signal
-import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
-from urllib.parse import urlsplit
 
-ANSWER_TIMEOUT_S = 2.0
-DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
+from local_stack.mlflow_command import addresses, gc, made_runs, ports, store
+from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, tokens, value_of
+
 MANAGERS = {"local", "uv", "conda"}
-NEEDS_STORE = {"run", "runs", "experiments", "models", "artifacts"}
+IN_THIS_ENVIRONMENT = ("serve", "predict", "prepare-env")
+# of the shell, where `mlflow run` is told the experiment by an option: MLflow would compare the two, and stop
+OF_THE_SHELL = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+EXPERIMENT_OPTIONS = ("--experiment-name", "--experiment-id")
 
 
 def main() -> None:
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in NEEDS_STORE and "--help" not in arguments:
-        require_store(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    if arguments[:1] == ["run"]:
-        arguments = with_environment(arguments)
-    sys.argv = ["mlflow", *arguments]
+    store.require_store(arguments)
     # "local" means this environment, whatever else calls itself python on PATH
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     signal.signal(signal.SIGTERM, _interrupt)
-    project = plain_run(arguments)
-    if project:
-        close_orphans(project.start)
+    with_manners(lambda: command(arguments))
+
+
+def command(arguments: list[str]) -> None:
+    """Raises what MLflow, git and the database raise."""
+    needs_help = "--help" in arguments
+    if arguments[:1] == ["run"] and not needs_help:
+        run_project(arguments)
         return
-    from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither the message nor a plain run need wait for
+    if arguments[:1] == ["models"] and arguments[1:2] and arguments[1] in IN_THIS_ENVIRONMENT and not needs_help:
+        arguments = [*arguments[:2], *in_this_environment(arguments[2:])]
+        if arguments[1] == "serve":
+            arguments = [*arguments[:2], *ports.for_model_server(arguments[2:])]
+    elif arguments[:1] in (["server"], ["ui"]) and not needs_help:
+        ports.for_tracking_server(arguments[1:])
+    elif arguments[:1] == ["gc"] and not needs_help:
+        gc.require_unneeded(arguments[1:])
+    command_line(arguments)
 
-    close_orphans(cli) if arguments[:1] == ["run"] else cli()
 
-
-def require_store(uri: str) -> None:
-    """Exits with one line when nothing listens where the tracking store should be."""
-    where = urlsplit(uri)
-    scheme = where.scheme.split("+")[0]
-    if scheme not in DEFAULT_PORTS or not where.hostname:
-        return
-    port = where.port or DEFAULT_PORTS[scheme]
+def with_manners(work: Callable[[], None]) -> None:
+    """Exits with one line for what a user can cause."""
     try:
-        socket.create_connection((where.hostname, port), ANSWER_TIMEOUT_S).close()
-    except OSError:
-        sys.exit(f"MLflow's tracking store does not answer at {where.hostname}:{port}. Start the stack: make up")
+        work()
+    except KeyboardInterrupt:
+        sys.exit("Aborted!")
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__.split(".")[0] not in (
+            "mlflow",
+            "git",
+            "sqlalchemy",
+        ):
+            raise
+        sys.exit(f"[ERROR] {store.in_one_line(error)}")
+
+
+def command_line(arguments: list[str]) -> None:
+    from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither a message nor a plain run need wait for
+
+    sys.argv = ["mlflow", *arguments]
+    cli()
+
+
+def run_project(arguments: list[str]) -> None:
+    found = paths_and_environment(arguments)
+    with addresses.local_project(found) as runnable:
+        words = ["run", *(word for token in runnable for word in token.words())]
+        plain = plain_run(words)
+        start = plain.start if plain else lambda: command_line(words)
+        made_runs.looked_after(start, is_named=value_of(found, "--run-name") is not None)
+
+
+def paths_and_environment(arguments: Sequence[str]) -> list[Token]:
+    """The tokens of `run …`, ready to be run; and this process's environment with them."""
+    found = tokens(with_environment(list(arguments))[1:], RUN_OPTIONS, RUN_FLAGS)
+    if any(token.name in EXPERIMENT_OPTIONS for token in found):
+        for name in OF_THE_SHELL:
+            os.environ.pop(name, None)
+    os.environ.pop("PYTHONSAFEPATH", None)  # a step is found where it runs: python -m steps.NAME
+    return addresses.paths_of_caller(found, Path.cwd())
+
+
+def in_this_environment(arguments: list[str]) -> list[str]:
+    """Adds `--env-manager local` where no other was asked for."""
+    chosen = any(argument.startswith(("--env-manager", "--no-conda")) for argument in arguments)
+    return arguments if chosen else [*arguments, "--env-manager", "local"]
 
 
 def with_environment(arguments: list[str]) -> list[str]:
     """Adds `--env-manager local` where MLflow would look for a conda that is not there."""
-    chosen = any(argument.startswith("--env-manager") for argument in arguments)
     conda = shutil.which("conda") or os.environ.get("CONDA_EXE") or os.environ.get("MLFLOW_CONDA_HOME")
-    return arguments if chosen or conda else [*arguments, "--env-manager", "local"]
+    return arguments if conda else in_this_environment(arguments)
 
 
 @dataclass(frozen=True)
@@ -76,57 +123,27 @@ class PlainRun:
     def start(self) -> None:
         from mlflow import projects  # noqa: PLC0415 - see main()
 
-        try:
-            projects.run(self.uri, self.entry_point, parameters=self.parameters, env_manager=self.env_manager)
-        except projects.ExecutionException as error:
-            sys.exit(f"[ERROR] {error}")
-        except KeyboardInterrupt:
-            sys.exit("Aborted!")
+        projects.run(self.uri, self.entry_point, parameters=self.parameters, env_manager=self.env_manager)
 
 
 def plain_run(arguments: list[str]) -> PlainRun | None:
     """None for whatever has more to it, or is wrong: the command line knows what to say of that."""
-    options = {"-e": "entry_point", "--entry-point": "entry_point", "--env-manager": "env_manager"}
-    chosen: dict[str, str] = {}
-    parameters: dict[str, str] = {}
-    pairs = list(zip(arguments[2::2], arguments[3::2], strict=False))
-    if arguments[:1] != ["run"] or len(arguments) < 2 or len(arguments) % 2 or arguments[1].startswith("-"):  # noqa: PLR2004
+    if arguments[:1] != ["run"]:
         return None
-    for option, value in pairs:
-        name, equals, given = value.partition("=")
-        if option in ("-P", "--param-list") and equals and name not in parameters:
-            parameters[name] = given
-        elif option in options and options[option] not in chosen and (option != "--env-manager" or value in MANAGERS):
-            chosen[options[option]] = value
-        else:
-            return None
-    return PlainRun(arguments[1], chosen.get("entry_point", "main"), parameters, chosen.get("env_manager"))
-
-
-def close_orphans(command: Callable[[], Any]) -> None:
-    """Runs the command; runs that it made and that are still RUNNING when it fails are marked FAILED."""
-    from mlflow.tracking import MlflowClient  # noqa: PLC0415 - the command has loaded it already
-
-    made: list[str] = []
-    create_run = MlflowClient.create_run
-
-    def remembering(self: MlflowClient, *args: Any, **kwargs: Any) -> Any:
-        run = create_run(self, *args, **kwargs)
-        made.append(run.info.run_id)
-        return run
-
-    MlflowClient.create_run = remembering
-    try:
-        command()
-    finally:
-        for run_id in made:
-            if MlflowClient().get_run(run_id).info.status == "RUNNING":
-                MlflowClient().set_terminated(run_id, "FAILED")
+    found = tokens(arguments[1:], RUN_OPTIONS, RUN_FLAGS)
+    parameters = [(token.value or "").partition("=") for token in found if token.name == PARAMETER]
+    names = [name for name, equals, _value in parameters if equals]
+    others = [token.name for token in found if token.name != PARAMETER]
+    manager, uri = value_of(found, "--env-manager"), next((token.value for token in found if token.name is None), None)
+    if len(set(names)) != len(parameters) or len(set(others)) != len(others) or not uri:
+        return None
+    if not set(others) <= {None, "--entry-point", "--env-manager"} or manager not in {None, *MANAGERS}:
+        return None
+    if any(token.value is None for token in found):
+        return None
+    given = {name: value for name, _equals, value in parameters}
+    return PlainRun(uri, value_of(found, "--entry-point") or "main", given, manager)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    main()

@@ -77,6 +77,11 @@ class Settings:
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_EXPERIMENT_NAME": "streamflow",
             "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # of the server; here rather than where `ps` would show it
+            # an experiment made without a word about its artifacts keeps them here, whoever makes it: a server that
+            # was started by hand, or any client (which, without the second, makes ./mlruns wherever it happens to be)
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifacts.as_uri(),
+            "_MLFLOW_SERVER_ARTIFACT_ROOT": self.artifacts.as_uri(),
+            "MLFLOW_ARTIFACTS_DESTINATION": self.artifacts.as_uri(),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two gigabytes for what we do not use
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` downloads as pip would

@@ -24,7 +24,10 @@ class Up:
 
 
 class BringUp:
-    """Fetch, start, wait, try. `result` is there when `done`; `reason` says why there is none."""
+    """Fetch, start, wait, try. `result` is there when `done`; `reason` says why there is none.
+
+    copy_of: a server that has the files of this very version.
+    """
 
     def __init__(self, settings: Settings, wanted: Wanted, copy_of: ModelServer | None = None) -> None:
         self.wanted = wanted
@@ -63,7 +66,7 @@ class BringUp:
             self.server.end()
 
     def _try(self) -> Up:
-        if self._copy_of is not None and self._copy_of.version == self.wanted.version:
+        if self._copy_of is not None:
             self.server.take(self._copy_of)
         else:
             self.server.fetch(self._name)

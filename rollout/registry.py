@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PAGE = 1000
+OF_A_MODEL = "models:/"  # how the source of a version begins that was made from a logged model
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +21,19 @@ class Wanted:
     """The version that models:/NAME/STAGE means."""
 
     version: str
-    run_id: str
+    run_id: str | None  # of the training; None where the registry does not know it
     dataset_sha256: str | None
     example_probability: float | None  # what it must answer to its own example; None where nobody noted it
     has_alias: bool  # whether the alias of the stage's name points at it
     changed_ms: int  # when the registry last touched it: moving it again earns it another trial
     beside: tuple[str, ...] = ()  # other versions in the same stage, which do not serve
+    source: str = ""  # the model that was registered
+    created_ms: int = 0
+
+    @property
+    def identity(self) -> tuple[str, str | None, str, int]:
+        """What the version is. Its number alone is another's once the registered model was deleted and made anew."""
+        return (self.version, self.run_id, self.source, self.created_ms)
 
 
 def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | None:
@@ -37,13 +45,26 @@ def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | No
     highest, rest = there[-1], there[:-1]
     return Wanted(
         version=str(highest.version),
-        run_id=str(highest.tags.get("run_id") or highest.run_id),
+        run_id=_training_of(client, highest),
         dataset_sha256=highest.tags.get("dataset_sha256"),
         example_probability=_number(highest.tags.get("example_probability")),
         has_alias=stage in highest.aliases,
         changed_ms=int(highest.last_updated_timestamp),
         beside=tuple(str(version.version) for version in rest),
+        source=str(highest.source),
+        created_ms=int(highest.creation_timestamp),
     )
+
+
+def _training_of(client: "MlflowClient", version: "ModelVersion") -> str | None:
+    """As MLflow recorded it: a version that was registered with the UI's button has none of our tags."""
+    if version.run_id:
+        return str(version.run_id)
+    model_id = version.model_id or str(version.source).removeprefix(OF_A_MODEL)
+    if version.model_id or str(version.source).startswith(f"{OF_A_MODEL}m-"):
+        return str(client.get_logged_model(model_id).source_run_id)
+    tagged: str | None = version.tags.get("run_id")
+    return tagged
 
 
 def _versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
@@ -94,6 +115,7 @@ class RegistryPoll:
             if self.trouble is None:
                 log.warning("The registry does not answer; what serves goes on serving: %s", type(error).__name__)
             self.trouble = "The registry does not answer; promotions are not seen"
+            self.none_since = None  # that nothing is in the stage has to be heard anew
             return
         if wanted is not None:
             self.none_since = None
@@ -119,6 +141,6 @@ class RegistryPoll:
                 f"Several versions are in {self._stage}: {wanted.version} serves (the highest), "
                 f"{', '.join(wanted.beside)} not. Archive what is not to serve, and tick the archive box when promoting"
             )
-        if self.asked and wanted is None:
+        if self.asked and wanted is None and not self.trouble:
             found.append(f"No version of {self._name} is in {self._stage}. Run: mlflow run . -e register")
         return found

@@ -68,6 +68,7 @@ def _checked(prediction: Mapping[str, Any], name: str, wanted: Wanted) -> Identi
     identity = Identity(
         prediction["model_name"], prediction["model_version"], prediction["run_id"], prediction["feature_service"]
     )
-    if (identity.model_name, identity.version, identity.run_id) != (name, wanted.version, wanted.run_id):
+    run_id = wanted.run_id or identity.run_id
+    if (identity.model_name, identity.version, identity.run_id) != (name, wanted.version, run_id):
         raise NotFit(f"it says it is version {identity.version} of {identity.model_name}, run {identity.run_id}")
     return identity

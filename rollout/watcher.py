@@ -42,7 +42,7 @@ class Watcher:
         self._drain = Drain(settings.drain_s)
         self._pauses = Pauses()
         self._liveness = Liveness(settings.silence_s)
-        self._served: set[str] = set()
+        self._served: set[object] = set()  # what they were, not their numbers
         self.problem: str | None = None
         self._remembered: list[int] = []
         self._own_processes = settings.folder / "servers.json"
@@ -101,7 +101,8 @@ class Watcher:
 
     def _begun(self, wanted: Wanted) -> BringUp:
         log.info("Starting a model server for version %s", wanted.version)
-        attempt = self._bring_up(self._settings, wanted, self._last.server if self._last else None)
+        copy_of = self._last.server if self._last and _same(wanted, self._last.wanted) else None
+        attempt = self._bring_up(self._settings, wanted, copy_of)
         attempt.start()
         return attempt
 
@@ -126,12 +127,12 @@ class Watcher:
     def _reason(self, new: Up, before: Up | None) -> str:
         if before is None:
             return "start"
-        if before.wanted.version == new.wanted.version:
+        if _same(before.wanted, new.wanted):
             return "restart"
-        return "rollback" if new.wanted.version in self._served else "promotion"
+        return "rollback" if new.wanted.identity in self._served else "promotion"
 
     def _record(self, new: Up, reason: str, before: Up | None) -> None:
-        self._served.add(new.wanted.version)
+        self._served.add(new.wanted.identity)
         came_from = before.wanted.version if before else None
         self._history.add(
             Turnover(_now(), new.wanted.version, new.identity.run_id, new.wanted.dataset_sha256, came_from, reason)
@@ -190,7 +191,7 @@ class Watcher:
 
 
 def _same(one: Wanted, other: Wanted) -> bool:
-    return (one.version, one.run_id) == (other.version, other.run_id)
+    return one.identity == other.identity
 
 
 def _now() -> datetime:

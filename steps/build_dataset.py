@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pandas as pd
 
-from steps import console, dataset, parameters, point_in_time, tracking, warehouse
+from steps import console, dataset, parameters, point_in_time, run_words, tracking, warehouse
 from steps.errors import NoLabels, TooFewToLearn
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
     constant = [row["column"] for row in report if row["constant"]]
     mlflow.set_tags({**{name: facts[name] for name in IDENTITY}, "constant_columns": ", ".join(constant)})
     mlflow.log_metrics({name: facts[name] for name in ("rows", "users_without_label", "users_missing_features")})
-    console.say(
+    run_words.conclude(
         f"[OK] Dataset {facts['as_of']}: {facts['rows']} rows ({facts['users_without_label']} users without label and "
         f"{facts['users_missing_features']} with missing features left out), categorical columns "
         f"{facts['categorical_cols']}, constant columns {constant}, sha256 {facts['dataset_sha256']}"

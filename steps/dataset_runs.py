@@ -30,7 +30,10 @@ def find_or_build(as_of: date, feature_service: str) -> str:
     console.say("  dataset: no finished run with this data and code; building it")
     given = {"as_of": str(as_of), "feature_service": feature_service}
     let_children_use_this_python()
-    built = mlflow.projects.run(str(PROJECT_ROOT), "build_dataset", parameters=given, env_manager="local")
+    here = mlflow.active_run().info.experiment_id  # not the one of the environment, which may be another
+    built = mlflow.projects.run(
+        str(PROJECT_ROOT), "build_dataset", parameters=given, env_manager="local", experiment_id=here
+    )
     return str(built.run_id)
 
 

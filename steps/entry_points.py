@@ -7,6 +7,11 @@ import yaml
 from steps.settings import PROJECT_ROOT
 
 
+def names() -> set[str]:
+    """Every entry point there is."""
+    return set(yaml.safe_load((PROJECT_ROOT / "MLproject").read_text())["entry_points"])
+
+
 def arguments(entry_point: str, given: Mapping[str, str]) -> list[str]:
     """The entry point's command-line arguments: what is given, and MLproject's defaults for the rest.
 

@@ -17,8 +17,9 @@ StepError                  base: one line for a tired person, and the exit code 
   EngineUnavailable        the offline engine that is set is none, or lacks what it needs
   OnlineStoreUnavailable   the online store that is set is none, lacks what it needs, or does not answer
   DatabaseUnavailable      PostgreSQL does not answer
-  TrackingUnavailable      the MLflow tracking store does not answer
   ArtifactsUnavailable     the store of artifacts does not answer, or refuses
+  TrackingUnavailable      the MLflow tracking store does not answer, or not to us
+  ExperimentDeleted        the experiment to record in was deleted, in the UI perhaps
 """
 
 from collections.abc import Sequence
@@ -101,4 +102,8 @@ class TrackingUnavailable(StepError):
 
 
 class ArtifactsUnavailable(StepError):
+    pass
+
+
+class ExperimentDeleted(StepError):
     pass

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from steps import console, parameters, tracking, warehouse
+from steps import console, parameters, run_words, tracking, warehouse
 from steps.settings import MODEL_NAME
 from steps.warehouse import Turnover
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         width = shutil.get_terminal_size((WIDE_ENOUGH_FOR_A_FILE, 0)).columns
         for line in table(history, args.last, width):
             console.say(line)
-        console.say(f"[OK] {MODEL_NAME}: {min(args.last, len(history))} of {len(history)} turnovers shown.")
+        run_words.conclude(f"[OK] {MODEL_NAME}: {min(args.last, len(history))} of {len(history)} turnovers shown.")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

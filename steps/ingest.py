@@ -16,7 +16,7 @@ import mlflow
 import pandas as pd
 import pyarrow as pa
 
-from steps import console, lake, month_files, parameters, progress, tracking, warehouse
+from steps import console, lake, month_files, parameters, progress, run_words, tracking, warehouse
 from steps.errors import BadParameter, FaultyMonth
 
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         changes = ingest(args.month_dir, args.as_of, known_at)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
-        console.say(summary(args.as_of, changes))
+        run_words.conclude(summary(args.as_of, changes))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

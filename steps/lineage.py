@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from steps import console, parameters, promotion, provenance, tracking, versions
+from steps import console, parameters, promotion, provenance, run_words, tracking, versions
 from steps.errors import NoSuchVersion
 from steps.provenance import Link, State
 from steps.settings import MODEL_NAME
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = {"broken_links": ", ".join(in_state(links, "broken")), "differs": ", ".join(in_state(links, "differs"))}
         mlflow.set_tags({"model_version": version.version, **found})
         mlflow.log_text(text, "lineage.txt")
-        console.say(text)
+        run_words.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

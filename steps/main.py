@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import mlflow
 
-from steps import console, entry_points, parameters, tracking
+from steps import console, entry_points, parameters, run_words, tracking
 from steps.month_digest import files_sha256
 
 
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             console.say(f"[{number}/{len(order)}] {step} took {time.perf_counter() - started:.1f} s")
         # last: only a month that went all the way is one that need not be run again
         mlflow.set_tag("files_sha256", files_sha256(args.month_dir))
+        run_words.describe(f"[OK] {args.as_of}: {', '.join(order)}; what each did is in its own run's description.")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from feature_repo import OnlineView, apply_definitions, entity_keys, online_views, redis_url
-from steps import console, engines, online_hashes, parameters, progress, tracking, warehouse
+from steps import console, engines, online_hashes, parameters, progress, run_words, tracking, warehouse
 from steps.online_rows import online_rows
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.require_month(args.as_of)
         store = engines.open_online()
         apply_definitions(store)
-        console.say(materialize(store, args.as_of))
+        run_words.conclude(materialize(store, args.as_of))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -23,7 +23,8 @@ def as_of(text: str) -> date:
 def existing_folder(text: str) -> Path:
     folder = Path(text).expanduser()
     if not text or not folder.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+        where = "" if not text or folder.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder{where}")
     return folder
 
 

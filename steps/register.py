@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import admission, console, parameters, promotion, tracking, warehouse
+from steps import admission, console, parameters, promotion, run_words, tracking, warehouse
 from steps.admission import Admission
 from steps.errors import BadParameter, NoTraining
 from steps.gate import Rules
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             with console.timed("gate"):
                 admitted = admission.admit(version, training, Rules(args.min_gain, args.min_auc, args.force))
             archived = settle(version, args.stage, admitted)
-        console.say(summary(training, version, args.stage, archived, admitted))
+        run_words.conclude(summary(training, version, args.stage, archived, admitted))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -67,7 +67,8 @@ def find_training(run_id: str | None, as_of: object) -> Run:
     if run_id is None:
         found = tracking.newest_run("train", {"as_of": str(as_of)})
         if not found:
-            raise NoTraining(f"No finished training of {as_of}. Run: mlflow run . -e train -P as_of={as_of}")
+            looked = tracking.where_looked("train", {"as_of": str(as_of)})
+            raise NoTraining(f"No finished training of {as_of} {looked}. Run: mlflow run . -e train -P as_of={as_of}")
         return found
     try:
         run = MlflowClient().get_run(run_id)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import mlflow
 
-from steps import console, parameters, promotion, tracking, versions, warehouse
+from steps import console, parameters, promotion, run_words, tracking, versions, warehouse
 from steps.errors import NoRollback, NoSuchVersion
 from steps.settings import MODEL_NAME
 from steps.warehouse import Turnover
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             target = chosen(args.version, now, history) if args.version else previous(now, history)
             archived = promotion.put_in_stage(target, promotion.PRODUCTION)
         mlflow.set_tags({"model_version": target, "from_version": now or "none"})
-        console.say(summary(now, target, archived))
+        run_words.conclude(summary(now, target, archived))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

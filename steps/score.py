@@ -17,7 +17,7 @@ from typing import Any
 import mlflow
 import pyarrow as pa
 
-from steps import console, html_report, parameters, scoring, scoring_report, tracking, versions, warehouse
+from steps import console, html_report, parameters, run_words, scoring, scoring_report, tracking, versions, warehouse
 from steps.errors import NoSuchVersion, TooFewToLearn
 from steps.scoring import Model
 from steps.scoring_report import Facts, Subject
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.apply_schema()
         version = args.version or version_in_production()
         with tracking.artifact_folder() as folder:
-            console.say(score(args.as_of, version, args.engine, args.top, folder))
+            run_words.conclude(score(args.as_of, version, args.engine, args.top, folder))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -17,7 +17,7 @@ import pandas as pd
 import skops.io
 from sklearn.pipeline import Pipeline
 
-from steps import console, dataset_runs, model, parameters, pictures, tracking
+from steps import console, dataset_runs, model, parameters, pictures, run_words, tracking
 from steps.errors import TooFewToLearn
 from steps.settings import LABEL
 from steps.signature import signature
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows, facts = dataset_runs.load(dataset_run)
         scores = train(Training(args.model, hyperparameters, args.split, rows, facts), run.info.run_id)
         figures = " ".join(f"{name}={scores[name]:.4f}" for name in ("AUC", "F1", "ACC"))
-        console.say(f"[OK] Trained {model.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
+        run_words.conclude(f"[OK] Trained {model.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -12,7 +12,7 @@ from steps.warehouse.export import (
 )
 from steps.warehouse.history import Turnover, record_turnover, turnovers
 from steps.warehouse.loading import TARGETS, USERS, Change, Load, Target, load_month
-from steps.warehouse.locks import promotion_lock
+from steps.warehouse.locks import promotion_lock, run_held, run_if_free
 from steps.warehouse.months import (
     count_snapshot,
     count_versions,
@@ -30,10 +30,11 @@ from steps.warehouse.online import OnlineTable, month_state, read_snapshot, repl
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover", "apply_schema",
-    "count_snapshot", "count_versions", "delete_old_scores", "entities", "entities_of_file", "event_time", "export",
-    "export_schema", "files_sha256", "labels_of", "lake_files", "load_month", "loaded_months", "month_fingerprint",
-    "month_state", "old_scores", "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot",
-    "record_lake_file", "record_turnover", "recorded_lake_files", "replace_online", "replaced_scores", "require_known",
-    "require_month", "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers",
+    "TARGETS", "USERS", "Change", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
+    "apply_schema", "count_snapshot", "count_versions", "delete_old_scores", "entities", "entities_of_file",
+    "event_time", "export", "export_schema", "files_sha256", "labels_of", "lake_files", "load_month",
+    "loaded_months", "month_fingerprint", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock",
+    "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
+    "replace_online", "replaced_scores", "require_known", "require_month", "run_held", "run_if_free",
+    "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers",
 ]  # fmt: skip

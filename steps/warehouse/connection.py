@@ -41,11 +41,18 @@ def transaction(busy: str = "another load") -> Iterator[cursor]:
 
     busy: what is under way when a lock is not to be had.
     """
-    where = Settings.from_env().database
-    try:
+    with translated(busy):
         connected = connect()
         with closing(connected), connected, connected.cursor() as opened:
             yield opened
+
+
+@contextmanager
+def translated(busy: str) -> Iterator[None]:
+    """Raises DatabaseUnavailable for what psycopg2 raises when PostgreSQL does not answer, goes, or keeps a lock."""
+    where = Settings.from_env().database
+    try:
+        yield
     except psycopg2.errors.LockNotAvailable as error:
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {busy} is under way. Try again when it is done") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:

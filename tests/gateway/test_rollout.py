@@ -133,6 +133,16 @@ def test_an_answer_of_another_version_than_the_live_one_is_not_believed(
     assert (status, answer["code"]) == (503, "another_version")
 
 
+def test_another_model_under_the_same_number_takes_over_and_is_named(
+    gateway: FlaskClient, watcher: FakeServer, fourth: FakeServer
+) -> None:
+    anew = "e" * 32
+    fourth.replies = [answering("3", run_id=anew)]
+    watcher.replies = [reply(word(serving(fourth.url, "3") | {"run_id": anew}))]
+    until(lambda: predict(gateway)[1]["model"]["run_id"] == anew)
+    assert gateway.get("/ready").get_json()["serving"]["run_id"] == anew
+
+
 def test_while_the_watcher_is_away_its_last_word_holds_and_readiness_says_so(
     gateway: FlaskClient, watcher: FakeServer
 ) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,13 +134,19 @@ class RunningWatcher:
 @pytest.fixture(scope="module")
 def watcher(versions: Versions, server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWatcher]:
     """A watcher of its own process, which has nothing to serve yet."""
-    folder, port = tmp_path_factory.mktemp("watcher"), free_port()
+    with watching(NAME, server, tmp_path_factory.mktemp("watcher")) as running:
+        yield running
+
+
+@contextmanager
+def watching(name: str, server: Settings, folder: Path) -> Iterator[RunningWatcher]:
+    port = free_port()
     environment = {
         **os.environ,
         **server.child_environment(),
         "ROLLOUT_PORT": str(port),
         "ROLLOUT_FOLDER": str(folder / "rollout"),
-        "ROLLOUT_MODEL_NAME": NAME,
+        "ROLLOUT_MODEL_NAME": name,
         "ROLLOUT_DRAIN_S": "0.5",
         "ROLLOUT_POLL_S": "0.2",
     }

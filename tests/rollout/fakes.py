@@ -11,8 +11,8 @@ from rollout.trial import Identity
 from steps.warehouse import Turnover
 
 
-def wanted(version: str, *beside: str, changed_ms: int = 0) -> Wanted:
-    return Wanted(version, f"run-{version}", f"sha-{version}", None, True, changed_ms, beside)
+def wanted(version: str, *beside: str, changed_ms: int = 0, source: str = "m-1") -> Wanted:
+    return Wanted(version, f"run-{version}", f"sha-{version}", None, True, changed_ms, beside, source)
 
 
 class FakeModelServer(ModelServer):
@@ -60,7 +60,7 @@ class FakeBringUp:
         pass
 
     def succeed(self) -> FakeModelServer:
-        identity = Identity("streamflow_churn", self.wanted.version, self.wanted.run_id, "churn_v1")
+        identity = Identity("streamflow_churn", self.wanted.version, str(self.wanted.run_id), "churn_v1")
         self.result, self.done = Up(self.server, self.wanted, identity), True
         return self.server
 

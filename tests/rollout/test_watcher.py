@@ -29,9 +29,9 @@ class Scene:
         self.attempts.append(FakeBringUp(*arguments))
         return self.attempts[-1]
 
-    def promote(self, version: str, *beside: str, changed_ms: int = 0) -> None:
+    def promote(self, version: str, *beside: str, changed_ms: int = 0, source: str = "m-1") -> None:
         self.registry.asked, self.registry.none_since = True, None
-        self.registry.wanted = wanted(version, *beside, changed_ms=changed_ms)
+        self.registry.wanted = wanted(version, *beside, changed_ms=changed_ms, source=source)
         self.watcher.step()
 
     def serve(self, version: str) -> FakeModelServer:
@@ -122,6 +122,31 @@ def test_moving_it_to_the_stage_again_earns_a_version_another_trial_at_once(scen
     scene.watcher.step()
     assert len(scene.attempts) == tried
     scene.promote("2", changed_ms=7)
+    assert len(scene.attempts) == tried + 1
+
+
+def test_another_model_under_the_number_that_serves_is_fetched_anew_and_takes_over(scene: Scene) -> None:
+    old = scene.serve("2")
+    scene.promote("2", source="m-anew")
+    attempt = scene.attempts[-1]
+    assert attempt.copy_of is None
+    attempt.succeed()
+    scene.watcher.step()
+    scene.watcher._drain.end_all()
+    assert scene.watcher.live is not None
+    assert scene.watcher.live.server is attempt.server
+    assert old.is_gone
+    assert scene.history.told()[-1] == ("2", "2", "promotion")
+
+
+def test_what_failed_under_a_number_is_not_held_against_another_model_of_that_number(scene: Scene) -> None:
+    scene.serve("1")
+    for _twice in range(2):
+        scene.promote("2")
+        scene.attempts[-1].fail()
+        scene.watcher.step()
+    tried = len(scene.attempts)
+    scene.promote("2", source="m-anew")
     assert len(scene.attempts) == tried + 1
 
 
