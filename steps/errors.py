@@ -3,6 +3,7 @@
 StepError                  base: one line for a tired person, and the exit code of the process
   BadParameter             a -P value that cannot be meant
   FaultyMonth              the month's files break the schema; nothing was loaded
+  MixedOrigins             made-up months and real ones would meet in one warehouse; nothing was loaded
   RowRefused               a row passed the checks and broke a constraint of the database; nothing was loaded
   NoSnapshot               the month asked for was never ingested
   NoLabels                 the month has features but no labels
@@ -37,6 +38,10 @@ class FaultyMonth(StepError):
     def __init__(self, message: str, faults: Sequence[object]) -> None:
         super().__init__(message)
         self.faults = list(faults)
+
+
+class MixedOrigins(StepError):
+    pass
 
 
 class RowRefused(StepError):

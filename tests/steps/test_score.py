@@ -51,7 +51,9 @@ class Outcome:
 def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
     """model -> its version; boosting is in Production; January is loaded, whatever other tests left."""
     empty()
-    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest.main(
+        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
+    )
     client = MlflowClient()
     with contextlib.suppress(MlflowException):
         client.delete_registered_model(MODEL_NAME)
