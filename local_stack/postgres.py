@@ -5,7 +5,9 @@ import pwd
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -86,6 +88,17 @@ def program(name: str) -> Path:
     """One of PostgreSQL's programs, from the wheel; its clients talk to older servers too."""
     newest: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
     return newest / name
+
+
+def ask(settings: Settings, database: str, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The rows that a statement answers with, in a transaction of its own."""
+    connection = _connect(settings, database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
 
 
 def make_anew(settings: Settings, name: str) -> None:
