@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import psutil
+import psycopg2
 import requests
 
-from local_stack import backup, postgres, processes
+from local_stack import backup, postgres, processes, restoring, room
 from local_stack.month_choice import asked
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import Stack
@@ -35,11 +36,30 @@ def main() -> None:
     args = parser.parse_args()
     try:
         settings = Settings.from_env(of_running=args.command in ("down", "status"))
-        sys.exit(COMMANDS[args.command](settings, args))
+        sys.exit(carried_out(settings, args))
     except StackError as error:
         red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
         print(f"{red}[ERROR] {error}{plain}", file=sys.stderr)
         sys.exit(1)
+
+
+def carried_out(settings: Settings, args: argparse.Namespace) -> int:
+    """The command's exit code. Raises StackError for a full disk, and for a file or database that cannot be used."""
+    try:
+        return COMMANDS[args.command](settings, args)
+    except StackError:
+        raise
+    except requests.RequestException as error:
+        raise StackError(str(error)) from error
+    except OSError as error:
+        raise room.translated(error, settings) from error
+    except psycopg2.Error as error:
+        raise room.full_or(settings, f"PostgreSQL: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:
+        folder = room.full_folder(settings)
+        if folder:  # MLflow and SQLAlchemy have names of their own for it
+            raise room.full(folder) from error
+        raise
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
@@ -152,7 +172,7 @@ def back_up(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def restore(settings: Settings, args: argparse.Namespace) -> int:
-    backup.restore(settings, args.source)
+    restoring.restore(settings, args.source)
     print(f"[OK] {settings.state} is as it was in {args.source}. Start it: make up")
     return 0
 

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -58,13 +58,13 @@ class Stack:
         self._start(mlflow_server)  # both load while the chain runs
         self._start(watcher)
         self._run_chain(experiment, request)
-        for part, port in ((mlflow_server, "MLFLOW_PORT"), (watcher, "ROLLOUT_PORT")):
-            with self._warned(), told(part.name, self.settings.address(port)):
-                self._await(part)
         if self.settings.embedded:
             gateway.environment = reader_role.make(self.settings)
         self._start(gateway)
         self._await_gateway(gateway)
+        for part, port in ((watcher, "ROLLOUT_PORT"), (mlflow_server, "MLFLOW_PORT")):
+            with self._warned(), told(part.name, self.settings.address(port)):
+                self._await(part)
         self._announce(time.monotonic() - started)
 
     def _await_gateway(self, gateway: Part) -> None:
@@ -129,7 +129,8 @@ class Stack:
 
     def _watch(self) -> None:
         while True:
-            self.care.step()
+            with suppress(OSError):  # a log that cannot be written, on a full disk, ends no server
+                self.care.step()
             time.sleep(WATCH_S)
 
     def _announce(self, seconds: float) -> None:
