@@ -18,6 +18,7 @@ StepError                  base: one line for a tired person, and the exit code 
   EngineUnavailable        the offline engine that is set is none, or lacks what it needs
   OnlineStoreUnavailable   the online store that is set is none, lacks what it needs, or does not answer
   DatabaseUnavailable      PostgreSQL does not answer
+  DiskFull                 a folder or the database has no room left
   TrackingUnavailable      the MLflow tracking store does not answer
 """
 
@@ -97,6 +98,10 @@ class OnlineStoreUnavailable(StepError):
 
 
 class DatabaseUnavailable(StepError):
+    pass
+
+
+class DiskFull(StepError):
     pass
 
 
