@@ -3,7 +3,7 @@
 SETUP := sh local_stack/setup.sh
 STACK := .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
-WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)")
+WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
 
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
@@ -19,7 +19,7 @@ env: ## .venv from the lock
 dev: ## .venv with what tests and checks need
 	@$(SETUP) requirements.txt requirements-dev.txt
 
-run: env ## the whole stack in the foreground until Ctrl-C (DATA=dir AS_OF=date MLFLOW_PORT= GATEWAY_PORT= …)
+run: env ## the whole stack in the foreground until Ctrl-C (DATA=dir AS_OF=date MIX=true MLFLOW_PORT= …)
 	@$(STACK) run $(WHAT)
 
 up: env ## the same in the background

@@ -21,7 +21,6 @@ import requests
 from bench.load import Target
 from local_stack import postgres, processes
 from local_stack.settings import LOOPBACK, ROOT, Settings
-from local_stack.stack import SAMPLES
 
 STATE = ".streamflow-bench"
 DEADLINE_S = 3.0  # the gateway's own, per request; see ENRICHER_DEADLINE_S
@@ -96,8 +95,7 @@ def standing(data: Path, state: str) -> Iterator[Ground]:
     with mock.patch.dict(os.environ, given):
         settings = Settings.from_env()
         with mock.patch.dict(os.environ, settings.exported()):
-            # without --data it makes its samples first where there are none
-            _stack("up", *(() if data.resolve() == SAMPLES else ("--data", str(data))))
+            _stack("up", "--data", str(data))
             try:
                 yield Ground(settings, known_users(data))
             finally:

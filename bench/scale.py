@@ -113,7 +113,7 @@ def stages(month: Path) -> list[Stage]:
         return Stage(name, "stock", [*STOCK, *arguments], {})
 
     as_of = ("--as-of", AS_OF)
-    load = ("--month-dir", str(month), *as_of, "--known-at", "")
+    load = ("--month-dir", str(month), *as_of, "--known-at", "", "--mix", "false")
     dataset = (*as_of, "--feature-service", "churn_v1")
     joins = {
         one: step(f"training set: {one}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=one)

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import psutil
+import psycopg2
 import requests
 
-from local_stack import backup, postgres, processes
+from local_stack import backup, postgres, processes, restoring, room
+from local_stack.month_choice import asked
 from local_stack.settings import ROOT, Settings, StackError
-from local_stack.stack import SAMPLES, Stack
+from local_stack.stack import Stack
 
 DOWN_TIMEOUT_S = 90
 POLL_S = 0.2
@@ -26,6 +28,7 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("--data", help="folder with month_000, month_001, …")
         command.add_argument("--as-of", help="the month to run the chain for, YYYY-MM-DD")
+        command.add_argument("--mix", help="true: made-up months beside real ones, or the other way round")
     for name in ("down", "status", "env"):
         commands.add_parser(name)
     commands.add_parser("backup").add_argument("--to", type=Path, help="a file that is not there yet")
@@ -33,25 +36,43 @@ def main() -> None:
     args = parser.parse_args()
     try:
         settings = Settings.from_env(of_running=args.command in ("down", "status"))
-        sys.exit(COMMANDS[args.command](settings, args))
+        sys.exit(carried_out(settings, args))
     except StackError as error:
         red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
         print(f"{red}[ERROR] {error}{plain}", file=sys.stderr)
         sys.exit(1)
 
 
+def carried_out(settings: Settings, args: argparse.Namespace) -> int:
+    """The command's exit code. Raises StackError for a full disk, and for a file or database that cannot be used."""
+    try:
+        return COMMANDS[args.command](settings, args)
+    except StackError:
+        raise
+    except requests.RequestException as error:
+        raise StackError(str(error)) from error
+    except OSError as error:
+        raise room.translated(error, settings) from error
+    except psycopg2.Error as error:
+        raise room.full_or(settings, f"PostgreSQL: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:
+        folder = room.full_folder(settings)
+        if folder:  # MLflow and SQLAlchemy have names of their own for it
+            raise room.full(folder) from error
+        raise
+
+
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    data = Path(args.data).expanduser().resolve() if args.data else SAMPLES
-    if args.data and not data.is_dir():
-        raise StackError(f"DATA={args.data} is not a folder")
-    Stack(settings).run(data, args.as_of or None)
+    if args.mix not in (None, "", "true", "false"):
+        raise StackError(f"MIX={args.mix} is neither true nor false")
+    Stack(settings).run(asked(args.data, args.as_of, mix=args.mix == "true"))
     return 0
 
 
 def up(settings: Settings, args: argparse.Namespace) -> int:
     """Starts `run` in the background and shows what it says until it is ready or has failed."""
     log = processes.log_file(settings, "stack")
-    options = [part for name in ("data", "as_of") if (value := getattr(args, name)) for part in
+    options = [part for name in ("data", "as_of", "mix") if (value := getattr(args, name)) for part in
                (f"--{name.replace('_', '-')}", value)]  # fmt: skip
     with log.open("wb") as out:
         child = subprocess.Popen(  # noqa: S603 - ourselves
@@ -68,7 +89,7 @@ def up(settings: Settings, args: argparse.Namespace) -> int:
             print(said.read(), end="", flush=True)
             time.sleep(POLL_S)
         print(said.read(), end="", flush=True)
-    return child.returncode or 0
+    return child.returncode or int(bool(processes.load_state(settings).get("failed")))
 
 
 def is_ready(settings: Settings, pid: int) -> bool:
@@ -151,7 +172,7 @@ def back_up(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def restore(settings: Settings, args: argparse.Namespace) -> int:
-    backup.restore(settings, args.source)
+    restoring.restore(settings, args.source)
     print(f"[OK] {settings.state} is as it was in {args.source}. Start it: make up")
     return 0
 

@@ -1,25 +1,25 @@
-"""The state in one file, and back: both databases as PostgreSQL dumps them, and the artifacts.
+"""The state in one file: both databases as PostgreSQL dumps them, the artifacts, and the lake.
 
-A backup may be made while the stack runs: the dumps come first and artifacts are only ever added, so that whatever the
-databases name is in the file. To restore, the stack has to be down.
+A backup may be made while the stack runs. The warehouse's dump and the lake are of one moment between two loads. The
+dumps come first and artifacts are only ever added, so that whatever the databases name is in the file.
 """
 
-import json
+import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from local_stack import postgres
-from local_stack.guards import only_one
+from local_stack import artifact_places, postgres, room
+from local_stack.archive import Archive, new_archive
+from local_stack.loaded import SQL_FOLDER
 from local_stack.settings import Settings, StackError
 
 DUMP_TIMEOUT_S = 3600
-MANIFEST = "manifest.json"
+LOAD_WAIT_MS = 600_000
 
 
 def backup(settings: Settings, target: Path | None) -> Path:
@@ -27,81 +27,92 @@ def backup(settings: Settings, target: Path | None) -> Path:
     target = target or Path("backups") / f"streamflow-{datetime.now().astimezone():%Y%m%d-%H%M%S}.tar"
     if target.exists():
         raise StackError(f"{target} exists already. Name another: make backup TO=file")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_suffix(".half")
-    with _server(settings), tempfile.TemporaryDirectory() as scratch, tarfile.open(half, "w") as archive:
-        for database in _databases(settings):
-            dump = Path(scratch) / f"{database}.dump"
-            _client(settings, "pg_dump", "--format=custom", f"--file={dump}", database)
-            archive.add(dump, dump.name)
-        manifest = Path(scratch) / MANIFEST
-        manifest.write_text(json.dumps({"artifacts": str(settings.artifacts), "databases": _databases(settings)}))
-        archive.add(manifest, MANIFEST)
-        if settings.artifacts.is_dir():
-            archive.add(settings.artifacts, "artifacts")
-    half.chmod(0o600)  # it holds all that is known of the customers
-    return half.rename(target)
-
-
-def restore(settings: Settings, source: Path) -> None:
-    """Replaces databases and artifacts; each only once its successor is complete. Raises StackError."""
-    if not source.is_file() or not tarfile.is_tarfile(source):
-        raise StackError(f"FROM={source} is not a backup. Give a file that make backup wrote")
-    settings.state.mkdir(parents=True, exist_ok=True)
-    with (
-        only_one(settings),
-        tempfile.TemporaryDirectory(dir=settings.state) as scratch,
-        tarfile.open(source) as archive,
-    ):
-        archive.extractall(scratch, members=_plain_members(archive))  # noqa: S202 - they are checked
-        unpacked = Path(scratch)
-        _require_same_place(settings, unpacked / MANIFEST)
-        with _server(settings):
-            for database in _databases(settings):
-                fresh = f"{database}_restored"
-                postgres.make_anew(settings, fresh)
-                _client(settings, "pg_restore", f"--dbname={fresh}", "--no-owner", "--exit-on-error",
-                        str(unpacked / f"{database}.dump"))  # fmt: skip
-            for database in _databases(settings):
-                postgres.put_in_place(settings, f"{database}_restored", database)
-        shutil.rmtree(settings.artifacts, ignore_errors=True)
-        if (unpacked / "artifacts").is_dir():
-            (unpacked / "artifacts").rename(settings.artifacts)
-
-
-def _plain_members(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    """Raises StackError for what no backup holds. (tarfile's own filter came with Python 3.11.4.)"""
-    members = archive.getmembers()
-    for member in members:
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-            raise StackError(
-                f"The file is no backup of StreamFlow's: {member.name} leads out of it, or is no plain file"
-            )
-    return members
-
-
-def _require_same_place(settings: Settings, manifest: Path) -> None:
-    """MLflow keeps the full path of every artifact: elsewhere, no run would find its files."""
+    half = target.with_name(f".{target.name}.half")
     try:
-        made_with = json.loads(manifest.read_text())
-    except (OSError, ValueError) as error:
-        raise StackError("The file is no backup of StreamFlow's: it has no manifest that can be read") from error
-    if made_with["artifacts"] != str(settings.artifacts):
-        raise StackError(
-            f"The backup's artifacts were in {made_with['artifacts']}, and MLflow knows them by that path. "
-            "Restore there: STREAMFLOW_STATE and the project's folder have to be the same"
-        )
-    if made_with["databases"] != _databases(settings):
-        raise StackError(f"The backup's databases are {made_with['databases']}. Set PGDATABASE and MLFLOW_DATABASE so")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            server(settings),
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch,
+            new_archive(half) as archive,
+        ):
+            _write(settings, archive, Path(scratch))
+        return half.rename(target)
+    except OSError as error:
+        raise room.translated(error, settings, target.parent) from error
+    finally:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
-def _databases(settings: Settings) -> list[str]:
+def _write(settings: Settings, archive: Archive, scratch: Path) -> None:
+    with _between_loads(settings, scratch) as (snapshot, lake):
+        _dump(settings, archive, scratch, settings["PGDATABASE"], f"--snapshot={snapshot}")
+        if lake.is_dir():
+            archive.add(lake, "lake")
+    _dump(settings, archive, scratch, settings["MLFLOW_DATABASE"])
+    if settings.artifacts.is_dir():
+        archive.add(settings.artifacts, "artifacts")
+    places = artifact_places.elsewhere(settings)
+    elsewhere = {f"elsewhere/{number}": str(folder) for number, folder in enumerate(places.folders)}
+    for (name, folder), owner in zip(elsewhere.items(), places.folders.values(), strict=True):
+        print(f"  {owner} keeps its artifacts in {folder}: included", flush=True)
+        archive.add(Path(folder), name)
+    for location, owner in places.remote.items():
+        print(f"  [WARNING] {owner} keeps its artifacts in {location}: NOT in this backup", flush=True)
+    facts = {"format": 2, "artifacts": str(settings.artifacts), "databases": databases(settings)}
+    archive.close(scratch, {**facts, "elsewhere": elsewhere})
+
+
+def _dump(settings: Settings, archive: Archive, scratch: Path, database: str, *options: str) -> None:
+    """Without privileges: they name roles that an empty machine does not have. The reader's are made at every start."""
+    dump = scratch / f"{database}.dump"
+    client(
+        settings, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={dump}", *options, database
+    )
+    archive.add(dump, dump.name)
+    dump.unlink()
+
+
+@contextmanager
+def _between_loads(settings: Settings, scratch: Path) -> Iterator[tuple[str, Path]]:
+    """A snapshot of the warehouse for pg_dump, and the lake's files of the same moment. Loads wait for that moment."""
+    with closing(postgres.connect(settings, settings["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", (str(LOAD_WAIT_MS),))
+        cursor.execute((SQL_FOLDER / "lock_loads.sql").read_text())
+        connection.commit()
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        cursor.execute("SELECT pg_export_snapshot()")
+        ((snapshot,),) = cursor.fetchall()
+        lake = Path(settings.exported()["STREAMFLOW_LAKE"])
+        with _linked(lake, scratch) as links:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+            yield str(snapshot), links
+
+
+@contextmanager
+def _linked(lake: Path, scratch: Path) -> Iterator[Path]:
+    """The lake's files by another name, which loads do not replace; copies where there are no hard links."""
+    if not lake.is_dir():
+        yield lake
+        return
+    beside = Path(tempfile.mkdtemp(dir=lake.parent, prefix=".backup-"))
+    try:
+        try:
+            shutil.copytree(lake, beside / "lake", copy_function=os.link)
+            yield beside / "lake"
+        except shutil.Error:
+            shutil.copytree(lake, scratch / "lake")
+            yield scratch / "lake"
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def databases(settings: Settings) -> list[str]:
     return [settings["PGDATABASE"], settings["MLFLOW_DATABASE"]]
 
 
 @contextmanager
-def _server(settings: Settings) -> Iterator[None]:
+def server(settings: Settings) -> Iterator[None]:
     """PostgreSQL for the time of the block; one that runs already goes on."""
     starts_here = settings.embedded and not postgres.is_running(settings)
     if starts_here:
@@ -113,7 +124,7 @@ def _server(settings: Settings) -> Iterator[None]:
             postgres.stop(settings)
 
 
-def _client(settings: Settings, program: str, *arguments: str) -> None:
+def client(settings: Settings, program: str, *arguments: str) -> None:
     """Raises StackError with what the program said."""
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs, no shell
         [str(postgres.program(program)), *arguments],
@@ -126,4 +137,7 @@ def _client(settings: Settings, program: str, *arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise StackError(f"{program} failed: {done.stdout.strip()}")
+        folder = room.full_folder(settings, *(Path(one.split("=", 1)[1]).parent for one in arguments if "=/" in one))
+        if room.NO_SPACE in done.stdout and folder:
+            raise room.full(folder)
+        raise StackError(f"{program} failed: {' '.join(done.stdout.split())}")

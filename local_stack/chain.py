@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -35,11 +35,6 @@ POLL_S = 0.1
 class Month:
     folder: Path
     as_of: date
-
-    def first_user(self) -> str:
-        with (self.folder / "users.csv").open() as file:
-            file.readline()
-            return file.readline().split(",")[0]
 
 
 def month_of(data: Path, as_of: str | None) -> Month:
@@ -69,18 +64,27 @@ def _parse(text: str) -> date:
 def prepare_tracking(settings: Settings) -> str:
     """MLflow's tables, and the experiment with its artifacts below the state folder. Returns the experiment's id.
 
-    Done before any other process asks: two that meet an empty database would both make the tables.
+    Done before any other process asks: two that meet an empty database would both make the tables. An experiment that
+    was deleted in the UI is restored, and that is said: no step could record anything, nor make another of its name.
     """
     client = _client(settings)
     known = client.get_experiment_by_name(EXPERIMENT)
-    if known:
-        return str(known.experiment_id)
-    where = (settings.artifacts / EXPERIMENT).as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=where, tags=EXPERIMENT_TAGS))
+    if known is None:
+        where = (settings.artifacts / EXPERIMENT).as_uri()
+        return str(client.create_experiment(EXPERIMENT, artifact_location=where, tags=EXPERIMENT_TAGS))
+    number = str(known.experiment_id)
+    if known.lifecycle_stage == "deleted":
+        client.restore_experiment(number)
+        print(
+            f"  [WARNING] Experiment {EXPERIMENT} (id {number}) was deleted in MLflow, and no step records without it. "
+            f"It is restored; to delete it again: mlflow experiments delete --experiment-id {number}",
+            flush=True,
+        )
+    return number
 
 
-def is_done(settings: Settings, experiment: str, month: Month) -> bool:
-    """True when a finished chain has these very files behind it, and some version is in Production."""
+def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
+    """True when a finished chain has these very files behind it."""
     conditions = {
         "attributes.status": "FINISHED",
         "tags.`streamflow.step`": "main",
@@ -88,13 +92,14 @@ def is_done(settings: Settings, experiment: str, month: Month) -> bool:
         "tags.files_sha256": files_sha256(month.folder),
     }
     query = " and ".join(f"{name} = '{value}'" for name, value in conditions.items())
-    found = _client(settings).search_runs([experiment], filter_string=query, max_results=1)
-    return bool(found) and production_version(settings) is not None
+    return bool(_client(settings).search_runs([experiment], filter_string=query, max_results=1))
 
 
 def production_version(settings: Settings) -> str | None:
+    """Of several, the highest number: that is the one that serves."""
     there = _client(settings).search_model_versions(f"name='{MODEL}'")
-    return next((str(version.version) for version in there if version.current_stage == "Production"), None)
+    return max((str(version.version) for version in there if version.current_stage == "Production"), key=int,
+               default=None)  # fmt: skip
 
 
 def _client(settings: Settings) -> "MlflowClient":
@@ -127,11 +132,18 @@ def mlflow_run(settings: Settings, arguments: list[str], keep_going: Callable[[]
         raise StackError(f"mlflow run . {' '.join(arguments)} failed; its messages are above")
 
 
-def first_answer(settings: Settings, user_id: str) -> dict[str, Any]:
-    address = f"{settings.address('GATEWAY_PORT')}/predict"
-    answer = requests.post(address, json={"user_id": user_id}, timeout=ANSWER_TIMEOUT_S)
-    if not answer.ok:
-        raise StackError(f"The gateway answered {answer.status_code}: {answer.text}")
-    found: dict[str, Any] = answer.json()
-    print(f"  $ curl -X POST {address} -H 'Content-Type: application/json' -d '{json.dumps({'user_id': user_id})}'")
-    return found
+def example_answer(settings: Settings, users: Iterable[str]) -> dict[str, Any]:
+    """The gateway's answer for the first of these users whom it knows. Raises StackError when there is none."""
+    address, reason = f"{settings.address('GATEWAY_PORT')}/predict", "no month has a user with all features"
+    for user_id in users:
+        try:
+            answer = requests.post(address, json={"user_id": user_id}, timeout=ANSWER_TIMEOUT_S)
+        except requests.RequestException as error:
+            raise StackError(f"the gateway does not answer: {error}") from error
+        if answer.ok:
+            found: dict[str, Any] = answer.json()
+            body = json.dumps({"user_id": user_id})
+            print(f"  $ curl -X POST {address} -H 'Content-Type: application/json' -d '{body}'", flush=True)
+            return found
+        reason = f"user {user_id}: {answer.status_code} {answer.text.strip()}"
+    raise StackError(reason)

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -42,10 +43,18 @@ def await_model_server(settings: Settings, keep_going: Callable[[], None]) -> No
     address, deadline = f"{settings.address('ROLLOUT_PORT')}/live", time.monotonic() + MODEL_SERVER_S
     while True:
         keep_going()
-        said = requests.get(address, timeout=HEALTH_TIMEOUT_S).json()
+        said = _answer(address)
         if said["serving"]:
             return
         if time.monotonic() > deadline:
             reasons = [said["problem"] or "", *said["warnings"]]
             raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {' '.join(filter(None, reasons))}")
         time.sleep(POLL_S)
+
+
+def _answer(address: str) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = requests.get(address, timeout=HEALTH_TIMEOUT_S).json()
+    except (requests.RequestException, ValueError) as error:
+        return {"serving": None, "problem": f"The watcher does not answer: {error}", "warnings": []}
+    return answer

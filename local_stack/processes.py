@@ -53,16 +53,19 @@ class Part:
         if self.process is not None and self.ended():
             end_session(self.process.pid)
 
-    def healthy(self) -> bool:
+    def healthy(self, address: str = "") -> bool:
         try:
-            return requests.get(self.health, timeout=HEALTH_TIMEOUT_S).ok
+            return requests.get(address or self.health, timeout=HEALTH_TIMEOUT_S).ok
         except requests.RequestException:
             return False
 
-    def wait_until_healthy(self, settings: Settings, timeout_s: float, keep_going: Callable[[], None]) -> None:
-        """Raises StackError, with the end of its log, when the part ends or stays silent."""
+    def wait_until_healthy(
+        self, settings: Settings, timeout_s: float, keep_going: Callable[[], None], address: str = ""
+    ) -> None:
+        """Until `address`, or else the part's own, answers. Raises StackError, with the end of its log, when the part
+        ends or stays silent."""
         deadline = time.monotonic() + timeout_s
-        while not self.healthy():
+        while not self.healthy(address):
             keep_going()
             if self.ended() or time.monotonic() > deadline:
                 raise StackError(f"{self.name} {self.fate(timeout_s)}. {log_tail(settings, self.name)}")

@@ -2,6 +2,8 @@
 -- Run it as the role that owns the warehouse; {role} and {password} are for whoever runs it to fill in.
 DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {password};
+CREATE SCHEMA IF NOT EXISTS feast_online;
+CREATE SCHEMA IF NOT EXISTS feast_registry;
 GRANT USAGE ON SCHEMA feast_online, feast_registry TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA feast_online, feast_registry TO {role};
 ALTER DEFAULT PRIVILEGES IN SCHEMA feast_online, feast_registry GRANT SELECT ON TABLES TO {role};

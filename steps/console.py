@@ -11,6 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from steps.errors import StepError
+from steps.room import disk_full
 from steps.settings import Settings
 
 T = TypeVar("T")
@@ -86,3 +87,9 @@ def run(main: Callable[[], None]) -> None:
     except StepError as error:
         complain(error)
         sys.exit(error.exit_code)
+    except Exception as error:
+        full = disk_full(error)  # MLflow, Arrow and others have errors of their own for it
+        if full is None:
+            raise
+        complain(full)
+        sys.exit(full.exit_code)

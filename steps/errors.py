@@ -3,6 +3,7 @@
 StepError                  base: one line for a tired person, and the exit code of the process
   BadParameter             a -P value that cannot be meant
   FaultyMonth              the month's files break the schema; nothing was loaded
+  MixedOrigins             made-up months and real ones would meet in one warehouse; nothing was loaded
   RowRefused               a row passed the checks and broke a constraint of the database; nothing was loaded
   NoSnapshot               the month asked for was never ingested
   NoLabels                 the month has features but no labels
@@ -20,6 +21,7 @@ StepError                  base: one line for a tired person, and the exit code 
   ArtifactsUnavailable     the store of artifacts does not answer, or refuses
   TrackingUnavailable      the MLflow tracking store does not answer, or not to us
   ExperimentDeleted        the experiment to record in was deleted, in the UI perhaps
+  DiskFull                 a folder or the database has no room left
 """
 
 from collections.abc import Sequence
@@ -39,6 +41,10 @@ class FaultyMonth(StepError):
     def __init__(self, message: str, faults: Sequence[object]) -> None:
         super().__init__(message)
         self.faults = list(faults)
+
+
+class MixedOrigins(StepError):
+    pass
 
 
 class RowRefused(StepError):
@@ -94,6 +100,10 @@ class OnlineStoreUnavailable(StepError):
 
 
 class DatabaseUnavailable(StepError):
+    pass
+
+
+class DiskFull(StepError):
     pass
 
 

@@ -18,15 +18,21 @@ import pyarrow as pa
 
 from steps import console, lake, month_files, parameters, progress, run_words, tracking, warehouse
 from steps.errors import BadParameter, FaultyMonth
+from steps.month_digest import origin_of
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     known_at = args.known_at or args.as_of
-    params = {"month_dir": str(args.month_dir), "as_of": args.as_of, "known_at": args.known_at or ""}
+    params = {
+        "month_dir": str(args.month_dir),
+        "as_of": args.as_of,
+        "known_at": args.known_at or "",
+        "mix": str(args.mix).lower(),
+    }
     give_memory_back()
     with tracking.step_run("ingest", f"ingest_{args.as_of}", params):
-        changes = ingest(args.month_dir, args.as_of, known_at)
+        changes = ingest(args.month_dir, args.as_of, known_at, mix=args.mix)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
         run_words.conclude(summary(args.as_of, changes))
@@ -42,11 +48,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="the day from which these values count as known; '' for as_of",
     )
+    parser.add_argument(
+        "--mix", type=parameters.yes_or_no, required=True, help="true: made-up and real months in one warehouse"
+    )
     return parser.parse_args(argv)
 
 
-def ingest(folder: Path, as_of: date, known_at: date) -> dict[str, warehouse.Change]:
-    """Raises BadParameter, FaultyMonth, RowRefused; nothing is loaded then."""
+def ingest(folder: Path, as_of: date, known_at: date, *, mix: bool = False) -> dict[str, warehouse.Change]:
+    """Raises BadParameter, FaultyMonth, MixedOrigins, RowRefused; nothing is loaded then."""
     if known_at < as_of:
         raise BadParameter(f"known_at {known_at} is before as_of {as_of}: nobody knows a month before its end")
     lake.folder()  # where none is set, it is said before anything is done
@@ -59,7 +68,7 @@ def ingest(folder: Path, as_of: date, known_at: date) -> dict[str, warehouse.Cha
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
     with console.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
-        load = warehouse.Load(as_of, known_at, month.files_sha256)
+        load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), mix)
         files = {name: month.chunks(name) for name in month.rows}
         return warehouse.load_month(load, files, partial(lake.write_month, as_of), advance)
 

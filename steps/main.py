@@ -19,13 +19,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     month = {"as_of": str(args.as_of)}
     order = {
-        "ingest": {**month, "month_dir": str(args.month_dir)},
+        "ingest": {**month, "month_dir": str(args.month_dir), "mix": str(args.mix).lower()},
         "materialize": month,
         "build_dataset": month,
         "train": month,
         "register": month,
     }
-    params = {"month_dir": args.month_dir, "as_of": args.as_of}
+    params = {"month_dir": args.month_dir, "as_of": args.as_of, "mix": str(args.mix).lower()}
     with tracking.step_run("main", f"chain_{args.as_of}", params):
         mlflow.set_tag("as_of", args.as_of)
         for number, (step, given) in enumerate(order.items(), start=1):
@@ -42,6 +42,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="main", description=__doc__)
     parser.add_argument("--month-dir", type=parameters.existing_folder, required=True, help="folder with the six files")
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    parser.add_argument("--mix", type=parameters.yes_or_no, required=True, help="true: made-up months beside real ones")
     return parser.parse_args(argv)
 
 

@@ -1,5 +1,6 @@
 """Make up months of data of the real layout. In: a folder, a number of users, of months, and a seed.
-Out: in that folder month_000 (as of 2024-01-31), month_001 (one month end later)..., six CSV files in each.
+Out: in that folder month_000 (as of 2024-01-31), month_001 (one month end later)..., each with six CSV files and
+sample.json, which says that they are made up.
 
 Same arguments, same bytes. Months are written in hidden folders and get their names when all are complete,
 so what is called month_NNN is never half a month. A month of that name is replaced; others are left alone.
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from steps import console, parameters
 from steps.errors import StepError
+from steps.month_digest import mark_made_up
 from steps.month_files import FILES
 from steps.population import CHUNK_USERS, MAX_MONTHS, MAX_USERS, monthly_snapshots
 
@@ -71,6 +73,8 @@ def write_months(out_dir: Path, users: int, months: int, seed: int, snapshots: S
                     rows = snapshot.head(users - first)
                     append(rows, draft)
                     bar.update(len(rows))
+        for month, draft in enumerate(drafts.values()):
+            mark_made_up(draft, seed, users, month)
         for final, draft in drafts.items():
             publish(draft, final)
     finally:

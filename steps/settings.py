@@ -22,6 +22,7 @@ class Settings:
     database: str
     colour: bool
     lake: Path | None
+    state: Path | None
     offline_engine: str
     spark_master: str
     java_home: Path | None
@@ -33,11 +34,13 @@ class Settings:
         host, port = os.environ.get("PGHOST", "(PGHOST not set)"), os.environ.get("PGPORT", "5432")
         lake, java_home = os.environ.get("STREAMFLOW_LAKE"), os.environ.get("JAVA_HOME")
         logs = os.environ.get("STREAMFLOW_LOGS")  # the local stack's; elsewhere logs are not ours
+        state = os.environ.get("STREAMFLOW_STATE")
         return cls(
             database=f"{host}:{port}",
             colour="NO_COLOR" not in os.environ,
             lake=Path(lake) if lake else None,
             logs=Path(logs) if logs else None,
+            state=PROJECT_ROOT / state if state else None,
             offline_engine=os.environ.get("STREAMFLOW_OFFLINE_ENGINE", "(STREAMFLOW_OFFLINE_ENGINE not set)"),
             commit=os.environ.get("STREAMFLOW_COMMIT") or None,  # an image's build argument
             java_home=Path(java_home) if java_home else None,

@@ -100,7 +100,9 @@ def ingest(tracking: str) -> Callable[[Path, date], None]:
     """Loads a month's folder by the step itself."""
     from steps import ingest  # noqa: PLC0415 - mlflow and more, which not every test needs
 
-    return lambda folder, as_of: ingest.main(["--month-dir", str(folder), "--as-of", str(as_of), "--known-at", ""])
+    return lambda folder, as_of: ingest.main(
+        ["--month-dir", str(folder), "--as-of", str(as_of), "--known-at", "", "--mix", "false"]
+    )
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ SQL = re.compile(
 )
 SPEAK_SQL = (
     "feature_repo/offline_store.py", "feature_repo/online_store.py", "feature_repo/plans.py", "local_stack/postgres.py",
-    "steps/warehouse/",
+    "local_stack/databases.py",    "steps/warehouse/",
 )  # fmt: skip
 
 

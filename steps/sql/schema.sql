@@ -11,6 +11,9 @@ CREATE TABLE IF NOT EXISTS months (
     loaded_at    timestamptz NOT NULL DEFAULT now()
 );
 
+-- Where a month came from. Warehouses from before version 0.3 do not know: their months count as a company's own.
+ALTER TABLE months ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'files' CHECK (origin IN ('files', 'sample'));
+
 CREATE TABLE IF NOT EXISTS users (
     user_id        text COLLATE "C" PRIMARY KEY CHECK (user_id <> ''), -- byte order: sorting a million takes a fifth
     signup_date    date    NOT NULL,

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from steps.errors import DatabaseUnavailable
+from steps.room import disk_full
 from steps.settings import Settings
 
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
@@ -56,6 +57,8 @@ def translated(busy: str) -> Iterator[None]:
     except psycopg2.errors.LockNotAvailable as error:
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {busy} is under way. Try again when it is done") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        if full := disk_full(error):
+            raise full from error
         reason = str(error).strip().splitlines()[0]
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {reason}. Is the stack up? make up") from error
 

@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor
 from steps.errors import RowRefused
 from steps.progress import Advance, unseen
 from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
+from steps.warehouse.origins import months_of_other_origin, require_same_users
 from steps.warehouse.staging import Staged, staged, staging_table
 
 
@@ -64,11 +65,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Load:
-    """What a month's load is about. known_at: the day from which its values count as known; as_of when not later."""
+    """What a month's load is about. known_at: the day from which its values count as known; as_of when not later.
+
+    origin: 'files', or 'sample' for made-up months; mix: whether months of both may be in one warehouse.
+    """
 
     as_of: date
     known_at: date
     files_sha256: str
+    origin: str = "files"
+    mix: bool = False
 
     def values(self, target: Target) -> dict[str, date | datetime]:
         return {"month": target.month_value(self.as_of), "known_at": event_time(self.known_at)}
@@ -82,16 +88,21 @@ def load_month(
 ) -> dict[str, Change]:
     """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing.
 
-    Raises RowRefused when a row breaks a constraint of the schema; nothing is loaded then.
+    Raises RowRefused when a row breaks a constraint of the schema, and MixedOrigins; nothing is loaded then.
     """
     to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items()}
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-            month = {"as_of": event_time(load.as_of), "files_sha256": load.files_sha256}
+            others = [] if load.mix else months_of_other_origin(cur, load.origin)
+            month = {"as_of": event_time(load.as_of), "files_sha256": load.files_sha256, "origin": load.origin}
             cur.execute(statement("register_month"), month)
             with staged(to_stage, advance) as complete:
-                changes = {TARGETS[one.file].table: _bring_in_line(cur, one, load) for one in complete}
+                changes = {}
+                for one in complete:
+                    if TARGETS[one.file] is USERS:
+                        require_same_users(cur, staging_table(one.file), load.as_of, load.origin, others)
+                    changes[TARGETS[one.file].table] = _bring_in_line(cur, one, load)
             cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, TARGETS))))
             before_commit(cur, changes)
             return changes

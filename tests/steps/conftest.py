@@ -57,7 +57,9 @@ def empty_registry(tracking: str) -> None:
 def trainings(server: Settings, tracking: str, sample_months: Path) -> dict[str, str]:
     """The run ids of the three models, trained on January of 300 made-up users."""
     empty()
-    ingest_step.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest_step.main(
+        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
+    )
     # in this process: train itself would start another one for it
     build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
     return {model: train_quickly(model, tracking) for model in MODELS}

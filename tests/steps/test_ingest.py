@@ -240,7 +240,7 @@ def test_a_load_that_is_killed_in_the_middle_leaves_all_as_it_was_and_is_repeate
     january: Path, february_folder: Path, ingest: Ingest, server: Settings, table: str
 ) -> None:
     before = contents()
-    arguments = ["--month-dir", str(february_folder), "--as-of", str(FEBRUARY), "--known-at", ""]
+    arguments = ["--month-dir", str(february_folder), "--as-of", str(FEBRUARY), "--known-at", "", "--mix", "false"]
     with held(f"LOCK TABLE {table} IN SHARE MODE"):
         process = start(server, "steps.ingest", *arguments)
         try:
@@ -291,7 +291,7 @@ def test_a_database_that_is_down_is_said_at_once(
     monkeypatch.setenv("PGPORT", port)
     started = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match=f"{port}.*make up"):
-        step.main(["--month-dir", str(folder), "--as-of", "2024-01-31", "--known-at", ""])
+        step.main(["--month-dir", str(folder), "--as-of", "2024-01-31", "--known-at", "", "--mix", "false"])
     assert time.monotonic() - started < 2
 
 

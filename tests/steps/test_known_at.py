@@ -28,7 +28,9 @@ def load(january: Path) -> Load:
 
     def run(changed: dict[str, str], known_at: date | None) -> None:
         folder = write_month(january, {**FILES, **changed})
-        step.main(["--month-dir", str(folder), "--as-of", str(JANUARY), "--known-at", str(known_at or "")])
+        step.main(
+            ["--month-dir", str(folder), "--as-of", str(JANUARY), "--known-at", str(known_at or ""), "--mix", "false"]
+        )
 
     return run
 

@@ -41,12 +41,16 @@ class January:
 def january(server: Settings, tracking: str) -> January:
     """Loaded, built and the baseline trained on; then February loaded, all rows moved, and January built again."""
     empty()
-    ingest.main(["--month-dir", str(REAL_DATA / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest.main(
+        ["--month-dir", str(REAL_DATA / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
+    )
     build = ["--as-of", str(JANUARY), "--feature-service", "churn_v1"]
     build_dataset.main(build)
     before = last_run("build_dataset", tracking)
     train.main(arguments("train", {"as_of": str(JANUARY)}))
-    ingest.main(["--month-dir", str(REAL_DATA / "month_001"), "--as-of", str(FEBRUARY), "--known-at", ""])
+    ingest.main(
+        ["--month-dir", str(REAL_DATA / "month_001"), "--as-of", str(FEBRUARY), "--known-at", "", "--mix", "false"]
+    )
     rewrite_in_another_order()
     build_dataset.main(build)
     return January(last_run("train", tracking), before, last_run("build_dataset", tracking))

@@ -53,7 +53,9 @@ PICTURES = {"roc.png", "precision_recall.png", "confusion_matrix.png", "calibrat
 def january_again(trainings: dict[str, str], server: Settings, sample_months: Path) -> str:
     """January loaded anew, its rows in another order, its dataset built anew; the dataset's run id."""
     empty()
-    ingest_step.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest_step.main(
+        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
+    )
     rewrite_in_another_order()
     build_dataset.main(BUILD)
     return str(last_run("build_dataset", mlflow.get_run(trainings["random_forest"]).info.experiment_id).info.run_id)
@@ -228,7 +230,18 @@ def test_a_changed_row_builds_the_dataset_anew(
         with pytest.raises(BuiltAnew):
             find_or_build()
     finally:
-        ingest_step.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+        ingest_step.main(
+            [
+                "--month-dir",
+                str(sample_months / "month_000"),
+                "--as-of",
+                str(JANUARY),
+                "--known-at",
+                "",
+                "--mix",
+                "false",
+            ]
+        )
     assert find_or_build() == january_again
 
 
@@ -241,7 +254,18 @@ def test_a_dataset_that_is_not_there_is_built_by_a_child_run(
     try:
         built = find_or_build()
     finally:
-        ingest_step.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+        ingest_step.main(
+            [
+                "--month-dir",
+                str(sample_months / "month_000"),
+                "--as-of",
+                str(JANUARY),
+                "--known-at",
+                "",
+                "--mix",
+                "false",
+            ]
+        )
     child = mlflow.get_run(built)
     old = mlflow.get_run(january_again)
     assert child.info.status == "FINISHED"
@@ -276,7 +300,18 @@ def test_a_month_in_which_too_few_leave_to_learn_from_is_a_named_error(
     as_of = f"203{leaving}-03-31"
     month = month_of([f"user-{number:03d}" for number in range(100)])
     month["labels"] = month["labels"].replace("False", "True", leaving)
-    ingest_step.main(["--month-dir", str(write_month(tmp_path / "month", month)), "--as-of", as_of, "--known-at", ""])
+    ingest_step.main(
+        [
+            "--month-dir",
+            str(write_month(tmp_path / "month", month)),
+            "--as-of",
+            as_of,
+            "--known-at",
+            "",
+            "--mix",
+            "false",
+        ]
+    )
     build_dataset.main(["--as-of", as_of, "--feature-service", "churn_v1"])
     with pytest.raises(TooFewToLearn, match=f"{as_of} has {leaving} users who leave"):
         train.main(quick("random_forest", as_of=as_of))

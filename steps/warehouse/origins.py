@@ -1,0 +1,34 @@
+"""Made-up months and a company's own do not meet in one warehouse, unless somebody says so."""
+
+from datetime import date
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+
+from steps.errors import MixedOrigins
+from steps.warehouse.connection import statement
+
+# Months of one warehouse share most of their users, real and made-up ones not one. An edited or copied made-up month
+# has lost its mark, not its users.
+SAME_USERS_SHARE = 0.1
+NAMES = {"files": "real (from files)", "sample": "made up (from sample_months)"}
+
+
+def months_of_other_origin(cur: cursor, origin: str) -> list[date]:
+    cur.execute(statement("months_of_other_origin"), {"origin": origin})
+    return [moment.date() for (moment,) in cur.fetchall()]
+
+
+def require_same_users(cur: cursor, staging: sql.Composable, as_of: date, origin: str, others: list[date]) -> None:
+    """Raises MixedOrigins when months of the other origin are loaded and the staged users are not theirs."""
+    if not others:
+        return
+    cur.execute(sql.SQL(statement("known_share")).format(staging=staging))
+    ((share,),) = cur.fetchall()
+    if share < SAME_USERS_SHARE:
+        other = NAMES["files" if origin == "sample" else "sample"]
+        raise MixedOrigins(
+            f"The month given for {as_of} is {NAMES[origin]}, but loaded are months that are {other}: "
+            f"{', '.join(map(str, others))}. Nothing was changed. Load it into another stack (STREAMFLOW_STATE=FOLDER, "
+            "other ports), or mix them in this one: -P mix=true (make up MIX=true)"
+        )

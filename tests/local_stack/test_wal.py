@@ -1,0 +1,27 @@
+"""What a large month leaves behind: PostgreSQL's log of changes stays small."""
+
+import psycopg2
+
+from local_stack.settings import Settings
+
+MB = 1 << 20
+LARGEST_MB = 320  # max_wal_size, and what is written while a checkpoint runs
+
+
+def test_a_large_load_leaves_a_bounded_log_behind(server: Settings) -> None:
+    connection = psycopg2.connect("")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+        [(before,)] = cursor.fetchall()
+        cursor.execute("CREATE TABLE large AS SELECT n, md5(n::text) AS a, md5((-n)::text) AS b"
+                       " FROM generate_series(1, 6000000) AS n")  # fmt: skip
+        cursor.execute("DROP TABLE large")
+        cursor.execute("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", (before,))
+        [(written,)] = cursor.fetchall()
+        cursor.execute("CHECKPOINT")
+        cursor.execute("SELECT sum(size) FROM pg_ls_waldir()")
+        [(kept,)] = cursor.fetchall()
+    connection.close()
+    assert int(written) > LARGEST_MB * MB
+    assert int(kept) < LARGEST_MB * MB
