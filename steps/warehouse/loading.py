@@ -12,7 +12,8 @@ from psycopg2.extensions import cursor
 from steps.errors import RowRefused
 from steps.progress import Advance, unseen
 from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
-from steps.warehouse.staging import Staged, staged, staging_table
+from steps.warehouse.labels import LabelsLoad, bring_labels_in_line
+from steps.warehouse.staging import Change, Staged, staged, staging_table
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,6 @@ class Target:
     table: str
     update: str
     insert: str
-    month: str = "as_of"
 
     @property
     def dated(self) -> bool:
@@ -38,9 +38,6 @@ class Target:
     def superseded(self) -> str:
         return self.table.replace("_snapshots", "_superseded")
 
-    def month_value(self, as_of: date) -> date | datetime:
-        return as_of if self.month == "period_start" else event_time(as_of)
-
 
 USERS = Target("users", "update_users", "insert_users")
 TARGETS: Mapping[str, Target] = {
@@ -49,17 +46,8 @@ TARGETS: Mapping[str, Target] = {
     "usage_agg_30d": Target("usage_agg_30d_snapshots", "update_month", "insert_month"),
     "payments_agg_90d": Target("payments_agg_90d_snapshots", "update_month", "insert_month"),
     "support_agg_90d": Target("support_agg_90d_snapshots", "update_month", "insert_month"),
-    "labels": Target("labels", "update_labels", "insert_labels", month="period_start"),
+    "labels": Target("labels", "update_labels", "insert_labels"),  # see labels.py
 }
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a load did to one table, in rows."""
-
-    rows: int
-    written: int
-    deleted: int
 
 
 @dataclass(frozen=True)
@@ -70,8 +58,13 @@ class Load:
     known_at: date
     files_sha256: str
 
-    def values(self, target: Target) -> dict[str, date | datetime]:
-        return {"month": target.month_value(self.as_of), "known_at": event_time(self.known_at)}
+    @property
+    def values(self) -> dict[str, datetime]:
+        return {"month": event_time(self.as_of), "known_at": event_time(self.known_at)}
+
+    @property
+    def of_labels(self) -> LabelsLoad:
+        return LabelsLoad(self.as_of, self.known_at, self.files_sha256, late=False)
 
 
 BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
@@ -80,19 +73,21 @@ BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
 def load_month(
     load: Load, files: Mapping[str, Iterable[pa.RecordBatch]], before_commit: BeforeCommit, advance: Advance = unseen
 ) -> dict[str, Change]:
-    """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing.
+    """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing. Without
+    a file of labels, labels stay as they are.
 
     Raises RowRefused when a row breaks a constraint of the schema; nothing is loaded then.
     """
-    to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items()}
+    to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items() if file in files}
+    changes = {target.table: Change(0, 0, 0) for target in TARGETS.values()}
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
             month = {"as_of": event_time(load.as_of), "files_sha256": load.files_sha256}
             cur.execute(statement("register_month"), month)
             with staged(to_stage, advance) as complete:
-                changes = {TARGETS[one.file].table: _bring_in_line(cur, one, load) for one in complete}
-            cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, TARGETS))))
+                changes |= {TARGETS[one.file].table: _bring_in_line(cur, one, load) for one in complete}
+            cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, to_stage))))
             before_commit(cur, changes)
             return changes
     except (psycopg2.IntegrityError, psycopg2.DataError) as error:
@@ -101,7 +96,9 @@ def load_month(
 
 def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
     target = TARGETS[file.file]
-    names, values = _names(target, file), load.values(target)
+    if target.table == "labels":
+        return bring_labels_in_line(cur, file, load.of_labels)
+    names, values = _names(target, file), load.values
 
     def run(name: str) -> int:
         cur.execute(sql.SQL(statement(name)).format(**names), values)
@@ -137,7 +134,6 @@ def _names(target: Target, file: Staged) -> dict[str, sql.Composable]:
         "table": sql.Identifier(target.table),
         "superseded": sql.Identifier(target.superseded),
         "staging": staging_table(file.file),
-        "month": sql.Identifier(target.month),
         "columns": listed(file.columns),
         "values": listed(values),
         "stored_columns": listed(file.columns, "stored."),

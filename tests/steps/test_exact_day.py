@@ -18,7 +18,6 @@ from .histories import USERS, Event, expected, in_files, known, play
 from .months import FILES, month_of, without_line, write_month
 from .online import in_snapshot, served
 from .test_engines import SHARED_WAREHOUSE, features, identity, needs_spark, numbers
-from .test_engines import use as use  # the fixture
 
 Ingest = Callable[[Path, date], None]
 MID_FEBRUARY = date(2024, 2, 15)
@@ -32,17 +31,16 @@ def near_months() -> st.SearchStrategy[list[Event]]:
     """Loads, in any order, of months a day to sixty days apart; some of what they say is known ten days later."""
     steps = st.lists(st.integers(1, 60), min_size=1, max_size=3)
     days = steps.map(lambda gaps: [JANUARY + timedelta(days=sum(gaps[:place])) for place in range(len(gaps) + 1)])
-    loads = days.flatmap(
+    return days.flatmap(
         lambda chosen: st.lists(
             st.builds(on, st.sampled_from(chosen), st.sampled_from([0, 0, 10]), in_files()), min_size=2, max_size=5
         )
     )
-    return loads
 
 
 def sparse(value: int, without: str = "") -> dict[str, dict[str, int]]:
     """Everybody in every file; one user is in users, labels and subscriptions alone."""
-    everybody = {user: value for user in USERS}
+    everybody = dict.fromkeys(USERS, value)
     some = {user: value for user in USERS if user != without}
     return {
         name: everybody if name == "subscriptions" else dict.fromkeys(USERS, 0) if name in {"users", "labels"} else some

@@ -51,7 +51,7 @@ class Outcome:
 def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
     """model -> its version; boosting is in Production; January is loaded, whatever other tests left."""
     empty()
-    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     client = MlflowClient()
     with contextlib.suppress(MlflowException):
         client.delete_registered_model(MODEL_NAME)
