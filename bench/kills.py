@@ -52,21 +52,8 @@ def main() -> None:
         days = [as_of for _number, as_of in zip(range(count), month_ends(), strict=False)]
         for number, as_of in enumerate(days):
             folder = str(months / f"month_{number:03d}")
-            run(
-                [
-                    "-m",
-                    "steps.ingest",
-                    "--month-dir",
-                    folder,
-                    "--as-of",
-                    str(as_of),
-                    "--known-at",
-                    "",
-                    "--mix",
-                    "false",
-                ],
-                environment,
-            )
+            month = ["--month-dir", folder, "--as-of", str(as_of), "--known-at", ""]
+            run(["-m", "steps.ingest", *month, "--mix", "false", "--confirm-date", "false"], environment)
         kill_them_all(months, days, environment)
 
 

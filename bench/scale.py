@@ -113,8 +113,8 @@ def stages(month: Path) -> list[Stage]:
         return Stage(name, "stock", [*STOCK, *arguments], {})
 
     as_of = ("--as-of", AS_OF)
-    load = ("--month-dir", str(month), *as_of, "--known-at", "", "--mix", "false")
-    dataset = (*as_of, "--feature-service", "churn_v1")
+    load = ("--month-dir", str(month), *as_of, "--known-at", "", "--mix", "false", "--confirm-date", "false")
+    dataset = (*as_of, "--feature-service", "churn_v1", "--labels-known-at", "")
     joins = {
         one: step(f"training set: {one}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=one)
         for one in ("postgres", "duckdb", "spark")

@@ -6,8 +6,10 @@ from feast import Entity, FeatureService, FeatureView, Field, ValueType
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
 from feast.types import Bool, Float64, Int64, String
 
-# Shorter than the shortest month: what a user lacks in one month is never filled in from the month before.
-SNAPSHOT_TTL = timedelta(days=27)
+# A month is exactly its day: a join never reaches into another one, however close. Feast takes 0 for "without limit".
+SNAPSHOT_TTL = timedelta(seconds=1)
+# How much older than the newest month online the gateway lets a value be.
+LARGEST_AGE = {"largest_age_days": "27"}
 
 user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING, description="A customer")
 
@@ -23,7 +25,9 @@ def snapshots(table: str) -> PostgreSQLSource:
 
 
 def snapshot_view(name: str, source: PostgreSQLSource, schema: list[Field]) -> FeatureView:
-    return FeatureView(name=name, entities=[user], ttl=SNAPSHOT_TTL, schema=schema, source=source, online=True)
+    return FeatureView(
+        name=name, entities=[user], ttl=SNAPSHOT_TTL, schema=schema, source=source, online=True, tags=LARGEST_AGE
+    )
 
 
 profiles = snapshots("subscriptions_profile_snapshots")

@@ -3,6 +3,7 @@
 import importlib
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from feature_repo.online_reader import Plan
 from feature_repo.redis_names import field_of_times
 
 if TYPE_CHECKING:
-    from feast import FeatureService, FeatureStore
+    from feast import FeatureService, FeatureStore, FeatureView
 
 ONLINE_SCHEMA = "feast_online"  # as in feature_store.yaml, which another online store takes the place of
 KEYS_KEPT = 50_000
@@ -50,7 +51,7 @@ def _plan(store: "FeatureStore", service_name: str) -> Plan:
         for table, projection in zip(tables, projections, strict=True)
     ]
     newest = sql.SQL(", ").join(NEWEST.format(table=table) for table in tables)
-    ages = {projection.name: store.get_feature_view(projection.name).ttl for projection in projections}
+    ages = {projection.name: _largest_age(store.get_feature_view(projection.name)) for projection in projections}
     return Plan(
         service=service_name,
         names=tuple(field.name for field, _view in features),
@@ -63,6 +64,12 @@ def _plan(store: "FeatureStore", service_name: str) -> Plan:
         value_of=_value_of(),
         fields=_fields([(field.name, view) for field, view in features]),
     )
+
+
+def _largest_age(view: "FeatureView") -> timedelta | None:
+    """What the view's tag says. A definition from before there was one has its ttl, which said so then."""
+    days = view.tags.get("largest_age_days")
+    return timedelta(days=float(days)) if days else view.ttl
 
 
 def _service(store: "FeatureStore", name: str) -> "FeatureService":

@@ -1,5 +1,9 @@
 """Join features and labels of one month, point in time. In: snapshots and labels in PostgreSQL. Out: dataset.parquet,
-dataset.json (sha256, counts, schema) and a data report, as artifacts and tags of this run."""
+dataset.json (sha256, counts, schema) and a data report, as artifacts and tags of this run.
+
+Of each user the label that was known first is taken, so that a correction changes no training set that was; given
+labels_known_at, the labels as they were known on that day, with all corrections up to it.
+"""
 
 import argparse
 import json
@@ -10,26 +14,35 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pandas as pd
 
-from steps import console, dataset, parameters, point_in_time, run_words, tracking, warehouse
+from steps import console, dataset, dataset_runs, engines, parameters, point_in_time, run_words, tracking, warehouse
 from steps.errors import NoLabels, TooFewToLearn
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-IDENTITY = ("as_of", "feature_service", "rows", "dataset_sha256", "month_fingerprint", "files_sha256")
+IDENTITY = (
+    "as_of", "feature_service", "rows", "dataset_sha256", "month_fingerprint", "labels_fingerprint", "labels_known_at",
+    "files_sha256",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {"as_of": args.as_of, "feature_service": args.feature_service}
+    params = {
+        "as_of": args.as_of,
+        "feature_service": args.feature_service,
+        "labels_known_at": args.labels_known_at or "",
+    }
     with tracking.step_run("build_dataset", f"dataset_{args.as_of}", params):
         warehouse.require_month(args.as_of)
+        warehouse.require_schema()
         source = {
-            "month_fingerprint": warehouse.month_fingerprint(args.as_of),
+            **dataset_runs.data_identity(args.as_of, args.labels_known_at),
             "files_sha256": warehouse.files_sha256(args.as_of),
+            "labels_sha256": warehouse.label_files(args.as_of, args.labels_known_at),
         }
         with point_in_time.applied_store() as store:
-            rows, facts = build(store, args.as_of, args.feature_service)
+            rows, facts = build(store, args.as_of, args.feature_service, args.labels_known_at)
         publish(rows, {**facts, **source})
 
 
@@ -37,18 +50,29 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="build_dataset", description=__doc__)
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
+    parser.add_argument(
+        "--labels-known-at",
+        type=parameters.optional(parameters.as_of),
+        required=True,
+        help="labels as they were known on that day; '' for each user's first one",
+    )
     return parser.parse_args(argv)
 
 
-def build(store: "FeatureStore", as_of: date, service_name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def how_to_load(as_of: date) -> str:
+    return f"mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}"
+
+
+def build(
+    store: "FeatureStore", as_of: date, service_name: str, labels_known_at: date | None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The dataset and what is to be known about it. Raises NoLabels, BadParameter, TooFewToLearn."""
     types = dict(point_in_time.types_of(store, service_name))
-    labels = warehouse.labels_of(as_of)
+    labels = warehouse.labels_of(as_of, labels_known_at)
     if labels.empty:
-        raise NoLabels(
-            f"No labels for {as_of}. Complete its labels.csv, then run: "
-            f"mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
-        )
+        known = f" was known on {labels_known_at}" if labels_known_at else " is loaded"
+        users = warehouse.count_snapshot(engines.PROFILES, as_of)
+        raise NoLabels(f"No label of the {users} users of {as_of}{known}. Load them: {how_to_load(as_of)}")
     with console.timed("join features, point in time"):
         features = point_in_time.features(store, as_of, service_name)
     rows = dataset.assemble(features, labels, types)
@@ -82,6 +106,9 @@ def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
         f"{facts['users_missing_features']} with missing features left out), categorical columns "
         f"{facts['categorical_cols']}, constant columns {constant}, sha256 {facts['dataset_sha256']}"
     )
+    if facts["users_without_label"]:
+        as_of = date.fromisoformat(facts["as_of"])
+        console.say(f"  {facts['users_without_label']} labels are missing. Load them: {how_to_load(as_of)}")
 
 
 if __name__ == "__main__":

@@ -98,9 +98,13 @@ class TextFile:
 
 
 def _unreadable(path: Path) -> Fault | None:
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            return None if file.read(1) else Fault(path.name, problem="is empty: there is not even a header")
+    except FileNotFoundError:
         return Fault(path.name, problem="is missing")
-    return None if path.stat().st_size else Fault(path.name, problem="is empty: there is not even a header")
+    except OSError as error:
+        return Fault(path.name, problem=f"cannot be read: {error.strerror}: {path.resolve()}")
 
 
 def _not_utf8(path: Path) -> Fault | None:

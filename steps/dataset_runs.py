@@ -13,14 +13,26 @@ from steps import console, dataset, tracking, warehouse
 from steps.errors import DatasetMismatch
 from steps.settings import LABEL, PROJECT_ROOT, let_children_use_this_python
 
+AS_FIRST_KNOWN = "as first known"
 
-def find_or_build(as_of: date, feature_service: str) -> str:
+
+def data_identity(as_of: date, labels_known_at: date | None) -> dict[str, str]:
+    """The snapshots and the labels that a dataset of the month is made from, each as one value."""
+    return {
+        "month_fingerprint": warehouse.month_fingerprint(as_of),
+        "labels_fingerprint": warehouse.labels_fingerprint(as_of, labels_known_at),
+        "labels_known_at": str(labels_known_at or AS_FIRST_KNOWN),
+    }
+
+
+def find_or_build(as_of: date, feature_service: str, labels_known_at: date | None) -> str:
     """The run id of a finished build_dataset with the same data and the same code; builds one when there is none."""
     warehouse.require_month(as_of)
+    warehouse.require_schema()
     wanted = {
         "as_of": str(as_of),
         "feature_service": feature_service,
-        "month_fingerprint": warehouse.month_fingerprint(as_of),
+        **data_identity(as_of, labels_known_at),
         tracking.CODE_TAG: tracking.code_version()[tracking.CODE_TAG],
     }
     found = tracking.newest_run("build_dataset", wanted)
@@ -28,7 +40,11 @@ def find_or_build(as_of: date, feature_service: str) -> str:
         console.say(f"  dataset: reusing run {found.info.run_id}, same data and same code")
         return str(found.info.run_id)
     console.say("  dataset: no finished run with this data and code; building it")
-    given = {"as_of": str(as_of), "feature_service": feature_service}
+    given = {
+        "as_of": str(as_of),
+        "feature_service": feature_service,
+        "labels_known_at": str(labels_known_at or ""),
+    }
     let_children_use_this_python()
     here = mlflow.active_run().info.experiment_id  # not the one of the environment, which may be another
     built = mlflow.projects.run(

@@ -35,11 +35,19 @@ class Checked:
                 self.faults.append(fault)
 
 
+@dataclass(frozen=True)
+class Known:
+    """The fingerprints of the users who may be in a file, and what is wrong with another one."""
+
+    prints: Prints
+    problem: str
+
+
 def check_file(
-    file: TextFile, schema: DataFrameSchema, known: Prints | None, advance: Advance
+    file: TextFile, schema: DataFrameSchema, known: Known | None, advance: Advance
 ) -> tuple[Checked, Prints]:
-    """What was found, and the fingerprints of the file's user ids, in its order. known: those that are allowed; None
-    for any.
+    """What was found, and the fingerprints of the file's user ids, in its order. known: who is allowed; None for
+    anybody.
 
     That nobody is there twice and nobody is unknown goes beyond a chunk, which is all that a schema sees.
     """
@@ -48,43 +56,46 @@ def check_file(
         for broken in _broken_checks(schema, chunk):
             checked.add(_faults(file.path.name, chunk, broken))
         checked.rows += chunk.rows.num_rows
-        parts.append(_prints(chunk.rows["user_id"]))
+        parts.append(prints(chunk.rows["user_id"]))
         advance(chunk.rows.num_rows)
         gc.collect(1)  # pandera ties each frame to itself: 40 MB would wait for the collector's own time
     checked.add(file.faults)
-    prints = np.concatenate(parts)
+    of_file = np.concatenate(parts)
     parts.clear()
-    checked.add(_user_faults(file, prints, known))
-    return checked, prints
+    checked.add(_user_faults(file, of_file, known))
+    return checked, of_file
 
 
-def _prints(ids: pa.Array) -> Prints:
+def prints(ids: pa.Array) -> Prints:
     """Eight bytes an id. That two ids share them happens once in 10^19 pairs: who looks wrong by them is asked again,
     and who looks right by chance is for the database to refuse."""
     return np.asarray(pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False))
 
 
-def _user_faults(file: TextFile, prints: Prints, known: Prints | None) -> Iterator[Fault]:
+def _user_faults(file: TextFile, prints_of_file: Prints, known: Known | None) -> Iterator[Fault]:
     """Who is there twice or unknown: read once more, for the ids, where fingerprints say that there are any."""
-    ordered = np.sort(prints)
+    ordered = np.sort(prints_of_file)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     # the usual month has the same users in the same order in every file
-    if not len(repeated) and (known is None or np.array_equal(prints, known) or np.isin(prints, known).all()):
+    all_known = (
+        known is None or np.array_equal(prints_of_file, known.prints) or np.isin(prints_of_file, known.prints).all()
+    )
+    if not len(repeated) and all_known:
         return
     seen: set[str] = set()
     for chunk in TextFile(file.path, file.columns).chunks():
-        ids, of_chunk = chunk.rows["user_id"], _prints(chunk.rows["user_id"])
+        ids, of_chunk = chunk.rows["user_id"], prints(chunk.rows["user_id"])
         for row in np.flatnonzero(np.isin(of_chunk, repeated)):
             user = ids[int(row)].as_py()
             if user in seen:
                 yield Fault(file.path.name, int(chunk.lines[row]), "user_id", user, "is there twice")
             seen.add(user)
         if known is not None:
-            strange = ~np.isin(of_chunk, known) & np.asarray(pc.not_equal(ids, ""))  # empty is another rule's finding
+            strange = ~np.isin(of_chunk, known.prints) & np.asarray(
+                pc.not_equal(ids, "")
+            )  # empty is another rule's finding
             for row in np.flatnonzero(strange):
-                yield Fault(
-                    file.path.name, int(chunk.lines[row]), "user_id", ids[int(row)].as_py(), "is not in users.csv"
-                )
+                yield Fault(file.path.name, int(chunk.lines[row]), "user_id", ids[int(row)].as_py(), known.problem)
 
 
 def _broken_checks(schema: DataFrameSchema, chunk: Chunk) -> list[SchemaError]:

@@ -1,5 +1,5 @@
-"""Load one month, all or nothing. In: the six CSV files of a folder. Out: its snapshots and labels in PostgreSQL, and
-the snapshots as Parquet files in the lake.
+"""Load one month, all or nothing. In: the CSV files of a folder. Out: its snapshots and labels in PostgreSQL, and the
+snapshots as Parquet files in the lake. Without labels.csv, labels stay as they are: see labels, which loads them later.
 
 What a month says counts as known from its as_of on, however late it is loaded, unless known_at says from which day on:
 then what was known before stays what training sets of days before known_at are made from.
@@ -16,8 +16,8 @@ import mlflow
 import pandas as pd
 import pyarrow as pa
 
-from steps import console, lake, month_files, parameters, progress, run_words, tracking, warehouse
-from steps.errors import BadParameter, FaultyMonth
+from steps import console, dates, lake, month_files, parameters, progress, run_words, tracking, warehouse
+from steps.errors import FaultyMonth
 from steps.month_digest import origin_of
 
 
@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     give_memory_back()
     with tracking.step_run("ingest", f"ingest_{args.as_of}", params):
+        if not args.confirm_date:
+            dates.require_likely(args.as_of, warehouse.loaded_months())
         changes = ingest(args.month_dir, args.as_of, known_at, mix=args.mix)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
@@ -51,13 +53,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--mix", type=parameters.yes_or_no, required=True, help="true: made-up and real months in one warehouse"
     )
+    parser.add_argument(
+        "--confirm-date", type=parameters.yes_or_no, required=True, help="true: as_of is right, however far away"
+    )
     return parser.parse_args(argv)
 
 
 def ingest(folder: Path, as_of: date, known_at: date, *, mix: bool = False) -> dict[str, warehouse.Change]:
     """Raises BadParameter, FaultyMonth, MixedOrigins, RowRefused; nothing is loaded then."""
-    if known_at < as_of:
-        raise BadParameter(f"known_at {known_at} is before as_of {as_of}: nobody knows a month before its end")
+    dates.require_knowable(as_of, known_at)
     lake.folder()  # where none is set, it is said before anything is done
     try:
         with console.timed("check the files"), progress.bar("check") as advance:
@@ -84,7 +88,8 @@ def summary(as_of: date, changes: Mapping[str, warehouse.Change]) -> str:
     deleted = sum(change.deleted for change in changes.values())
     rows = sum(change.rows for change in changes.values())
     what = f"{written} rows written, {deleted} deleted" if written or deleted else "all of it was there already"
-    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in six files; {what}."
+    files = "six files" if changes["labels"].rows else "five files; without labels.csv, labels are as they were"
+    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {what}."
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     month = {"as_of": str(args.as_of)}
     order = {
-        "ingest": {**month, "month_dir": str(args.month_dir), "mix": str(args.mix).lower()},
+        "ingest": {
+            **month,
+            "month_dir": str(args.month_dir),
+            "mix": str(args.mix).lower(),
+            "confirm_date": str(args.confirm_date).lower(),
+        },
         "materialize": month,
         "build_dataset": month,
         "train": month,
@@ -43,6 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--month-dir", type=parameters.existing_folder, required=True, help="folder with the six files")
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument("--mix", type=parameters.yes_or_no, required=True, help="true: made-up months beside real ones")
+    parser.add_argument("--confirm-date", type=parameters.yes_or_no, required=True, help="see ingest")
     return parser.parse_args(argv)
 
 

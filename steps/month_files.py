@@ -1,7 +1,8 @@
-"""A month's six CSV files: their declared schema, and every way in which files can break it.
+"""A month's six CSV files: their declared schema, and every way in which files can break it. Labels may come later.
 
-In: a folder. Out: the files' rows as text, exactly as written (so that no number changes on its way into the database),
-a chunk at a time, with the empty plan columns of users without internet filled in. Raises FaultyMonth with every fault.
+In: a folder, or a file of labels. Out: the files' rows as text, exactly as written (so that no number changes on its
+way into the database), a chunk at a time, with the empty plan columns of users without internet filled in. Raises
+FaultyMonth with every fault.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,8 @@ from pandera.pandas import Check, DataFrameSchema
 from steps.column_rules import day, flag, number, one_of, user_id, whole
 from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
-from steps.file_check import Checked, Prints, check_file
-from steps.month_digest import files_sha256
+from steps.file_check import Checked, Known, check_file, prints
+from steps.month_digest import LABELS, files_sha256, has_labels
 from steps.progress import Advance, unseen
 
 HOURS_IN_30_DAYS = 30 * 24
@@ -91,33 +92,64 @@ class Month:
 
     def chunks(self, name: str) -> Iterator[pa.RecordBatch]:
         """Columns in declared order, all text. Raises FaultyMonth when the file is not the one that was checked."""
-        file, rows = TextFile(self.folder / f"{name}.csv", list(FILES[name].columns)), 0
-        for chunk in file.chunks():
-            rows += chunk.rows.num_rows
-            yield _with_plans_filled(chunk.rows) if name == "subscriptions" else chunk.rows
-        if file.faults or rows != self.rows[name]:
-            changed = Fault(file.path.name, problem="was changed while it was being loaded")
-            raise FaultyMonth(f"{changed}; nothing was loaded. Ingest again", [changed])
+        for rows in _chunks(self.folder / f"{name}.csv", name, self.rows[name]):
+            yield _with_plans_filled(rows) if name == "subscriptions" else rows
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A checked file of labels."""
+
+    path: Path
+    rows: int
+
+    def chunks(self) -> Iterator[pa.RecordBatch]:
+        """As those of a month."""
+        return _chunks(self.path, LABELS, self.rows)
 
 
 def read_month(folder: Path, as_of: date, advance: Advance = unseen) -> Month:
     """Raises FaultyMonth, with every fault found in any of the files, unless all of them keep to the schema."""
     checked = _check_files(folder, advance)
-    faults = [fault for name in FILES for fault in sorted(checked[name].faults, key=lambda fault: fault.line or 0)]
-    if faults:
-        count = sum(found.count for found in checked.values())
-        raise FaultyMonth(_summary(folder, as_of, faults, count), faults)
+    _require_no_faults(folder, as_of, checked)
     return Month(folder, files_sha256(folder), {name: found.rows for name, found in checked.items()})
+
+
+def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = unseen) -> Labels:
+    """users: the month's, who alone may be in the file. Raises FaultyMonth as read_month does."""
+    schema = FILES[LABELS]
+    known = Known(prints(users), f"is not a user of {as_of}")
+    checked, _prints = check_file(TextFile(path, list(schema.columns)), schema, known, advance)
+    _require_no_faults(path, as_of, {LABELS: checked})
+    return Labels(path, checked.rows)
+
+
+def _require_no_faults(where: Path, as_of: date, checked: Mapping[str, Checked]) -> None:
+    faults = [fault for one in checked.values() for fault in sorted(one.faults, key=lambda fault: fault.line or 0)]
+    if faults:
+        raise FaultyMonth(_summary(where, as_of, faults, sum(one.count for one in checked.values())), faults)
+
+
+def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
+    file, rows = TextFile(path, list(FILES[name].columns)), 0
+    for chunk in file.chunks():
+        rows += chunk.rows.num_rows
+        yield chunk.rows
+    if file.faults or rows != expected:
+        changed = Fault(file.path.name, problem="was changed while it was being loaded")
+        raise FaultyMonth(f"{changed}; nothing was loaded. Load it again", [changed])
 
 
 def _check_files(folder: Path, advance: Advance) -> dict[str, Checked]:
     """users.csv first: the other files are to name nobody who is not in it."""
     checked: dict[str, Checked] = {}
-    known: Prints | None = None
+    known: Known | None = None
     for name, schema in FILES.items():
         file = TextFile(folder / f"{name}.csv", list(schema.columns))
+        if name == LABELS and not has_labels(folder):
+            continue
         checked[name], users = check_file(file, schema, known, advance)
-        known = users if name == "users" and len(users) else known
+        known = Known(users, "is not in users.csv") if name == "users" and len(users) else known
     return checked
 
 
@@ -129,10 +161,10 @@ def _with_plans_filled(rows: pa.RecordBatch) -> pa.RecordBatch:
     return rows
 
 
-def _summary(folder: Path, as_of: date, faults: list[Fault], count: int) -> str:
+def _summary(where: Path, as_of: date, faults: list[Fault], count: int) -> str:
     shown = "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
     hidden = count - min(SHOWN_FAULTS, len(faults))
-    where = "all of them are" if count == len(faults) else f"the first {len(faults)} are"
-    more = f"\n  … and {hidden} more: {where} in the run's artifact faults.csv" if hidden > 0 else ""
-    what = f"{count} faults in {folder} for {as_of}; nothing was loaded."
-    return f"{what} Correct the files and ingest again:\n{shown}{more}"
+    kept = "all of them are" if count == len(faults) else f"the first {len(faults)} are"
+    more = f"\n  … and {hidden} more: {kept} in the run's artifact faults.csv" if hidden > 0 else ""
+    what = f"{count} faults in {where} for {as_of}; nothing was loaded."
+    return f"{what} Correct the files and load again:\n{shown}{more}"

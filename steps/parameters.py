@@ -22,10 +22,30 @@ def as_of(text: str) -> date:
 
 def existing_folder(text: str) -> Path:
     folder = Path(text).expanduser()
-    if not text or not folder.is_dir():
-        where = "" if not text or folder.is_absolute() else f" (looked for in {Path.cwd()})"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a folder{where}")
+    if not text or not _is(folder.is_dir):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder{_looked_for(text, folder)}")
     return folder
+
+
+def existing_file(text: str) -> Path:
+    file = Path(text).expanduser()
+    if not text or not _is(file.is_file):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file{_looked_for(text, file)}")
+    return file
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except PermissionError:  # of a folder above it
+        return False
+
+
+def _looked_for(text: str, path: Path) -> str:
+    """MLflow runs a step in the project's folder, which is not always the caller's."""
+    if not text or path.is_absolute():
+        return ""
+    return f": looked for {Path.cwd() / path}. Give the full path where it is in another folder"
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

@@ -63,11 +63,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "feature_service": args.feature_service,
         "model": args.model,
         "split": args.split,
+        "labels_known_at": args.labels_known_at or "",
         **hyperparameters.of(args.model),
         **model.fixed_settings(args.model),
     }
     with tracking.step_run("train", f"{model.RUN_NAMES[args.model]}_{args.as_of}", params) as run:
-        dataset_run = dataset_runs.find_or_build(args.as_of, args.feature_service)
+        dataset_run = dataset_runs.find_or_build(args.as_of, args.feature_service, args.labels_known_at)
         rows, facts = dataset_runs.load(dataset_run)
         scores = train(Training(args.model, hyperparameters, args.split, rows, facts), run.info.run_id)
         figures = " ".join(f"{name}={scores[name]:.4f}" for name in ("AUC", "F1", "ACC"))
@@ -80,6 +81,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
     parser.add_argument("--model", choices=sorted(model.KNOWN), required=True)
     parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="who validates: see steps/split.py")
+    parser.add_argument("--labels-known-at", type=parameters.optional(parameters.as_of), required=True, help="a day")
     parser.add_argument("--n-estimators", type=parameters.whole_number(1, 10_000), required=True, help="forest: trees")
     parser.add_argument("--max-iter", type=parameters.whole_number(1, 10_000), required=True, help="boosting: trees")
     parser.add_argument("--max-leaf-nodes", type=parameters.whole_number(2, 10_000), required=True, help="boosting")

@@ -99,10 +99,9 @@ def sample_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ingest(tracking: str) -> Callable[[Path, date], None]:
     """Loads a month's folder by the step itself."""
     from steps import ingest  # noqa: PLC0415 - mlflow and more, which not every test needs
+    from steps.entry_points import arguments  # noqa: PLC0415
 
-    return lambda folder, as_of: ingest.main(
-        ["--month-dir", str(folder), "--as-of", str(as_of), "--known-at", "", "--mix", "false"]
-    )
+    return lambda folder, as_of: ingest.main(arguments("ingest", {"month_dir": str(folder), "as_of": str(as_of)}))
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-SELECT count(*) FROM {table} WHERE {month} = %(month)s
+SELECT count(*) FROM {table} WHERE as_of = %(month)s

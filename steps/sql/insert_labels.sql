@@ -1,6 +1,3 @@
-INSERT INTO labels ({columns}, period_start)
-SELECT {loaded_columns}, %(month)s
-FROM {staging} AS loaded
-LEFT JOIN labels AS stored ON stored.period_start = %(month)s AND stored.user_id = loaded.user_id
-WHERE stored.user_id IS NULL
-ORDER BY loaded.user_id
+-- Of a month that has none yet.
+INSERT INTO labels ({columns}, period_start, created_at, late)
+SELECT {columns}, %(month)s, %(known_at)s, %(late)s FROM {staging} ORDER BY user_id

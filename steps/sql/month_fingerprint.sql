@@ -1,4 +1,4 @@
--- What a training set of this month is made from, as one value: any change of a row, by whatever hand, changes it.
+-- The snapshots that a training set of this month is made from, as one value (its labels have their own): any change of a row, by whatever hand, changes it.
 -- Sums of 64-bit hashes do not depend on the order in which rows come back.
 WITH row_hashes AS (
     SELECT hashtextextended(s::text, 1) AS hash FROM subscriptions_profile_versions s WHERE as_of = %(as_of)s
@@ -8,7 +8,5 @@ WITH row_hashes AS (
     SELECT hashtextextended(s::text, 3) FROM payments_agg_90d_versions s WHERE as_of = %(as_of)s
     UNION ALL
     SELECT hashtextextended(s::text, 4) FROM support_agg_90d_versions s WHERE as_of = %(as_of)s
-    UNION ALL
-    SELECT hashtextextended(s::text, 5) FROM labels s WHERE period_start = %(period_start)s
 )
 SELECT count(*) || '-' || coalesce(sum(hash::numeric), 0) AS fingerprint FROM row_hashes

@@ -115,15 +115,56 @@ CREATE TABLE IF NOT EXISTS lake_files (
     PRIMARY KEY (table_name, as_of)
 );
 
--- A label belongs to the month it was loaded with: loading February never touches January's.
+-- A label belongs to the month it was loaded for: loading February never touches January's. late: it came with a load of
+-- labels alone, which the month's own files neither correct nor withdraw.
 CREATE TABLE IF NOT EXISTS labels (
     user_id      text    COLLATE "C" NOT NULL,
     period_start date    NOT NULL,
     churn_label  boolean NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT '-infinity', -- the moment from which it is known; without one: always
+    late         boolean     NOT NULL DEFAULT false,
     PRIMARY KEY (period_start, user_id)
 );
 
 ALTER TABLE labels DROP CONSTRAINT IF EXISTS labels_user_id_fkey;
+
+-- Warehouses from before labels had a moment of knowledge.
+DO $upgrade$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'labels'::regclass AND attname = 'created_at') THEN
+        ALTER TABLE labels ADD COLUMN created_at timestamptz NOT NULL DEFAULT '-infinity',
+                           ADD COLUMN late boolean NOT NULL DEFAULT false;
+        UPDATE labels SET created_at = period_start::timestamp AT TIME ZONE 'UTC';
+    END IF;
+END
+$upgrade$;
+
+-- What was said of a label and does not count now: until superseded_at where the same kind of load said something else
+-- from then on; without one where it still holds, and another kind of load, known later, counts instead.
+CREATE TABLE IF NOT EXISTS labels_superseded (
+    user_id       text    COLLATE "C" NOT NULL,
+    period_start  date    NOT NULL,
+    churn_label   boolean NOT NULL,
+    created_at    timestamptz NOT NULL,
+    late          boolean     NOT NULL,
+    superseded_at timestamptz,
+    PRIMARY KEY (period_start, user_id, created_at, late)
+);
+
+CREATE OR REPLACE VIEW labels_versions AS
+SELECT user_id, period_start, churn_label, created_at, late, NULL::timestamptz AS superseded_at FROM labels
+UNION ALL
+SELECT user_id, period_start, churn_label, created_at, late, superseded_at FROM labels_superseded;
+
+-- The files that a month's labels came from: the sha256 of the month's files, or that of a file of labels alone.
+CREATE TABLE IF NOT EXISTS label_files (
+    as_of     timestamptz NOT NULL,
+    sha256    text        NOT NULL,
+    known_at  timestamptz NOT NULL,
+    late      boolean     NOT NULL,
+    loaded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (as_of, sha256, known_at)
+);
 
 -- What holds now is the newest month's snapshot; as views, current and dated values cannot disagree.
 CREATE OR REPLACE VIEW subscriptions AS

@@ -1,6 +1,6 @@
 """The only room that talks SQL. Statements live in steps/sql; the address comes from libpq's own PG… variables."""
 
-from steps.warehouse.connection import apply_schema, event_time, ping, statement, transaction
+from steps.warehouse.connection import apply_schema, event_time, ping, require_schema, statement, transaction
 from steps.warehouse.export import (
     LakeFile,
     export,
@@ -11,7 +11,9 @@ from steps.warehouse.export import (
     snapshot_targets,
 )
 from steps.warehouse.history import Turnover, record_turnover, turnovers
-from steps.warehouse.loading import TARGETS, USERS, Change, Load, Target, load_month
+from steps.warehouse.known_labels import count_without_label, label_files, labels_fingerprint, labels_of, users_of
+from steps.warehouse.labels import LabelsLoad, load_late_labels
+from steps.warehouse.loading import TARGETS, USERS, Load, Target, load_month
 from steps.warehouse.locks import promotion_lock, run_held, run_if_free
 from steps.warehouse.months import (
     count_snapshot,
@@ -19,7 +21,6 @@ from steps.warehouse.months import (
     entities,
     entities_of_file,
     files_sha256,
-    labels_of,
     loaded_months,
     month_fingerprint,
     online_as_of,
@@ -30,11 +31,12 @@ from steps.warehouse.online import OnlineTable, month_state, read_snapshot, repl
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
-    "apply_schema", "count_snapshot", "count_versions", "delete_old_scores", "entities", "entities_of_file",
-    "event_time", "export", "export_schema", "files_sha256", "labels_of", "lake_files", "load_month",
-    "loaded_months", "month_fingerprint", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock",
-    "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
-    "replace_online", "replaced_scores", "require_known", "require_month", "run_held", "run_if_free",
-    "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers",
+    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target",
+    "Turnover", "apply_schema", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores",
+    "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files",
+    "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
+    "month_fingerprint", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock", "read_features",
+    "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files", "replace_online",
+    "replaced_scores", "require_known", "require_month", "require_schema", "run_held", "run_if_free",
+    "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers", "users_of",
 ]  # fmt: skip

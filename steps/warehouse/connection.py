@@ -75,6 +75,12 @@ def apply_schema() -> None:
         cur.execute(statement("schema"))
 
 
+def require_schema() -> None:
+    """Brings a warehouse up to date whose labels have no versions yet. Waits for no load where they have."""
+    if not first_column("labels_have_versions")[0]:
+        apply_schema()
+
+
 def first_column(name: str, table: str = "", **parameters: object) -> list[Any]:
     """The first column of what a statement in sql/ answers."""
     with transaction() as cur:

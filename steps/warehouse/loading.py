@@ -12,8 +12,9 @@ from psycopg2.extensions import cursor
 from steps.errors import RowRefused
 from steps.progress import Advance, unseen
 from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
+from steps.warehouse.labels import LabelsLoad, bring_labels_in_line
 from steps.warehouse.origins import months_of_other_origin, require_same_users
-from steps.warehouse.staging import Staged, staged, staging_table
+from steps.warehouse.staging import Change, Staged, staged, staging_table
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,6 @@ class Target:
     table: str
     update: str
     insert: str
-    month: str = "as_of"
 
     @property
     def dated(self) -> bool:
@@ -39,9 +39,6 @@ class Target:
     def superseded(self) -> str:
         return self.table.replace("_snapshots", "_superseded")
 
-    def month_value(self, as_of: date) -> date | datetime:
-        return as_of if self.month == "period_start" else event_time(as_of)
-
 
 USERS = Target("users", "update_users", "insert_users")
 TARGETS: Mapping[str, Target] = {
@@ -50,17 +47,8 @@ TARGETS: Mapping[str, Target] = {
     "usage_agg_30d": Target("usage_agg_30d_snapshots", "update_month", "insert_month"),
     "payments_agg_90d": Target("payments_agg_90d_snapshots", "update_month", "insert_month"),
     "support_agg_90d": Target("support_agg_90d_snapshots", "update_month", "insert_month"),
-    "labels": Target("labels", "update_labels", "insert_labels", month="period_start"),
+    "labels": Target("labels", "update_labels", "insert_labels"),  # see labels.py
 }
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a load did to one table, in rows."""
-
-    rows: int
-    written: int
-    deleted: int
 
 
 @dataclass(frozen=True)
@@ -76,8 +64,13 @@ class Load:
     origin: str = "files"
     mix: bool = False
 
-    def values(self, target: Target) -> dict[str, date | datetime]:
-        return {"month": target.month_value(self.as_of), "known_at": event_time(self.known_at)}
+    @property
+    def values(self) -> dict[str, datetime]:
+        return {"month": event_time(self.as_of), "known_at": event_time(self.known_at)}
+
+    @property
+    def of_labels(self) -> LabelsLoad:
+        return LabelsLoad(self.as_of, self.known_at, self.files_sha256, late=False)
 
 
 BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
@@ -86,11 +79,13 @@ BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
 def load_month(
     load: Load, files: Mapping[str, Iterable[pa.RecordBatch]], before_commit: BeforeCommit, advance: Advance = unseen
 ) -> dict[str, Change]:
-    """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing.
+    """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing. Without
+    a file of labels, labels stay as they are.
 
     Raises RowRefused when a row breaks a constraint of the schema, and MixedOrigins; nothing is loaded then.
     """
-    to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items()}
+    to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items() if file in files}
+    changes = {target.table: Change(0, 0, 0) for target in TARGETS.values()}
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
@@ -98,12 +93,11 @@ def load_month(
             month = {"as_of": event_time(load.as_of), "files_sha256": load.files_sha256, "origin": load.origin}
             cur.execute(statement("register_month"), month)
             with staged(to_stage, advance) as complete:
-                changes = {}
                 for one in complete:
                     if TARGETS[one.file] is USERS:
                         require_same_users(cur, staging_table(one.file), load.as_of, load.origin, others)
                     changes[TARGETS[one.file].table] = _bring_in_line(cur, one, load)
-            cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, TARGETS))))
+            cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, to_stage))))
             before_commit(cur, changes)
             return changes
     except (psycopg2.IntegrityError, psycopg2.DataError) as error:
@@ -112,7 +106,9 @@ def load_month(
 
 def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
     target = TARGETS[file.file]
-    names, values = _names(target, file), load.values(target)
+    if target.table == "labels":
+        return bring_labels_in_line(cur, file, load.of_labels)
+    names, values = _names(target, file), load.values
 
     def run(name: str) -> int:
         cur.execute(sql.SQL(statement(name)).format(**names), values)
@@ -148,7 +144,6 @@ def _names(target: Target, file: Staged) -> dict[str, sql.Composable]:
         "table": sql.Identifier(target.table),
         "superseded": sql.Identifier(target.superseded),
         "staging": staging_table(file.file),
-        "month": sql.Identifier(target.month),
         "columns": listed(file.columns),
         "values": listed(values),
         "stored_columns": listed(file.columns, "stored."),

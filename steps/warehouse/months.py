@@ -1,20 +1,19 @@
-"""What is in the warehouse: months, their users and labels, and what of them is online."""
+"""What is in the warehouse: months, their users, and what of them is online."""
 
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
 import psycopg2.errors
 
 from steps.errors import NoSnapshot
-from steps.warehouse.connection import event_time, first_column, statement, transaction
+from steps.warehouse.connection import event_time, first_column, statement
 from steps.warehouse.loading import Target
 
 
 def month_fingerprint(as_of: date) -> str:
-    """One value for all rows a training set of this month is made from, whatever order they come back in."""
-    return str(first_column("month_fingerprint", as_of=event_time(as_of), period_start=as_of)[0])
+    """One value for all snapshot rows a training set of this month is made from, whatever order they come back in."""
+    return str(first_column("month_fingerprint", as_of=event_time(as_of))[0])
 
 
 def files_sha256(as_of: date) -> str | None:
@@ -61,13 +60,6 @@ def entities(as_of: date) -> str:
 def entities_of_file(path: Path) -> str:
     """The same for Spark, of the month's file of profiles."""
     return statement("entities_of_file").format(path=path).strip()
-
-
-def labels_of(as_of: date) -> pd.DataFrame:
-    """user_id (text) and churn_label (bool) of the month."""
-    with transaction() as cur:
-        cur.execute(statement("labels_of_month"), {"period_start": as_of})
-        return pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
 
 
 def count_versions(target: Target, as_of: date) -> int:

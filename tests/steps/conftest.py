@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -15,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from local_stack.settings import Settings
 from steps import build_dataset
 from steps import ingest as ingest_step
+from steps.entry_points import arguments
 from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY
@@ -57,9 +59,16 @@ def empty_registry(tracking: str) -> None:
 def trainings(server: Settings, tracking: str, sample_months: Path) -> dict[str, str]:
     """The run ids of the three models, trained on January of 300 made-up users."""
     empty()
-    ingest_step.main(
-        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
-    )
+    ingest_step.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     # in this process: train itself would start another one for it
-    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"}))
     return {model: train_quickly(model, tracking) for model in MODELS}
+
+
+@pytest.fixture
+def use(server: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[1]")
+    yield monkeypatch
+    spark = sys.modules.get("pyspark.sql")
+    if spark and (active := spark.SparkSession.getActiveSession()):
+        active.stop()

@@ -13,6 +13,7 @@ import pytest
 from local_stack.settings import Settings
 from steps import build_dataset as step
 from steps import dataset
+from steps.entry_points import arguments
 from steps.errors import BadParameter, NoLabels, NoSnapshot
 
 from ..conftest import FEBRUARY, JANUARY
@@ -42,7 +43,7 @@ class Built:
 @pytest.fixture
 def build(tracking: str) -> Callable[[date], Built]:
     def run(as_of: date) -> Built:
-        step.main(["--as-of", str(as_of), "--feature-service", "churn_v1"])
+        step.main(arguments("build_dataset", {"as_of": str(as_of), "feature_service": "churn_v1"}))
         return Built(tracking)
 
     return run
@@ -75,7 +76,7 @@ def test_each_month_has_its_own_values_labels_and_users(both_months: Path, build
 
 def test_the_second_service_adds_the_contract_to_the_same_users(january: Path, build: Build, tracking: str) -> None:
     first = build(JANUARY).rows
-    step.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
+    step.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v2"}))
     second = Built(tracking)
     assert list(second.rows.columns) == [*first.columns[:-1], "contract_type", "total_paid", "churn_label"]
     assert second.rows[list(first.columns)].equals(first)
@@ -157,12 +158,12 @@ def test_a_month_that_is_not_there_says_what_to_run(january: Path, build: Build,
     assert last_run("build_dataset", tracking).info.status == "FAILED"
 
 
-def test_a_month_without_labels_says_what_to_run(january: Path, build: Build) -> None:
+def test_a_month_without_labels_says_how_to_load_them(january: Path, build: Build) -> None:
     execute("DELETE FROM labels")
-    with pytest.raises(NoLabels, match=r"labels.csv.*-e ingest -P month_dir=DIR -P as_of=2024-01-31"):
+    with pytest.raises(NoLabels, match=r"3 users of 2024-01-31.*-e labels -P labels_file=FILE -P as_of=2024-01-31"):
         build(JANUARY)
 
 
 def test_an_unknown_feature_service_names_those_there_are(january: Path) -> None:
     with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. There are: churn_v1, churn_v2"):
-        step.main(["--as-of", "2024-01-31", "--feature-service", "churn_v0"])
+        step.main(arguments("build_dataset", {"as_of": "2024-01-31", "feature_service": "churn_v0"}))

@@ -34,8 +34,7 @@ def nothing_runs(tracking: str) -> None:
 
 
 def stuck_arguments(step: str, folder: Path) -> list[str]:
-    known_at = ["--known-at", ""] if step == "ingest" else []
-    return [f"steps.{step}", "--month-dir", str(folder), "--as-of", str(FEBRUARY), *known_at]
+    return [f"steps.{step}", *arguments(step, {"month_dir": str(folder), "as_of": str(FEBRUARY)})]
 
 
 @pytest.mark.usefixtures("january")

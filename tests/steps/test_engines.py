@@ -2,8 +2,6 @@
 
 import importlib.util
 import shutil
-import sys
-from collections.abc import Iterator
 from datetime import date
 
 import pandas as pd
@@ -13,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 import feature_repo
 from local_stack.settings import Settings
 from steps import dataset, engines, lake, point_in_time, warehouse
+from steps.entry_points import arguments
 from steps.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnapshot
 
 from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
@@ -28,15 +27,6 @@ needs_spark = pytest.mark.skipif(
     importlib.util.find_spec("pyspark") is None or shutil.which("java") is None, reason="PySpark or Java is not there"
 )
 BOTH = pytest.mark.parametrize("others", [["duckdb"], pytest.param(["duckdb", "spark"], marks=needs_spark)])
-
-
-@pytest.fixture
-def use(server: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[1]")
-    yield monkeypatch
-    spark = sys.modules.get("pyspark.sql")
-    if spark and (active := spark.SparkSession.getActiveSession()):
-        active.stop()
 
 
 def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:
@@ -127,7 +117,7 @@ def test_all_engines_agree_on_the_real_months(use: pytest.MonkeyPatch, tracking:
 
     empty()
     for as_of, folder in {JANUARY: "month_000", FEBRUARY: "month_001"}.items():
-        ingest.main(["--month-dir", str(REAL_DATA / folder), "--as-of", str(as_of), "--known-at", "", "--mix", "false"])
+        ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / folder), "as_of": str(as_of)}))
     for as_of in (JANUARY, FEBRUARY):
         assert len({identity(use, engine, as_of) for engine in ["postgres", *others]}) == 1
 

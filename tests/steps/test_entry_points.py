@@ -17,7 +17,9 @@ ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())[
 
 def given_to(entry_point: str, folder: Path) -> dict[str, str]:
     """A value for what has no default, and what register wants one of."""
+    (folder / "labels.csv").touch()
     wanted = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder)}
+    wanted["labels_file"] = str(folder / "labels.csv")
     return {name: wanted[name] for name in ENTRY_POINTS[entry_point]["parameters"] if name in wanted}
 
 

@@ -15,6 +15,7 @@ import pytest
 from local_stack.settings import Settings
 from steps import ingest as step
 from steps import lake, warehouse
+from steps.entry_points import arguments
 from steps.errors import DatabaseUnavailable, FaultyMonth, RowRefused
 
 from ..conftest import FEBRUARY, JANUARY, free_port
@@ -48,7 +49,7 @@ def test_every_row_of_the_files_is_in_the_database(january: Path) -> None:
         ("ben", midnight(JANUARY), 25, False, False, "Two year", False, 19.95, 498.75, "No", midnight(JANUARY)),
         ("cara", midnight(JANUARY), 26, False, True, "One year", True, 56.95, 1480.7, "DSL", midnight(JANUARY)),
     ]
-    assert fetch("SELECT * FROM labels ORDER BY user_id") == [
+    assert fetch("SELECT user_id, period_start, churn_label FROM labels ORDER BY user_id") == [
         ("anna", JANUARY, True),
         ("ben", JANUARY, False),
         ("cara", JANUARY, False),
@@ -240,9 +241,9 @@ def test_a_load_that_is_killed_in_the_middle_leaves_all_as_it_was_and_is_repeate
     january: Path, february_folder: Path, ingest: Ingest, server: Settings, table: str
 ) -> None:
     before = contents()
-    arguments = ["--month-dir", str(february_folder), "--as-of", str(FEBRUARY), "--known-at", "", "--mix", "false"]
+    given = arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)})
     with held(f"LOCK TABLE {table} IN SHARE MODE"):
-        process = start(server, "steps.ingest", *arguments)
+        process = start(server, "steps.ingest", *given)
         try:
             wait_until_stuck(process)
         finally:
@@ -291,7 +292,7 @@ def test_a_database_that_is_down_is_said_at_once(
     monkeypatch.setenv("PGPORT", port)
     started = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match=f"{port}.*make up"):
-        step.main(["--month-dir", str(folder), "--as-of", "2024-01-31", "--known-at", "", "--mix", "false"])
+        step.main(arguments("ingest", {"month_dir": str(folder), "as_of": "2024-01-31"}))
     assert time.monotonic() - started < 2
 
 

@@ -9,6 +9,7 @@ import pytest
 from local_stack.settings import Settings
 from steps import ingest as step
 from steps import warehouse
+from steps.entry_points import arguments
 from steps.errors import BadParameter
 
 from ..conftest import JANUARY
@@ -29,7 +30,7 @@ def load(january: Path) -> Load:
     def run(changed: dict[str, str], known_at: date | None) -> None:
         folder = write_month(january, {**FILES, **changed})
         step.main(
-            ["--month-dir", str(folder), "--as-of", str(JANUARY), "--known-at", str(known_at or ""), "--mix", "false"]
+            arguments("ingest", {"month_dir": str(folder), "as_of": str(JANUARY), "known_at": str(known_at or "")})
         )
 
     return run

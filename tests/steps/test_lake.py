@@ -10,6 +10,7 @@ import pytest
 from local_stack.settings import Settings
 from steps import ingest as step
 from steps import lake, warehouse
+from steps.entry_points import arguments
 from steps.errors import BadParameter, LakeDisagrees, RowRefused
 
 from ..conftest import FEBRUARY, JANUARY
@@ -53,7 +54,7 @@ def test_odd_user_ids_and_floats_arrive_as_they_are(empty_warehouse: Settings, t
 def test_a_later_correction_is_in_the_files_beside_what_was_known_before(january: Path) -> None:
     changed = with_cell(FILES["usage_agg_30d"], 2, "skips_7d", "9")
     folder = write_month(january, usage_agg_30d=changed)
-    step.main(["--month-dir", str(folder), "--as-of", str(JANUARY), "--known-at", "2024-02-10", "--mix", "false"])
+    step.main(arguments("ingest", {"month_dir": str(folder), "as_of": str(JANUARY), "known_at": "2024-02-10"}))
     assert len(in_lake(USAGE, JANUARY)) == 4
     assert in_lake(USAGE, JANUARY) == in_database(USAGE, JANUARY)
 

@@ -24,10 +24,8 @@ from .trainings import model_id, train_quickly
 def training(trainings: dict[str, str], tracking: str, sample_months: Path) -> str:
     """Of a January that is loaded and stays so."""
     empty()
-    ingest.main(
-        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
-    )
-    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"}))
     return train_quickly("logistic_regression", tracking)
 
 
@@ -94,13 +92,11 @@ def test_a_damaged_dataset_is_a_broken_link(walk: Walk, training: str) -> None:
 
 def test_a_month_that_was_loaded_anew_with_other_files_is_said(walk: Walk, training: str, sample_months: Path) -> None:
     walk()
-    ingest.main(
-        ["--month-dir", str(sample_months / "month_001"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
-    )
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_001"), "as_of": str(JANUARY)}))
     try:
         said = walk(version="1")
     finally:
-        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+        ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert ", loaded anew since from other files: " in said["month"]
     assert said["end"].startswith(
         "[DIFFERS] Nothing is broken. What is here differs from what the version was made with: "

@@ -73,7 +73,7 @@ def test_a_failing_step_fails_the_chain_and_stops_it(
     empty_warehouse: Settings, tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = pd.DataFrame(columns=["user_id", "churn_label"])
-    monkeypatch.setattr(warehouse, "labels_of", lambda _as_of: nothing)
+    monkeypatch.setattr(warehouse, "labels_of", lambda *_asked: nothing)
     with pytest.raises(NoLabels):
         run_chain(write_month(tmp_path / "month"))
     parent = last_run("main", tracking)

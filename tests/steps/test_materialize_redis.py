@@ -13,6 +13,7 @@ import pytest
 from bench.redis_server import RedisServer
 from local_stack.settings import Settings
 from steps import build_dataset, materialize
+from steps.entry_points import arguments
 from steps.errors import OnlineStoreUnavailable
 
 from ..conftest import FEBRUARY, JANUARY
@@ -123,7 +124,7 @@ def test_a_redis_that_is_full_is_said_and_leaves_the_old_month(february_loaded: 
 def test_training_sets_need_no_redis(february_loaded: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     os.kill(february_loaded.process.pid, signal.SIGSTOP)
     try:
-        build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
+        build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"}))
     finally:
         os.kill(february_loaded.process.pid, signal.SIGCONT)
 

@@ -1,5 +1,6 @@
 """A month's six files: accepted when they keep to the schema, refused with every fault when they do not."""
 
+import os
 import random
 import re
 from datetime import date
@@ -24,7 +25,7 @@ from steps.file_check import check_file
 from steps.month_files import SHOWN_FAULTS, Month, read_month
 from steps.progress import unseen
 
-from ..conftest import JANUARY
+from ..conftest import JANUARY, open_folder
 from .months import FILES, month_of, reordered, with_cell, without_column, without_line, write_month
 
 IN_EVERY_EXAMPLE_THE_SAME_FOLDER = settings(
@@ -82,12 +83,40 @@ def test_empty_plans_are_a_fault_too_where_net_service_is_empty(tmp_path: Path) 
     ]
 
 
-def test_every_missing_file_is_a_fault(tmp_path: Path) -> None:
-    assert faults_in(tmp_path) == [Fault(f"{name}.csv", problem="is missing") for name in FILES]
+def test_every_missing_file_is_a_fault_but_for_labels_which_may_come_later(tmp_path: Path) -> None:
+    needed = [name for name in FILES if name != "labels"]
+    assert faults_in(tmp_path) == [Fault(f"{name}.csv", problem="is missing") for name in needed]
+
+
+def test_a_link_to_labels_that_leads_nowhere_is_no_month_without_labels(tmp_path: Path) -> None:
+    folder = write_month(tmp_path, labels=None)
+    (folder / "labels.csv").symlink_to(tmp_path / "gone.csv")
+    assert faults_in(folder) == [Fault("labels.csv", problem="is missing")]
+
+
+def test_what_may_not_be_read_or_is_no_file_says_where_it_is(tmp_path: Path) -> None:
+    folder = write_month(tmp_path, payments_agg_90d=None)
+    (folder / "payments_agg_90d.csv").mkdir()
+    [fault] = faults_in(folder)
+    assert str(fault) == f"payments_agg_90d.csv: cannot be read: Is a directory: {folder / 'payments_agg_90d.csv'}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read a file")
+def test_a_file_of_somebody_else_that_may_not_be_read_is_a_fault() -> None:
+    with open_folder() as folder:
+        folder.chmod(0o755)
+        write_month(folder)
+        (folder / "labels.csv").chmod(0o600)
+        os.seteuid(65534)
+        try:
+            [fault] = faults_in(folder)
+        finally:
+            os.seteuid(0)
+        assert str(fault) == f"labels.csv: cannot be read: Permission denied: {folder / 'labels.csv'}"
 
 
 def test_one_missing_file_is_the_only_fault(tmp_path: Path) -> None:
-    assert faults_in(write_month(tmp_path, labels=None)) == [Fault("labels.csv", problem="is missing")]
+    assert faults_in(write_month(tmp_path, users=None)) == [Fault("users.csv", problem="is missing")]
 
 
 def test_every_empty_file_is_a_fault(tmp_path: Path) -> None:
@@ -291,7 +320,7 @@ def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) 
 def test_users_whose_fingerprints_are_the_same_are_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_check, "_prints", lambda ids: np.zeros(len(ids), np.uint64))
+    monkeypatch.setattr(file_check, "prints", lambda ids: np.zeros(len(ids), np.uint64))
     assert read_month(write_month(tmp_path), JANUARY).rows["users"] == 3
     twice = FILES["users"] + FILES["users"].splitlines()[1] + "\n"
     assert [str(fault) for fault in faults_in(write_month(tmp_path, users=twice))] == [

@@ -15,7 +15,7 @@ from .database import execute, fetch
 from .histories import HISTORIES, Event, play
 from .test_engines import A_HISTORY
 
-# the month's day, when corrections are known, and the last and the first day on either side of a view's ttl
+# the month's day, when corrections are known, and days on which another month's rows are near
 MOMENTS = """
     SELECT DISTINCT user_id, as_of + days * interval '1 day' AS event_timestamp, days AS asked_after
     FROM (SELECT user_id, as_of FROM subscriptions_profile_versions

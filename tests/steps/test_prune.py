@@ -69,8 +69,8 @@ def play(experiment: str, sample_months: Path) -> dict[str, str]:
     empty()
     for number, day in enumerate((JANUARY, FEBRUARY, MARCH)):
         month = str(sample_months / f"month_{number:03}")
-        ingest.main(["--month-dir", month, "--as-of", str(day), "--known-at", ""])
-        build_dataset.main(["--as-of", str(day), "--feature-service", "churn_v1"])
+        ingest.main(arguments("ingest", {"month_dir": month, "as_of": str(day)}))
+        build_dataset.main(arguments("build_dataset", {"as_of": str(day), "feature_service": "churn_v1"}))
     trained = {
         "january": train_quickly("logistic_regression", experiment),
         "january again": train_quickly("logistic_regression", experiment, C="0.5"),
@@ -172,8 +172,8 @@ def test_a_dataset_that_went_is_not_taken_for_one_that_is_there(year: Year, prun
     pruned()
     gone = year.dataset("february")
     with tracking.step_run("train", "another", {}):
-        assert dataset_runs.find_or_build(JANUARY, "churn_v1") == year.dataset("january")
-        built = dataset_runs.find_or_build(FEBRUARY, "churn_v1")
+        assert dataset_runs.find_or_build(JANUARY, "churn_v1", None) == year.dataset("january")
+        built = dataset_runs.find_or_build(FEBRUARY, "churn_v1", None)
     assert built != gone
     assert len(dataset_runs.read(built)[0]) == 300
     shutil.rmtree(year.artifacts / built)  # not the next test's

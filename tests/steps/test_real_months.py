@@ -41,16 +41,12 @@ class January:
 def january(server: Settings, tracking: str) -> January:
     """Loaded, built and the baseline trained on; then February loaded, all rows moved, and January built again."""
     empty()
-    ingest.main(
-        ["--month-dir", str(REAL_DATA / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
-    )
-    build = ["--as-of", str(JANUARY), "--feature-service", "churn_v1"]
+    ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
+    build = arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"})
     build_dataset.main(build)
     before = last_run("build_dataset", tracking)
     train.main(arguments("train", {"as_of": str(JANUARY)}))
-    ingest.main(
-        ["--month-dir", str(REAL_DATA / "month_001"), "--as-of", str(FEBRUARY), "--known-at", "", "--mix", "false"]
-    )
+    ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_001"), "as_of": str(FEBRUARY)}))
     rewrite_in_another_order()
     build_dataset.main(build)
     return January(last_run("train", tracking), before, last_run("build_dataset", tracking))
@@ -141,7 +137,7 @@ def test_gradient_boosting_is_better(january: January) -> None:
 def test_the_contract_makes_gradient_boosting_better_still(
     january: January, tracking: str, reported: dict[str, str]
 ) -> None:
-    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v2"}))
     run_id = last_run("build_dataset", tracking).info.run_id
     path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="dataset.parquet")
     rows = pd.read_parquet(path)
@@ -163,7 +159,7 @@ def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     register.main(arguments("register", {"run_id": january.training.info.run_id}))
-    build_dataset.main(["--as-of", str(FEBRUARY), "--feature-service", "churn_v1"])
+    build_dataset.main(arguments("build_dataset", {"as_of": str(FEBRUARY), "feature_service": "churn_v1"}))
     train.main(arguments("train", {"as_of": str(FEBRUARY)}))
     register.main(arguments("register", {"as_of": str(FEBRUARY)}))
     first, second = (MlflowClient().get_model_version(MODEL_NAME, number) for number in ("1", "2"))

@@ -30,10 +30,8 @@ BOTH_CLASSES_WELL = "0.5"  # 300 made-up users and 8 trees are not held to what 
 def runs(trainings: dict[str, str], tracking: str, sample_months: Path) -> dict[str, str]:
     """Trainings by name: worse and better on churn_v1, and one on churn_v2; January is loaded as they knew it."""
     empty()
-    ingest.main(
-        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
-    )
-    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v2"])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v2"}))
     contract = train_quickly("hist_gradient_boosting", tracking, feature_service="churn_v2")
     worse, *_, better = sorted(trainings.values(), key=auc_of)
     return {"worse": worse, "better": better, "contract": contract}
@@ -173,18 +171,7 @@ def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Re
     try:
         version = registered("better")
     finally:
-        ingest.main(
-            [
-                "--month-dir",
-                str(sample_months / "month_000"),
-                "--as-of",
-                str(JANUARY),
-                "--known-at",
-                "",
-                "--mix",
-                "false",
-            ]
-        )
+        ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert (in_production(), version.tags["gate"]) == (["1"], "refused")
     assert "2024-01-31 has changed since the candidate's dataset was built" in version.tags["gate_reason"]
 
@@ -197,18 +184,7 @@ def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
     try:
         version = registered("better")
     finally:
-        ingest.main(
-            [
-                "--month-dir",
-                str(sample_months / "month_000"),
-                "--as-of",
-                str(JANUARY),
-                "--known-at",
-                "",
-                "--mix",
-                "false",
-            ]
-        )
+        ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert (in_production(), version.tags["gate"]) == (["1"], "refused")
     assert "has changed since" in version.tags["gate_reason"]
 

@@ -19,6 +19,7 @@ from local_stack.settings import ROOT, Settings
 from steps import build_dataset, dataset_runs, train
 from steps import ingest as ingest_step
 from steps import tracking as step_tracking
+from steps.entry_points import arguments
 from steps.errors import DatasetMismatch, NoSnapshot, TooFewToLearn
 from steps.month_files import FILES
 from steps.split import split
@@ -28,7 +29,7 @@ from .database import empty, execute, last_run, rewrite_in_another_order
 from .months import month_of, write_month
 from .trainings import MODELS, model_folder, model_id, pipeline, quick, rows, train_quickly
 
-BUILD = ["--as-of", str(JANUARY), "--feature-service", "churn_v1"]
+BUILD = arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"})
 INPUTS = [
     ("months_active", "long"),
     ("monthly_fee", "double"),
@@ -53,9 +54,7 @@ PICTURES = {"roc.png", "precision_recall.png", "confusion_matrix.png", "calibrat
 def january_again(trainings: dict[str, str], server: Settings, sample_months: Path) -> str:
     """January loaded anew, its rows in another order, its dataset built anew; the dataset's run id."""
     empty()
-    ingest_step.main(
-        ["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", "", "--mix", "false"]
-    )
+    ingest_step.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     rewrite_in_another_order()
     build_dataset.main(BUILD)
     return str(last_run("build_dataset", mlflow.get_run(trainings["random_forest"]).info.experiment_id).info.run_id)
@@ -187,7 +186,7 @@ def test_the_closing_line_is_the_agreed_one(
 
 def find_or_build() -> str:
     with step_tracking.step_run("look for a dataset", "test", {}):
-        return dataset_runs.find_or_build(JANUARY, "churn_v1")
+        return dataset_runs.find_or_build(JANUARY, "churn_v1", None)
 
 
 def test_a_dataset_is_used_again_while_data_and_code_are_the_same(january_again: str) -> None:
@@ -230,18 +229,7 @@ def test_a_changed_row_builds_the_dataset_anew(
         with pytest.raises(BuiltAnew):
             find_or_build()
     finally:
-        ingest_step.main(
-            [
-                "--month-dir",
-                str(sample_months / "month_000"),
-                "--as-of",
-                str(JANUARY),
-                "--known-at",
-                "",
-                "--mix",
-                "false",
-            ]
-        )
+        ingest_step.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert find_or_build() == january_again
 
 
@@ -254,18 +242,7 @@ def test_a_dataset_that_is_not_there_is_built_by_a_child_run(
     try:
         built = find_or_build()
     finally:
-        ingest_step.main(
-            [
-                "--month-dir",
-                str(sample_months / "month_000"),
-                "--as-of",
-                str(JANUARY),
-                "--known-at",
-                "",
-                "--mix",
-                "false",
-            ]
-        )
+        ingest_step.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     child = mlflow.get_run(built)
     old = mlflow.get_run(january_again)
     assert child.info.status == "FINISHED"
@@ -300,19 +277,8 @@ def test_a_month_in_which_too_few_leave_to_learn_from_is_a_named_error(
     as_of = f"203{leaving}-03-31"
     month = month_of([f"user-{number:03d}" for number in range(100)])
     month["labels"] = month["labels"].replace("False", "True", leaving)
-    ingest_step.main(
-        [
-            "--month-dir",
-            str(write_month(tmp_path / "month", month)),
-            "--as-of",
-            as_of,
-            "--known-at",
-            "",
-            "--mix",
-            "false",
-        ]
-    )
-    build_dataset.main(["--as-of", as_of, "--feature-service", "churn_v1"])
+    ingest_step.main(arguments("ingest", {"month_dir": str(write_month(tmp_path / "month", month)), "as_of": as_of}))
+    build_dataset.main(arguments("build_dataset", {"as_of": as_of, "feature_service": "churn_v1"}))
     with pytest.raises(TooFewToLearn, match=f"{as_of} has {leaving} users who leave"):
         train.main(quick("random_forest", as_of=as_of))
 

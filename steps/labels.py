@@ -1,0 +1,72 @@
+"""Load labels of a month that is there already, all or nothing. In: a CSV file of user_id and churn_label, of some of
+the month's users or all. Out: the month's labels in PostgreSQL.
+
+Users who are not in the file keep their label. What a label says counts as known from the month's as_of on, unless
+known_at says from which day on: then a training set keeps the labels that it has, and gets those that were missing.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+
+from steps import console, dates, month_files, parameters, progress, tracking, warehouse
+from steps.errors import FaultyMonth
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    params = {"labels_file": str(args.labels_file), "as_of": args.as_of, "known_at": args.known_at or ""}
+    with tracking.step_run("labels", f"labels_{args.as_of}", params):
+        change = load(args.labels_file, args.as_of, args.known_at or args.as_of)
+        mlflow.log_dict({"labels": asdict(change)}, "rows.json")
+        mlflow.log_metrics({"rows_labels": change.rows})
+        console.say(summary(args.as_of, change))
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="labels", description=__doc__)
+    parser.add_argument(
+        "--labels-file", type=parameters.existing_file, required=True, help="CSV file: user_id, churn_label"
+    )
+    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    parser.add_argument(
+        "--known-at",
+        type=parameters.optional(parameters.as_of),
+        required=True,
+        help="the day from which these labels count as known; '' for as_of",
+    )
+    return parser.parse_args(argv)
+
+
+def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
+    """Raises BadParameter, NoSnapshot, FaultyMonth, RowRefused; nothing is loaded then."""
+    dates.require_knowable(as_of, known_at)
+    warehouse.require_month(as_of)
+    warehouse.apply_schema()
+    try:
+        with console.timed("check the file"), progress.bar("check") as advance:
+            labels = month_files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
+    except FaultyMonth as faulty:
+        mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
+        raise
+    sha256 = tracking.file_sha256(file)
+    mlflow.set_tags({"labels_sha256": sha256, "as_of": as_of})
+    with console.timed("load"), progress.bar("load", labels.rows) as advance:
+        of_labels = warehouse.LabelsLoad(as_of, known_at, sha256, late=True)
+        return warehouse.load_late_labels(of_labels, labels.chunks(), advance)
+
+
+def summary(as_of: date, change: warehouse.Change) -> str:
+    what = f"{change.written} written" if change.written else "all of them were there already"
+    missing = warehouse.count_without_label(as_of)
+    rest = f"{missing} users of the month have none yet" if missing else "every user of the month has one"
+    return f"[OK] Loaded {change.rows} labels of {as_of}: {what}; {rest}."
+
+
+if __name__ == "__main__":
+    console.run(main)

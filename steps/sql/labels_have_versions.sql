@@ -1,0 +1,1 @@
+SELECT to_regclass('labels_versions') IS NOT NULL
