@@ -6,8 +6,9 @@ from typing import Any
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
-from steps import dataset_runs
+from steps import dataset_runs, versions
 from steps.errors import DatasetMismatch
 from steps.split import Split, SplitRule, split
 
@@ -26,13 +27,15 @@ class TrainingSet:
 
 
 def training_set(training: Run) -> TrainingSet:
-    """Raises DatasetMismatch when the dataset is not, to the last bit, the one that the training names."""
+    """Raises DatasetMismatch when the dataset is not, to the last bit, the one that the training names, and
+    TrackingUnavailable when that could not be found out."""
     run_id, sha256 = training.data.tags.get("dataset_run_id"), training.data.tags.get("dataset_sha256")
     if not run_id:
         raise DatasetMismatch("the training names no dataset run")
     try:
         rows, facts = dataset_runs.read(run_id)
     except (MlflowException, OSError, ValueError, KeyError) as error:
+        versions.look_up(lambda: MlflowClient().get_run(run_id))  # is it the dataset, or MLflow?
         raise DatasetMismatch(f"the dataset of run {run_id} cannot be read: {error}") from error
     if facts["dataset_sha256"] != sha256:
         raise DatasetMismatch(f"the training names dataset sha256 {sha256}, run {run_id} has {facts['dataset_sha256']}")

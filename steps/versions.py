@@ -1,9 +1,10 @@
 """Versions of the registered model: which one serves, and one of them opened, as it is served and as it was fitted."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 import pandas as pd
@@ -11,16 +12,20 @@ import skops.io
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema
 from sklearn.pipeline import Pipeline
 
 from steps import tracking
-from steps.errors import NoSuchVersion, UnusableVersion
+from steps.errors import NoSuchVersion, TrackingUnavailable, UnusableVersion
 from steps.served_model import TRUSTED_TYPES
 from steps.settings import MODEL_NAME
 
 MOST_CHARACTERS = 500  # of what somebody else's code says, in a tag and on a screen
+NOT_THERE = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Opened:
 
     @property
     def feature_service(self) -> str:
-        return self.tags.get("feature_service", "")
+        """What the model itself was logged with; the version's tag, which others may set, where it does not say."""
+        return str((self.served.model_config or {}).get("feature_service") or self.tags.get("feature_service", ""))
 
     def answers(self, rows: pd.DataFrame) -> pd.DataFrame:
         """What /invocations would answer. Raises UnusableVersion when the model raises or answers something else."""
@@ -57,9 +63,23 @@ class Opened:
 
 
 def all_versions() -> list[ModelVersion]:
-    """The highest number first."""
-    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
+    """The highest number first. Raises TrackingUnavailable."""
+    found = look_up(lambda: list(MlflowClient().search_model_versions(f"name='{MODEL_NAME}'"))) or []
     return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def look_up(ask: Callable[[], T]) -> T | None:
+    """What MLflow answers; None when it says that there is no such thing.
+
+    Raises TrackingUnavailable when it could not say: a failed look-up is never told as a fact.
+    """
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code in NOT_THERE:
+            return None
+        uri = mlflow.get_tracking_uri().split("@")[-1]  # without the password
+        raise TrackingUnavailable(f"MLflow at {uri} could not be asked: {_first_line(error)}. Try again") from error
 
 
 def in_stage(stage: str) -> list[ModelVersion]:
@@ -81,18 +101,35 @@ def training_of(version: ModelVersion) -> Run | None:
     """The run that logged the version's model, from what MLflow itself recorded; None when it is not there any more.
 
     Not from the version's tags: a version that was registered with the UI's button has none.
+    Raises TrackingUnavailable.
     """
     client = MlflowClient()
-    try:
-        if version.run_id:
-            return client.get_run(version.run_id)
-        return client.get_run(client.get_logged_model(version.model_id).source_run_id) if version.model_id else None
-    except MlflowException:
-        return None
+    run_id = version.run_id
+    if not run_id and (model_id := _model_id(version)):
+        logged = look_up(lambda: client.get_logged_model(model_id))
+        run_id = logged.source_run_id if logged else None
+    return look_up(lambda: client.get_run(run_id)) if run_id else None
+
+
+def of_training(training: Run) -> list[ModelVersion]:
+    """The versions made of the model that this run logged, the highest number first."""
+    models = {str(output.model_id) for output in (training.outputs.model_outputs if training.outputs else [])}
+    return [
+        version for version in all_versions() if version.run_id == training.info.run_id or _model_id(version) in models
+    ]
+
+
+def _model_id(version: ModelVersion) -> str | None:
+    """Of the logged model; a version of `models:/m-…` may name it in its source alone."""
+    source = re.fullmatch(r"models:/(m-[0-9a-f]+)", version.source or "")
+    return version.model_id or (source[1] if source else None)
 
 
 def open_version(number: str) -> Opened:
-    """Loads a version and leaves no copy of it behind. Raises UnusableVersion when it cannot be loaded."""
+    """Loads a version and leaves no copy of it behind.
+
+    Raises UnusableVersion when it cannot be loaded, and TrackingUnavailable when the registry cannot even be asked.
+    """
     with tracking.scratch_folder() as scratch:
         try:
             uri = f"models:/{MODEL_NAME}/{number}"
@@ -102,6 +139,7 @@ def open_version(number: str) -> Opened:
             tags = MlflowClient().get_model_version(MODEL_NAME, number).tags
             return Opened(number, tags, served, _pipeline(folder), example)
         except Exception as error:
+            look_up(lambda: MlflowClient().get_model_version(MODEL_NAME, number))  # is it the version, or MLflow?
             raise UnusableVersion(f"version {number} cannot be loaded: {_first_line(error)}") from error
 
 

@@ -20,6 +20,7 @@ from steps.warehouse.months import (
     entities_of_file,
     files_sha256,
     labels_of,
+    loaded_months,
     month_fingerprint,
     online_as_of,
     require_known,
@@ -31,8 +32,8 @@ from steps.warehouse.scores import read_features, replaced_scores
 __all__ = [
     "TARGETS", "USERS", "Change", "LakeFile", "Load", "OnlineTable", "Target", "Turnover", "apply_schema",
     "count_snapshot", "count_versions", "entities", "entities_of_file", "event_time", "export", "export_schema",
-    "files_sha256", "labels_of", "lake_files", "load_month", "month_fingerprint", "month_state", "online_as_of", "ping",
-    "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
-    "replace_online", "replaced_scores", "require_known", "require_month", "side_by_side", "snapshot_targets",
-    "statement", "transaction", "turnovers",
+    "files_sha256", "labels_of", "lake_files", "load_month", "loaded_months", "month_fingerprint", "month_state",
+    "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover",
+    "recorded_lake_files", "replace_online", "replaced_scores", "require_known", "require_month", "side_by_side",
+    "snapshot_targets", "statement", "transaction", "turnovers",
 ]  # fmt: skip

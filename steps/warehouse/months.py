@@ -28,15 +28,20 @@ def files_sha256(as_of: date) -> str | None:
 
 def require_month(as_of: date) -> None:
     """Raises NoSnapshot unless the month was ingested."""
-    try:
-        loaded = [moment.date() for moment in first_column("months")]
-    except psycopg2.errors.UndefinedTable:
-        loaded = []  # a database that no month was ever loaded into
+    loaded = loaded_months()
     if as_of not in loaded:
         there = f"Loaded are: {', '.join(map(str, loaded))}" if loaded else "No month is loaded"
         raise NoSnapshot(
             f"No snapshot for {as_of}. {there}. Run: mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
         )
+
+
+def loaded_months() -> list[date]:
+    """The days of the months that were ingested, the oldest first."""
+    try:
+        return [moment.date() for moment in first_column("months")]
+    except psycopg2.errors.UndefinedTable:
+        return []  # a database that no month was ever loaded into
 
 
 def require_known(as_of: date) -> None:
