@@ -8,7 +8,7 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $
 BENCH := .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills test-compose report backup restore
+.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,9 @@ bench-scale: dev ## from thousands of users to a million, beside the stock way -
 
 bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS= STORE=postgres|redis)
 	@.venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
+
+gate-rates: dev ## how often the gate's rules are wrong, simulated -> docs/gate-error-rates.md (some 15 minutes)
+	@.venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
 
 report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
 	@.venv/bin/python -m report --data "$(DATA)"

@@ -21,6 +21,7 @@ from bench.ground import free_port
 from bench.scale_report import Measured
 from local_stack import chain, postgres
 from local_stack.settings import ROOT, Settings
+from steps import entry_points
 
 AS_OF = "2024-01-31"
 BOOSTING = ["--model", "hist_gradient_boosting", "--n-estimators", "1", "--max-iter", "150", "--max-leaf-nodes", "8"]
@@ -130,8 +131,8 @@ def stages(month: Path) -> list[Stage]:
         joins["postgres"],
         joins["duckdb"],
         step("train", "train", *dataset, *BOOSTING, "--learning-rate", "0.05", "--C", "1.0"),
-        step("register", "register", "--run-id", "", *as_of, "--stage", "Production", "--min-gain", "0", "--min-auc",
-             "0.5", "--force", "true"),
+        step("register", "register", *entry_points.arguments("register", {"as_of": AS_OF, "min_auc": "0.5",
+                                                                          "force": "true"})),
         step("score", "score", *as_of, "--version", "", "--top", "100", "--engine", "local"),
         Stage("look-up", "ours", [*STOCK, "look-up", str(month)], {}),
         Stage("look-up: redis", "ours", [*STOCK, "look-up", str(month)], IN_REDIS),

@@ -1,5 +1,5 @@
-"""What the gate judges by. In: a version and the dataset it was trained on. Out: its defects, its AUC, and how the
-version in Production does on the same validation rows.
+"""What the gate judges by. In: a version and the dataset it was trained on. Out: its defects, its AUC, and how it and
+the version in Production do on the same rows, which neither was trained on.
 
 A defect is something that no comparison can make good and no -P force=true overrides: the version would answer other
 than it was trained to, or nobody could say what it was trained on.
@@ -7,7 +7,6 @@ than it was trained to, or nobody could say what it was trained on.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,8 @@ import pandas as pd
 from mlflow.entities import Run
 from sklearn.pipeline import Pipeline
 
-from steps import dataset, gate, point_in_time, signature, training_sets, versions, warehouse
+from steps import comparison, gate, interval, point_in_time, signature, training_sets
+from steps.comparison import Side
 from steps.errors import BadParameter, IncomparableVersions, UnusableVersion
 from steps.settings import LABEL
 from steps.versions import Opened
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Validation:
-    """The rows that both versions are scored on, and the facts of their dataset."""
+    """The rows that a training held out, and the facts of their dataset."""
 
     rows: pd.DataFrame
     facts: Mapping[str, Any]
@@ -36,19 +36,23 @@ class Validation:
         return self.rows[list(self.facts["types"])]
 
 
-def examine(store: "FeatureStore", validation: Validation, candidate: Opened, serving: str | None) -> gate.Evidence:
-    """serving: the version to compare with; None when nothing is in Production. Raises DatabaseUnavailable."""
-    try:
-        defects = _defects(store, validation, candidate)
-    except UnusableVersion as error:
-        defects = [str(error)]
-    return gate.Evidence(defects, None, None, None) if defects else _compared(store, validation, candidate, serving)
+def examine(store: "FeatureStore", opened: Opened, training: Run, serving: str | None, min_users: int) -> gate.Evidence:
+    """serving: the version to compare with; None when nothing is in Production.
 
-
-def validation_of(training: Run) -> Validation:
-    """The rows that the training held out. Raises DatasetMismatch when its dataset is not the one it names."""
+    Raises DatasetMismatch when the training's dataset is not the one it names, DatabaseUnavailable,
+    TrackingUnavailable.
+    """
     made_from = training_sets.training_set(training)
-    return Validation(made_from.parts.validation, made_from.facts)
+    validation = Validation(made_from.parts.validation, made_from.facts)
+    try:
+        defects = _defects(store, validation, opened)
+        if defects:
+            return gate.Evidence(defects, None, None, None)
+        own_auc = _own_auc(validation, opened)
+    except UnusableVersion as error:
+        return gate.Evidence([str(error)], None, None, None)
+    candidate = Side(opened, made_from, training_sets.split_rule(training))
+    return _compared(store, candidate, own_auc, serving, min_users)
 
 
 def _defects(store: "FeatureStore", validation: Validation, candidate: Opened) -> list[str]:
@@ -69,8 +73,9 @@ def _defects(store: "FeatureStore", validation: Validation, candidate: Opened) -
 
 def _differs_from_service(store: "FeatureStore", validation: Validation, candidate: Opened) -> str | None:
     service, trained_with = candidate.feature_service, validation.facts["feature_service"]
-    if service != trained_with:
-        return f"the version says FeatureService {service!r}, its dataset {trained_with!r}"
+    for said in (candidate.tags.get("feature_service", service), service):
+        if said != trained_with:
+            return f"the version says FeatureService {said!r}, its dataset {trained_with!r}"
     try:
         types = point_in_time.types_of(store, service)
     except BadParameter as error:
@@ -97,54 +102,27 @@ def _parity(candidate: Opened, pipeline: Pipeline, features: pd.DataFrame) -> li
     return found
 
 
-def _compared(store: "FeatureStore", validation: Validation, candidate: Opened, serving: str | None) -> gate.Evidence:
-    own = candidate.answers(validation.features)["probability"]
-    truth = validation.rows[LABEL]
-    auc = gate.auc(_truth(truth), _numbers(own))
+def _compared(
+    store: "FeatureStore", candidate: Side, own_auc: float, serving: str | None, min_users: int
+) -> gate.Evidence:
     if serving is None:
-        return gate.Evidence([], auc, None, None)
+        return gate.Evidence([], own_auc, None, None)
+    if serving == candidate.opened.number:
+        return gate.Evidence([], own_auc, None, None, alone="it is itself in Production")
+    older = None
     try:
-        theirs = _scores_of(store, serving, validation)
+        production = comparison.side_of(serving)
+        if candidate.as_of < production.as_of:
+            older = (
+                f"it was trained on {candidate.as_of}, older than {production.as_of} of version {serving} in Production"
+            )
+        rival = comparison.compare(store, candidate, production, min_users)
     except (UnusableVersion, IncomparableVersions) as error:
-        return gate.Evidence([], auc, None, f"no comparison with Production: {error}")
-    both = theirs.index
-    rival = gate.compare(serving, _truth(truth.loc[both]), _numbers(own.loc[both]), _numbers(theirs))
-    return gate.Evidence([], auc, rival, None)
+        return gate.Evidence([], own_auc, None, f"no comparison with Production: {error}", older)
+    return gate.Evidence([], own_auc, rival, None, older)
 
 
-def _truth(labels: "pd.Series[bool]") -> gate.Truth:
-    return np.asarray(labels, dtype=np.bool_)
-
-
-def _numbers(probability: "pd.Series[float]") -> gate.Probabilities:
-    return np.asarray(probability, dtype=np.float64)
-
-
-def _scores_of(store: "FeatureStore", number: str, validation: Validation) -> "pd.Series[float]":
-    """The version's probabilities for those rows of which it has all its own features, as their month knew them.
-
-    Raises UnusableVersion, IncomparableVersions.
-    """
-    opened, rows = versions.open_version(number), validation.rows
-    try:
-        types = point_in_time.types_of(store, opened.feature_service)
-    except BadParameter as error:
-        raise IncomparableVersions(f"version {number}: {error}") from error
-    known = types.items() <= validation.facts["types"].items()
-    own = rows[list(types)] if known else _fetched(store, validation, opened.feature_service)
-    if rows.loc[own.index, LABEL].nunique() < len((True, False)):
-        raise IncomparableVersions(f"version {number} has its features for {len(own)} of {len(rows)} validation rows")
-    return opened.answers(own)["probability"]
-
-
-def _fetched(store: "FeatureStore", validation: Validation, service: str) -> pd.DataFrame:
-    """Another service's features of the same users, indexed as the rows. Raises IncomparableVersions."""
-    facts, rows = validation.facts, validation.rows
-    as_of = date.fromisoformat(facts["as_of"])
-    if warehouse.month_fingerprint(as_of) != facts["month_fingerprint"]:
-        raise IncomparableVersions(f"{as_of} has changed since the candidate's dataset was built. Train again")
-    types = point_in_time.types_of(store, service)
-    found = point_in_time.features(store, as_of, service)
-    own = dataset.assemble(found, rows[["user_id", LABEL]], types)
-    places = pd.Series(rows.index, index=rows["user_id"])
-    return own.set_axis(places.loc[own["user_id"]].to_numpy())[list(types)]
+def _own_auc(validation: Validation, candidate: Opened) -> float:
+    """On all of its own validation rows: it was trained on none of them."""
+    truth = np.asarray(validation.rows[LABEL], dtype=np.bool_)
+    return interval.auc(truth, candidate.answers(validation.features)["probability"].to_numpy(np.float64))

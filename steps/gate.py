@@ -1,39 +1,45 @@
-"""May a candidate replace the version in Production? Two AUCs on the same rows, how sure their difference is, and the
-rules. Pure; the random state is fixed.
+"""May a candidate replace the version in Production? The rules, by name, and the words of a verdict. Pure.
 
-The interval is the percentile interval of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-chapter 13), paired and stratified as pROC compares two ROC curves (Robin et al., BMC Bioinformatics 12:77, 2011): each
-draw takes as many who leave and as many who stay as there are, with replacement, and scores both models on that draw.
+    better      the lower end of the gain's 95% interval is above min_gain
+    not_worse   the lower end is above -margin
+
+How often each promotes at which true gain: docs/gate-error-rates.md.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from steps.interval import LEVEL, Rows, auc_within_months, gain_interval
 
-from steps.settings import RANDOM_STATE
-
-Probabilities = NDArray[np.float64]
-Truth = NDArray[np.bool_]
-
-DRAWS = 2000
-LEVEL = 0.95
-BLOCK_CELLS = 4_000_000  # draws x rows held at once: 32 MB a table
+Rule = Literal["better", "not_worse"]
+RULES: tuple[Rule, ...] = ("better", "not_worse")
+CLASS_SHARE = 10  # each class has at least a tenth of min_users
 
 
 @dataclass(frozen=True)
 class Rules:
-    min_gain: float  # of AUC over Production; 0.0 means not worse
-    min_auc: float
+    rule: Rule
+    min_gain: float  # of AUC over Production, for better
+    margin: float  # of AUC that may be lost, for not_worse
+    min_auc: float  # on the candidate's own validation rows
+    min_users: int  # fewer are no comparison
+    allow_older: bool  # a candidate of an older month than Production's
     force: bool  # promotes whatever the comparison says; never a version with a defect
+
+    @property
+    def bound(self) -> float:
+        """What the lower end of the gain's interval has to be above."""
+        return self.min_gain if self.rule == "better" else 0.0 - self.margin
+
+    @property
+    def demand(self) -> str:
+        return f"min_gain {self.bound:g}" if self.rule == "better" else f"{self.bound:g}, the margin"
 
 
 @dataclass(frozen=True)
 class Rival:
-    """The version in Production on the candidate's validation rows; gain is the candidate's AUC minus this one's."""
+    """The version in Production and the candidate on the same rows, which neither was trained on."""
 
     version: str
     auc: float
@@ -41,6 +47,9 @@ class Rival:
     low: float
     high: float
     rows: int
+    users: int
+    months: Sequence[str] = ()  # the newest first
+    left_out: Mapping[str, int] = field(default_factory=dict)  # rows, by reason
 
     @property
     def gain(self) -> float:
@@ -49,12 +58,14 @@ class Rival:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a candidate. auc is None when a defect kept it from being scored."""
+    """What is known of a candidate."""
 
     defects: Sequence[str]
-    auc: float | None
+    auc: float | None  # on its own validation rows; None when a defect kept it from being scored
     rival: Rival | None
-    no_comparison: str | None  # why Production could not be scored, when there is one that could not
+    no_comparison: str | None  # why it was not compared with Production, when there is one
+    older: str | None = None  # set when the candidate's month is older than Production's
+    alone: str = "nothing is in Production"  # why there is neither a rival nor a reason for having none
 
 
 @dataclass(frozen=True)
@@ -74,18 +85,25 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
     if objections:
         return Verdict("forced" if rules.force else "refused", "; ".join(objections))
     if evidence.rival is None:
-        return Verdict("passed", f"nothing is in Production, and the AUC is at least {rules.min_auc:g}")
-    return Verdict("passed", f"gain of at least {rules.min_gain:g}, and an AUC of at least {rules.min_auc:g}")
+        return Verdict("passed", f"{evidence.alone}, and the AUC is at least {rules.min_auc:g}")
+    return Verdict(
+        "passed",
+        f"rule {rules.rule}: the lower end of the gain's interval, {evidence.rival.low:+.4f}, is above {rules.demand}; "
+        f"and the AUC is at least {rules.min_auc:g}",
+    )
 
 
 def _objections(evidence: Evidence, rules: Rules) -> list[str]:
     found = []
     if evidence.auc is None or not evidence.auc >= rules.min_auc:
         found.append(f"AUC {figure(evidence.auc)} is below min_auc {rules.min_auc:g}")
+    if evidence.older is not None and not rules.allow_older:
+        found.append(f"{evidence.older}. To allow it: -P allow_older=true")
     if evidence.no_comparison is not None:
         found.append(evidence.no_comparison)
-    if evidence.rival is not None and not evidence.rival.gain >= rules.min_gain:
-        found.append(f"gain {evidence.rival.gain:+.4f} is below min_gain {rules.min_gain:g}")
+    if evidence.rival is not None and not evidence.rival.low > rules.bound:
+        low = f"{evidence.rival.low:+.4f}"
+        found.append(f"rule {rules.rule}: the lower end of the gain's interval, {low}, is not above {rules.demand}")
     return found
 
 
@@ -94,68 +112,38 @@ def figure(auc: float | None) -> str:
 
 
 def shown(evidence: Evidence) -> str:
-    """Both figures and the interval, as a sentence."""
+    """Both figures, the interval, and on whom: sentences."""
     rival = evidence.rival
     if rival is None:
         return f"AUC {figure(evidence.auc)}, compared with nothing."
     return (
         f"AUC {rival.candidate_auc:.4f} against {rival.auc:.4f} of version {rival.version} in Production on the same "
-        f"{rival.rows} rows: gain {rival.gain:+.4f} ({LEVEL:.0%} interval {rival.low:+.4f} to {rival.high:+.4f})."
+        f"{rival.rows} rows of {rival.users} users that neither was trained on ({', '.join(rival.months)}): "
+        f"gain {rival.gain:+.4f} ({LEVEL:.0%} interval {rival.low:+.4f} to {rival.high:+.4f})."
+        f" Rows left out: {said(rival.left_out)}."
     )
 
 
-def compare(version: str, truth: Truth, candidate: Probabilities, production: Probabilities) -> Rival:
-    """All three of one length; truth has both classes."""
-    low, high = gain_interval(truth, candidate, production)
-    return Rival(version, auc(truth, production), auc(truth, candidate), low, high, len(truth))
+def said(left_out: Mapping[str, int]) -> str:
+    """How many rows for which reason, in words."""
+    return ", ".join(f"{rows} {reason.replace('_', ' ')}" for reason, rows in left_out.items() if rows) or "none"
 
 
-def auc(truth: Truth, probability: Probabilities) -> float:
-    return float(roc_auc_score(truth, probability))
+def too_few(rows: Rows, min_users: int) -> str | None:
+    """Why these rows are no comparison; None when they are one."""
+    truth = rows.truth_of_users
+    leaving, staying = int(truth.sum()), int((~truth).sum())
+    of_each = max(1, min_users // CLASS_SHARE)
+    if len(truth) >= min_users and min(leaving, staying) >= of_each:
+        return None
+    return (
+        f"{len(truth)} users ({leaving} leaving, {staying} staying) can be compared, and min_users {min_users} wants "
+        f"{min_users} of them and {of_each} of each. Load more months, or give a smaller one: -P min_users="
+    )
 
 
-def gain_interval(truth: Truth, candidate: Probabilities, production: Probabilities) -> tuple[float, float]:
-    """The 95% interval of AUC(candidate) - AUC(production)."""
-    chance = np.random.default_rng(RANDOM_STATE)
-    ranked = [_Ranked(truth, probability) for probability in (candidate, production)]
-    block = max(1, min(DRAWS, BLOCK_CELLS // len(truth)))
-    gains: list[NDArray[np.float64]] = []
-    for start in range(0, DRAWS, block):
-        counts = _draws(chance, truth, min(block, DRAWS - start))
-        gains.append(ranked[0].aucs(counts) - ranked[1].aucs(counts))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(np.concatenate(gains), [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _draws(chance: np.random.Generator, truth: Truth, draws: int) -> NDArray[np.float64]:
-    """How often each row (column) is in each draw (row); each class as often as it is there."""
-    counts = np.zeros((draws, len(truth)))
-    for rows in (np.flatnonzero(truth), np.flatnonzero(~truth)):
-        drawn = chance.integers(0, len(rows), size=(draws, len(rows)))
-        places = drawn + np.arange(draws)[:, None] * len(rows)
-        counts[:, rows] = np.bincount(places.ravel(), minlength=draws * len(rows)).reshape(draws, len(rows))
-    return counts
-
-
-class _Ranked:
-    """One model's rows in the order of their probability: sorted once, then any draw is scored in one pass."""
-
-    def __init__(self, truth: Truth, probability: Probabilities) -> None:
-        leaving, staying = np.flatnonzero(truth), np.flatnonzero(~truth)
-        self.leaving = leaving[np.argsort(probability[leaving], kind="stable")]
-        self.staying = staying[np.argsort(probability[staying], kind="stable")]
-        ranked = probability[self.staying]
-        # how many of those who stay are below each one who leaves, and how many are not above
-        self.below = np.searchsorted(ranked, probability[self.leaving], side="left")
-        self.not_above = np.searchsorted(ranked, probability[self.leaving], side="right")
-
-    def aucs(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Per draw, the share of (leaving, staying) pairs ranked rightly; an equal pair counts half."""
-        return np.array([self._auc(one) for one in counts])
-
-    def _auc(self, counts: NDArray[np.float64]) -> float:
-        leaving = counts.take(self.leaving)
-        passed = np.concatenate([[0.0], counts.take(self.staying).cumsum()])
-        right = (leaving @ passed.take(self.below) + leaving @ passed.take(self.not_above)) / 2
-        return float(right / (leaving.sum() * passed[-1]))
+def compare(version: str, rows: Rows, months: Sequence[str] = (), left_out: Mapping[str, int] | None = None) -> Rival:
+    """months: names, by the numbers in rows.months."""
+    low, high = gain_interval(rows)
+    theirs, ours = (auc_within_months(rows, scores) for scores in (rows.production, rows.candidate))
+    return Rival(version, theirs, ours, low, high, len(rows), len(rows.truth_of_users), months, left_out or {})

@@ -1,7 +1,9 @@
 """Make a version of streamflow_churn from a training run, and promote it if it is good enough. In: a finished train
 run. Out: the version; in Production only when the gate let it pass (steps/gate.py), with the verdict as its tags.
 
-A refusal is no failure: the run is FINISHED, the version is there, in no stage.
+A refusal is no failure: the run is FINISHED, the version is there, in no stage. A training has one version: where an
+earlier register was ended before the verdict, or the UI's button made it, this one goes on with it. The twin of the
+version in Production (same data, code and parameters) is not made again.
 """
 
 import argparse
@@ -9,17 +11,15 @@ from collections.abc import Sequence
 
 import mlflow
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import admission, console, parameters, promotion, run_words, tracking, warehouse
+from steps import admission, console, gate_rules, parameters, promotion, run_words, tracking, twins, versions, warehouse
 from steps.admission import Admission
-from steps.errors import BadParameter, NoTraining
+from steps.errors import BadParameter, NoTraining, UnusableVersion
 from steps.gate import Rules
 from steps.settings import MODEL_NAME
 
 STAGES = ("Production", "Staging", "None")
-CARRIED_TAGS = ("as_of", "feature_service", "dataset_sha256", tracking.COMMIT_TAG, tracking.LOCK_TAG)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,13 +28,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     params = {**vars(args), "run_id": args.run_id or "", "as_of": args.as_of or ""}
     with tracking.step_run("register", f"register_{what}", params):
         training = find_training(args.run_id, args.as_of)
-        version = make_version(training)
-        mlflow.set_tags({"model_version": version, "training_run_id": training.info.run_id})
+        mlflow.set_tag("training_run_id", training.info.run_id)
         with warehouse.promotion_lock():
-            with console.timed("gate"):
-                admitted = admission.admit(version, training, Rules(args.min_gain, args.min_auc, args.force))
-            archived = settle(version, args.stage, admitted)
-        run_words.conclude(summary(training, version, args.stage, archived, admitted))
+            text = already_serving(training) or register(training, args.stage, gate_rules.rules_of(args))
+        run_words.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -49,13 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--as-of", type=parameters.optional(parameters.as_of), required=True, help="'' to go by --run-id"
     )
     parser.add_argument("--stage", choices=STAGES, required=True, help="the gate decides about Production alone")
-    parser.add_argument(
-        "--min-gain", type=parameters.number(-1, 1), required=True, help="of AUC over Production; 0.0: not worse"
-    )
-    parser.add_argument("--min-auc", type=parameters.number(0, 1), required=True, help="on the validation rows")
-    parser.add_argument(
-        "--force", type=parameters.yes_or_no, required=True, help="true: promote whatever the comparison says"
-    )
+    gate_rules.add_to(parser)
     args = parser.parse_args(argv)
     if (args.run_id is None) == (args.as_of is None):
         parser.error("give either run_id or as_of: -P run_id=… or -P as_of=2024-01-31")
@@ -63,17 +54,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def find_training(run_id: str | None, as_of: object) -> Run:
-    """Raises NoTraining, BadParameter."""
+    """Raises NoTraining, BadParameter, TrackingUnavailable."""
     if run_id is None:
         found = tracking.newest_run("train", {"as_of": str(as_of)})
         if not found:
             looked = tracking.where_looked("train", {"as_of": str(as_of)})
             raise NoTraining(f"No finished training of {as_of} {looked}. Run: mlflow run . -e train -P as_of={as_of}")
         return found
-    try:
-        run = MlflowClient().get_run(run_id)
-    except MlflowException as error:
-        raise BadParameter(f"There is no run {run_id}") from error
+    run = versions.look_up(lambda: MlflowClient().get_run(run_id))
+    if run is None:
+        raise BadParameter(f"There is no run {run_id}")
     if run.data.tags.get(tracking.STEP_TAG) != "train" or run.info.status != "FINISHED":
         step = run.data.tags.get(tracking.STEP_TAG, "unknown")
         raise BadParameter(f"Run {run_id} is no finished training (step {step}, status {run.info.status})")
@@ -88,12 +78,55 @@ def logged_model(training: Run) -> str:
     return str(models[-1].model_id)
 
 
-def make_version(training: Run) -> str:
-    tags = {name: training.data.tags[name] for name in CARRIED_TAGS}
-    made = mlflow.register_model(
-        f"models:/{logged_model(training)}", MODEL_NAME, tags={**tags, "run_id": training.info.run_id}
+def already_serving(training: Run) -> str | None:
+    """The closing line where Production has this training's version or its twin; None where there is one to judge."""
+    serving = promotion.serving()
+    theirs = versions.training_of(versions.get(serving)) if serving else None
+    if serving is None or theirs is None:
+        return None
+    run_id, same = training.info.run_id, theirs.info.run_id == training.info.run_id
+    if not (same or twins.is_twin(training, theirs)) or not usable(serving):
+        return None
+    mlflow.set_tags({"model_version": serving, "twin_of": serving})
+    if same:
+        verdict = admission.ensure_verdict(versions.get(serving))
+        return (
+            f"[OK] Run {run_id} is version {serving} of {MODEL_NAME}, in Production already (gate: {verdict}); "
+            f"no new version is made."
+        )
+    return (
+        f"[OK] Run {run_id} is the twin of version {serving} of {MODEL_NAME} in Production: same data, code and "
+        f"parameters; no new version is made."
     )
-    return str(made.version)
+
+
+def usable(version: str) -> bool:
+    """A twin of a version that is damaged is no twin: it can take its place."""
+    try:
+        versions.open_version(version)
+    except UnusableVersion:
+        return False
+    return True
+
+
+def register(training: Run, stage: str, rules: Rules) -> str:
+    """Makes the version, or goes on with the one there is; judges it; puts it where it may go. Returns the closing
+    line. The caller holds the promotion lock."""
+    version = version_of(training)
+    mlflow.set_tag("model_version", version)
+    with console.timed("gate"):
+        admitted = admission.admit(version, training, rules)
+    archived = settle(version, stage, admitted)
+    return summary(training, version, stage, archived, admitted)
+
+
+def version_of(training: Run) -> str:
+    tags, there = admission.carried(training), versions.of_training(training)
+    if there:
+        number = str(there[0].version)
+        versions.tag(number, tags)
+        return number
+    return str(mlflow.register_model(f"models:/{logged_model(training)}", MODEL_NAME, tags=tags).version)
 
 
 def settle(version: str, stage: str, admitted: Admission) -> list[str] | None:

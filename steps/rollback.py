@@ -1,16 +1,18 @@
 """Put back the version that served before. In: who served when, or -P version=N. Out: that version in Production, the
 one it replaces archived; what serves follows as it follows any promotion.
 
-No gate: what comes back has served. A version that never did and was refused goes through register, by force.
+What never passed the gate, nor was forced through it, does not come back: that goes through register, by force. A
+version without verdict is examined first, by the gate's usual rules.
 """
 
 import argparse
 from collections.abc import Sequence
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 
-from steps import console, parameters, promotion, run_words, tracking, versions, warehouse
-from steps.errors import NoRollback, NoSuchVersion
+from steps import admission, console, parameters, promotion, run_words, tracking, versions, warehouse
+from steps.errors import NoRollback
 from steps.settings import MODEL_NAME
 from steps.warehouse import Turnover
 
@@ -22,10 +24,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):
         with warehouse.promotion_lock():
             now, history = promotion.serving(), warehouse.turnovers(MODEL_NAME)
-            target = chosen(args.version, now, history) if args.version else previous(now, history)
+            target, passed_over = (chosen(args.version, now), []) if args.version else previous(now, history)
             archived = promotion.put_in_stage(target, promotion.PRODUCTION)
         mlflow.set_tags({"model_version": target, "from_version": now or "none"})
-        run_words.conclude(summary(now, target, archived))
+        run_words.conclude(summary(now, target, archived, passed_over))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -39,40 +41,71 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def previous(now: str | None, history: Sequence[Turnover]) -> str:
-    """The most recent version in the history that is another than `now`. Raises NoRollback."""
-    target = next((past.version for past in reversed(history) if past.version not in (None, now)), None)
-    if target is None:
-        raise NoRollback(
-            f"Nothing served before version {now}, as far as the history knows. Give one: -P version=N"
-            if now
-            else "Nothing is in Production and nothing ever served. Run: mlflow run . -e register"
-        )
-    try:
-        versions.get(target)
-    except NoSuchVersion as error:
-        raise NoRollback(
-            f"Version {target} served before, and was deleted since. {error}. Give one: -P version=N"
-        ) from error
-    return target
+def previous(now: str | None, history: Sequence[Turnover]) -> tuple[str, list[str]]:
+    """The version that served most recently, is another than `now`, is still there and was let pass by the gate; and
+    why those before it in that order do not come back. Raises NoRollback when there is none."""
+    there = {str(version.version): version for version in versions.all_versions()}
+    passed_over: list[str] = []
+    for turnover in reversed(history):
+        version = there.get(turnover.version or "")
+        reason = None
+        if turnover.version is None:
+            continue
+        if version is None or not is_same(version, turnover):
+            reason = f"version {turnover.version} of run {turnover.run_id} was deleted since"
+        elif turnover.version != now and not admission.may_serve(version):
+            reason = objection(turnover.version)
+        elif turnover.version != now:
+            return turnover.version, passed_over
+        if reason and reason not in passed_over:
+            passed_over.append(reason)
+    raise NoRollback(nothing_to_put_back(now, passed_over))
 
 
-def chosen(version: str, now: str | None, history: Sequence[Turnover]) -> str:
-    """Raises NoSuchVersion; NoRollback for the one that is there already, or that never served and was refused."""
-    tags = versions.get(version).tags
-    if version == now:
-        raise NoRollback(f"Version {version} is in Production already")
-    if tags.get("gate") == "refused" and version not in {past.version for past in history}:
-        raise NoRollback(
-            f"Version {version} never served, and the gate refused it: {tags.get('gate_reason')}. "
-            f"To promote it all the same: mlflow run . -e register -P run_id={tags.get('run_id')} -P force=true"
-        )
-    return version
+def is_same(version: ModelVersion, turnover: Turnover) -> bool:
+    """Whether the version is the one that served, or just has its number: numbers begin anew with a deleted model."""
+    training = versions.training_of(version)
+    run_id = version.run_id or (training.info.run_id if training else None)
+    if run_id is None or turnover.run_id is None:
+        return bool(turnover.at.timestamp() * 1000 >= version.creation_timestamp)  # nothing serves before it is made
+    return bool(run_id == turnover.run_id)
 
 
-def summary(now: str | None, target: str, archived: Sequence[str]) -> str:
+def nothing_to_put_back(now: str | None, passed_over: Sequence[str]) -> str:
+    why = f" ({'; '.join(passed_over)})" if passed_over else ""
+    if now:
+        return f"Nothing served before version {now}, as far as the history knows{why}. Give one: -P version=N"
+    if passed_over:
+        return f"Nothing is in Production, and nothing that served can be put back{why}. Give one: -P version=N"
+    return "Nothing is in Production and nothing ever served. Run: mlflow run . -e register"
+
+
+def chosen(number: str, now: str | None) -> str:
+    """Raises NoSuchVersion; NoRollback for the one that is there already, or that the gate does not let pass."""
+    version = versions.get(number)
+    if number == now:
+        raise NoRollback(f"Version {number} is in Production already")
+    if not admission.may_serve(version):
+        why = objection(number)
+        raise NoRollback(f"{why[0].upper()}{why[1:]}. {remedy(version)}")
+    return number
+
+
+def objection(number: str) -> str:
+    return f"version {number} never passed the gate: {versions.get(number).tags.get('gate_reason')}"
+
+
+def remedy(version: ModelVersion) -> str:
+    training = versions.training_of(version)
+    if training is None:
+        return "It cannot be registered again, because its training run is gone"
+    return f"To promote it all the same: mlflow run . -e register -P run_id={training.info.run_id} -P force=true"
+
+
+def summary(now: str | None, target: str, archived: Sequence[str], passed_over: Sequence[str]) -> str:
     others = f"version {', '.join(archived)} archived" if archived else "nothing was there to archive"
-    return f"[OK] Rolled {MODEL_NAME} back from version {now or 'none'} to version {target}; {others}."
+    skipped = f" Passed over: {'; '.join(passed_over)}." if passed_over else ""
+    return f"[OK] Rolled {MODEL_NAME} back from version {now or 'none'} to version {target}; {others}.{skipped}"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def files_sha256(as_of: date) -> str | None:
 
 
 def loaded_months() -> list[date]:
-    """The oldest first."""
+    """The days of the months that were ingested, the oldest first."""
     try:
         return [moment.date() for moment in first_column("months")]
     except psycopg2.errors.UndefinedTable:

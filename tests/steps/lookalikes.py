@@ -35,6 +35,7 @@ def lookalike(
     with mlflow.start_run() as run, tracking.scratch_folder() as folder:
         kept = {name: value for name, value in original.items() if not name.startswith("mlflow.")}
         mlflow.set_tags({**kept, **(tags or {})})
+        mlflow.log_params(mlflow.get_run(run_id).data.params)
         code = folder / "served_model.py"
         code.write_text(source(SERVED_BY.read_text()))
         (fitted,) = model_folder(run_id).rglob("pipeline.skops")

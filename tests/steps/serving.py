@@ -11,12 +11,13 @@ from steps.warehouse import Turnover
 MORNING = datetime(2024, 2, 1, 8, tzinfo=UTC)
 
 
-def make_versions(count: int) -> None:
-    """Numbered from 1, in no stage."""
+def make_versions(count: int, gate: str | None = "passed", first_run: int = 1) -> None:
+    """Numbered from 1, in no stage, of the runs that `served` names, with one verdict for all."""
     client = MlflowClient()
     client.create_registered_model(MODEL_NAME)
-    for number in range(1, count + 1):
-        client.create_model_version(MODEL_NAME, f"file:///nowhere/{number}")
+    tags = {"gate": gate} if gate else None
+    for number in range(first_run, first_run + count):
+        client.create_model_version(MODEL_NAME, f"file:///nowhere/{number}", run_id=f"{number}" * 32, tags=tags)
 
 
 def served(*versions: str | None) -> list[Turnover]:

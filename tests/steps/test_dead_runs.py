@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
 from steps import dead_runs, history, tracking, warehouse
+from steps.entry_points import arguments
 
 from ..conftest import FEBRUARY
 from .killed import held, kill, start, wait_until_stuck

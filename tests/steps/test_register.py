@@ -13,7 +13,7 @@ from .database import last_run
 
 
 def registered(tracking: str, **given: str) -> str:
-    """The number of the version made; forced, as these tests are not about the gate."""
+    """The number of the training's version; forced, as these tests are not about the gate."""
     register.main(arguments("register", {"force": "true", **given}))
     return str(last_run("register", tracking).data.tags["model_version"])
 
@@ -37,27 +37,42 @@ def test_after_several_registers_exactly_the_last_is_in_production(trainings: di
     assert alias() == made[-1]
 
 
-def test_registering_the_same_run_twice_makes_two_versions(trainings: dict[str, str], tracking: str) -> None:
-    first = registered(tracking, run_id=trainings["random_forest"])
-    second = registered(tracking, run_id=trainings["random_forest"])
-    assert int(second) == int(first) + 1
-    assert (in_production(), stages()[first]) == ([second], "Archived")
+def test_registering_the_same_run_twice_makes_one_version(
+    trainings: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = trainings["random_forest"]
+    first, before = registered(tracking, run_id=run_id), stages()
+    capsys.readouterr()
+    assert registered(tracking, run_id=run_id) == first
+    assert stages() == before
+    said = f"[OK] Run {run_id} is version {first} of {MODEL_NAME}, in Production already"
+    assert said in capsys.readouterr().out
 
 
-def test_two_versions_in_production_become_one(trainings: dict[str, str], tracking: str) -> None:
+def test_a_run_whose_version_was_archived_gets_that_version_back(trainings: dict[str, str], tracking: str) -> None:
     first = registered(tracking, run_id=trainings["random_forest"])
-    second = registered(tracking, run_id=trainings["random_forest"])
+    second = registered(tracking, run_id=trainings["logistic_regression"])
+    there = set(stages())
+    assert registered(tracking, run_id=trainings["random_forest"]) == first
+    assert (in_production(), stages()[second], set(stages())) == ([first], "Archived", there)
+
+
+def test_two_versions_in_production_become_one(trainings: dict[str, str], tracking: str, empty_registry: None) -> None:
+    first = registered(tracking, run_id=trainings["random_forest"])
+    second = registered(tracking, run_id=trainings["logistic_regression"])
     # what a promotion in the UI does when the box is not ticked
     MlflowClient().transition_model_version_stage(MODEL_NAME, first, "Production", archive_existing_versions=False)
     assert set(in_production()) == {first, second}
-    third = registered(tracking, run_id=trainings["random_forest"])
+    third = registered(tracking, run_id=trainings["hist_gradient_boosting"])
     assert in_production() == [third]
 
 
 @pytest.mark.parametrize("stage", ["None", "Staging"])
-def test_another_stage_leaves_production_alone(trainings: dict[str, str], tracking: str, stage: str) -> None:
+def test_another_stage_leaves_production_alone(
+    trainings: dict[str, str], tracking: str, stage: str, empty_registry: None
+) -> None:
     before = registered(tracking, run_id=trainings["random_forest"])
-    version = registered(tracking, run_id=trainings["random_forest"], stage=stage)
+    version = registered(tracking, run_id=trainings["logistic_regression"], stage=stage)
     assert stages()[version] == stage
     assert (in_production(), alias()) == ([before], before)
 
@@ -81,7 +96,7 @@ def test_the_closing_line_says_what_replaced_what(
     trainings: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = trainings["random_forest"]
-    before = registered(tracking, run_id=run_id)
+    before = registered(tracking, run_id=trainings["logistic_regression"])
     version = registered(tracking, run_id=run_id)
     out = capsys.readouterr().out
     assert f"[OK] {MODEL_NAME} version {version} from run {run_id} is in Production; version {before} archived." in out

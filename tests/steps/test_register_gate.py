@@ -8,11 +8,12 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from mlflow.entities import Param, Run, RunData, RunInfo, RunTag
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import roc_auc_score
 
-from steps import build_dataset, ingest, register, warehouse
+from steps import build_dataset, ingest, register, twins, warehouse
 from steps.entry_points import arguments
 from steps.errors import DatabaseUnavailable
 from steps.settings import MODEL_NAME
@@ -23,7 +24,8 @@ from .database import empty, execute, last_run
 from .lookalikes import lookalike
 from .trainings import model_folder, pipeline, rows, train_quickly
 
-BOTH_CLASSES_WELL = "0.5"  # 300 made-up users and 8 trees are not held to what a real month is
+SMALL = {"min_auc": "0.5", "min_users": "50"}  # 300 made-up users and 8 trees are not held to what a real month is
+POINT = {"rule": "not_worse", "margin": "1"}  # whatever the interval: for tests that are not about the comparison
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def registered(runs: dict[str, str], empty_registry: None, tracking: str) -> Reg
     """Registers a training, by name or run id, and returns the version made."""
 
     def run(name: str, **given: str) -> ModelVersion:
-        register.main(arguments("register", {"run_id": runs.get(name, name), "min_auc": BOTH_CLASSES_WELL, **given}))
+        register.main(arguments("register", {"run_id": runs.get(name, name), **SMALL, **given}))
         ended = last_run("register", tracking)
         assert ended.info.status == "FINISHED"
         return MlflowClient().get_model_version(MODEL_NAME, ended.data.tags["model_version"])
@@ -66,7 +68,7 @@ def test_a_better_candidate_replaces_and_both_figures_are_on_it(
     registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered("worse")
-    version = registered("better")
+    version = registered("better", min_gain="-0.2")  # 75 users: the interval is wide
     assert in_production() == [str(version.version)] == ["2"]
     figures = {name: float(version.tags[f"gate_{name}"]) for name in FIGURES}
     assert (figures["auc_candidate"], figures["auc_production"]) == (auc_of(runs["better"]), auc_of(runs["worse"]))
@@ -75,8 +77,15 @@ def test_a_better_candidate_replaces_and_both_figures_are_on_it(
     assert (version.tags["gate"], version.tags["gate_production_version"]) == ("passed", "1")
     ended = last_run("register", tracking).data
     assert {name: ended.metrics[name] for name in FIGURES} == figures
-    assert ended.tags["gate"] == "passed"
-    assert "is in Production; version 1 archived. The gate passed it: gain of at least 0" in capsys.readouterr().out
+    assert (ended.tags["gate"], ended.tags["gate_rule"], ended.tags["gate_months"]) == (
+        "passed",
+        "better",
+        "2024-01-31",
+    )
+    assert (
+        "is in Production; version 1 archived. The gate passed it: rule better: the lower end of"
+        in capsys.readouterr().out
+    )
 
 
 FIGURES = ("auc_candidate", "auc_production", "auc_gain", "auc_gain_low", "auc_gain_high")
@@ -90,12 +99,13 @@ def test_a_worse_candidate_is_refused_by_a_finished_run_that_says_all(
     version = registered("worse")
     assert (in_production(), version.current_stage) == (["1"], "None")
     assert version.tags["gate"] == last_run("register", tracking).data.tags["gate"] == "refused"
-    gain = auc_of(runs["worse"]) - auc_of(runs["better"])
-    assert version.tags["gate_reason"] == f"gain {gain:+.4f} is below min_gain 0"
+    low, high = (float(version.tags[f"gate_auc_gain_{end}"]) for end in ("low", "high"))
+    assert version.tags["gate_reason"] == (
+        f"rule better: the lower end of the gain's interval, {low:+.4f}, is not above min_gain 0"
+    )
     out = capsys.readouterr().out
     assert f"[REFUSED] {MODEL_NAME} version 2 from run {runs['worse']} stays out of Production." in out
     assert f"AUC {auc_of(runs['worse']):.4f} against {auc_of(runs['better']):.4f} of version 1 in Production" in out
-    low, high = (float(version.tags[f"gate_auc_gain_{end}"]) for end in ("low", "high"))
     assert f"(95% interval {low:+.4f} to {high:+.4f})" in out
     assert "-P force=true" in out
 
@@ -106,11 +116,59 @@ def test_a_refused_version_leaves_the_alias_where_it_was(registered: Register) -
     assert str(MlflowClient().get_model_version_by_alias(MODEL_NAME, "Production").version) == "1"
 
 
-def test_the_same_model_again_is_not_worse(registered: Register) -> None:
+def test_the_same_training_again_makes_nothing(registered: Register) -> None:
     registered("better")
-    version = registered("better")
-    assert in_production() == ["2"]
-    assert [float(version.tags[f"gate_auc_gain{end}"]) for end in ("", "_low", "_high")] == [0.0, 0.0, 0.0]
+    again = registered("better")
+    assert (str(again.version), in_production(), len(everything())) == ("1", ["1"], 1)
+
+
+def test_the_twin_of_the_version_in_production_is_named_and_not_made(
+    registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered("better")
+    twin = train_quickly(mlflow.get_run(runs["better"]).data.params["model"], tracking)
+    assert twin != runs["better"]
+    capsys.readouterr()
+    registered(twin, force="true")
+    assert (len(everything()), in_production()) == (1, ["1"])
+    assert (
+        f"[OK] Run {twin} is the twin of version 1 of {MODEL_NAME} in Production: same data, code and parameters; "
+        "no new version is made."
+    ) in capsys.readouterr().out
+    assert last_run("register", tracking).data.tags["twin_of"] == "1"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"dataset_sha256": "0" * 64}, {"streamflow.code_sha256": "0"}, {"streamflow.lock_sha256": "0"}]
+)
+def test_other_data_code_or_packages_make_no_twin(runs: dict[str, str], changed: dict[str, str]) -> None:
+    original, copy = (mlflow.get_run(run_id) for run_id in (runs["better"], lookalike(runs["better"])))
+    other = mlflow.get_run(lookalike(runs["better"], tags=changed))
+    assert (twins.is_twin(original, copy), twins.is_twin(original, other)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("params", "same"),
+    [
+        ({"learning_rate": "5e-2"}, True),  # as it was typed
+        ({"C": "7", "n_estimators": "5"}, True),  # typed, and not of this kind of model
+        ({"learning_rate": "0.06"}, False),
+        ({"split": "random"}, False),
+        ({"threshold": "0.4"}, False),  # a parameter that the other was trained without
+    ],
+)
+def test_parameters_that_change_the_model_make_no_twin(params: dict[str, str], same: bool) -> None:
+    usual = {"model": "hist_gradient_boosting", "max_iter": "8", "learning_rate": "0.05", "split": "user"}
+    assert twins.is_twin(training_with(usual), training_with({**usual, **params})) == same
+
+
+def training_with(params: dict[str, str]) -> Run:
+    tags = [RunTag(name, "same") for name in twins.SAME_TAGS]
+    return Run(RunInfo(*["0"] * 7), RunData(params=[Param(*param) for param in params.items()], tags=tags))
+
+
+def everything() -> list[ModelVersion]:
+    return list(MlflowClient().search_model_versions(f"name='{MODEL_NAME}'"))
 
 
 def test_force_promotes_the_worse_and_says_so(
@@ -120,8 +178,8 @@ def test_force_promotes_the_worse_and_says_so(
     version = registered("worse", force="true")
     assert in_production() == ["2"]
     assert version.tags["gate"] == last_run("register", tracking).data.tags["gate"] == "forced"
-    assert "is below min_gain 0" in version.tags["gate_reason"]
-    assert "Forced past the gate: gain" in capsys.readouterr().out
+    assert "is not above min_gain 0" in version.tags["gate_reason"]
+    assert "Forced past the gate: rule better" in capsys.readouterr().out
 
 
 def test_a_first_version_needs_min_auc_alone(registered: Register) -> None:
@@ -144,9 +202,9 @@ def test_other_stages_are_not_the_gates_business_and_carry_its_verdict(
 
 def test_of_two_in_production_the_higher_is_compared_with_and_both_are_archived(registered: Register) -> None:
     registered("worse")
-    registered("better")
+    registered("better", **POINT)
     MlflowClient().transition_model_version_stage(MODEL_NAME, "1", "Production", archive_existing_versions=False)
-    version = registered("better")
+    version = registered("contract", **POINT)
     assert version.tags["gate_production_version"] == "2"
     assert in_production() == ["3"]
 
@@ -173,7 +231,7 @@ def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Re
     finally:
         ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert (in_production(), version.tags["gate"]) == (["1"], "refused")
-    assert "2024-01-31 has changed since the candidate's dataset was built" in version.tags["gate_reason"]
+    assert "2024-01-31 has changed since its training set was built" in version.tags["gate_reason"]
 
 
 def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
@@ -198,7 +256,7 @@ def test_a_production_that_cannot_be_loaded_is_named_and_replaced_by_force_alone
     refused = registered("better")
     assert (in_production(), refused.tags["gate"]) == (["1"], "refused")
     assert "no comparison with Production: version 1 cannot be loaded: " in refused.tags["gate_reason"]
-    forced = registered("better", force="true")
+    forced = registered("worse", force="true")  # a twin of what is damaged, and made all the same
     assert (in_production(), forced.tags["gate"]) == (["3"], "forced")
 
 
@@ -322,16 +380,22 @@ def test_a_damaged_dataset_is_a_defect(registered: Register, runs: dict[str, str
 
 def test_two_registers_at_once_are_compared_one_after_the_other(registered: Register, runs: dict[str, str]) -> None:
     registered("worse")
-    argv = arguments("register", {"run_id": runs["better"], "min_auc": BOTH_CLASSES_WELL})
+    both = [arguments("register", {"run_id": runs[name], **SMALL, **POINT}) for name in ("better", "contract")]
     with ThreadPoolExecutor(2) as threads:
-        for ended in [threads.submit(register.main, argv) for _ in range(2)]:
-            ended.result(timeout=60)
+        for ended in [threads.submit(register.main, argv) for argv in both]:
+            ended.result(timeout=120)
     versions = [MlflowClient().get_model_version(MODEL_NAME, number) for number in ("2", "3")]
     compared_with = {str(v.version): v.tags["gate_production_version"] for v in versions}
-    first = min(compared_with, key=lambda number: compared_with[number] != "1")
-    (last,) = set(compared_with) - {first}
-    assert compared_with == {first: "1", last: first}
-    assert in_production() == [last]
+    assert compared_with == {"2": "1", "3": "2"}
+    assert in_production() == ["3"]
+
+
+def test_one_training_registered_twice_at_once_is_one_version(registered: Register, runs: dict[str, str]) -> None:
+    argv = arguments("register", {"run_id": runs["better"], **SMALL})
+    with ThreadPoolExecutor(2) as threads:
+        for ended in [threads.submit(register.main, argv) for _ in range(2)]:
+            ended.result(timeout=120)
+    assert (len(everything()), in_production()) == (1, ["1"])
 
 
 def test_a_promotion_that_never_ends_is_said_instead_of_waited_for(

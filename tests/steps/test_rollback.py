@@ -1,23 +1,31 @@
 """One command puts back what served before, and says from what to what."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import rollback, warehouse
+from steps import promotion, rollback, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoRollback, NoSuchVersion
 from steps.settings import MODEL_NAME
+from steps.warehouse import Turnover
 
 from .database import last_run
 from .serving import alias, in_production, make_versions, served
 
 
 @pytest.fixture
-def four_versions(empty_warehouse: Settings, empty_registry: None) -> None:
-    """In no stage; nothing ever served."""
-    warehouse.apply_schema()
+def four_versions(tables: None, empty_registry: None) -> None:
+    """In no stage, all passed by the gate; nothing ever served."""
     make_versions(4)
+
+
+@pytest.fixture(autouse=True)
+def tables(empty_warehouse: Settings) -> None:
+    warehouse.apply_schema()
 
 
 def roll_back(version: str = "") -> None:
@@ -101,21 +109,83 @@ def test_when_nothing_ever_served_it_is_said_too(empty_warehouse: Settings, empt
         roll_back()
 
 
-def test_a_version_that_was_deleted_since_is_named_and_not_passed_over(four_versions: None) -> None:
+def test_a_version_that_was_deleted_since_is_passed_over_and_named(
+    four_versions: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     served("1", "2", "3")
     MlflowClient().delete_model_version(MODEL_NAME, "2")
-    with pytest.raises(NoRollback, match=r"Version 2 served before, and was deleted since.*There are: 4, 3, 1"):
+    roll_back()
+    assert in_production() == ["1"]
+    assert f"Passed over: version 2 of run {'2' * 32} was deleted since." in capsys.readouterr().out
+
+
+def test_a_new_version_of_a_deleted_models_number_is_not_the_one_that_served(empty_registry: None) -> None:
+    make_versions(3)
+    served("1", "2")
+    MlflowClient().delete_registered_model(MODEL_NAME)
+    make_versions(3, first_run=5)  # numbers begin anew: version 1 is of run 555…
+    promotion.put_in_stage("3", promotion.PRODUCTION)
+    with pytest.raises(NoRollback, match=f"version 2 of run {'2' * 32} was deleted since; version 1 of run {'1' * 32}"):
         roll_back()
     assert in_production() == ["3"]
 
 
-def test_a_version_that_was_refused_and_never_served_is_no_way_round_the_gate(four_versions: None) -> None:
-    served("1", "3")
-    for number in ("2", "3"):
+def test_a_version_that_was_made_after_the_row_is_not_the_one_that_served(empty_registry: None) -> None:
+    """Where no run is known, it is told by the time."""
+    make_versions(1)
+    version = MlflowClient().get_model_version(MODEL_NAME, "1")
+    made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+    row = Turnover(made - timedelta(hours=1), "1", None, None, None, "promotion")
+    assert not rollback.is_same(version, row)
+    assert rollback.is_same(version, replace(row, at=made + timedelta(hours=1)))
+
+
+def refuse(*numbers: str) -> None:
+    for number in numbers:
         MlflowClient().set_model_version_tag(MODEL_NAME, number, "gate", "refused")
-    served("3", "1")
-    with pytest.raises(NoRollback, match=r"Version 2 never served, and the gate refused it.*-P force=true"):
-        roll_back("2")
+        MlflowClient().set_model_version_tag(MODEL_NAME, number, "gate_reason", "AUC 0.6 is below min_auc 0.7")
+
+
+def test_a_version_that_was_refused_is_no_way_round_the_gate_whether_it_served_or_not(four_versions: None) -> None:
+    served("1", "3", "1")
+    refuse("2", "3")
+    for number in ("2", "3"):
+        with pytest.raises(
+            NoRollback, match=rf"Version {number} never passed the gate: AUC 0\.6 is below min_auc 0\.7"
+        ):
+            roll_back(number)
     assert in_production() == ["1"]
-    roll_back("3")
-    assert in_production() == ["3"]
+
+
+def test_a_version_that_was_forced_may_come_back(four_versions: None) -> None:
+    served("1")
+    MlflowClient().set_model_version_tag(MODEL_NAME, "2", "gate", "forced")
+    roll_back("2")
+    assert in_production() == ["2"]
+
+
+def test_a_version_that_passed_once_may_come_back_after_a_comparison_it_lost(four_versions: None) -> None:
+    served("1")
+    refuse("2")
+    MlflowClient().set_model_version_tag(MODEL_NAME, "2", "gate_admitted", "passed")
+    roll_back("2")
+    assert in_production() == ["2"]
+
+
+def test_the_one_before_that_never_passed_is_passed_over_and_named(
+    four_versions: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served("1", "2", "3")
+    refuse("2")
+    roll_back()
+    assert in_production() == ["1"]
+    assert "Passed over: version 2 never passed the gate: AUC 0.6 is below min_auc 0.7." in capsys.readouterr().out
+
+
+def test_a_version_without_verdict_of_which_nothing_is_known_is_refused(empty_registry: None) -> None:
+    make_versions(2, gate=None)
+    MlflowClient().set_model_version_tag(MODEL_NAME, "1", "gate", "passed")
+    promotion.put_in_stage("1", promotion.PRODUCTION)
+    with pytest.raises(NoRollback, match=r"unknown what it was trained on.*cannot be registered again"):
+        roll_back("2")
+    assert MlflowClient().get_model_version(MODEL_NAME, "2").tags["gate"] == "refused"
