@@ -20,6 +20,7 @@ from steps.settings import MODEL_NAME
 
 STAGES = ("Production", "Staging", "None")
 CARRIED_TAGS = ("as_of", "feature_service", "dataset_sha256", tracking.COMMIT_TAG, tracking.LOCK_TAG)
+NEWER_TAGS = ("calibration", "threshold")  # trainings from before have none
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -89,6 +90,7 @@ def logged_model(training: Run) -> str:
 
 def make_version(training: Run) -> str:
     tags = {name: training.data.tags[name] for name in CARRIED_TAGS}
+    tags |= {name: training.data.tags[name] for name in NEWER_TAGS if name in training.data.tags}
     made = mlflow.register_model(
         f"models:/{logged_model(training)}", MODEL_NAME, tags={**tags, "run_id": training.info.run_id}
     )
