@@ -88,7 +88,7 @@ def _parity(candidate: Opened, pipeline: Pipeline, features: pd.DataFrame) -> li
     """The served answers against the pipeline itself, on every row and to the last bit; and the version they name."""
     answers = candidate.answers(features)
     served, expected = answers["probability"].to_numpy(), pipeline.predict_proba(features)[:, 1]
-    same = (served == expected) & (answers["prediction"].to_numpy() == pipeline.predict(features))
+    same = (served == expected) & (answers["prediction"].to_numpy() == (expected > candidate.threshold))
     found = []
     if not same.all():
         place = int(np.flatnonzero(~same)[0])

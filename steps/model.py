@@ -2,28 +2,32 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from steps.early_exit import EarlyExit
+from steps.packed_forest import PackedForest
 from steps.settings import LABEL, RANDOM_STATE
-from steps.split import Places
+from steps.split import FOLDS, Places
 
 Probabilities = NDArray[np.float64]
 
-SHUFFLES = 3
+Calibration = Literal["sigmoid", "isotonic", "none"]
+CALIBRATIONS: tuple[Calibration, ...] = ("sigmoid", "isotonic", "none")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def fixed_settings(model: str) -> dict[str, Any]:
 def classifier(model: str, hyperparameters: Hyperparameters) -> BaseEstimator:
     chosen = {**hyperparameters.of(model), **fixed_settings(model)}
     if model == "random_forest":
-        return RandomForestClassifier(n_jobs=-1, **chosen)
+        return RandomForestClassifier(**chosen)
     if model == "hist_gradient_boosting":
         return HistGradientBoostingClassifier(early_stopping=False, **chosen)
     return LogisticRegression(max_iter=1000, **chosen)
@@ -79,16 +83,37 @@ def pipeline(model: str, hyperparameters: Hyperparameters, categories: Mapping[s
     return Pipeline([("encode", encode), ("classify", classifier(model, hyperparameters))])
 
 
+def calibrated(unfitted: Pipeline, calibration: Calibration, folds: Sequence[tuple[Places, Places]]) -> Pipeline:
+    """A pipeline whose probabilities are calibrated on its classifier's answers to the folds' held-out rows. The
+    classifier itself learns from all rows, as without calibration. With "none", the pipeline as it is.
+
+    folds: of the rows that it will be fitted to, as pairs of positions, (training rows, held-out rows).
+    """
+    if calibration == "none":
+        return unfitted
+    wrapped = CalibratedClassifierCV(unfitted["classify"], method=calibration, ensemble=False, cv=list(folds))
+    return Pipeline([("encode", unfitted["encode"]), ("classify", wrapped)])
+
+
+def uncalibrated(fitted: Pipeline) -> Pipeline:
+    """The fitted pipeline with its classifier's own scores and class rule."""
+    classify = fitted["classify"]
+    if isinstance(classify, CalibratedClassifierCV):
+        classify = classify.calibrated_classifiers_[0].estimator
+    return Pipeline([("encode", fitted["encode"]), ("classify", classify)])
+
+
 def fit(unfitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Pipeline:
     """A fitted copy that predicts the same, bit for bit.
 
-    Trees are grown side by side, but their votes added up one after the other: threads would add them in another order
-    each time, and the last bit would change. Boosting is held to one thread for the same end.
+    Trees are grown side by side, and so are the folds, each in one thread; but a forest's votes are added up one after
+    the other: threads would add them in another order each time, and the last bit would change. Boosting is held to
+    one thread for the same end.
     """
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1), parallel_config(backend="threading", n_jobs=-1):
         fitted = clone(unfitted).fit(rows[list(features)], rows[LABEL].astype(int))
-    if isinstance(fitted["classify"], RandomForestClassifier):
-        fitted.set_params(classify__n_jobs=1)
+    if isinstance(fitted["classify"], CalibratedClassifierCV):
+        fitted.set_params(classify__cv=FOLDS)  # their number; thousands of row numbers are not for every model file
     return fitted
 
 
@@ -97,14 +122,13 @@ def churn_probability(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[s
         return np.asarray(fitted.predict_proba(rows[list(features)])[:, 1])
 
 
-def scores(truth: "pd.Series[bool]", probability: Probabilities) -> dict[str, float]:
-    """AUC, F1 and ACC; a customer is predicted to leave above 0.5, as scikit-learn's predict() decides it."""
-    predicted = probability > 0.5  # noqa: PLR2004
-    return {
-        "AUC": float(roc_auc_score(truth, probability)),
-        "F1": float(f1_score(truth, predicted)),
-        "ACC": float(accuracy_score(truth, predicted)),
-    }
+def answering_at_once(fitted: Pipeline, features: Sequence[str]) -> Callable[[pd.DataFrame], Probabilities]:
+    """What gives churn_probability, to the last bit, by the served model's faster arithmetic where that knows the
+    pipeline."""
+    early_exit = EarlyExit.of(fitted, PackedForest)
+    if early_exit is None:
+        return lambda rows: churn_probability(fitted, rows, features)
+    return lambda rows: early_exit.predict_proba(rows[list(features)])[:, 1]
 
 
 def cross_validate(
@@ -119,12 +143,9 @@ def cross_validate(
     folds: pairs of row positions, (training rows, held-out rows).
     watched: hands on each fold's AUC as it comes, to show how far it is.
     """
-    single = clone(unfitted)
-    if isinstance(single["classify"], RandomForestClassifier):
-        single.set_params(classify__n_jobs=1)  # the trees are the same, however many threads grow them
 
     def held_out_auc(train: Places, held_out: Places) -> float:
-        fitted = clone(single).fit(rows.iloc[train][list(features)], rows[LABEL].iloc[train].astype(int))
+        fitted = clone(unfitted).fit(rows.iloc[train][list(features)], rows[LABEL].iloc[train].astype(int))
         probability = fitted.predict_proba(rows.iloc[held_out][list(features)])[:, 1]
         return float(roc_auc_score(rows[LABEL].iloc[held_out], probability))
 
@@ -133,36 +154,3 @@ def cross_validate(
             delayed(held_out_auc)(train, held_out) for train, held_out in folds
         )
         return list(watched(found))
-
-
-def importances(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> "pd.Series[float]":
-    """Per feature, in [0, 1], how much the model leans on it: a forest's loss of impurity, the size of a linear model's
-    coefficient, else the loss of AUC on these rows when the values are shuffled. The sum is 1."""
-    classify = fitted["classify"]
-    if hasattr(classify, "feature_importances_"):
-        found = _per_feature(fitted, classify.feature_importances_, features)
-    elif hasattr(classify, "coef_"):
-        found = _per_feature(fitted, np.abs(classify.coef_[0]), features)
-    else:
-        found = _shuffled(fitted, rows, features)
-    return (found / found.sum()).sort_values()
-
-
-def _per_feature(fitted: Pipeline, weights: Probabilities, features: Sequence[str]) -> "pd.Series[float]":
-    """One-hot columns added up to the feature they come from."""
-    names = fitted["encode"].get_feature_names_out()
-    owners = [max((f for f in features if f in name.split("__", 1)[1]), key=len) for name in names]
-    return pd.Series(weights).groupby(owners).sum().reindex(list(features), fill_value=0.0)
-
-
-def _shuffled(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> "pd.Series[float]":
-    with threadpool_limits(limits=1):
-        result = permutation_importance(
-            fitted,
-            rows[list(features)],
-            rows[LABEL].astype(int),
-            scoring="roc_auc",
-            n_repeats=SHUFFLES,
-            random_state=RANDOM_STATE,
-        )
-    return pd.Series(result.importances_mean, index=list(features)).clip(lower=0.0)

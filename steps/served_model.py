@@ -1,11 +1,10 @@
 """What /invocations runs (logged as code, never pickled): the whole pipeline, answering with class, probability and
-who answered. Must not import anything else of the project: this file is copied into the model, as is packed_forest.py.
-
-scikit-learn's checks cost more than its arithmetic, so EarlyExit does the arithmetic, to the last bit the same."""
+who answered. Must not import anything else of the project: this file is copied into the model, as are early_exit.py
+and packed_forest.py."""
 
 import contextlib
 import gc
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,27 @@ import numpy as np
 import pandas as pd
 import skops.io
 import yaml
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 # the only types beyond skops' own list that a churn pipeline is made of
-TRUSTED_TYPES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree"]
-FEW_ROWS = 256  # see docs/decisions/0030
+TRUSTED_TYPES = [
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+]
+UNKNOWN_CATEGORIES = "unknown_categories"  # the option of a request, and the field of a marked row's answer
+REFUSE, MARK = "refuse", "mark"
+MOST_NAMED = 10  # rows in an error
 
 Matrix = NDArray[np.float64]
-Columns = Mapping[Hashable, Sequence[Any] | NDArray[Any]]
-Fill = Callable[[Columns, Matrix], None]
-Score = Callable[[Matrix], Matrix]
+Unknown = dict[int, dict[str, Any]]
+"""Place of a row -> feature -> the category that the model was not trained on"""
 
 
 class Answers(pd.DataFrame):
@@ -44,141 +48,120 @@ class Answers(pd.DataFrame):
 
 class ChurnModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
-        path = Path(context.artifacts["pipeline"])
+        path, config = Path(context.artifacts["pipeline"]), context.model_config
         self.pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
-        self.features = list(context.model_config["features"])
-        brought = code_of(Path(context.artifacts["packed_forest"]))
-        self.early_exit = EarlyExit.of(self.pipeline, brought["PackedForest"])
-        of_training = {name: context.model_config[name] for name in ("run_id", "feature_service")}
+        self.features = list(config["features"])
+        self.categories = known_categories(self.pipeline)
+        self.threshold = float(config["threshold"])
+        fast, forest = (code_of(Path(context.artifacts[name])) for name in ("early_exit", "packed_forest"))
+        self.early_exit = fast["EarlyExit"].of(self.pipeline, forest["PackedForest"])
+        self.left_to_pipeline = (fast["NotOrdinary"], OverflowError)
+        of_training = {name: config[name] for name in ("run_id", "feature_service", "calibration", "threshold")}
         self.identity = registered_as(path.parents[1]) | of_training
         gc.freeze()  # looking through all that stays for garbage would hold up requests for a tenth of a second
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """One row per input row: prediction (0 or 1), probability of churn, and the identity of this model."""
-        del context, params
-        probability = self.probabilities(model_input)
-        answer = {"prediction": probability.argmax(axis=1), "probability": probability[:, 1], **self.identity}
-        return Answers(answer, index=range(len(model_input)))
+        """One row per input row: prediction (1 above the threshold, else 0), probability of churn, and the identity of
+        this model: name, version, run, features, calibration ("none": the probability is a score) and threshold.
 
-    def probabilities(self, rows: pd.DataFrame) -> Matrix:
-        """(rows, 2): of staying and of leaving. Raises what the pipeline raises."""
-        # the pipeline knows what to do with a value that is not ordinary, or says what is wrong with it
-        with contextlib.suppress(NotOrdinary, OverflowError):
-            if self.early_exit is not None:
-                return self.early_exit.predict_proba(rows)
-        return np.asarray(self.pipeline.predict_proba(rows[self.features]))
+        params: {"unknown_categories": "refuse"} raises for a row with a category that the model was not trained on;
+        "mark" leaves that row's prediction and probability empty and names feature and value in a further column.
+        Raises MlflowException for a missing value, naming its row and feature.
+        """
+        del context
+        marks = wants_marks(params)
+        if (probability := self.at_once(model_input)) is not None:
+            return self.answers(probability[:, 1])
+        refuse_missing(model_input, self.features)
+        unknown = unknown_in(model_input, self.categories)
+        if not unknown:
+            return self.answers(self.by_pipeline(model_input)[:, 1])
+        if not marks:
+            raise MlflowException.invalid_parameter_value(not_trained_on(unknown, self.categories))
+        return self.marked(model_input, unknown)
 
-
-class NotOrdinary(Exception):
-    """Something that the early exit leaves to the pipeline: a value, a type, a kind of estimator."""
-
-
-class EarlyExit:
-    """The pipeline's arithmetic: columns into one matrix, the matrix into probabilities."""
-
-    def __init__(self, pipeline: Pipeline, packed_forest: Any) -> None:
-        encode, classify = pipeline["encode"], pipeline["classify"]
-        self._fills = _fills(encode)
-        self._score = _score(classify, packed_forest)
-        if type(classify) is LogisticRegression and not _lies_in_rows(encode):
-            raise NotOrdinary
-        self._width = classify.n_features_in_
-
-    @classmethod
-    def of(cls, pipeline: Pipeline, packed_forest: Any) -> "EarlyExit | None":
-        """None for a pipeline of another make, or too large to pack, which then answers by itself."""
-        with contextlib.suppress(NotOrdinary, KeyError, OverflowError):
-            return cls(pipeline, packed_forest)
+    def at_once(self, rows: pd.DataFrame) -> Matrix | None:
+        """(rows, 2): of staying and of leaving. None for what the early exit leaves to the pipeline."""
+        if self.early_exit is not None:
+            with contextlib.suppress(*self.left_to_pipeline):
+                found: Matrix = self.early_exit.predict_proba(rows)
+                return found
         return None
 
-    def predict_proba(self, rows: pd.DataFrame) -> Matrix:
-        """Equal to the pipeline's. Raises NotOrdinary for a category or number it would not just compute with, and
-        OverflowError for a number that is too large for a forest."""
-        matrix, columns = np.zeros((len(rows), self._width)), _columns(rows)
-        for fill in self._fills:
-            fill(columns, matrix)
-        return self._score(matrix)
+    def by_pipeline(self, rows: pd.DataFrame) -> Matrix:
+        """The same. Raises what the pipeline raises."""
+        return np.asarray(self.pipeline.predict_proba(rows[self.features]))
+
+    def answers(self, leaving: Matrix) -> Answers:
+        answer = {"prediction": (leaving > self.threshold).astype(int), "probability": leaving, **self.identity}
+        return Answers(answer, index=range(len(leaving)))
+
+    def marked(self, rows: pd.DataFrame, unknown: Unknown) -> Answers:
+        found = pd.DataFrame(self.identity, index=range(len(rows)))
+        found.insert(0, "prediction", pd.Series([None] * len(rows), dtype=object))
+        found.insert(1, "probability", pd.Series([None] * len(rows), dtype=object))
+        known = [place for place in range(len(rows)) if place not in unknown]
+        if known:
+            answered = self.predict(None, rows.iloc[known])
+            for name in ("prediction", "probability"):
+                found.loc[known, name] = answered[name].astype(object).to_numpy()
+        found[UNKNOWN_CATEGORIES] = pd.Series([unknown.get(place) for place in range(len(rows))], dtype=object)
+        return Answers(found)
 
 
-def _columns(rows: pd.DataFrame) -> Columns:
-    """To ask a DataFrame for a column takes longer than to make objects of a few values."""
-    if len(rows) > FEW_ROWS:
-        return {name: rows[name].to_numpy() for name in rows}
-    return dict(zip(rows, rows.to_numpy(dtype=object).T.tolist(), strict=True))
+def wants_marks(params: Mapping[str, Any] | None) -> bool:
+    asked = (params or {}).get(UNKNOWN_CATEGORIES, REFUSE)
+    if asked not in (REFUSE, MARK):
+        raise MlflowException.invalid_parameter_value(f"{UNKNOWN_CATEGORIES} must be {REFUSE} or {MARK}, not {asked!r}")
+    return bool(asked == MARK)
 
 
-def _fills(encode: Any) -> list[Fill]:
-    """What writes each column of the matrix, in the order of the ColumnTransformer's own output."""
-    if type(encode) is not ColumnTransformer:
-        raise NotOrdinary
-    fills: list[Fill] = []
-    for name, transformer, chosen in encode.transformers_:
-        place = encode.output_indices_[name]
-        if place.start == place.stop:
-            continue
-        # the remainder has places instead of names where no column was chosen by its name
-        columns = [encode.feature_names_in_[column] if isinstance(column, int) else column for column in chosen]
-        if type(transformer) is OneHotEncoder:
-            fills += _one_hot(transformer, columns, place)
-        else:
-            fills.append(_numbers(columns, transformer, place))
-    return fills
+def known_categories(pipeline: Pipeline) -> dict[str, list[Any]]:
+    """Per text feature, the values that the encoder was fitted with; nothing of an encoder that takes any value."""
+    encode = pipeline[0]
+    found: dict[str, list[Any]] = {}
+    for _name, transformer, columns in encode.transformers_ if type(encode) is ColumnTransformer else ():
+        if type(transformer) is OneHotEncoder and transformer.handle_unknown == "error":
+            found |= {name: known.tolist() for name, known in zip(columns, transformer.categories_, strict=True)}
+    return found
 
 
-def _lies_in_rows(encode: ColumnTransformer) -> bool:
-    """Whether the encoder's own matrix has each row in one piece. The last bit of a sum of products depends on it, and
-    numbers alone, coming from a DataFrame, have each column in one piece."""
-    places = [encode.output_indices_[name] for name, kind, _ in encode.transformers_ if type(kind) is OneHotEncoder]
-    return any(place.stop - place.start > 1 for place in places)
+def refuse_missing(rows: pd.DataFrame, features: list[str]) -> None:
+    """Raises MlflowException for null and NaN: a forest would compute with them."""
+    missing = rows[features].isna()
+    if places := np.flatnonzero(missing.any(axis=1)).tolist():
+        told = {place: ", ".join(missing.columns[missing.iloc[place]]) for place in places[:MOST_NAMED]}
+        raise MlflowException.invalid_parameter_value(
+            f"Missing values in {_listed(told, len(places))}. Every feature needs a value"
+        )
 
 
-def _one_hot(encoder: OneHotEncoder, columns: list[str], place: slice) -> list[Fill]:
-    if encoder.handle_unknown != "error" or encoder.drop or encoder.min_frequency or encoder.max_categories:
-        raise NotOrdinary
-    fills: list[Fill] = []
-    start = place.start
-    for column, categories in zip(columns, encoder.categories_, strict=True):
-        fills.append(_marks(column, {value: start + nth for nth, value in enumerate(categories.tolist())}))
-        start += len(categories)
-    return fills
+def unknown_in(rows: pd.DataFrame, categories: Mapping[str, list[Any]]) -> Unknown:
+    found: Unknown = {}
+    for name, known in categories.items():
+        values = rows[name].tolist()
+        for place in np.flatnonzero(~rows[name].isin(known).to_numpy()).tolist():
+            found.setdefault(place, {})[name] = values[place]
+    return found
 
 
-def _marks(column: str, places: dict[Any, int]) -> Fill:
-    def fill(rows: Columns, matrix: Matrix) -> None:
-        found = [places.get(value, -1) for value in rows[column]]
-        if min(found, default=0) < 0:
-            raise NotOrdinary
-        matrix[np.arange(len(found)), found] = 1.0
-
-    return fill
-
-
-def _numbers(columns: list[str], transformer: Any, place: slice) -> Fill:
-    scales = type(transformer) is StandardScaler and transformer.mean_ is not None and transformer.scale_ is not None
-    if not scales and (type(transformer) is not FunctionTransformer or transformer.func is not None):  # "passthrough"
-        raise NotOrdinary
-
-    def fill(rows: Columns, matrix: Matrix) -> None:
-        for nth, column in enumerate(columns, place.start):
-            values = np.asarray(rows[column])
-            if values.dtype.kind not in "bif":
-                raise NotOrdinary
-            matrix[:, nth] = values
-        if not np.isfinite(matrix[:, place]).all():
-            raise NotOrdinary
-        if scales:
-            matrix[:, place] = (matrix[:, place] - transformer.mean_) / transformer.scale_
-
-    return fill
+def not_trained_on(unknown: Unknown, categories: Mapping[str, list[Any]]) -> str:
+    named = {name for values in unknown.values() for name in values}
+    told = {
+        place: ", ".join(f"{name} {value!r}" for name, value in values.items())
+        for place, values in list(unknown.items())[:MOST_NAMED]
+    }
+    allowed = "; ".join(f"{name}: {_quoted(known)}" for name, known in categories.items() if name in named)
+    return f"Categories that the model was not trained on, in {_listed(told, len(unknown))}. It knows {allowed}"
 
 
-def _score(classify: Any, packed_forest: Any) -> Score:
-    if type(classify) in (HistGradientBoostingClassifier, LogisticRegression):
-        return lambda matrix: np.asarray(classify.predict_proba(matrix))
-    if type(classify) is not RandomForestClassifier:
-        raise NotOrdinary
-    mean: Score = packed_forest([tree.tree_ for tree in classify.estimators_], classify.n_features_in_).mean
-    return mean
+def _listed(rows: Mapping[int, str], there: int) -> str:
+    more = f"; and {there - len(rows)} more rows" if there > len(rows) else ""
+    return "; ".join(f"row {place + 1}: {what}" for place, what in sorted(rows.items())) + more
+
+
+def _quoted(values: Iterable[Any]) -> str:
+    return ", ".join(map(repr, values))
 
 
 def code_of(path: Path) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+from steps.served_model import REFUSE, UNKNOWN_CATEGORIES
 
 COLUMN_TYPES = {
     "Int64": DataType.long,
@@ -16,14 +18,18 @@ ANSWER = Schema(
         ColSpec(DataType.long, "prediction"),
         ColSpec(DataType.double, "probability"),
         *(ColSpec(DataType.string, name) for name in ("model_name", "model_version", "run_id", "feature_service")),
+        ColSpec(DataType.string, "calibration"),
+        ColSpec(DataType.double, "threshold"),
     ]
 )
+# refuse: an error names row, feature and value; mark: the row's answer does, and the others are answered
+OPTIONS = ParamSchema([ParamSpec(UNKNOWN_CATEGORIES, DataType.string, REFUSE)])
 
 
 def signature(types: Mapping[str, str]) -> ModelSignature:
     """types: Feast's type names, by feature, in the model's order."""
     inputs = Schema([ColSpec(COLUMN_TYPES[kind], name) for name, kind in types.items()])
-    return ModelSignature(inputs=inputs, outputs=ANSWER)
+    return ModelSignature(inputs=inputs, outputs=ANSWER, params=OPTIONS)
 
 
 def difference(found: Schema, types: Mapping[str, str]) -> str | None:

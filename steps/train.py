@@ -4,29 +4,31 @@ parameters, metrics, pictures and the whole pipeline as a servable model."""
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import mlflow
 import pandas as pd
-import skops.io
 from sklearn.pipeline import Pipeline
 
-from steps import console, dataset_runs, model, parameters, pictures, run_words, tracking
+from steps import (
+    console,
+    dataset_runs,
+    evaluation,
+    logged_model,
+    model,
+    parameters,
+    run_words,
+    tracking,
+    training_report,
+)
 from steps.errors import TooFewToLearn
 from steps.settings import LABEL
-from steps.signature import signature
-from steps.split import FOLDS, SPLIT_RULES, SplitRule, folds, split
+from steps.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
 
-MODEL_ARTIFACT = "model"
-SERVED_BY = Path(__file__).with_name("served_model.py")
-PACKED_FOREST = Path(__file__).with_name("packed_forest.py")
-SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
 MIN_PER_CLASS = 2 * FOLDS
 
 
@@ -37,6 +39,8 @@ class Training:
     name: str  # of the model: random_forest, …
     hyperparameters: model.Hyperparameters
     split: SplitRule
+    calibration: model.Calibration
+    threshold: float
     rows: pd.DataFrame
     facts: dict[str, Any]
 
@@ -52,6 +56,11 @@ class Training:
         categories = {name: sorted(self.rows[name].unique()) for name in self.facts["categorical_cols"]}
         return model.pipeline(self.name, self.hyperparameters, categories)
 
+    def fitted(self, rows: pd.DataFrame) -> Pipeline:
+        """To these rows, calibrated on folds of them by the rule of the split."""
+        places = folds(rows, self.split) if self.calibration != "none" else []
+        return model.fit(model.calibrated(self.unfitted(), self.calibration, places), rows, self.features)
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
@@ -64,13 +73,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "model": args.model,
         "split": args.split,
         "labels_known_at": args.labels_known_at or "",
+        "calibration": args.calibration,
+        "threshold": args.threshold,
         **hyperparameters.of(args.model),
         **model.fixed_settings(args.model),
     }
     with tracking.step_run("train", f"{model.RUN_NAMES[args.model]}_{args.as_of}", params) as run:
         dataset_run = dataset_runs.find_or_build(args.as_of, args.feature_service, args.labels_known_at)
         rows, facts = dataset_runs.load(dataset_run)
-        scores = train(Training(args.model, hyperparameters, args.split, rows, facts), run.info.run_id)
+        training = Training(args.model, hyperparameters, args.split, args.calibration, args.threshold, rows, facts)
+        scores = train(training, run.info.run_id)
         figures = " ".join(f"{name}={scores[name]:.4f}" for name in ("AUC", "F1", "ACC"))
         run_words.conclude(f"[OK] Trained {model.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
 
@@ -82,6 +94,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", choices=sorted(model.KNOWN), required=True)
     parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="who validates: see steps/split.py")
     parser.add_argument("--labels-known-at", type=parameters.optional(parameters.as_of), required=True, help="a day")
+    parser.add_argument(
+        "--calibration", choices=model.CALIBRATIONS, required=True, help="none: the classifier's own score"
+    )
+    parser.add_argument(
+        "--threshold", type=parameters.number(0, 1), required=True, help="predicted to leave above this probability"
+    )
     parser.add_argument("--n-estimators", type=parameters.whole_number(1, 10_000), required=True, help="forest: trees")
     parser.add_argument("--max-iter", type=parameters.whole_number(1, 10_000), required=True, help="boosting: trees")
     parser.add_argument("--max-leaf-nodes", type=parameters.whole_number(2, 10_000), required=True, help="boosting")
@@ -101,15 +119,13 @@ def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
 
 
 def train(training: Training, run_id: str) -> dict[str, float]:
-    """Fits, scores, logs. Returns the scores on the validation part."""
+    """Fits, scores, logs. Returns the figures of the validation part."""
     require_both_classes(training.rows, training.facts["as_of"])
     parts = split(training.rows, training.split)
     started = time.perf_counter()
     with console.timed("fit"):
-        fitted = model.fit(training.unfitted(), parts.train, training.features)
+        fitted = training.fitted(parts.train)
     seconds = time.perf_counter() - started
-    probability = model.churn_probability(fitted, parts.validation, training.features)
-    scores = model.scores(parts.validation[LABEL], probability)
     with console.timed(f"{FOLDS} folds"):
         aucs = model.cross_validate(
             training.unfitted(),
@@ -118,50 +134,61 @@ def train(training: Training, run_id: str) -> dict[str, float]:
             folds(training.rows, training.split),
             partial(console.progress, "folds", FOLDS),
         )
-    mlflow.log_metrics(
-        {
-            **scores,
-            "training_time_s": seconds,
-            "AUC_cv_mean": fmean(aucs),
-            "AUC_cv_std": stdev(aucs),
-            "rows": len(training.rows),
-            "rows_train": len(parts.train),
-            "rows_validation": len(parts.validation),
-        }
-    )
+    validated = validate(training, fitted, parts.validation)
+    found = {
+        **validated.figures,
+        "training_time_s": seconds,
+        "AUC_cv_mean": fmean(aucs),
+        "AUC_cv_std": stdev(aucs),
+        "rows": len(training.rows),
+        "rows_train": len(parts.train),
+        "rows_validation": len(parts.validation),
+    }
+    mlflow.log_metrics(found)
+    mlflow.set_tags({"calibration": training.calibration, "threshold": training.threshold})
     with console.timed("pictures"):
-        log_pictures(training, fitted, parts.validation, probability)
+        log_pictures(training, fitted, parts, validated, found)
     with console.timed("log the model"):
         log_pipeline(training, fitted, run_id)
-    return scores
+    return found
 
 
-def log_pictures(training: Training, fitted: Pipeline, rows: pd.DataFrame, probability: Any) -> None:
-    importances = model.importances(fitted, rows, training.features)
+def validate(training: Training, fitted: Pipeline, rows: pd.DataFrame) -> evaluation.Validated:
+    return evaluation.Validated(
+        rows[LABEL].to_numpy(dtype=bool),
+        model.churn_probability(fitted, rows, training.features),
+        model.churn_probability(model.uncalibrated(fitted), rows, training.features),
+        training.calibration,
+        training.threshold,
+    )
+
+
+def log_pictures(
+    training: Training,
+    fitted: Pipeline,
+    parts: Split,
+    validated: evaluation.Validated,
+    figures: Mapping[str, float],
+) -> None:
+    """The pictures, report.html with all of them, and feature_schema.json, as artifacts."""
+    answering = model.answering_at_once(fitted, training.features)
+    importances = evaluation.importances(answering, parts.validation, training.features)
     numeric = [name for name in training.features if name not in training.facts["categorical_cols"]]
     with tracking.artifact_folder() as folder:
-        pictures.draw_all(folder, training.title, rows[LABEL].astype(int), probability, importances)
+        training_report.write(folder, training.title, validated, importances, figures)
         schema = {"categorical_cols": training.facts["categorical_cols"], "numeric_cols": numeric}
         (folder / "feature_schema.json").write_text(json.dumps(schema, indent=2) + "\n")
 
 
 def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> None:
-    with tracking.scratch_folder() as folder:
-        path = folder / "pipeline.skops"
-        skops.io.dump(fitted, path)
-        mlflow.pyfunc.log_model(
-            name=MODEL_ARTIFACT,
-            python_model=str(SERVED_BY),
-            artifacts={"pipeline": str(path), "packed_forest": str(PACKED_FOREST)},
-            model_config={
-                "features": training.features,
-                "feature_service": training.facts["feature_service"],
-                "run_id": run_id,
-            },
-            signature=signature(training.facts["types"]),
-            input_example=training.rows[training.features].head(1),
-            pip_requirements=[f"{package}=={version(package)}" for package in SERVING_PACKAGES],
-        )
+    config = {
+        "features": training.features,
+        "feature_service": training.facts["feature_service"],
+        "run_id": run_id,
+        "calibration": training.calibration,
+        "threshold": training.threshold,
+    }
+    logged_model.log(fitted, config, training.facts["types"], training.rows[training.features].head(1))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from steps.errors import NoSuchVersion, TrackingUnavailable, UnusableVersion
 from steps.served_model import TRUSTED_TYPES
 from steps.settings import MODEL_NAME
 
+THRESHOLD_BEFORE = 0.5  # of models from before the threshold was a parameter
 MOST_CHARACTERS = 500  # of what somebody else's code says, in a tag and on a screen
 NOT_THERE = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
 
@@ -42,6 +43,11 @@ class Opened:
     def inputs(self) -> Schema | None:
         signature = self.served.metadata.signature
         return signature.inputs if signature else None
+
+    @property
+    def threshold(self) -> float:
+        """Above which probability the version predicts that a user leaves."""
+        return float((self.served.model_config or {}).get("threshold", THRESHOLD_BEFORE))
 
     @property
     def feature_service(self) -> str:

@@ -113,7 +113,9 @@ def test_the_feature_repo_imports_feast_and_its_drivers_alone() -> None:
 
 
 def test_the_served_model_and_the_digest_stand_alone() -> None:
-    alone = [ROOT / "steps" / name for name in ("served_model.py", "packed_forest.py", "month_digest.py")]
+    alone = [
+        ROOT / "steps" / name for name in ("served_model.py", "early_exit.py", "packed_forest.py", "month_digest.py")
+    ]
     assert importing(alone, *PACKAGES) == []
 
 

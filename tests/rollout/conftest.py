@@ -78,8 +78,8 @@ def versions(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathF
 def log_right(run_id: str) -> None:
     facts = {"types": TYPES, "categorical_cols": ["net_service"], "feature_service": "churn_v1", "as_of": "2024-01-31"}
     few = model.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
-    training = train.Training("logistic_regression", few, "user", ROWS, facts)
-    train.log_pipeline(training, model.fit(training.unfitted(), ROWS, training.features), run_id)
+    training = train.Training("logistic_regression", few, "random", "sigmoid", 0.5, ROWS, facts)
+    train.log_pipeline(training, training.fitted(ROWS), run_id)
 
 
 def log_raising(_run_id: str, code: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import mlflow
 
 from steps import served_model, tracking
+from steps.logged_model import SERVING_CODE
 from steps.signature import signature
-from steps.train import PACKED_FOREST
 
 from .trainings import model_folder, rows
 
@@ -42,11 +42,13 @@ def lookalike(
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(code),
-            artifacts={"pipeline": str(fitted), "packed_forest": str(PACKED_FOREST)},
+            artifacts={"pipeline": str(fitted), **SERVING_CODE},
             model_config={
                 "features": list(usual),
                 "feature_service": kept["feature_service"],
                 "run_id": run.info.run_id,
+                "calibration": kept["calibration"],
+                "threshold": float(kept["threshold"]),
             },
             signature=None if types is None else signature(types(usual)),
             input_example=everybody.head(1) if example else None,

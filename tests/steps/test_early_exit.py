@@ -14,9 +14,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder
 from threadpoolctl import threadpool_limits
 
-from steps import model, served_model
+from steps import early_exit as early_exit_module
+from steps import model
+from steps.early_exit import EarlyExit, NotOrdinary
 from steps.packed_forest import PackedForest
-from steps.served_model import EarlyExit, NotOrdinary
+from steps.split import folds
 
 from .trainings import MODELS, pipeline, rows
 
@@ -70,9 +72,10 @@ def unfitted(kind: str, names: list[str]) -> Pipeline:
 
 
 @cache
-def fitted(kind: str, features: str) -> Pipeline:
-    names = LISTS[features]
-    return model.fit(unfitted(kind, names), customers(), names)
+def fitted(kind: str, features: str, calibration: model.Calibration = "sigmoid") -> Pipeline:
+    names, everybody = LISTS[features], customers()
+    calibrated = model.calibrated(unfitted(kind, names), calibration, folds(everybody, "random"))
+    return model.fit(calibrated, everybody, names)
 
 
 def early_exit(pipeline: Pipeline) -> EarlyExit:
@@ -83,7 +86,8 @@ def early_exit(pipeline: Pipeline) -> EarlyExit:
 
 def test_every_model_has_an_early_exit_save_a_linear_one_of_numbers_alone() -> None:
     lists = [(kind, names) for kind in MODELS for names in LISTS]
-    assert [each for each in lists if EarlyExit.of(fitted(*each), PackedForest) is None] == [WITHOUT]
+    for calibration in model.CALIBRATIONS:
+        assert [each for each in lists if EarlyExit.of(fitted(*each, calibration), PackedForest) is None] == [WITHOUT]
 
 
 def bits(probabilities: Any) -> bytes:
@@ -93,11 +97,14 @@ def bits(probabilities: Any) -> bytes:
 WITH_EXIT = [(kind, names) for kind in MODELS for names in LISTS if (kind, names) != WITHOUT]
 
 
+@pytest.mark.parametrize("calibration", model.CALIBRATIONS)
 @pytest.mark.parametrize(("kind", "features"), WITH_EXIT)
 @given(given_rows=ROWS)
 @settings(max_examples=25, deadline=None)
-def test_any_row_gets_the_pipelines_own_bits(kind: str, features: str, given_rows: list[dict[str, Any]]) -> None:
-    pipeline = fitted(kind, features)
+def test_any_row_gets_the_pipelines_own_bits(
+    kind: str, features: str, calibration: model.Calibration, given_rows: list[dict[str, Any]]
+) -> None:
+    pipeline = fitted(kind, features, calibration)
     frame = pd.DataFrame(given_rows)[LISTS[features]]
     assert bits(early_exit(pipeline).predict_proba(frame)) == bits(pipeline.predict_proba(frame))
 
@@ -130,14 +137,19 @@ def with_value(column: str, value: object) -> pd.DataFrame:
     ],
     ids=["unknown category", "no category", "NaN", "infinity", "no number", "text for a truth value"],
 )
+@pytest.mark.parametrize("calibration", model.CALIBRATIONS)
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("few_rows", [0, served_model.FEW_ROWS], ids=["of many rows", "of few"])
+@pytest.mark.parametrize("few_rows", [0, early_exit_module.FEW_ROWS], ids=["of many rows", "of few"])
 def test_what_is_not_ordinary_is_left_to_the_pipeline(
-    kind: str, few_rows: int, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    calibration: model.Calibration,
+    few_rows: int,
+    frame: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(served_model, "FEW_ROWS", few_rows)
+    monkeypatch.setattr(early_exit_module, "FEW_ROWS", few_rows)
     with pytest.raises(NotOrdinary):
-        early_exit(fitted(kind, "as churn_v1")).predict_proba(frame)
+        early_exit(fitted(kind, "as churn_v1", calibration)).predict_proba(frame)
 
 
 def test_a_number_too_large_for_the_trees_is_left_to_the_pipeline() -> None:
@@ -147,6 +159,20 @@ def test_a_number_too_large_for_the_trees_is_left_to_the_pipeline() -> None:
 
 
 LENIENT = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"ensemble": True}, {"method": "temperature"}, {"estimator": ExtraTreesClassifier(n_estimators=2)}],
+    ids=["several classifiers", "method", "classifier"],
+)
+def test_another_calibration_answers_by_itself(changed: dict[str, Any]) -> None:
+    names, everybody = LISTS["as churn_v1"], customers()
+    calibrated = model.calibrated(unfitted("logistic_regression", names), "sigmoid", folds(everybody, "random"))
+    other = model.fit(
+        Pipeline([*calibrated.steps[:-1], ("classify", calibrated[-1].set_params(**changed))]), everybody, names
+    )
+    assert EarlyExit.of(other, PackedForest) is None
 
 
 @pytest.mark.parametrize(
