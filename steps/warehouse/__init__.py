@@ -27,16 +27,18 @@ from steps.warehouse.months import (
     require_known,
     require_month,
 )
-from steps.warehouse.online import OnlineTable, month_state, read_snapshot, replace_online, side_by_side
+from steps.warehouse.online import OnlineTable, clear_online, month_state, read_snapshot, replace_online, side_by_side
+from steps.warehouse.removal import month_rows, remove_month, scores_of_month
 from steps.warehouse.scores import read_features, replaced_scores
 from steps.warehouse.staging import Change
 
 __all__ = [
     "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OnlineTable", "Target", "Turnover",
-    "apply_schema", "count_snapshot", "count_versions", "count_without_label", "entities", "entities_of_file",
-    "event_time", "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint", "labels_of",
-    "lake_files", "load_late_labels", "load_month", "loaded_months", "month_fingerprint", "month_state",
-    "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover",
-    "recorded_lake_files", "replace_online", "replaced_scores", "require_known", "require_month", "require_schema",
-    "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers", "users_of",
+    "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "entities",
+    "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint",
+    "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months", "month_fingerprint", "month_rows",
+    "month_state", "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot", "record_lake_file",
+    "record_turnover", "recorded_lake_files", "remove_month", "replace_online", "replaced_scores", "require_known",
+    "require_month", "require_schema", "scores_of_month", "side_by_side", "snapshot_targets", "statement",
+    "transaction", "turnovers", "users_of",
 ]  # fmt: skip
