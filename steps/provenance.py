@@ -91,11 +91,28 @@ def _month(tags: Mapping[str, str]) -> list[Link]:
     """The CSV files: known from the dataset's run, and found again among the loads by their sha256."""
     as_of, source = tags.get("as_of"), _run(tags.get("dataset_run_id"))
     files = source.data.tags.get("files_sha256") if source else None
-    if not as_of or not files:
+    if not source or not as_of or not files:
         return [Link("month", f"{as_of}: the dataset's run does not say from which files", holds=False)]
     now = "as in the warehouse" if warehouse.files_sha256(date.fromisoformat(as_of)) == files else "loaded anew since"
     month = Link("month", f"{as_of}, files sha256 {files}, {now}")
     load = tracking.newest_run("ingest", {"files_sha256": files})
     if load is None:
-        return [month, Link("ingest", "no finished run loaded these files", holds=False)]
-    return [month, Link("ingest", f"run {load.info.run_id}, from {load.data.params.get('month_dir')}")]
+        return [month, Link("ingest", "no finished run loaded these files", holds=False), *_labels(source, files)]
+    ingest = Link("ingest", f"run {load.info.run_id}, from {load.data.params.get('month_dir')}")
+    return [month, ingest, *_labels(source, files)]
+
+
+def _labels(source: Run, month_files: str) -> list[Link]:
+    """The files that labels came in otherwise than with the month's: alone, or with an earlier load of the month."""
+    found = []
+    for sha256 in filter(None, source.data.tags.get("labels_sha256", "").split(", ")):
+        if sha256 == month_files:
+            continue
+        load = tracking.newest_run("labels", {"labels_sha256": sha256})
+        load = load or tracking.newest_run("ingest", {"files_sha256": sha256})
+        if load is None:
+            found.append(Link("labels", f"sha256 {sha256}, no finished run loaded it", holds=False))
+        else:
+            file = load.data.params.get("labels_file") or load.data.params.get("month_dir")
+            found.append(Link("labels", f"sha256 {sha256}, run {load.info.run_id}, from {file}"))
+    return found
