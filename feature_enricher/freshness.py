@@ -1,7 +1,7 @@
-"""How old features may be: Feast does not apply a view's ttl when it reads online, so this does.
+"""How old features may be: each view's largest age is a tag of it, and Feast looks at no age when it reads online.
 
-The age is counted from the newest event time online, or from now. Feature values never go back in time there, so the
-newest moment ever seen is the newest one.
+The age is counted from the newest event time online, or from now. Feature values go back in time there only when a
+month is removed: then the watch, which looks at all that is online, corrects what single users' values have shown.
 """
 
 import logging
@@ -27,6 +27,10 @@ class Freshness:
     def saw(self, moments: Iterable[datetime | None]) -> None:
         known = [moment for moment in (self._newest, *moments) if moment is not None]
         self._newest = max(known, default=None)
+
+    def looked(self, newest: datetime | None) -> None:
+        """What the newest moment of all that is online is, whatever was seen before. None where nothing is."""
+        self._newest = newest or self._newest
 
     def stale(self, plan: Plan, event_times: Mapping[str, datetime]) -> set[str]:
         """The views whose values are older than they may be."""
@@ -58,7 +62,7 @@ class Watch:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                self._freshness.saw([self._newest()])
+                self._freshness.looked(self._newest())
             except Exception as error:  # noqa: BLE001 - the next time may do better; requests tell what they see
                 log.info("The newest event time is not known: %s", reason(error))
             self._closing.wait(self._every_s)

@@ -121,13 +121,15 @@ class NextMonth:
             for _command in commands:
                 connection.read_response()
 
-    def turn(self) -> None:
-        """Lets everybody read it, from now on. Raises OvertakenError."""
+    def turn(self, instead_of: datetime | None = None) -> None:
+        """Lets everybody read it, from now on. instead_of: a newer month that it may take the place of. Raises
+        OvertakenError."""
         online = online_key(self._project)
         with self._client.pipeline() as pipe:
             pipe.watch(online, next_key(self._project))
             there = pipe.get(online)
-            if pipe.get(next_key(self._project)) != self._name or (there and moment_of(there) > self._moment):
+            newer = there and moment_of(there) > self._moment and moment_of(there) != instead_of
+            if newer or pipe.get(next_key(self._project)) != self._name:
                 raise OvertakenError
             pipe.multi()
             pipe.set(online, self._name)
@@ -135,6 +137,10 @@ class NextMonth:
                 pipe.execute()
             except WatchError as error:
                 raise OvertakenError from error
+
+    def turn_off(self) -> None:
+        """Nothing is read, from now on."""
+        self._client.delete(online_key(self._project))
 
     def clear(self) -> None:
         """Removes the values of all months but the one that is read."""

@@ -100,6 +100,7 @@ def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
         (folder / "data_report.md").write_text(dataset.report_markdown(facts["as_of"], report))
     constant = [row["column"] for row in report if row["constant"]]
     mlflow.set_tags({**{name: facts[name] for name in IDENTITY}, "constant_columns": ", ".join(constant)})
+    mlflow.set_tag("labels_sha256", ", ".join(facts["labels_sha256"]))
     mlflow.log_metrics({name: facts[name] for name in ("rows", "users_without_label", "users_missing_features")})
     run_words.conclude(
         f"[OK] Dataset {facts['as_of']}: {facts['rows']} rows ({facts['users_without_label']} users without label and "

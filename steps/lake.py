@@ -7,6 +7,7 @@ the recorded one is refused, never used: an ingest that died between the two lea
 """
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -43,6 +44,16 @@ def write_month(as_of: date, cur: cursor, changes: Mapping[str, Change]) -> None
         change, there = changes[target.table], path(target.table, as_of)
         if change.written or change.deleted or not _is(there, recorded.get(target.table)):
             warehouse.record_lake_file(cur, target.table, as_of, _write(cur, target, as_of, there))
+
+
+def files_of_month(as_of: date) -> list[Path]:
+    """Those that are there, recorded or not."""
+    return [there for target in warehouse.snapshot_targets() if (there := path(target.table, as_of)).is_file()]
+
+
+def remove_month(as_of: date) -> None:
+    for target in warehouse.snapshot_targets():
+        shutil.rmtree(path(target.table, as_of).parent, ignore_errors=True)
 
 
 def require_month(as_of: date) -> None:

@@ -31,16 +31,33 @@ def online_as_of(store: "FeatureStore") -> date | None:
         return moment.date() if moment else None
 
 
-def replace_online(store: "FeatureStore", views: Sequence[OnlineView], as_of: date, advance: Advance) -> int:
-    """Puts the month's snapshots online. Returns the number of values. Raises OnlineStoreUnavailable."""
+def replace_online(
+    store: "FeatureStore",
+    views: Sequence[OnlineView],
+    as_of: date,
+    advance: Advance,
+    instead_of: date | None = None,
+) -> int:
+    """Puts the month's snapshots online. Returns the number of values. instead_of: a newer month that may be online and
+    is to go. Raises OnlineStoreUnavailable."""
     with _translated(), warehouse.month_state() as state:
         month = next_month(store, warehouse.event_time(as_of))
         month.begin()
         values = warehouse.side_by_side([partial(_write, month, view, as_of, state, advance) for view in views])
-        month.turn()
+        month.turn(warehouse.event_time(instead_of) if instead_of else None)
         month.clear()
         month.close()
         return values
+
+
+def clear_online(store: "FeatureStore", as_of: date) -> None:
+    """Takes the month that is online away; nothing is then. Raises OnlineStoreUnavailable."""
+    with _translated(), warehouse.month_state():
+        month = next_month(store, warehouse.event_time(as_of))
+        month.begin()
+        month.turn_off()
+        month.clear()
+        month.close()
 
 
 def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advance: Advance) -> int:

@@ -148,11 +148,11 @@ def _month(tags: Mapping[str, str]) -> list[Link]:
     """The CSV files: known from the dataset's run, and found again among the loads by their sha256."""
     as_of, source = tags.get("as_of"), _run(tags.get("dataset_run_id"))
     files = source.data.tags.get("files_sha256") if source else None
-    if not as_of or not files:
+    if not source or not as_of or not files:
         return [Link("month", f"{as_of}: the dataset's run does not say from which files", "broken")]
-    load = _load(files)
+    load = _load("ingest", "files_sha256", files)
     found = Link("ingest", "no finished run loaded these files", "broken") if load is None else _ingest(load)
-    return [_files(as_of, files), found]
+    return [_files(as_of, files), found, *_labels(source, files)]
 
 
 def _files(as_of: str, files: str) -> Link:
@@ -169,11 +169,25 @@ def _ingest(load: Run) -> Link:
     return Link("ingest", f"run {load.info.run_id}, from {load.data.params.get('month_dir')}")
 
 
-def _load(files_sha256: str) -> Run | None:
+def _labels(source: Run, month_files: str) -> list[Link]:
+    """The files that labels came in otherwise than with the month's: alone, or with an earlier load of the month."""
+    found = []
+    for sha256 in filter(None, source.data.tags.get("labels_sha256", "").split(", ")):
+        if sha256 == month_files:
+            continue
+        load = _load("labels", "labels_sha256", sha256) or _load("ingest", "files_sha256", sha256)
+        if load is None:
+            found.append(Link("labels", f"sha256 {sha256}, no finished run loaded it", "broken"))
+        else:
+            file = load.data.params.get("labels_file") or load.data.params.get("month_dir")
+            found.append(Link("labels", f"sha256 {sha256}, run {load.info.run_id}, from {file}"))
+    return found
+
+
+def _load(step: str, tag: str, sha256: str) -> Run | None:
     """The newest finished load of these files, in whatever experiment it was recorded."""
     client = MlflowClient()
-    wanted = f"attributes.status = 'FINISHED' AND tags.`{tracking.STEP_TAG}` = 'ingest' "
-    wanted += f"AND tags.`files_sha256` = '{files_sha256}'"
+    wanted = f"attributes.status = 'FINISHED' AND tags.`{tracking.STEP_TAG}` = '{step}' AND tags.`{tag}` = '{sha256}'"
 
     def search() -> list[Run]:
         everywhere = [experiment.experiment_id for experiment in client.search_experiments()]

@@ -32,9 +32,9 @@ from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, rea
 from steps.warehouse.staging import Change
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
-    "apply_schema", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores", "entities",
-    "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files",
+    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target",
+    "Turnover", "apply_schema", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores",
+    "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files",
     "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
     "month_fingerprint", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock", "read_features",
     "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files", "replace_online",

@@ -45,16 +45,27 @@ class OnlineTable:
     to_online: ToOnline
 
 
-def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance) -> int:
-    """Puts the month's snapshots online. Returns the number of values. Raises DatabaseUnavailable, and
-    OnlineStoreUnavailable where another run has put a newer month online since this one looked."""
+def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance, instead_of: date | None = None) -> int:
+    """Puts the month's snapshots online. Returns the number of values. instead_of: a newer month that may be online and
+    is to go. Raises DatabaseUnavailable, and OnlineStoreUnavailable where another run has put a newer month online
+    since this one looked."""
     with month_state() as state:
         newest = online_as_of(one.table for one in tables)
-        if newest and newest > as_of:
+        if newest and newest > as_of and newest != instead_of:
             raise OnlineStoreUnavailable(f"Another materialisation overtook this one: {newest} is online by now")
         values = side_by_side([partial(_build, one, as_of, state, advance) for one in tables])
         _swap([one.table for one in tables])
         return values
+
+
+def clear_online(tables: Sequence[str]) -> None:
+    """Puts empty tables online. Raises DatabaseUnavailable."""
+    with month_state():
+        with transaction() as cur:
+            for table in tables:
+                for name in ("online_next_table", "online_next_indexes"):
+                    cur.execute(sql.SQL(statement(name)).format(**_names(table)))
+        _swap(tables)
 
 
 def side_by_side(builds: Sequence[Callable[[], int]]) -> int:

@@ -102,3 +102,16 @@ def test_the_watch_asks_at_once_and_again_and_survives_a_failure() -> None:
     watch.close()
 
     assert freshness.stale(PLAN, {"usage": JANUARY}) == {"usage"}
+
+
+def test_when_the_newest_month_is_removed_the_month_before_is_fresh_again() -> None:
+    freshness = Freshness()
+    freshness.saw([FEBRUARY])
+    watch = Watch(freshness, lambda: JANUARY, 0.01)
+    watch.start()
+    end = time.monotonic() + 5
+    while freshness.stale(PLAN, {"usage": JANUARY}) and time.monotonic() < end:
+        time.sleep(0.01)
+    watch.close()
+
+    assert freshness.stale(PLAN, {"usage": JANUARY}) == set()

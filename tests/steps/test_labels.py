@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local_stack.settings import Settings
-from steps import build_dataset, dataset_runs, ingest, labels, materialize, tracking, warehouse
+from steps import build_dataset, dataset_runs, ingest, labels, materialize, provenance, warehouse
+from steps import tracking as step_tracking
 from steps.entry_points import arguments
 from steps.errors import BadParameter, FaultyMonth, NoLabels, NoSnapshot
 
@@ -157,7 +158,7 @@ def test_a_late_correction_changes_no_training_set_and_is_there_when_asked_for(
 
 
 def tracking_run() -> Any:
-    return tracking.step_run("look for a dataset", "test", {})
+    return step_tracking.step_run("look for a dataset", "test", {})
 
 
 def test_a_correction_without_a_day_replaces_what_was_known(january: Path, load: Load, built: Rebuild) -> None:
@@ -260,6 +261,13 @@ def test_the_files_that_labels_came_in_are_named_in_the_training_set(
     facts = built()
     assert facts["labels_sha256"] == [sha256]
     assert facts["files_sha256"] == last_run("ingest", tracking).data.tags["files_sha256"]
+    tags = {"as_of": str(JANUARY), "dataset_run_id": last_run("build_dataset", tracking).info.run_id}
+    with tracking_run():
+        links = provenance._month(tags)
+    assert {link.name: link.holds for link in links} == {"month": True, "ingest": True, "labels": True}
+    assert f"sha256 {sha256}, run {last_run('labels', tracking).info.run_id}, from {tmp_path / 'late.csv'}" in [
+        link.said for link in links
+    ]
 
 
 def test_labels_from_before_they_had_a_moment_are_known_from_their_month_on(

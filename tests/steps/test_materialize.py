@@ -11,6 +11,7 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import materialize as step
+from steps import online_month
 from steps.errors import DatabaseUnavailable, NoSnapshot, OnlineStoreUnavailable
 
 from ..conftest import FEBRUARY, JANUARY, free_port
@@ -100,7 +101,9 @@ def test_a_newer_month_that_came_online_meanwhile_stays(
 ) -> None:
     materialize(FEBRUARY)
     before = online_rows()
-    monkeypatch.setattr(step, "_online_as_of", lambda *_asked: JANUARY)  # what this run saw before it had the lock
+    monkeypatch.setattr(
+        online_month, "online_as_of", lambda *_asked: JANUARY
+    )  # what this run saw before it had the lock
     with pytest.raises(OnlineStoreUnavailable, match="2024-02-29 is online by now"):
         materialize(JANUARY)
     assert online_rows() == before

@@ -1,0 +1,67 @@
+"""Take a month back. In: its day. Out: what depends on it, said; with apply=true nothing of it is left in the
+warehouse, the lake and the online store, where the newest remaining month takes its place. What MLflow has of it stays.
+
+Safe to repeat, also after a run that was killed: what is left then is removed by the next.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING
+
+import mlflow
+
+from feature_repo import apply_definitions
+from steps import console, engines, lake, month_traces, online_month, parameters, tracking, warehouse
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    params = {"as_of": args.as_of, "apply": str(args.apply).lower()}
+    with tracking.step_run("remove_month", f"remove_month_{args.as_of}", params):
+        warehouse.apply_schema()
+        store = engines.open_online()
+        apply_definitions(store)
+        found = month_traces.traces(store, args.as_of)
+        if not found.stored:
+            warehouse.require_month(args.as_of)
+        mlflow.log_dict({**asdict(found), "as_of": str(args.as_of)}, "depends.json")
+        for line in found.lines():
+            console.say(line)
+        console.say(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="remove_month", description=__doc__)
+    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    parser.add_argument("--apply", type=parameters.yes_or_no, required=True, help="true: remove; false: only say")
+    return parser.parse_args(argv)
+
+
+def how_to_apply(as_of: date) -> str:
+    command = f"mlflow run . -e remove_month -P as_of={as_of} -P apply=true"
+    return f"[OK] Nothing was changed. To remove the month (runs and versions in MLflow stay): {command}"
+
+
+def remove(store: "FeatureStore", as_of: date) -> str:
+    """Online first: where that fails, nothing has changed. Raises OnlineStoreUnavailable, DatabaseUnavailable."""
+    remaining = [month for month in warehouse.loaded_months() if month != as_of]
+    online = online_month.online_as_of(store)
+    if online == as_of:
+        online = remaining[-1] if remaining else None
+        if online:
+            online_month.put_online(store, online, instead_of=as_of)
+        else:
+            online_month.take_offline(store, as_of)
+    warehouse.remove_month(as_of)
+    lake.remove_month(as_of)
+    left = f"Loaded are: {', '.join(map(str, remaining))}" if remaining else "No month is loaded"
+    return f"[OK] Removed {as_of}. {left}; {f'{online} is online' if online else 'nothing is online'}."
+
+
+if __name__ == "__main__":
+    console.run(main)

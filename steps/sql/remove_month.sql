@@ -1,0 +1,18 @@
+-- All that the warehouse has of a month. Users of other months stay with the attributes of this one, until a month that
+-- has them is loaded again, whichever.
+DELETE FROM users WHERE user_id IN ({users});
+DELETE FROM subscriptions_profile_snapshots WHERE as_of = %(as_of)s;
+DELETE FROM usage_agg_30d_snapshots WHERE as_of = %(as_of)s;
+DELETE FROM payments_agg_90d_snapshots WHERE as_of = %(as_of)s;
+DELETE FROM support_agg_90d_snapshots WHERE as_of = %(as_of)s;
+DELETE FROM subscriptions_profile_superseded WHERE as_of = %(as_of)s;
+DELETE FROM usage_agg_30d_superseded WHERE as_of = %(as_of)s;
+DELETE FROM payments_agg_90d_superseded WHERE as_of = %(as_of)s;
+DELETE FROM support_agg_90d_superseded WHERE as_of = %(as_of)s;
+DELETE FROM labels WHERE period_start = %(period_start)s;
+DELETE FROM labels_superseded WHERE period_start = %(period_start)s;
+DELETE FROM label_files WHERE as_of = %(as_of)s;
+DELETE FROM lake_files WHERE as_of = %(as_of)s;
+DELETE FROM churn_scores WHERE as_of = %(as_of)s;
+DELETE FROM months WHERE as_of = %(as_of)s;
+UPDATE users SET as_of = '-infinity' WHERE as_of = %(as_of)s
