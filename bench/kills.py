@@ -26,6 +26,7 @@ from bench.redis_server import open_redis
 from bench.scale import open_state, run
 from feature_repo.plans import make_plan
 from local_stack.settings import ROOT
+from steps.entry_points import arguments
 
 USERS = 2_000
 READ_LIMIT_S = 30.0
@@ -52,8 +53,8 @@ def main() -> None:
         days = [as_of for _number, as_of in zip(range(count), month_ends(), strict=False)]
         for number, as_of in enumerate(days):
             folder = str(months / f"month_{number:03d}")
-            month = ["--month-dir", folder, "--as-of", str(as_of), "--known-at", ""]
-            run(["-m", "steps.ingest", *month, "--mix", "false", "--confirm-date", "false"], environment)
+            given = {"month_dir": folder, "as_of": str(as_of)}
+            run(["-m", "steps.ingest", *arguments("ingest", given)], environment)
         kill_them_all(months, days, environment)
 
 

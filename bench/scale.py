@@ -114,8 +114,8 @@ def stages(month: Path) -> list[Stage]:
         return Stage(name, "stock", [*STOCK, *arguments], {})
 
     as_of = ("--as-of", AS_OF)
-    load = ("--month-dir", str(month), *as_of, "--known-at", "", "--mix", "false", "--confirm-date", "false")
-    dataset = (*as_of, "--feature-service", "churn_v1", "--labels-known-at", "")
+    load = entry_points.arguments("ingest", {"month_dir": str(month), "as_of": AS_OF})
+    dataset = entry_points.arguments("build_dataset", {"as_of": AS_OF})
     joins = {
         one: step(f"training set: {one}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=one)
         for one in ("postgres", "duckdb", "spark")

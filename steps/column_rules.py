@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandera.pandas import Check, Column
+from pandera.pandas import Check, Column, DataFrameSchema
 
 TEXT = pd.ArrowDtype(pa.string())
 INT32_MAX = 2**31 - 1
@@ -19,7 +19,9 @@ DECIMAL = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\z"
 DIGITS_THAT_COUNT = r"^[^eE]*[1-9]"
 DAY = r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}\z"
 # RE2 knows blanks of ASCII alone by \s; \pZ and the next-line character are the others
+KNOWN = "known categories"
 USER_ID = r"^[^\s\pZ\x{85}\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\pZ\x{85}\x00-\x1f\x7f])?\z"
+CATEGORY = USER_ID.replace("126", "62")
 
 
 Holds = Callable[[pa.ChunkedArray], pa.ChunkedArray]
@@ -71,8 +73,22 @@ def _is_double(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.invert(pc.or_(pc.is_inf(numbers), lost)).fill_null(True)
 
 
-def one_of(*names: str) -> Column:
-    return _column(_among(names, f"is not one of {', '.join(names)}"))
+def category(*known: str) -> Column:
+    """One of the names that are known; others only where somebody says that there are new ones."""
+    allow = "a new one is allowed by -P new_categories=true"
+    return Column(TEXT, [_among(known, f"is not one of {', '.join(known)} ({allow})")], metadata={KNOWN: known})
+
+
+def known_categories(schema: DataFrameSchema) -> dict[str, tuple[str, ...]]:
+    """The names that are known of each column of categories."""
+    return {name: column.metadata[KNOWN] for name, column in schema.columns.items() if column.metadata}
+
+
+def with_new_categories(schema: DataFrameSchema) -> DataFrameSchema:
+    """The schema with any sane text allowed in its columns of categories."""
+    any_text = [_shape(CATEGORY, "is empty, over 64 characters, or has blanks around it or control characters in it")]
+    changed: DataFrameSchema = schema.update_columns({name: {"checks": any_text} for name in known_categories(schema)})
+    return changed
 
 
 def flag(*, may_be_empty: bool = False) -> Column:

@@ -7,7 +7,7 @@ then what was known before stays what training sets of days before known_at are 
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from steps import console, dates, lake, month_files, parameters, progress, run_w
 from steps.errors import FaultyMonth
 from steps.month_digest import origin_of
 
+NewCategories = Mapping[str, Mapping[str, int]]
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
@@ -29,15 +31,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "as_of": args.as_of,
         "known_at": args.known_at or "",
         "mix": str(args.mix).lower(),
+        "new_categories": str(args.new_categories).lower(),
     }
     give_memory_back()
     with tracking.step_run("ingest", f"ingest_{args.as_of}", params):
         if not args.confirm_date:
             dates.require_likely(args.as_of, warehouse.loaded_months())
-        changes = ingest(args.month_dir, args.as_of, known_at, mix=args.mix)
+        accepted = Accepted(args.mix, args.new_categories)
+        changes, new = ingest(args.month_dir, args.as_of, known_at, accepted)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
-        run_words.conclude(summary(args.as_of, changes))
+        run_words.conclude(summary(args.as_of, changes, new))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,25 +60,42 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--confirm-date", type=parameters.yes_or_no, required=True, help="true: as_of is right, however far away"
     )
+    parser.add_argument(
+        "--new-categories", type=parameters.yes_or_no, required=True, help="true: names that the schema does not know"
+    )
     return parser.parse_args(argv)
 
 
-def ingest(folder: Path, as_of: date, known_at: date, *, mix: bool = False) -> dict[str, warehouse.Change]:
-    """Raises BadParameter, FaultyMonth, MixedOrigins, RowRefused; nothing is loaded then."""
+@dataclass(frozen=True)
+class Accepted:
+    """What is refused unless somebody says that it is meant."""
+
+    mix: bool = False  # made-up and real months in one warehouse
+    new_categories: bool = False  # in columns of categories, names that the schema does not know
+
+
+def ingest(
+    folder: Path, as_of: date, known_at: date, accepted: Accepted
+) -> tuple[dict[str, warehouse.Change], NewCategories]:
+    """By table, what the load did to it; by column, the new categories and how many users have each.
+
+    Raises BadParameter, FaultyMonth, MixedOrigins, RowRefused; nothing is loaded then.
+    """
     dates.require_knowable(as_of, known_at)
     lake.folder()  # where none is set, it is said before anything is done
     try:
         with console.timed("check the files"), progress.bar("check") as advance:
-            month = month_files.read_month(folder, as_of, advance)
+            month = month_files.read_month(folder, as_of, advance, new_categories=accepted.new_categories)
+            new = month_files.count_new_categories(month) if accepted.new_categories else {}
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
     with console.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
-        load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), mix)
+        load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), accepted.mix)
         files = {name: month.chunks(name) for name in month.rows}
-        return warehouse.load_month(load, files, partial(lake.write_month, as_of), advance)
+        return warehouse.load_month(load, files, partial(lake.write_month, as_of), advance), new
 
 
 def give_memory_back() -> None:
@@ -83,13 +104,23 @@ def give_memory_back() -> None:
     pa.set_memory_pool(next(named[name] for name in named if name in pa.supported_memory_backends())())
 
 
-def summary(as_of: date, changes: Mapping[str, warehouse.Change]) -> str:
+def summary(as_of: date, changes: Mapping[str, warehouse.Change], new: NewCategories) -> str:
     written = sum(change.written for change in changes.values())
     deleted = sum(change.deleted for change in changes.values())
     rows = sum(change.rows for change in changes.values())
     what = f"{written} rows written, {deleted} deleted" if written or deleted else "all of it was there already"
     files = "six files" if changes["labels"].rows else "five files; without labels.csv, labels are as they were"
-    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {what}."
+    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {what}.{_said(new)}"
+
+
+def _said(new: NewCategories) -> str:
+    named = [f"{column} {name!r} ({users} users)" for column, names in new.items() for name, users in names.items()]
+    if not named:
+        return ""
+    return (
+        f" [WARNING] New categories: {', '.join(named)}. Versions trained on earlier months do not know them: these "
+        "users are left out of scores and get a named error until a version is trained on them."
+    )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "month_dir": str(args.month_dir),
             "mix": str(args.mix).lower(),
             "confirm_date": str(args.confirm_date).lower(),
+            "new_categories": str(args.new_categories).lower(),
         },
         "materialize": month,
         "build_dataset": month,
@@ -49,6 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument("--mix", type=parameters.yes_or_no, required=True, help="true: made-up months beside real ones")
     parser.add_argument("--confirm-date", type=parameters.yes_or_no, required=True, help="see ingest")
+    parser.add_argument("--new-categories", type=parameters.yes_or_no, required=True, help="see ingest")
     return parser.parse_args(argv)
 
 

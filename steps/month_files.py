@@ -5,7 +5,7 @@ way into the database), a chunk at a time, with the empty plan columns of users 
 FaultyMonth with every fault.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.pandas import Check, DataFrameSchema
 
-from steps.column_rules import day, flag, number, one_of, user_id, whole
+from steps.column_rules import (
+    category,
+    day,
+    flag,
+    known_categories,
+    number,
+    user_id,
+    whole,
+    with_new_categories,
+)
 from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
 from steps.file_check import Checked, Known, check_file, prints
@@ -27,6 +36,9 @@ MINUTES_IN_A_DAY = 24 * 60
 PLANS = ("plan_stream_tv", "plan_stream_movies")
 SHOWN_FAULTS = 50
 
+Adapted = Callable[[DataFrameSchema], DataFrameSchema]
+"""From the declared schema of a file to the one that it is checked against."""
+
 
 def _is_explained(rows: pd.DataFrame, column: str) -> "pd.Series[bool]":
     return (rows[column] != "") | (rows["net_service"] == "No")
@@ -37,7 +49,7 @@ FILES: Mapping[str, DataFrameSchema] = {
         {
             "user_id": user_id(),
             "signup_date": day(),
-            "user_gender": one_of("Female", "Male"),
+            "user_gender": category("Female", "Male"),
             "user_is_senior": flag(),
             "has_family": flag(),
             "has_dependents": flag(),
@@ -49,11 +61,11 @@ FILES: Mapping[str, DataFrameSchema] = {
             "months_active": whole(high=1200),
             "plan_stream_tv": flag(may_be_empty=True),
             "plan_stream_movies": flag(may_be_empty=True),
-            "contract_type": one_of("Month-to-month", "One year", "Two year"),
+            "contract_type": category("Month-to-month", "One year", "Two year"),
             "paperless_billing": flag(),
             "monthly_fee": number(high=10_000),
             "total_paid": number(),
-            "net_service": one_of("DSL", "Fiber optic", "No"),
+            "net_service": category("DSL", "Fiber optic", "No"),
         },
         checks=[
             Check(_is_explained, name="is empty although net_service is not No", ignore_na=False, column=plan)
@@ -108,9 +120,12 @@ class Labels:
         return _chunks(self.path, LABELS, self.rows)
 
 
-def read_month(folder: Path, as_of: date, advance: Advance = unseen) -> Month:
-    """Raises FaultyMonth, with every fault found in any of the files, unless all of them keep to the schema."""
-    checked = _check_files(folder, advance)
+def read_month(folder: Path, as_of: date, advance: Advance = unseen, *, new_categories: bool = False) -> Month:
+    """Raises FaultyMonth, with every fault found in any of the files, unless all of them keep to the schema.
+
+    new_categories: whether a column of categories may hold names that the schema does not know.
+    """
+    checked = _check_files(folder, advance, with_new_categories if new_categories else lambda schema: schema)
     _require_no_faults(folder, as_of, checked)
     return Month(folder, files_sha256(folder), {name: found.rows for name, found in checked.items()})
 
@@ -140,7 +155,19 @@ def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
         raise FaultyMonth(f"{changed}; nothing was loaded. Load it again", [changed])
 
 
-def _check_files(folder: Path, advance: Advance) -> dict[str, Checked]:
+def count_new_categories(month: Month) -> dict[str, dict[str, int]]:
+    """By column, the names that the schema does not know, and how many rows have each."""
+    found: dict[str, dict[str, int]] = {}
+    for name, known in [(name, known_categories(FILES[name])) for name in month.rows]:
+        for column, names in known.items():
+            texts = pa.chunked_array([rows[column] for rows in month.chunks(name)], pa.string())
+            new = pc.value_counts(texts.filter(pc.invert(pc.is_in(texts, value_set=pa.array(names)))))
+            if len(new):
+                found[column] = {str(row["values"]): int(row["counts"].as_py()) for row in new}
+    return found
+
+
+def _check_files(folder: Path, advance: Advance, adapted: Adapted) -> dict[str, Checked]:
     """users.csv first: the other files are to name nobody who is not in it."""
     checked: dict[str, Checked] = {}
     known: Known | None = None
@@ -148,7 +175,7 @@ def _check_files(folder: Path, advance: Advance) -> dict[str, Checked]:
         file = TextFile(folder / f"{name}.csv", list(schema.columns))
         if name == LABELS and not has_labels(folder):
             continue
-        checked[name], users = check_file(file, schema, known, advance)
+        checked[name], users = check_file(file, adapted(schema), known, advance)
         known = Known(users, "is not in users.csv") if name == "users" and len(users) else known
     return checked
 

@@ -27,17 +27,19 @@ from steps.warehouse.months import (
     require_known,
     require_month,
 )
-from steps.warehouse.online import OnlineTable, month_state, read_snapshot, replace_online, side_by_side
+from steps.warehouse.online import OnlineTable, clear_online, month_state, read_snapshot, replace_online, side_by_side
+from steps.warehouse.removal import month_rows, remove_month, scores_of_month
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
 from steps.warehouse.staging import Change
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target",
-    "Turnover", "apply_schema", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores",
+    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
+    "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores",
     "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files",
     "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
-    "month_fingerprint", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock", "read_features",
-    "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files", "replace_online",
-    "replaced_scores", "require_known", "require_month", "require_schema", "run_held", "run_if_free",
-    "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers", "users_of",
+    "month_fingerprint", "month_rows", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock",
+    "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files", "remove_month",
+    "replace_online", "replaced_scores", "require_known", "require_month", "require_schema", "run_held",
+    "run_if_free", "scores_of_month", "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers",
+    "users_of",
 ]  # fmt: skip

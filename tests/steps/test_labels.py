@@ -264,7 +264,7 @@ def test_the_files_that_labels_came_in_are_named_in_the_training_set(
     tags = {"as_of": str(JANUARY), "dataset_run_id": last_run("build_dataset", tracking).info.run_id}
     with tracking_run():
         links = provenance._month(tags)
-    assert {link.name: link.holds for link in links} == {"month": True, "ingest": True, "labels": True}
+    assert {link.name: link.state == "same" for link in links} == {"month": True, "ingest": True, "labels": True}
     assert f"sha256 {sha256}, run {last_run('labels', tracking).info.run_id}, from {tmp_path / 'late.csv'}" in [
         link.said for link in links
     ]

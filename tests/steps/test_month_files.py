@@ -22,7 +22,7 @@ from steps.column_rules import TEXT
 from steps.csv_text import Fault, TextFile
 from steps.errors import FaultyMonth
 from steps.file_check import check_file
-from steps.month_files import SHOWN_FAULTS, Month, read_month
+from steps.month_files import SHOWN_FAULTS, Month, count_new_categories, read_month
 from steps.progress import unseen
 
 from ..conftest import JANUARY, open_folder
@@ -440,3 +440,21 @@ def test_each_of_several_corrupted_cells_is_named(
         month[name][line][column] = chance.choice(NONSENSE)
     named = places(faults_in(write_month(tmp_path, as_text(month))))
     assert {(f"{name}.csv", line + 1, month[name][0][column]) for name, line, column in corrupted} <= set(named)
+
+
+def test_a_new_category_is_a_fault_that_names_the_word_to_say_and_loads_with_it(tmp_path: Path) -> None:
+    new = with_cell(FILES["subscriptions"], 2, "net_service", "Satellite")
+    folder = write_month(tmp_path, subscriptions=new)
+    [fault] = faults_in(folder)
+    assert "'Satellite' is not one of DSL, Fiber optic, No" in str(fault)
+    assert "-P new_categories=true" in str(fault)
+    month = read_month(folder, JANUARY, new_categories=True)
+    assert count_new_categories(month) == {"net_service": {"Satellite": 1}}
+    assert list(rows_of(month, "subscriptions")["net_service"]) == ["Satellite", "No", "DSL"]
+
+
+@pytest.mark.parametrize("odd", ["", " Satellite", "Sat\x07ellite", "x" * 65])
+def test_a_new_category_is_a_sane_text(tmp_path: Path, odd: str) -> None:
+    folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 2, "net_service", odd))
+    with pytest.raises(FaultyMonth, match="net_service"):
+        read_month(folder, JANUARY, new_categories=True)
