@@ -2,10 +2,8 @@
 
 import json
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 from local_stack import archive, backup, chain, loaded, postgres, reader_role, restoring
 from local_stack.settings import Settings, StackError
 from steps.warehouse.connection import SCHEMA_LOCK
-from tests.conftest import free_port, open_folder
+from tests.conftest import free_port, open_folder, small_disk
 
 
 @pytest.fixture(scope="module")
@@ -219,19 +217,6 @@ def test_a_database_that_cannot_be_loaded_changes_nothing(own_state: Settings, t
     left = tell(own_state, "postgres", "SELECT datname FROM pg_database WHERE datname ~ '_(restored|replaced)$'")
     postgres.stop(own_state)
     assert left == []
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own, which fills up. Skips the test where none can be mounted."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder], check=False)
-    if done.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(own_state: Settings, tmp_path: Path) -> None:
