@@ -1,5 +1,6 @@
 """`make up` without data: a stack that has a month is brought up as it is; what fails of ours takes nothing down."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -169,3 +170,17 @@ def test_an_example_that_nobody_answers_names_the_reason(server: Settings) -> No
 def test_data_that_is_no_folder_is_named_with_where_it_was_looked_for(data: str, said: str) -> None:
     with pytest.raises(StackError, match=rf"DATA={data}: /.*{data} {said}"):
         asked(data, None, mix=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's place for a moment")
+def test_a_file_that_may_not_be_read_is_named(sample_months: Path) -> None:
+    with open_folder() as data:
+        data.chmod(0o755)
+        shutil.copytree(sample_months / "month_000", data / "month_000").chmod(0o755)
+        (data / "month_000" / "labels.csv").chmod(0o600)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(StackError, match=r"^labels\.csv in .* cannot be read"):
+                chain.month_of(data, None)
+        finally:
+            os.seteuid(0)
