@@ -49,8 +49,8 @@ def await_model_server(settings: Settings, keep_going: Callable[[], None]) -> No
         if time.monotonic() > deadline:
             reasons = [said["problem"] or "", *said["warnings"]]
             remedy = f"Promote another version (make rollback VERSION=n); see {settings.state / 'logs' / 'watcher.log'}"
-            reason = " ".join(filter(None, reasons))
-            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {reason}. {remedy}".replace("..", "."))
+            reason = " ".join(filter(None, reasons)).rstrip(".")
+            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {reason}. {remedy}")
         time.sleep(POLL_S)
 
 
