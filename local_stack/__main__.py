@@ -12,7 +12,7 @@ import psutil
 import psycopg2
 import requests
 
-from local_stack import backup, postgres, processes, restoring, room
+from local_stack import backup, postgres, processes, room
 from local_stack.month_choice import asked
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import Stack
@@ -172,7 +172,7 @@ def back_up(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def restore(settings: Settings, args: argparse.Namespace) -> int:
-    restoring.restore(settings, args.source)
+    backup.restore(settings, args.source)
     print(f"[OK] {settings.state} is as it was in {args.source}. Start it: make up")
     return 0
 

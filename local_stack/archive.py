@@ -66,9 +66,7 @@ def new_archive(path: Path) -> Iterator[Archive]:
 
 def unpack(source: Path, folder: Path) -> dict[str, Any]:
     """Everything into the folder. Returns the manifest. Raises StackError for what is not a whole, unchanged backup."""
-    if not source.is_file():
-        raise StackError(f"FROM={source} is not a file. Give one that make backup wrote")
-    if not tarfile.is_tarfile(source):
+    if not source.is_file() or not tarfile.is_tarfile(source):
         raise StackError(f"FROM={source} is not a backup. Give a file that make backup wrote")
     try:
         with tarfile.open(source) as tar:
@@ -86,7 +84,7 @@ def _plain_members(tar: tarfile.TarFile, source: Path) -> list[tarfile.TarInfo]:
     for member in members:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-            raise StackError(f"FROM={source}: {member.name} leads out of the archive, or is no plain file")
+            raise StackError(f"FROM={source}: {member.name} leads out of it, or is no plain file")
     return members
 
 

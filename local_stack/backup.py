@@ -6,7 +6,6 @@ dumps come first and artifacts are only ever added, so that whatever the databas
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -15,10 +14,13 @@ from pathlib import Path
 
 from local_stack import artifact_places, postgres, room
 from local_stack.archive import Archive, new_archive
+from local_stack.dumps import client, databases, server
 from local_stack.loaded import SQL_FOLDER
+from local_stack.restoring import restore
 from local_stack.settings import Settings, StackError
 
-DUMP_TIMEOUT_S = 3600
+__all__ = ["backup", "restore"]
+
 LOAD_WAIT_MS = 600_000
 
 
@@ -105,39 +107,3 @@ def _linked(lake: Path, scratch: Path) -> Iterator[Path]:
             yield scratch / "lake"
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def databases(settings: Settings) -> list[str]:
-    return [settings["PGDATABASE"], settings["MLFLOW_DATABASE"]]
-
-
-@contextmanager
-def server(settings: Settings) -> Iterator[None]:
-    """PostgreSQL for the time of the block; one that runs already goes on."""
-    starts_here = settings.embedded and not postgres.is_running(settings)
-    if starts_here:
-        postgres.start(settings)
-    try:
-        yield
-    finally:
-        if starts_here:
-            postgres.stop(settings)
-
-
-def client(settings: Settings, program: str, *arguments: str) -> None:
-    """Raises StackError with what the program said."""
-    done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs, no shell
-        [str(postgres.program(program)), *arguments],
-        env=settings.child_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=DUMP_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
-        folder = room.full_folder(settings, *(Path(one.split("=", 1)[1]).parent for one in arguments if "=/" in one))
-        if room.NO_SPACE in done.stdout and folder:
-            raise room.full(folder)
-        raise StackError(f"{program} failed: {' '.join(done.stdout.split())}")

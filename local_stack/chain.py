@@ -47,7 +47,20 @@ def month_of(data: Path, as_of: str | None) -> Month:
         raise StackError(
             f"{folder} is to hold the month of {day} and lacks {', '.join(missing)}. Give the data: DATA=DIR"
         )
+    unreadable = [f"{name}.csv" for name in FILE_NAMES if not _can_be_read(folder / f"{name}.csv")]
+    if unreadable:
+        raise StackError(
+            f"{', '.join(unreadable)} in {folder} cannot be read. Give this user the right to read: chmod a+r"
+        )
     return Month(folder, day)
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return False
+    return True
 
 
 def _parse(text: str) -> date:

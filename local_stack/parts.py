@@ -48,7 +48,9 @@ def await_model_server(settings: Settings, keep_going: Callable[[], None]) -> No
             return
         if time.monotonic() > deadline:
             reasons = [said["problem"] or "", *said["warnings"]]
-            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {' '.join(filter(None, reasons))}")
+            remedy = f"Promote another version (make rollback VERSION=n); see {settings.state / 'logs' / 'watcher.log'}"
+            reason = " ".join(filter(None, reasons)).rstrip(".")
+            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {reason}. {remedy}")
         time.sleep(POLL_S)
 
 

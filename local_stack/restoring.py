@@ -12,8 +12,8 @@ import psycopg2
 
 from local_stack import databases, room
 from local_stack.archive import unpack
-from local_stack.backup import client, server
-from local_stack.backup import databases as names_of
+from local_stack.dumps import client, server
+from local_stack.dumps import databases as names_of
 from local_stack.folders import folders_exchanged
 from local_stack.guards import only_one
 from local_stack.settings import Settings, StackError

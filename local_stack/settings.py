@@ -95,7 +95,12 @@ class Settings:
         pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")
         chosen = {name: os.environ[name] for name in pointers if name in os.environ}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
-        return {**follows, **chosen, **self.values, **lake}
+        return {**follows, **chosen, **self.values, **lake, **self._caches()}
+
+    def _caches(self) -> dict[str, str]:
+        """Matplotlib's folder, where HOME cannot be written: it would complain, and look for fonts in each process."""
+        home, chosen = os.environ.get("HOME", ""), {"MPLCONFIGDIR", "XDG_CONFIG_HOME"} & os.environ.keys()
+        return {} if chosen or os.access(home, os.W_OK) else {"MPLCONFIGDIR": str(self.state / "matplotlib")}
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

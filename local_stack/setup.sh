@@ -10,6 +10,10 @@ python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 [ "$version" = 3.11 ] || { echo "$python is Python $version; StreamFlow needs 3.11. Name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
 
+# pip goes on without a cache it cannot write, uv does not: a HOME that is read-only or not there has none
+cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
+{ mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null || export UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1
+
 started=$(date +%s)
 echo "  .venv         from $* (once; about a minute) …"
 [ -x .venv/bin/python ] || "$python" -m venv .venv

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
+import psycopg2
 
 from local_stack import chain, loaded, postgres, processes, reader_role
 from local_stack.care import Care
@@ -88,8 +89,8 @@ class Stack:
         """What fails in the block is reported at the end, and ends nothing."""
         try:
             yield
-        except StackError as error:
-            self.warnings.append(str(error))
+        except (StackError, OSError, ValueError, psycopg2.Error) as error:
+            self.warnings.append(str(error).strip())
 
     def _start_postgres(self) -> None:
         where = f"{self.settings['PGHOST']}:{self.settings['PGPORT']}"

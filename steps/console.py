@@ -1,5 +1,6 @@
 """What a person sees of a step: its closing line, its errors, and how long things took."""
 
+import logging
 import sys
 import threading
 import time
@@ -66,6 +67,8 @@ def progress(what: str, total: int, items: Iterable[T]) -> Iterable[T]:
 
 def quiet_known_warnings() -> None:
     """Warnings of our parts about our parts, which nobody who runs a step can act upon."""
+    # a trace of its own for each call while PostgreSQL is away; the exception that follows says the same
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     for message in (
         r"fetch_arrow_table\(\) is deprecated",  # ibis about DuckDB
         r"The spark (offline store|data source API) is an experimental feature",

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,19 @@ def open_folder() -> Iterator[Path]:
     """A temporary folder that PostgreSQL's system user can reach: pytest's own are closed to everybody else."""
     with tempfile.TemporaryDirectory(prefix="streamflow-test-") as name:
         yield Path(name)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, which fills up. Skips the test where none can be mounted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder], check=False)
+    if done.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture(scope="session")

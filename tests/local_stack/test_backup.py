@@ -2,20 +2,18 @@
 
 import json
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
 import pytest
 
-from local_stack import archive, backup, chain, loaded, postgres, reader_role, restoring
+from local_stack import archive, backup, chain, loaded, postgres, reader_role
 from local_stack.settings import Settings, StackError
 from steps.warehouse.connection import SCHEMA_LOCK
-from tests.conftest import free_port, open_folder
+from tests.conftest import free_port, open_folder, small_disk
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def test_what_was_lost_is_there_again_after_a_restore(own_state: Settings, tmp_p
     (own_state.artifacts / "later.txt").touch()
     lake(own_state).write_text("another month")
 
-    restoring.restore(own_state, file)
+    backup.restore(own_state, file)
 
     assert contents(own_state) == {"streamflow": [("streamflow",)], "mlflow": [("mlflow",)]}
     assert [(path.name, path.read_text()) for path in own_state.artifacts.iterdir()] == [("model.txt", "a model")]
@@ -95,9 +93,9 @@ def test_a_file_that_is_no_backup_is_refused_and_changes_nothing(own_state: Sett
     other = tmp_path / "other.tar"
     with tarfile.open(other, "w"):
         pass
-    for file, message in ((tmp_path / "none.tar", "is not a file"), (other, "no manifest")):
+    for file, message in ((tmp_path / "none.tar", "is not a backup"), (other, "no manifest")):
         with pytest.raises(StackError, match=message):
-            restoring.restore(own_state, file)
+            backup.restore(own_state, file)
     assert contents(own_state)["streamflow"] == [("streamflow",)]
 
 
@@ -106,8 +104,8 @@ def test_a_file_that_would_write_elsewhere_is_refused(own_state: Settings, tmp_p
         evil = tmp_path / "evil.tar"
         with tarfile.open(evil, "w") as archive:
             archive.addfile(tarfile.TarInfo(name))
-        with pytest.raises(StackError, match="leads out of the archive"):
-            restoring.restore(own_state, evil)
+        with pytest.raises(StackError, match="leads out of it"):
+            backup.restore(own_state, evil)
     assert not (own_state.state.parent / "outside").exists()
 
 
@@ -115,7 +113,7 @@ def test_a_backup_of_another_folder_is_refused(own_state: Settings, tmp_path: Pa
     file = backup.backup(own_state, tmp_path / "state.tar")
     moved = replace(own_state, values={**own_state.values, "STREAMFLOW_STATE": str(tmp_path / "moved")})
     with pytest.raises(StackError, match="knows them by that path"):
-        restoring.restore(moved, file)
+        backup.restore(moved, file)
     assert not (tmp_path / "moved" / "postgres").exists()
 
 
@@ -129,7 +127,7 @@ def test_a_backup_goes_back_onto_an_empty_machine(own_state: Settings, tmp_path:
     file = backup.backup(own_state, tmp_path / "state.tar")
     shutil.rmtree(own_state.state)
 
-    restoring.restore(own_state, file)
+    backup.restore(own_state, file)
 
     assert contents(own_state) == {"streamflow": [("streamflow",)], "mlflow": [("mlflow",)]}
     assert lake(own_state).read_text() == "a month"
@@ -155,7 +153,7 @@ def test_artifacts_that_an_experiment_keeps_elsewhere_are_in_the_backup(
         postgres.stop(own_state)
     shutil.rmtree(other)
 
-    restoring.restore(own_state, file)
+    backup.restore(own_state, file)
 
     assert (other / "1" / "run" / "model.txt").read_text() == "of another experiment"
     said = capsys.readouterr().out
@@ -191,7 +189,7 @@ def test_a_backup_that_was_cut_short_or_changed_is_refused_and_changes_nothing(
     for text in [*(whole[:length] for length in lengths), *(_flipped(whole, place) for place in places)]:
         bad.write_bytes(text)
         with pytest.raises(StackError, match=r"FROM=.*bad\.tar is (not a backup|damaged|no backup)"):
-            restoring.restore(own_state, bad)
+            backup.restore(own_state, bad)
     assert contents(own_state) == before
     assert (own_state.artifacts / "model.txt").read_text() == "a model"
 
@@ -212,26 +210,13 @@ def test_a_database_that_cannot_be_loaded_changes_nothing(own_state: Settings, t
         written.close(tmp_path, facts)
     (own_state.artifacts / "model.txt").write_text("newer")
     with pytest.raises(StackError, match="pg_restore failed"):
-        restoring.restore(own_state, file)
+        backup.restore(own_state, file)
     assert contents(own_state) == {"streamflow": [("streamflow",)], "mlflow": [("mlflow",)]}
     assert (own_state.artifacts / "model.txt").read_text() == "newer"
     postgres.start(own_state)
     left = tell(own_state, "postgres", "SELECT datname FROM pg_database WHERE datname ~ '_(restored|replaced)$'")
     postgres.stop(own_state)
     assert left == []
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own, which fills up. Skips the test where none can be mounted."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder], check=False)
-    if done.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(own_state: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""The containers' one-shot: made-up months for an empty warehouse only."""
+
+from pathlib import Path
+
+import pytest
+
+from containers import first_month
+from local_stack.settings import Settings
+
+from ..steps.months import write_month
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would have been run, with `mlflow run .` before it; sample_months leaves a January."""
+    run: list[str] = []
+
+    def remember(*arguments: str) -> None:
+        run.append(" ".join(arguments))
+        if "sample_months" in arguments:
+            write_month(tmp_path / "months" / "month_000")
+
+    (tmp_path / "months").mkdir()
+    monkeypatch.setattr(first_month, "mlflow_run", remember)
+    return run
+
+
+def test_an_empty_folder_makes_up_nothing_where_a_month_is_loaded(
+    january_loaded: Settings, commands: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first_month.run_chain(tmp_path / "months", None, "false")
+    assert commands == []
+    assert "Loaded are 2024-01-31 (made up); no other month was given" in capsys.readouterr().out
+
+
+def test_an_empty_folder_makes_up_months_for_an_empty_warehouse(
+    empty_warehouse: Settings, tracking: str, commands: list[str], tmp_path: Path
+) -> None:
+    months = tmp_path / "months"
+    first_month.run_chain(months, None, "false")
+    assert commands == [
+        f"-e sample_months -P out_dir={months}",
+        f"-P month_dir={months / 'month_000'} -P as_of=2024-01-31 -P mix=false",
+    ]
+
+
+def test_months_that_are_given_are_run_whatever_is_loaded(
+    january_loaded: Settings, tracking: str, commands: list[str], tmp_path: Path
+) -> None:
+    month = write_month(tmp_path / "months" / "month_001")
+    first_month.run_chain(tmp_path / "months", "2024-02-29", "true")
+    assert commands == [f"-P month_dir={month} -P as_of=2024-02-29 -P mix=true"]
