@@ -51,6 +51,7 @@ def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_command_brings_a_month_into_production(
     empty_warehouse: Settings,
+    empty_registry: None,
     sample_months: Path,
     tracking: str,
     few_trees: None,
