@@ -49,9 +49,9 @@ def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry_points, "PROJECT_ROOT", tmp_path)
 
 
+@pytest.mark.usefixtures("empty_registry")
 def test_one_command_brings_a_month_into_production(
     empty_warehouse: Settings,
-    empty_registry: None,
     sample_months: Path,
     tracking: str,
     few_trees: None,
