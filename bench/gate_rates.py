@@ -140,10 +140,10 @@ B. J. McNeil, Radiology 148:839-843, 1983): within each class both models' score
 The interval is the gate's own bootstrap, with {draws} draws instead of {gate_draws:,}. One month is compared; pooled
 months count as more users where the users differ.
 
-What to read from it. `better` promotes about 1 in 40 candidates that are not better, whatever the size, and needs
-many users to see a small gain. `not_worse` promotes about 1 in 40 candidates that are worse by the margin; with few
-users it is hardly more lenient than `better`, because the interval is wider than the margin. The point estimate
-promotes half of all candidates that are just as good as Production, and many that are worse."""
+What to read from it. `better` promotes about 1 in 40 candidates that are only as good, whatever the size, and needs
+many users to see a small gain. `not_worse` promotes about 1 in 40 candidates that are worse by the margin; it promotes
+most of those that are as good only where the interval is narrower than the margin. The point estimate promotes half of
+all that are as good as Production, and with few users many that are worse."""
 
 
 def main() -> None:

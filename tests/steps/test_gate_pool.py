@@ -86,9 +86,8 @@ def test_rows_of_one_user_are_no_more_evidence_than_one_of_them() -> None:
     truth = chance.random(200) < 0.3
     scores = [truth + chance.normal(0, spread, 200) for spread in (1, 2)]
     once = Rows.of_one_month(truth, *scores)
-    thrice = Rows(
-        *(np.tile(values, 3) for values in (truth, *scores)), np.tile(np.arange(200), 3), np.repeat([0, 1, 2], 200)
-    )
+    better, worse = (np.tile(of_model, 3) for of_model in scores)
+    thrice = Rows(np.tile(truth, 3), better, worse, users=np.tile(np.arange(200), 3), months=np.repeat([0, 1, 2], 200))
     assert interval.gain_interval(thrice) == pytest.approx(interval.gain_interval(once), abs=1e-12)
 
 

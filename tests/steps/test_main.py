@@ -49,6 +49,7 @@ def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry_points, "PROJECT_ROOT", tmp_path)
 
 
+@pytest.mark.usefixtures("empty_registry")
 def test_one_command_brings_a_month_into_production(
     empty_warehouse: Settings,
     sample_months: Path,

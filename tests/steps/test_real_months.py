@@ -166,7 +166,7 @@ def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     assert (first.current_stage, first.tags["gate"]) == ("Production", "passed")
     assert (second.current_stage, second.tags["gate"]) == ("None", "refused")
     assert 0.60 < float(second.tags["gate_auc_candidate"]) < 0.68
-    assert float(second.tags["gate_rows_compared"]) == 1761
+    assert float(second.tags["gate_rows_compared"]) == 1751  # of 1761: the others are training users of January's
     assert reported["auc_february"] == french(float(second.tags["gate_auc_candidate"]))
     assert "is below min_auc 0.7" in second.tags["gate_reason"]
     assert last_run("register", tracking).info.status == "FINISHED"

@@ -11,6 +11,8 @@ from steps.settings import MODEL_NAME
 
 from .database import last_run
 
+pytestmark = pytest.mark.usefixtures("empty_registry")  # a twin that another test left in Production is not made again
+
 
 def registered(tracking: str, **given: str) -> str:
     """The number of the training's version; forced, as these tests are not about the gate."""
@@ -57,7 +59,7 @@ def test_a_run_whose_version_was_archived_gets_that_version_back(trainings: dict
     assert (in_production(), stages()[second], set(stages())) == ([first], "Archived", there)
 
 
-def test_two_versions_in_production_become_one(trainings: dict[str, str], tracking: str, empty_registry: None) -> None:
+def test_two_versions_in_production_become_one(trainings: dict[str, str], tracking: str) -> None:
     first = registered(tracking, run_id=trainings["random_forest"])
     second = registered(tracking, run_id=trainings["logistic_regression"])
     # what a promotion in the UI does when the box is not ticked
@@ -68,9 +70,7 @@ def test_two_versions_in_production_become_one(trainings: dict[str, str], tracki
 
 
 @pytest.mark.parametrize("stage", ["None", "Staging"])
-def test_another_stage_leaves_production_alone(
-    trainings: dict[str, str], tracking: str, stage: str, empty_registry: None
-) -> None:
+def test_another_stage_leaves_production_alone(trainings: dict[str, str], tracking: str, stage: str) -> None:
     before = registered(tracking, run_id=trainings["random_forest"])
     version = registered(tracking, run_id=trainings["logistic_regression"], stage=stage)
     assert stages()[version] == stage
