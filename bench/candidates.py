@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from bench.faults import AS_OF
 from local_stack import chain
-from steps import register, train
+from steps import logged_model, register, train
 from steps.entry_points import arguments
 from steps.settings import MODEL_NAME
 
@@ -102,7 +102,7 @@ def from_code(code: str) -> str:
         path = Path(folder) / "code.py"
         path.write_text(code)
         mlflow.pyfunc.log_model(
-            name=train.MODEL_ARTIFACT,
+            name=logged_model.MODEL_ARTIFACT,
             python_model=str(path),
             pip_requirements=["mlflow"],
             input_example=EXAMPLE,

@@ -32,6 +32,8 @@ def scored(user_id: str, result: Scored) -> dict[str, Any]:
         "user_id": user_id,
         "prediction": answer.prediction,
         "probability": answer.probability,
+        "threshold": answer.threshold,
+        "calibration": answer.calibration,
         "features_used": known.features,
         "as_of": known.as_of,
         "feature_service": answer.feature_service,

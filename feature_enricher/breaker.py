@@ -9,7 +9,7 @@ from typing import Any
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import ModelCircuitOpen, StoreCircuitOpen, Unavailable
 from feature_enricher.features import Features
-from feature_enricher.model import Model, Prediction
+from feature_enricher.model import Model, Said
 from feature_repo.online_reader import Found, Plan
 
 FAILURES = 2
@@ -105,7 +105,7 @@ class GuardedModel:
         self._model = model
         self.breaker = Breaker(lambda: ModelCircuitOpen("The model server did not answer several times in a row"))
 
-    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[Prediction]:
+    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> Sequence[Said]:
         with self.breaker.guard():
             return self._model.predict(rows, deadline)
 

@@ -5,7 +5,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from feature_enricher.errors import EnricherError, InvalidRequest, ModelUnavailable, StaleFeatures, UnknownUser
+from feature_enricher.errors import (
+    EnricherError,
+    InvalidRequest,
+    ModelUnavailable,
+    StaleFeatures,
+    UnknownCategory,
+    UnknownUser,
+)
 
 MEDIA_TYPE = "application/problem+json"
 # A name, not an address: the README's table says what each code means.
@@ -63,5 +70,14 @@ class FeaturesStale(Failure):
     stale_features: list[str]
 
 
+class CategoriesUnknown(Failure):
+    model_config = _example(UnknownCategory(USER, {"net_service": "Satellite"}))
+    unknown_categories: dict[str, str]
+
+
 class Unprocessable(RootModel[InvalidFields | FeaturesMissing | FeaturesStale]):
     """The request is wrong, or some of the user's features are missing or too old."""
+
+
+class NotPredictable(RootModel[InvalidFields | FeaturesMissing | FeaturesStale | CategoriesUnknown]):
+    """As for the features alone, or the live version was not trained on a category of the user."""

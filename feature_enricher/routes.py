@@ -89,7 +89,7 @@ def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[i
             409: problem.InvalidFields,
             413: problem.Failure,
             415: problem.Failure,
-            422: problem.Unprocessable,
+            422: problem.NotPredictable,
             503: problem.Failure,
             **guarded,
         },

@@ -125,6 +125,8 @@ class PredictionAnswer(BaseModel):
         user_id=USER,
         prediction=0,
         probability=0.1234,
+        threshold=0.5,
+        calibration="sigmoid",
         features_used=FEATURES,
         as_of="2024-01-31",
         feature_service="churn_v1",
@@ -132,7 +134,11 @@ class PredictionAnswer(BaseModel):
     )
     user_id: str
     prediction: Literal[0, 1]
+    """1 where the probability is above the threshold"""
     probability: float
+    threshold: float
+    calibration: str
+    """How the probability was calibrated: sigmoid, isotonic, or none where it is the classifier's own score"""
     features_used: dict[str, bool | int | float | str]
     as_of: AsOf
     feature_service: str
@@ -156,6 +162,7 @@ class UserFailure(BaseModel):
     fields: list[str] | None = None
     missing_features: list[str] | None = None
     stale_features: list[str] | None = None
+    unknown_categories: dict[str, str] | None = None
 
 
 class PredictionAnswers(BaseModel):

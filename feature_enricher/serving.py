@@ -16,13 +16,14 @@ from feature_enricher.errors import (
     ModelRejected,
     ModelUnavailable,
     StaleFeatures,
+    UnknownCategory,
     UnknownUser,
     ValuesRefused,
 )
 from feature_enricher.features import Features
 from feature_enricher.freshness import Freshness, newest, oldest
 from feature_enricher.metrics import Metrics
-from feature_enricher.model import Prediction
+from feature_enricher.model import NotTrainedOn, Prediction, Said
 from feature_enricher.targets import Target, Targets
 from feature_repo.online_reader import Found, Plan
 
@@ -101,8 +102,8 @@ class Serving:
         with self._metrics.timed("model"):
             answers = iter(target.model.predict(complete, deadline) if complete else [])
         results: list[Scored | EnricherError] = []
-        for row in rows:
-            results.append(Scored(row, _believed(target, next(answers))) if isinstance(row, Known) else row)
+        for ask, row in zip(asks, rows, strict=True):
+            results.append(_result(ask, row, _believed(target, next(answers))) if isinstance(row, Known) else row)
         return results
 
     def _one_by_one(self, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
@@ -153,7 +154,21 @@ def _refused(ask: Ask) -> ValuesRefused:
     return ValuesRefused(f"The live version does not take these values together: {', '.join(fields)}", fields)
 
 
-def _believed(target: Target, answer: Prediction) -> Prediction:
+def _result(ask: Ask, known: Known, said: Said) -> Scored | EnricherError:
+    if isinstance(said, Prediction):
+        return Scored(known, said)
+    stored = {name: value for name, value in said.categories.items() if name not in ask.overrides}
+    return UnknownCategory(ask.user_id, stored) if stored else _not_trained_on(said)
+
+
+def _not_trained_on(said: NotTrainedOn) -> ValuesRefused:
+    """Of values that the request gave."""
+    told = ", ".join(f"features.{name} = {value!r}" for name, value in said.categories.items())
+    fields = [f"features.{name}" for name in said.categories]
+    return ValuesRefused(f"The live version was not trained on {told}", fields)
+
+
+def _believed(target: Target, answer: Said) -> Said:
     if not target.believes(answer):
         raise AnotherVersion("The model server is another version than the one that is live", answer.feature_service)
     return answer

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import AnotherVersion, EnricherError, MissingFeatures, ModelRejected, RegistryUnavailable
-from feature_enricher.model import Model, Prediction
+from feature_enricher.model import Model, Said
 from feature_enricher.translation import reason
 
 # A user without features may be one whom a newer list would serve; worth asking, but not for every such user.
@@ -30,11 +30,11 @@ class Target:
     run_id: str | None = None
     """None where the server was started by hand: then whoever answers is the right one"""
 
-    def believes(self, prediction: Prediction) -> bool:
-        if prediction.feature_service != self.feature_service:
+    def believes(self, said: Said) -> bool:
+        if said.feature_service != self.feature_service:
             return False
-        said = (prediction.model_name, prediction.model_version, prediction.run_id)
-        return self.run_id is None or said == (self.model_name, self.version, self.run_id)
+        identity = (said.model_name, said.model_version, said.run_id)
+        return self.run_id is None or identity == (self.model_name, self.version, self.run_id)
 
 
 class Targets(Protocol):
@@ -66,7 +66,6 @@ class HandStarted:
         self._model = model
         self._registry = registry
         self._target: Target | None = None
-        self._answered: Prediction | None = None
         self._asked = threading.Lock()
         self._rechecked = -RECHECK_S
 

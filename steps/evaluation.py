@@ -42,7 +42,7 @@ class Validated:
         return found | {"share_who_left": float(self.truth.mean())}
 
 
-def scores(truth: Sequence[bool] | Labels, probability: Probabilities, threshold: float) -> dict[str, float]:
+def scores(truth: Labels, probability: Probabilities, threshold: float) -> dict[str, float]:
     """A customer is predicted to leave above the threshold; at 0.5 that is scikit-learn's predict()."""
     predicted = probability > threshold
     return {
@@ -55,7 +55,7 @@ def scores(truth: Sequence[bool] | Labels, probability: Probabilities, threshold
     }
 
 
-def calibration_error(truth: Sequence[bool] | Labels, probability: Probabilities) -> float:
+def calibration_error(truth: Labels, probability: Probabilities) -> float:
     """The expected calibration error: users in ten bins of equally many, by probability; the distance of each bin's
     mean probability from its share who left; their mean, weighted by the users of a bin."""
     order = np.argsort(probability, kind="stable")

@@ -7,6 +7,7 @@ EnricherError (500)
 ├── MissingFeatures (422)     user_id, missing_features
 │   └── UnknownUser (404)
 ├── StaleFeatures (422)       user_id, stale_features
+├── UnknownCategory (422)     user_id, unknown_categories
 ├── Unauthorized (401)
 ├── TooManyUsers (413)
 ├── RequestRefused            what HTTP itself refuses: its own status (400, 405, …) and headers
@@ -56,6 +57,7 @@ from feature_enricher.errors.requests import (
     StaleFeatures,
     TooManyUsers,
     Unauthorized,
+    UnknownCategory,
     UnknownUser,
     ValuesRefused,
     WrongMethod,
@@ -87,6 +89,7 @@ __all__ = [
     "TooManyUsers",
     "Unauthorized",
     "Unavailable",
+    "UnknownCategory",
     "UnknownUser",
     "ValuesRefused",
     "WrongMethod",

@@ -57,6 +57,22 @@ class StaleFeatures(EnricherError):
         return {"stale_features": self.stale_features}
 
 
+class UnknownCategory(EnricherError):
+    status = 422
+    code = "unknown_category"
+    title = "The live version was not trained on a category of the user"
+    remedy = "train on a month that has it (`unknown_categories` names feature and value), then promote"
+
+    def __init__(self, user_id: str, unknown_categories: Mapping[str, str]) -> None:
+        told = ", ".join(f"{name} = {value!r}" for name, value in unknown_categories.items())
+        super().__init__(f"The live version was not trained on {told} of user_id={user_id}")
+        self.user_id = user_id
+        self.unknown_categories = dict(unknown_categories)
+
+    def members(self) -> dict[str, Any]:
+        return {"unknown_categories": self.unknown_categories}
+
+
 class ValuesRefused(InvalidRequest):
     status = 409
     code = "values_refused"

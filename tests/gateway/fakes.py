@@ -30,12 +30,14 @@ ANSWER = {
     "model_version": "3",
     "run_id": RUN_ID,
     "feature_service": "churn_v1",
+    "calibration": "sigmoid",
+    "threshold": 0.5,
 }
 COMPLETE: Row = {"months_active": 70, "monthly_fee": 98.7, "net_service": "Fiber optic", "total_paid": 7000.5}
 
 
 def prediction(service: str = "churn_v1", version: str | None = "3") -> Prediction:
-    return Prediction(0, 0.1234, "streamflow_churn", version, RUN_ID, service)
+    return Prediction(0, 0.1234, "streamflow_churn", version, RUN_ID, service, "sigmoid", 0.5)
 
 
 def plan(service: str) -> Plan:

@@ -28,6 +28,8 @@ def test_a_prediction_names_the_features_used_and_the_version_that_answered(clie
         "user_id": USER,
         "prediction": 0,
         "probability": 0.1234,
+        "threshold": 0.5,
+        "calibration": "sigmoid",
         "features_used": {"months_active": 70, "monthly_fee": 98.7, "net_service": "Fiber optic"},
         "as_of": "2024-01-31",
         "feature_service": "churn_v1",

@@ -1,16 +1,17 @@
 """The model server over real HTTP: what it may answer, and everything it may do instead."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import ModelRejected, ModelUnavailable
-from feature_enricher.model import ModelServer
+from feature_enricher.model import ModelServer, NotTrainedOn
 from feature_enricher.upstream import Upstream
 
-from .fakes import ANSWER, FakeServer, prediction, reply
+from .fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 
 ROWS = [{"months_active": 70, "net_service": "No"}, {"months_active": 3, "net_service": "DSL"}]
 TIMEOUT_S = 0.3
@@ -36,9 +37,28 @@ def test_rows_go_out_as_columns_and_predictions_come_back_in_order(model_server:
 
     [(path, body)] = model_server.seen
     assert path == "/invocations"
-    assert json.loads(body) == {"inputs": {"months_active": [70, 3], "net_service": ["No", "DSL"]}}
-    assert predictions[0] == prediction()
-    assert (predictions[1].prediction, predictions[1].probability) == (1, 1.0)
+    assert json.loads(body) == {
+        "inputs": {"months_active": [70, 3], "net_service": ["No", "DSL"]},
+        "params": {"unknown_categories": "mark"},
+    }
+    assert predictions == [prediction(), replace(prediction(), prediction=1, probability=1.0)]
+
+
+def test_a_version_from_before_tells_neither_calibration_nor_threshold(model_server: FakeServer) -> None:
+    before = {name: value for name, value in ANSWER.items() if name not in ("calibration", "threshold")}
+    model_server.replies = [reply({"predictions": [before, before]})]
+
+    assert model_at(model_server.url).predict(ROWS, soon()) == [replace(prediction(), calibration="none")] * 2
+
+
+def test_a_marked_row_is_told_from_its_neighbours(model_server: FakeServer) -> None:
+    marked = {"prediction": None, "probability": None, "unknown_categories": {"net_service": "Satellite"}}
+    model_server.replies = [reply({"predictions": [ANSWER | {"unknown_categories": None}, ANSWER | marked]})]
+
+    predicted, unknown = model_at(model_server.url).predict(ROWS, soon())
+
+    assert predicted == prediction()
+    assert unknown == NotTrainedOn({"net_service": "Satellite"}, "streamflow_churn", "3", RUN_ID, "churn_v1")
 
 
 WRONG_ANSWERS: dict[str, object] = {
@@ -67,6 +87,12 @@ WRONG_ANSWERS: dict[str, object] = {
     "version a number": answers(model_version=3),
     "no run": answers(run_id=""),
     "no service": answers(feature_service=None),
+    "threshold a text": answers(threshold="0.5"),
+    "threshold above 1": answers(threshold=1.5),
+    "calibration a number": answers(calibration=1),
+    "marks as a list": answers(unknown_categories=["net_service"]),
+    "a mark without a text": answers(unknown_categories={"net_service": None}),
+    "no mark and no probability": answers(prediction=None, probability=None, unknown_categories={}),
     "two versions": answers(model_version="4"),
     "field missing": {"predictions": [ANSWER, {k: v for k, v in ANSWER.items() if k != "model_version"}]},
 }

@@ -54,7 +54,7 @@ def test_the_warehouse_knows_where_each_month_came_from(
     empty_warehouse: Settings, sample_months: Path, ingest: Ingest, tmp_path: Path
 ) -> None:
     ingest(sample_months / "month_000", JANUARY)
-    step.ingest(write_month(tmp_path), FEBRUARY, FEBRUARY, mix=True)
+    step.ingest(write_month(tmp_path), FEBRUARY, FEBRUARY, step.Accepted(mix=True))
     assert origins() == {JANUARY: "sample", FEBRUARY: "files"}
 
 

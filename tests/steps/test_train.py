@@ -105,6 +105,7 @@ def test_metrics_and_parameters_are_logged(baseline: Run) -> None:
     assert baseline.info.run_name == "rf_baseline_2024-01-31"
     assert baseline.info.status == "FINISHED"
     assert set(baseline.data.metrics) >= {"AUC", "F1", "ACC", "AUC_cv_mean", "AUC_cv_std", "training_time_s"}
+    assert set(baseline.data.metrics) >= {"Brier", "calibration_error", "mean_probability", "share_who_left"}
     counts = {name: baseline.data.metrics[name] for name in ("rows", "rows_train", "rows_validation")}
     assert counts == {"rows": 300, "rows_train": 225, "rows_validation": 75}
     assert (
@@ -142,6 +143,7 @@ def test_the_dataset_is_an_input_of_the_run(baseline: Run) -> None:
 def test_pictures_and_the_schema_of_the_features_are_artifacts(baseline: Run) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(run_id=baseline.info.run_id, artifact_path=""))
     assert {path.name for path in folder.glob("*.png")} == PICTURES
+    assert "report.html" in {path.name for path in folder.iterdir()}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
     numeric = [name for name in FEATURES if name != "net_service"]
     assert json.loads((folder / "feature_schema.json").read_text()) == {
