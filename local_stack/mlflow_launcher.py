@@ -24,6 +24,8 @@ from types import FrameType
 from local_stack.mlflow_command import addresses, gc, made_runs, ports, store
 from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, tokens, value_of
 
+THEIRS = ("mlflow.", "git.", "sqlalchemy.")
+NO_DOCKER = "Docker build failed."  # MLflow raises it as a RuntimeError; docker has said why
 MANAGERS = {"local", "uv", "conda"}
 IN_THIS_ENVIRONMENT = ("serve", "predict", "prepare-env")
 # of the shell, where `mlflow run` is told the experiment by an option: MLflow would compare the two, and stop
@@ -50,6 +52,9 @@ def command(arguments: list[str]) -> None:
         arguments = [*arguments[:2], *in_this_environment(arguments[2:])]
         if arguments[1] == "serve":
             arguments = [*arguments[:2], *ports.for_model_server(arguments[2:])]
+        elif arguments[1] == "prepare-env" and value_of(tokens(arguments[2:], {}, ()), "--env-manager") == "local":
+            print("Nothing to prepare: a model is served from this environment. For one of its own: --env-manager uv")
+            return
     elif arguments[:1] in (["server"], ["ui"]) and not needs_help:
         ports.for_tracking_server(arguments[1:])
     elif arguments[:1] == ["gc"] and not needs_help:
@@ -64,11 +69,7 @@ def with_manners(work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit("Aborted!")
     except Exception as error:
-        if not isinstance(error, OSError) and type(error).__module__.split(".")[0] not in (
-            "mlflow",
-            "git",
-            "sqlalchemy",
-        ):
+        if not (isinstance(error, OSError) or str(error) == NO_DOCKER or type(error).__module__.startswith(THEIRS)):
             raise
         sys.exit(f"[ERROR] {store.in_one_line(error)}")
 

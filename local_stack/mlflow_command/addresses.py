@@ -32,9 +32,9 @@ def local_project(found: Sequence[Token]) -> Iterator[list[Token]]:
         yield _with_address(found, address.removeprefix("git+"))
         return
     with tempfile.TemporaryDirectory(prefix="streamflow-clone-") as clone:
-        _git("clone", "--quiet", str(repository), clone)
+        _git(address, "clone", "--quiet", str(repository), clone)
         if version:
-            _git("-C", clone, "checkout", "--quiet", version)
+            _git(address, "-C", clone, "checkout", "--quiet", version)
         yield [token for token in _with_address(found, f"{clone}{mark}{subfolder}") if token.name != "--version"]
 
 
@@ -54,11 +54,11 @@ def _with_address(found: Sequence[Token], address: str) -> list[Token]:
     return [Token(None, address) if token is first else token for token in found]
 
 
-def _git(*arguments: str) -> None:
+def _git(address: str, *arguments: str) -> None:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - git of PATH
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        sys.exit(f"[ERROR] git {' '.join(arguments)}: {said}")
+        sys.exit(f"[ERROR] {address}: git says {said!r}")
 
 
 def paths_of_caller(found: Sequence[Token], here: Path) -> list[Token]:

@@ -1,15 +1,24 @@
 """`mlflow` after `. .venv/bin/activate`: what bare MLflow lacks, and nothing else."""
 
 import os
+import re
+import socket
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import mlflow
+import psutil
 import pytest
+import requests
 from mlflow.tracking import MlflowClient
 
-from local_stack import mlflow_launcher
-from local_stack.settings import Settings
+from local_stack import mlflow_launcher, processes
+from local_stack.settings import ROOT, Settings
 from tests.local_stack.conftest import OwnStack, make_stack
+from tests.rollout.conftest import ROWS, TYPES, log_right
 
 
 def activated(stack: OwnStack, line: str, **more: str) -> tuple[int, str]:
@@ -74,7 +83,82 @@ def test_a_bad_value_leaves_no_running_run(server: Settings, tracking: str, samp
     made = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
     assert code != 0
     assert "'2024-02-30' is not a date" in said
-    assert [run.info.status for run in made] == ["FAILED"]
+    assert [(run.info.status, run.info.run_name) for run in made] == [("FAILED", "build_dataset_2024-02-30")]
+    assert "as_of=2024-02-30" in made[0].data.tags["mlflow.note.content"]
+
+
+def test_a_training_in_an_experiment_that_is_asked_for_takes_its_dataset_and_its_artifacts_along(
+    january_loaded: Settings, tracking: str, sample_months: Path, tmp_path: Path
+) -> None:
+    stack = make_stack(tmp_path, sample_months)
+    there = {name: january_loaded[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    name = f"asked-for-{time.time_ns()}"
+    line = "train -P as_of=2024-01-31 -P model=logistic_regression"
+    code, said = activated(stack, f"mlflow run . -e {line} --experiment-name {name} --run-name 'my try'", **there)
+    assert code == 0, said
+    client = MlflowClient(january_loaded.tracking_uri)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment.artifact_location.startswith(january_loaded.artifacts.as_uri())
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"my try", "dataset_2024-01-31"}
+    assert runs["my try"].data.tags["mlflow.note.content"].startswith("[OK] Trained logistic regression")
+
+
+@pytest.fixture
+def in_production(server: Settings, tracking: str) -> Iterator[str]:
+    """The name of a registered model with a version in Production."""
+    name = f"served_{time.time_ns()}"
+    with mlflow.start_run(experiment_id=tracking) as run:
+        log_right(run.info.run_id)
+    [logged] = mlflow.get_run(run.info.run_id).outputs.model_outputs
+    mlflow.register_model(f"models:/{logged.model_id}", name)
+    MlflowClient().transition_model_version_stage(name, "1", "Production")
+    yield name
+    MlflowClient().delete_registered_model(name)
+
+
+def test_the_literal_models_serve_answers_from_this_environment_beside_the_stack_s_mlflow(
+    server: Settings, in_production: str, sample_months: Path, tmp_path: Path
+) -> None:
+    stack = make_stack(tmp_path, sample_months)
+    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    line = f". .venv/bin/activate && exec mlflow models serve -m models:/{in_production}/Production"
+    with socket.create_server(("127.0.0.1", int(stack.environment["MLFLOW_PORT"]))):
+        process = subprocess.Popen(
+            ["sh", "-c", line],
+            env={**stack.environment, **there},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            assert said.startswith(f"Port {stack.environment['MLFLOW_PORT']} is taken"), said
+            address = re.search(r"served at (http://\S+:\d+);", said)
+            assert address
+            rows = {name: ROWS[name].tolist() for name in TYPES}
+            answer = wait_for_answer(f"{address[1]}/invocations", {"inputs": rows}, process)
+            assert {row["model_version"] for row in answer["predictions"]} == {"1"}
+        finally:
+            processes.end(psutil.Process(process.pid))
+            process.communicate(timeout=60)
+
+
+def wait_for_answer(address: str, body: dict[str, Any], process: "subprocess.Popen[str]") -> dict[str, Any]:
+    deadline = time.monotonic() + 180
+    while True:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        try:
+            found: dict[str, Any] = requests.post(address, json=body, timeout=10).json()
+        except requests.RequestException:
+            time.sleep(0.2)
+            continue
+        return found
 
 
 def test_without_conda_the_present_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

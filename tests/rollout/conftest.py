@@ -39,7 +39,7 @@ class Broken(PythonModel):
 
 mlflow.models.set_model(Broken())
 """
-START_S = 60.0
+START_S = 120.0
 
 
 @dataclass(frozen=True)
