@@ -79,7 +79,7 @@ def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str
                 )
     with console.timed("report"):
         subject = subject_of(as_of, version, engine, model)
-        facts = scoring_report.write(folder, subject, scored, warehouse.labels_of(as_of), top)
+        facts = scoring_report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
     record(folder, {"as_of": str(as_of), "model_version": version, "engine": engine, **facts})
     return summary(subject, facts)
 

@@ -11,7 +11,14 @@ from steps.warehouse.export import (
     snapshot_targets,
 )
 from steps.warehouse.history import Turnover, record_turnover, turnovers
-from steps.warehouse.known_labels import count_without_label, label_files, labels_fingerprint, labels_of, users_of
+from steps.warehouse.known_labels import (
+    count_without_label,
+    label_files,
+    labels_fingerprint,
+    labels_of,
+    newest_labels_of,
+    users_of,
+)
 from steps.warehouse.labels import LabelsLoad, load_late_labels
 from steps.warehouse.loading import TARGETS, USERS, Load, Target, load_month
 from steps.warehouse.locks import promotion_lock, run_held, run_if_free
@@ -37,9 +44,9 @@ __all__ = [
     "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores",
     "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files",
     "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
-    "month_fingerprint", "month_rows", "month_state", "old_scores", "online_as_of", "ping", "promotion_lock",
-    "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files", "remove_month",
-    "replace_online", "replaced_scores", "require_known", "require_month", "require_schema", "run_held",
-    "run_if_free", "scores_of_month", "side_by_side", "snapshot_targets", "statement", "transaction", "turnovers",
-    "users_of",
+    "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "old_scores", "online_as_of", "ping",
+    "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
+    "remove_month", "replace_online", "replaced_scores", "require_known", "require_month", "require_schema",
+    "run_held", "run_if_free", "scores_of_month", "side_by_side", "snapshot_targets", "statement", "transaction",
+    "turnovers", "users_of",
 ]  # fmt: skip

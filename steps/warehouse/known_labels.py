@@ -39,6 +39,11 @@ def labels_of(as_of: date, known_at: date | None = None) -> pd.DataFrame:
     return found.astype({"user_id": "object", "churn_label": "bool"})
 
 
+def newest_labels_of(as_of: date) -> pd.DataFrame:
+    """The same, with every correction that is known by now: what came true."""
+    return labels_of(as_of, EVER)
+
+
 def labels_fingerprint(as_of: date, known_at: date | None = None) -> str:
     """One value for all of these labels."""
     with transaction() as cur:

@@ -1,0 +1,297 @@
+"""A small company's year, played through the steps: every figure of gate and score against one made from the files."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.model_selection import train_test_split
+
+from steps import build_dataset, ingest, labels, materialize, model, register, score, train
+from steps.entry_points import arguments
+from steps.settings import MODEL_NAME
+
+from .database import empty, last_run
+from .year import MONTHS, NEW_CATEGORY, NEW_FROM, Array, Month, corrected, months_auc, validators, write_year
+
+LOADED = (0, 1, 2, 4, 3, 5, 6, 7)  # April arrives after May
+MARCH, APRIL, MAY, JUNE = 2, 3, 4, 5
+FOREST = {"model": "random_forest", "n_estimators": "40"}
+SMALL_COMPANY = {"rule": "not_worse", "margin": "0.08", "min_users": "60", "min_auc": "0.5"}
+
+
+@dataclass
+class Version:
+    """A version and what it was made from."""
+
+    number: str
+    month: Month
+    trained: set[str]
+    categories: set[str]
+
+    def probability(self, rows: pd.DataFrame) -> Array:
+        """What the version answers of these rows of the files."""
+        served = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/{self.number}")
+        answers = served.predict(rows[served.metadata.get_input_schema().input_names()])
+        return np.asarray(answers["probability"], dtype=np.float64)
+
+
+@dataclass
+class Registration:
+    """What register said of a candidate, and what there was to compare it with."""
+
+    candidate: Version
+    production: Version | None
+    tags: dict[str, str]
+    months: list[Month]
+
+
+@dataclass
+class Year:
+    months: list[Month]
+    registrations: list[Registration] = field(default_factory=list)
+    unlabelled_scores: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[tuple[Version, Month, dict[str, Any]]] = field(default_factory=list)
+    march_sha256: list[str] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def year(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
+    folder = tmp_path_factory.mktemp("year")
+    empty()
+    if MlflowClient().search_registered_models(f"name='{MODEL_NAME}'"):
+        MlflowClient().delete_registered_model(MODEL_NAME)
+    played = Player(Year(write_year(folder)), tracking, folder)
+    played.play()
+    yield played.year
+    MlflowClient().delete_registered_model(MODEL_NAME)
+
+
+class Player:
+    def __init__(self, year: Year, experiment: str, folder: Path) -> None:
+        self.year, self.experiment, self.folder = year, experiment, folder
+        self.production: Version | None = None
+        self.labelled: list[Month] = []
+
+    def play(self) -> None:
+        before: Month | None = None
+        for number in LOADED:
+            month = self.year.months[number]
+            self.load(month)
+            if self.production is not None:
+                self.year.unlabelled_scores.append(self.scored(month))
+            if before is not None:
+                self.labels_come(before)
+            if number == JUNE:
+                self.correct_march()
+            before = month
+        self.labels_come(self.year.months[LOADED[-1]])
+
+    def load(self, month: Month) -> None:
+        day = {"as_of": str(month.as_of)}
+        ingest.main(arguments("ingest", {**day, "month_dir": str(month.folder), "new_categories": "true"}))
+        materialize.main(arguments("materialize", day))
+
+    def labels_come(self, month: Month) -> None:
+        day = {"as_of": str(month.as_of)}
+        labels.main(arguments("labels", {**day, "labels_file": str(month.labels_file)}))
+        self.labelled.append(month)
+        build_dataset.main(arguments("build_dataset", day))
+        if month.as_of.month == MARCH + 1:
+            self.year.march_sha256.append(self.tags("build_dataset")["dataset_sha256"])
+        train.main(arguments("train", {**day, **FOREST}))
+        self.registered(month)
+        if self.production is not None:
+            self.year.scores.append((self.production, month, self.scored(month)))
+
+    def registered(self, month: Month) -> None:
+        register.main(arguments("register", {"as_of": str(month.as_of), **SMALL_COMPANY}))
+        number = self.tags("register")["model_version"]
+        trained = set(month.rows["user_id"]) - validators(month.rows)
+        candidate = Version(number, month, trained, set(month.rows["net_service"]))
+        version = MlflowClient().get_model_version(MODEL_NAME, number)
+        self.year.registrations.append(Registration(candidate, self.production, version.tags, list(self.labelled)))
+        if version.current_stage == "Production":
+            self.production = candidate
+
+    def correct_march(self) -> None:
+        """Known from the end of June on: the training set of March is made of what was known in March."""
+        march = self.year.months[MARCH]
+        right = corrected(march, self.folder / "march_corrected")
+        known = {"as_of": str(march.as_of), "known_at": str(self.year.months[JUNE].as_of)}
+        ingest.main(arguments("ingest", {**known, "month_dir": str(right.folder)}))
+        labels.main(arguments("labels", {**known, "labels_file": str(right.labels_file)}))
+        build_dataset.main(arguments("build_dataset", {"as_of": str(march.as_of)}))
+        self.year.march_sha256.append(self.tags("build_dataset")["dataset_sha256"])
+
+    def scored(self, month: Month) -> dict[str, Any]:
+        score.main(arguments("score", {"as_of": str(month.as_of)}))
+        run_id = last_run("score", self.experiment).info.run_id
+        facts: dict[str, Any] = mlflow.artifacts.load_dict(f"runs:/{run_id}/summary.json")
+        return facts
+
+    def tags(self, step: str) -> dict[str, str]:
+        tags: dict[str, str] = last_run(step, self.experiment, "FINISHED").data.tags
+        return tags
+
+
+def compared_rows(registration: Registration) -> list[pd.DataFrame]:
+    """Per month, the rows of validation users that neither version was trained on and both can answer."""
+    candidate, production = registration.candidate, registration.production
+    assert production is not None
+    first, last = sorted((candidate.month.as_of, production.month.as_of))
+    parts = []
+    for month in sorted(registration.months, key=lambda month: month.as_of, reverse=True):
+        if not (first < month.as_of <= last or month.as_of == last):
+            continue
+        rows = month.rows
+        rows = rows[rows["user_id"].isin(validators(rows))]
+        rows = rows[~rows["user_id"].isin(candidate.trained | production.trained)]
+        parts.append(rows[rows["net_service"].isin(candidate.categories & production.categories)])
+    return parts
+
+
+def with_production(year: Year) -> list[Registration]:
+    return [registration for registration in year.registrations if registration.production is not None]
+
+
+def auc_of(version: Version, parts: list[pd.DataFrame]) -> float:
+    return months_auc([(rows["churn_label"].to_numpy(bool), version.probability(rows)) for rows in parts])
+
+
+def test_the_gates_figures_are_those_of_the_files(year: Year) -> None:
+    assert len(with_production(year)) == MONTHS - 1
+    for registration in with_production(year):
+        parts, tags = compared_rows(registration), registration.tags
+        assert registration.production is not None
+        expected = (auc_of(registration.candidate, parts), auc_of(registration.production, parts))
+        found = (float(tags["gate_auc_candidate"]), float(tags["gate_auc_production"]))
+        assert found == pytest.approx(expected, abs=1e-12)
+        assert float(tags["gate_rows_compared"]) == sum(map(len, parts))
+        assert float(tags["gate_users_compared"]) == len(set(pd.concat(parts)["user_id"]))
+        assert float(tags["gate_auc_gain"]) == pytest.approx(expected[0] - expected[1], abs=1e-12)
+
+
+def test_each_candidates_own_figure_is_on_its_own_validation_users(year: Year) -> None:
+    for registration in year.registrations:
+        rows = registration.candidate.month.rows
+        held_out = rows[rows["user_id"].isin(validators(rows))]
+        expected = roc_auc_score(held_out["churn_label"], registration.candidate.probability(held_out))
+        assert float(registration.tags["gate_auc_own_validation"]) == pytest.approx(expected, abs=1e-12)
+
+
+def never_seen(version: Version, month: Month) -> pd.DataFrame:
+    """The month's users that the version was not trained on and can answer."""
+    rows = month.rows[month.rows["net_service"].isin(version.categories)]
+    return rows[~rows["user_id"].isin(version.trained)]
+
+
+def never_seen(version: Version, month: Month) -> pd.DataFrame:
+    """The month's users that the version was not trained on and can answer."""
+    rows = month.rows[month.rows["net_service"].isin(version.categories)]
+    return rows[~rows["user_id"].isin(version.trained)]
+
+
+def months_off(year: Year, users: Callable[[Version, Month], pd.DataFrame]) -> list[float]:
+    """Per comparison, Production's figure at the gate less its AUC on these users of the same months."""
+    off = []
+    for registration in with_production(year):
+        production = registration.production
+        assert production is not None
+        days = registration.tags["gate_months"].split(", ")
+        unseen = [users(production, month) for month in year.months if str(month.as_of) in days]
+        off.append(float(registration.tags["gate_auc_production"]) - auc_of(production, unseen))
+    return off
+
+
+def test_productions_figure_is_that_on_the_validation_users_it_never_saw(year: Year) -> None:
+    def validating(version: Version, month: Month) -> pd.DataFrame:
+        rows = never_seen(version, month)
+        return rows[rows["user_id"].isin(validators(month.rows))]
+
+    assert abs(float(np.mean(months_off(year, validating)))) <= 0.005
+
+
+def test_productions_figure_is_near_that_on_everybody_it_never_saw(year: Year) -> None:
+    """With the users who have come since, most of whom the candidate was trained on: a few of about a hundred."""
+    assert abs(float(np.mean(months_off(year, never_seen)))) <= 0.015
+
+
+def test_a_split_that_is_drawn_anew_each_month_is_far_off(year: Year) -> None:
+    """What the gate did before: January's model on later months' random validation parts, most of which it knows."""
+    january = year.months[0].rows
+    features = [name for name in january.columns if name in mlflow_inputs(year)]
+    known, _ = train_test_split(january, test_size=0.25, random_state=42, stratify=january["churn_label"])
+    forest = model.pipeline(
+        "random_forest", model.Hyperparameters(40, 1, 2, 0.1, 1.0), {"net_service": sorted(set(january["net_service"]))}
+    )
+    fitted = model.fit(forest, known, features)
+    off = []
+    for month in year.months[1:NEW_FROM]:
+        rows = month.rows
+        _, validation = train_test_split(rows, test_size=0.25, random_state=42, stratify=rows["churn_label"])
+        unseen = rows[~rows["user_id"].isin(known["user_id"])]
+        at_the_gate, honest = (
+            roc_auc_score(part["churn_label"], model.churn_probability(fitted, part, features))
+            for part in (validation, unseen)
+        )
+        off.append(at_the_gate - honest)
+    assert float(np.mean(off)) > 0.05
+
+
+def mlflow_inputs(year: Year) -> set[str]:
+    served = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/{year.registrations[0].candidate.number}")
+    return set(served.metadata.get_input_schema().input_names())
+
+
+def test_scores_figures_are_those_of_the_files(year: Year) -> None:
+    for version, month, facts in year.scores:
+        rows = month.rows[month.rows["net_service"].isin(version.categories)]
+        unseen = never_seen(version, month)
+        probability, left = version.probability(unseen), unseen["churn_label"]
+        assert facts["model_version"] == version.number
+        assert facts["users"] == len(rows)
+        assert facts["users_unknown_category"] == len(month.rows) - len(rows)
+        assert facts["users_trained_on"] == int(rows["user_id"].isin(version.trained).sum())
+        assert facts["users_measured"] == len(unseen)
+        assert facts["AUC"] == pytest.approx(roc_auc_score(left, probability), abs=1e-12)
+        assert facts["Brier"] == pytest.approx(brier_score_loss(left, probability), abs=1e-12)
+        assert facts["AUC_low"] < facts["AUC"] < facts["AUC_high"]
+        assert facts["mean_probability"] == pytest.approx(version.probability(rows).mean(), abs=1e-12)
+
+
+def test_a_month_without_labels_is_scored_without_a_figure_of_quality(year: Year) -> None:
+    assert len(year.unlabelled_scores) == MONTHS - 2  # the first version comes with January's labels, in February
+    for facts in year.unlabelled_scores:
+        assert facts["labelled"] == 0
+        assert "AUC" not in facts
+        assert "no label" in facts["no_quality"]
+
+
+def test_a_correction_known_later_leaves_the_training_set_as_it_was(year: Year) -> None:
+    first, after_correction = year.march_sha256
+    assert first == after_correction
+
+
+def test_a_month_that_came_late_is_older_than_production_and_needs_a_word(year: Year) -> None:
+    [april] = [one for one in year.registrations if one.candidate.month is year.months[APRIL]]
+    assert april.production is not None
+    if april.production.month.as_of > april.candidate.month.as_of:
+        assert april.tags["gate"] == "refused"
+        assert "allow_older" in april.tags["gate_reason"]
+
+
+def test_a_new_category_keeps_nobody_else_from_being_compared_or_scored(year: Year) -> None:
+    [june] = [one for one in year.registrations if one.candidate.month is year.months[NEW_FROM]]
+    assert june.production is not None
+    assert NEW_CATEGORY not in june.production.categories
+    assert float(june.tags["gate_left_out_category_unknown_to_production"]) > 0
+    assert float(june.tags["gate_rows_compared"]) > 0
+    assert max(facts["users_unknown_category"] for facts in year.unlabelled_scores) > 0
