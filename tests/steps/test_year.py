@@ -193,12 +193,6 @@ def never_seen(version: Version, month: Month) -> pd.DataFrame:
     return rows[~rows["user_id"].isin(version.trained)]
 
 
-def never_seen(version: Version, month: Month) -> pd.DataFrame:
-    """The month's users that the version was not trained on and can answer."""
-    rows = month.rows[month.rows["net_service"].isin(version.categories)]
-    return rows[~rows["user_id"].isin(version.trained)]
-
-
 def months_off(year: Year, users: Callable[[Version, Month], pd.DataFrame]) -> list[float]:
     """Per comparison, Production's figure at the gate less its AUC on these users of the same months."""
     off = []
