@@ -54,7 +54,8 @@ def test_the_warehouse_knows_where_each_month_came_from(
     empty_warehouse: Settings, sample_months: Path, ingest: Ingest, tmp_path: Path
 ) -> None:
     ingest(sample_months / "month_000", JANUARY)
-    step.ingest(write_month(tmp_path), FEBRUARY, FEBRUARY, step.Accepted(mix=True))
+    given = {"month_dir": str(write_month(tmp_path)), "as_of": str(FEBRUARY), "mix": "true"}
+    step.main(entry_points.arguments("ingest", given))
     assert origins() == {JANUARY: "sample", FEBRUARY: "files"}
 
 
