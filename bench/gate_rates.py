@@ -140,10 +140,13 @@ B. J. McNeil, Radiology 148:839-843, 1983): within each class both models' score
 The interval is the gate's own bootstrap, with {draws} draws instead of {gate_draws:,}. One month is compared; pooled
 months count as more users where the users differ.
 
-What to read from it. `better` promotes about 1 in 40 candidates that are only as good, whatever the size, and needs
-many users to see a small gain. `not_worse` promotes about 1 in 40 candidates that are worse by the margin; it promotes
-most of those that are as good only where the interval is narrower than the margin. The point estimate promotes half of
-all that are as good as Production, and with few users many that are worse."""
+Where a share is 0% or 100% the standard error says nothing: the true one may be 3/n away, 0.8% at 400 comparisons and
+7.5% at 40.
+
+What to read from it. `better` promotes 2 to 5 in 100 candidates that are only as good, whatever the size, and needs
+many users to see a small gain. `not_worse` promotes 3 to 6 in 100 that are worse by the margin; it promotes most of
+those that are as good only where the interval is narrower than the margin. The point estimate promotes half of all
+that are as good as Production, and with few users many that are worse."""
 
 
 def main() -> None:
