@@ -33,6 +33,7 @@ class Offline:
     types: dict[str, str]  # of its inputs, in its order
     run_id: str
     feature_service: str
+    threshold: float = 0.5
 
     @classmethod
     def load(cls, version: str) -> "Offline":
@@ -42,14 +43,14 @@ class Offline:
         config = known.flavors["python_function"]["config"]
         types = {column.name: DTYPES[column.type.name] for column in known.get_input_schema().inputs}
         pipeline = skops.io.load(file, trusted=TRUSTED_TYPES)
-        return cls(pipeline, types, config["run_id"], config["feature_service"])
+        return cls(pipeline, types, config["run_id"], config["feature_service"], config.get("threshold", 0.5))
 
     def answers(self, features: Sequence[dict[str, Any]]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """(prediction, probability of leaving) per row."""
         rows = pd.DataFrame(list(features), columns=list(self.types)).astype(self.types)
         with threadpool_limits(limits=1):
             found = self.pipeline.predict_proba(rows)
-        return found.argmax(axis=1), found[:, 1]
+        return (found[:, 1] > self.threshold).astype(int), found[:, 1]
 
 
 @dataclass(frozen=True)
