@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -142,7 +143,7 @@ def _score(classify: Any, packed_forest: Any) -> Score:
 def _calibrated_score(classify: CalibratedClassifierCV, packed_forest: Any) -> Score:
     """The one classifier's own score, through the one calibrator."""
     inner = _uncalibrated(classify)
-    (calibrator,) = classify.calibrated_classifiers_[0].calibrators
+    calibrate = _calibrate(classify.calibrated_classifiers_[0].calibrators[0], classify.method)
     if hasattr(inner, "decision_function"):
         leaving = inner.decision_function
     else:
@@ -153,13 +154,21 @@ def _calibrated_score(classify: CalibratedClassifierCV, packed_forest: Any) -> S
 
     def score(matrix: Matrix) -> Matrix:
         probability = np.empty((len(matrix), 2))
-        probability[:, 1] = calibrator.predict(leaving(matrix))
+        probability[:, 1] = calibrate(leaving(matrix))
         if probability[:, 1].max(initial=0.0) > 1.0:  # scikit-learn rounds these
             raise NotOrdinary
         probability[:, 0] = 1.0 - probability[:, 1]
         return probability
 
     return score
+
+
+def _calibrate(calibrator: Any, method: str) -> Callable[[Matrix], Matrix]:
+    if method == "isotonic":
+        interpolate: Callable[[Matrix], Matrix] = calibrator.predict
+        return interpolate
+    slope, shift = calibrator.a_, calibrator.b_
+    return lambda score: np.asarray(expit(-(slope * score + shift)))
 
 
 def _uncalibrated(classify: Any) -> Any:

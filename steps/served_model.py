@@ -39,9 +39,15 @@ Unknown = dict[int, dict[str, Any]]
 class Answers(pd.DataFrame):
     """A DataFrame whose records cost a tenth of pandas' own: MLflow's server asks for them at every request."""
 
+    identity: dict[str, Any] | None = None  # what every row has the same; None where that is not known
+    _metadata = ["identity"]  # noqa: RUF012 - pandas' own way: not a column
+
     def to_dict(self, orient: Any = "dict", **more: Any) -> Any:
         if orient != "records":
             return super().to_dict(orient, **more)
+        if self.identity is not None:
+            both = zip(self["prediction"].tolist(), self["probability"].tolist(), strict=True)
+            return [{"prediction": one, "probability": p, **self.identity} for one, p in both]
         names = list(self)
         return [dict(zip(names, row, strict=True)) for row in self.to_numpy(dtype=object).tolist()]
 
@@ -94,7 +100,9 @@ class ChurnModel(PythonModel):
 
     def answers(self, leaving: Matrix) -> Answers:
         answer = {"prediction": (leaving > self.threshold).astype(int), "probability": leaving, **self.identity}
-        return Answers(answer, index=range(len(leaving)))
+        found = Answers(answer, index=pd.RangeIndex(len(leaving)), copy=False)  # which takes half the time
+        found.identity = self.identity
+        return found
 
     def marked(self, rows: pd.DataFrame, unknown: Unknown) -> Answers:
         found = pd.DataFrame(self.identity, index=range(len(rows)))

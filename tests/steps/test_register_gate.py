@@ -318,15 +318,15 @@ def without_the_fee(types: dict[str, str]) -> dict[str, str]:
 
 def a_little_more(source: str) -> str:
     """The last bit of one probability in about ten."""
-    return source.replace("probability[:, 1]", "probability[:, 1] * (1 + 2e-16 * (probability[:, 1] > 0.7))")
+    return source.replace("probability[:, 1]", "probability[:, 1] * (1 + 2e-16 * (probability[:, 1] > 0.4))")
 
 
 def another_class(source: str) -> str:
-    return source.replace("probability.argmax(axis=1)", "1 - probability.argmax(axis=1)")
+    return source.replace("(leaving > self.threshold)", "(leaving <= self.threshold)")
 
 
 def raising(source: str) -> str:
-    return source.replace("        del context, params", "        raise RuntimeError('out of order')")
+    return source.replace("        del context\n", "        raise RuntimeError('out of order')\n")
 
 
 def another_name(source: str) -> str:
