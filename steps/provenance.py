@@ -152,17 +152,26 @@ def _month(tags: Mapping[str, str]) -> list[Link]:
         return [Link("month", f"{as_of}: the dataset's run does not say from which files", "broken")]
     load = _load(files)
     found = Link("ingest", "no finished run loaded these files", "broken") if load is None else _ingest(load)
-    return [_files(as_of, files), found]
-
-
-def _files(as_of: str, files: str) -> Link:
     now = warehouse.files_sha256(date.fromisoformat(as_of))
+    return [_files(as_of, files, now), *([_rows(as_of, source)] if now else []), found]
+
+
+def _files(as_of: str, files: str, now: str | None) -> Link:
     said = f"{as_of}, files sha256 {files}"
     if now is None:
         return Link("month", f"{said}, the warehouse has this month no more", "differs")
     if now != files:
         return Link("month", f"{said}, loaded anew since from other files: {now}", "differs")
     return Link("month", f"{said}, as in the warehouse")
+
+
+def _rows(as_of: str, source: Run | None) -> Link:
+    """Files are known by name alone; the fingerprint is of the rows, as a training set would be made from them now."""
+    recorded = source.data.tags.get("month_fingerprint") if source else None
+    now = warehouse.month_fingerprint(date.fromisoformat(as_of))
+    if recorded == now:
+        return Link("rows", f"fingerprint {now}, as in the warehouse")
+    return Link("rows", f"fingerprint {recorded}, in the warehouse it is {now}", "differs")
 
 
 def _ingest(load: Run) -> Link:
