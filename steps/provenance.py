@@ -1,35 +1,21 @@
-"""From a version back to the files it was made from, link by link. Each link says what was compared with what.
-
-same: compared, and equal. told: there is nothing to compare it with. differs: nothing is broken, but what is here is
-not what the version was made with. broken: not there, damaged, or not what was recorded.
-"""
+"""From a version back to the files it was made from, link by link: what steps/month_links.py has not, see there."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from typing import Literal
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import dataset_runs, environment, tracking, versions, warehouse
+from steps import dataset_runs, environment, month_links, tracking, versions
 from steps.errors import DatasetMismatch, UnusableVersion
+from steps.link import Link
 from steps.settings import PROJECT_ROOT
 
 FIGURES = ("AUC", "F1", "ACC")
 SAME_ANSWER = 1e-9  # another processor may round the last bit otherwise
 MOST_NAMED = 3  # packages that differ
-State = Literal["same", "told", "differs", "broken"]
-
-
-@dataclass(frozen=True)
-class Link:
-    name: str
-    said: str
-    state: State = "same"
 
 
 def links(version: ModelVersion) -> list[Link]:
@@ -41,7 +27,13 @@ def links(version: ModelVersion) -> list[Link]:
         return [_gate(version), Link("training", f"no run {named}", "broken"), _model(version)]
     tags = training.data.tags
     made_with = [_gate(version), _training(version, training), _model(version), _figures(training)]
-    return [*made_with, *_dataset(tags), *_code(tags), _environment(), *_month(tags)]
+    return [
+        *made_with,
+        *_dataset(tags),
+        *_code(tags),
+        _environment(),
+        *month_links.links(tags.get("as_of"), _run(tags.get("dataset_run_id"))),
+    ]
 
 
 def _gate(version: ModelVersion) -> Link:
@@ -142,50 +134,3 @@ def _environment() -> Link:
     named = "; ".join(differ[:MOST_NAMED])
     more = f"; and {len(differ) - MOST_NAMED} more" if len(differ) > MOST_NAMED else ""
     return Link("environment", f"{named}{more}. To install the lock: make dev", "differs")
-
-
-def _month(tags: Mapping[str, str]) -> list[Link]:
-    """The CSV files: known from the dataset's run, and found again among the loads by their sha256."""
-    as_of, source = tags.get("as_of"), _run(tags.get("dataset_run_id"))
-    files = source.data.tags.get("files_sha256") if source else None
-    if not as_of or not files:
-        return [Link("month", f"{as_of}: the dataset's run does not say from which files", "broken")]
-    load = _load(files)
-    found = Link("ingest", "no finished run loaded these files", "broken") if load is None else _ingest(load)
-    now = warehouse.files_sha256(date.fromisoformat(as_of))
-    return [_files(as_of, files, now), *([_rows(as_of, source)] if now else []), found]
-
-
-def _files(as_of: str, files: str, now: str | None) -> Link:
-    said = f"{as_of}, files sha256 {files}"
-    if now is None:
-        return Link("month", f"{said}, the warehouse has this month no more", "differs")
-    if now != files:
-        return Link("month", f"{said}, loaded anew since from other files: {now}", "differs")
-    return Link("month", f"{said}, as in the warehouse")
-
-
-def _rows(as_of: str, source: Run | None) -> Link:
-    """Files are known by name alone; the fingerprint is of the rows, as a training set would be made from them now."""
-    recorded = source.data.tags.get("month_fingerprint") if source else None
-    now = warehouse.month_fingerprint(date.fromisoformat(as_of))
-    if recorded == now:
-        return Link("rows", f"fingerprint {now}, as in the warehouse")
-    return Link("rows", f"fingerprint {recorded}, in the warehouse it is {now}", "differs")
-
-
-def _ingest(load: Run) -> Link:
-    return Link("ingest", f"run {load.info.run_id}, from {load.data.params.get('month_dir')}")
-
-
-def _load(files_sha256: str) -> Run | None:
-    """The newest finished load of these files, in whatever experiment it was recorded."""
-    client = MlflowClient()
-    wanted = f"attributes.status = 'FINISHED' AND tags.`{tracking.STEP_TAG}` = 'ingest' "
-    wanted += f"AND tags.`files_sha256` = '{files_sha256}'"
-
-    def search() -> list[Run]:
-        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
-        return list(client.search_runs(everywhere, wanted, order_by=["attributes.start_time DESC"], max_results=1))
-
-    return next(iter(versions.look_up(search) or []), None)

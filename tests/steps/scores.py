@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps import ingest
+from steps.entry_points import arguments
 from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY
@@ -42,7 +43,7 @@ class Outcome:
 def load_january(sample_months: Path) -> None:
     """January alone, whatever other tests left."""
     empty()
-    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
 
 
 def forget_versions() -> None:

@@ -100,7 +100,7 @@ def test_a_later_month_is_measured_on_whoever_was_not_trained_on_before(
 ) -> None:
     january, february = (labels_of(sample_months / month) for month in ("month_000", "month_001"))
     trained_on = set(january.index) - validating(january)
-    ingest.main(["--month-dir", str(sample_months / "month_001"), "--as-of", str(FEBRUARY), "--known-at", ""])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_001"), "as_of": str(FEBRUARY)}))
     try:
         outcome = run(as_of=str(FEBRUARY))
     finally:
@@ -263,7 +263,7 @@ def test_a_number_that_was_not_calibrated_is_named_a_score(calibration: str | No
 @needs_real_data
 def test_the_baseline_on_the_real_january_is_as_good_as_on_users_it_never_saw(tracking: str) -> None:
     empty()
-    ingest.main(["--month-dir", str(REAL_DATA / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
     version = register(train_quickly("random_forest", tracking, n_estimators="300"), feature_service="churn_v1")
     score.main(arguments("score", {"as_of": str(JANUARY), "version": version}))
     outcome = Outcome(tracking)

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps import build_dataset, environment, ingest, lineage, provenance, register, warehouse
+from steps import build_dataset, environment, ingest, lineage, month_links, provenance, register, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoSuchVersion, TrackingUnavailable
 from steps.settings import MODEL_NAME, PROJECT_ROOT
@@ -25,8 +25,8 @@ from .trainings import model_id, train_quickly
 def training(trainings: dict[str, str], tracking: str, sample_months: Path) -> str:
     """Of a January that is loaded and stays so."""
     empty()
-    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
-    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
     return train_quickly("logistic_regression", tracking)
 
 
@@ -94,11 +94,11 @@ def test_a_damaged_dataset_is_a_broken_link(walk: Walk, training: str) -> None:
 
 def test_a_month_that_was_loaded_anew_with_other_files_is_said(walk: Walk, training: str, sample_months: Path) -> None:
     walk()
-    ingest.main(["--month-dir", str(sample_months / "month_001"), "--as-of", str(JANUARY), "--known-at", ""])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_001"), "as_of": str(JANUARY)}))
     try:
         said = walk(version="1")
     finally:
-        ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
+        ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert ", loaded anew since from other files: " in said["month"]
     assert said["end"].startswith(
         "[DIFFERS] Nothing is broken. What is here differs from what the version was made with: "
@@ -136,6 +136,26 @@ def walk_again() -> dict[str, str]:
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     _title, *lines, _end = lineage.readable(registered, provenance.links(registered)).splitlines()
     return dict(line.strip().split(maxsplit=1) for line in lines)
+
+
+def test_a_file_of_labels_alone_is_found_or_named(training: str, tracking: str) -> None:
+    """As the dataset's run names it, whatever loaded it."""
+    dataset = mlflow.get_run(mlflow.get_run(training).data.tags["dataset_run_id"])
+    client = MlflowClient()
+    tags = {"streamflow.step": "labels", "labels_sha256": "b" * 64}
+    load = client.create_run(tracking, tags=tags)
+    client.log_param(load.info.run_id, "labels_file", "late.csv")
+    client.set_terminated(load.info.run_id)
+    client.set_tag(dataset.info.run_id, "labels_sha256", f"{'b' * 64}, {'c' * 64}")
+    try:
+        links = month_links.links("2024-01-31", client.get_run(dataset.info.run_id))
+    finally:
+        client.delete_tag(dataset.info.run_id, "labels_sha256")
+    found = [(link.said, link.state) for link in links if link.name == "labels"]
+    assert found == [
+        (f"sha256 {'b' * 64}, run {load.info.run_id}, from late.csv", "same"),
+        (f"sha256 {'c' * 64}, no finished run loaded it", "broken"),
+    ]
 
 
 MISSING = {

@@ -69,8 +69,8 @@ def play(experiment: str, sample_months: Path) -> dict[str, str]:
     empty()
     for number, day in enumerate((JANUARY, FEBRUARY, MARCH)):
         month = str(sample_months / f"month_{number:03}")
-        ingest.main(["--month-dir", month, "--as-of", str(day), "--known-at", ""])
-        build_dataset.main(["--as-of", str(day), "--feature-service", "churn_v1"])
+        ingest.main(arguments("ingest", {"month_dir": month, "as_of": str(day)}))
+        build_dataset.main(arguments("build_dataset", {"as_of": str(day)}))
     trained = {
         "january": train_quickly("logistic_regression", experiment),
         "january again": train_quickly("logistic_regression", experiment, C="0.5"),

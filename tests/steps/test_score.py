@@ -175,8 +175,7 @@ def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
 def test_values_of_an_earlier_day_do_not_stand_in_for_missing_ones(run: Score, sample_months: Path) -> None:
     """Two months half a month apart; the second without the usage of some users."""
     later = "2024-02-15"
-    load = ["--month-dir", str(sample_months / "month_001"), "--as-of", later, "--known-at", ""]
-    ingest.main(load)
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_001"), "as_of": later}))
     try:
         execute(
             f"DELETE FROM usage_agg_30d_snapshots WHERE as_of = '{later}' AND user_id IN "  # noqa: S608
