@@ -1,4 +1,4 @@
-"""From a version back to the files it was made from, link by link: what steps/month_links.py has not, see there."""
+"""From a version back to the files it was made from, link by link. The links of the month are in month_links.py."""
 
 import math
 from collections.abc import Mapping
