@@ -10,7 +10,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from steps import console, parameters, promotion, provenance, run_words, tracking, versions
 from steps.errors import NoSuchVersion
-from steps.provenance import Link, State
+from steps.link import Link, State
 from steps.settings import MODEL_NAME
 
 PREFIXES = {"broken": "BROKEN: ", "differs": "DIFFERS: "}

@@ -1,35 +1,21 @@
-"""From a version back to the files it was made from, link by link. Each link says what was compared with what.
-
-same: compared, and equal. told: there is nothing to compare it with. differs: nothing is broken, but what is here is
-not what the version was made with. broken: not there, damaged, or not what was recorded.
-"""
+"""From a version back to the files it was made from, link by link. The links of the month are in month_links.py."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from typing import Literal
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps import dataset_runs, environment, tracking, versions, warehouse
+from steps import dataset_runs, environment, month_links, tracking, versions
 from steps.errors import DatasetMismatch, UnusableVersion
+from steps.link import Link
 from steps.settings import PROJECT_ROOT
 
 FIGURES = ("AUC", "F1", "ACC")
 SAME_ANSWER = 1e-9  # another processor may round the last bit otherwise
 MOST_NAMED = 3  # packages that differ
-State = Literal["same", "told", "differs", "broken"]
-
-
-@dataclass(frozen=True)
-class Link:
-    name: str
-    said: str
-    state: State = "same"
 
 
 def links(version: ModelVersion) -> list[Link]:
@@ -41,7 +27,13 @@ def links(version: ModelVersion) -> list[Link]:
         return [_gate(version), Link("training", f"no run {named}", "broken"), _model(version)]
     tags = training.data.tags
     made_with = [_gate(version), _training(version, training), _model(version), _figures(training)]
-    return [*made_with, *_dataset(tags), *_code(tags), _environment(), *_month(tags)]
+    return [
+        *made_with,
+        *_dataset(tags),
+        *_code(tags),
+        _environment(),
+        *month_links.links(tags.get("as_of"), _run(tags.get("dataset_run_id"))),
+    ]
 
 
 def _gate(version: ModelVersion) -> Link:
@@ -142,55 +134,3 @@ def _environment() -> Link:
     named = "; ".join(differ[:MOST_NAMED])
     more = f"; and {len(differ) - MOST_NAMED} more" if len(differ) > MOST_NAMED else ""
     return Link("environment", f"{named}{more}. To install the lock: make dev", "differs")
-
-
-def _month(tags: Mapping[str, str]) -> list[Link]:
-    """The CSV files: known from the dataset's run, and found again among the loads by their sha256."""
-    as_of, source = tags.get("as_of"), _run(tags.get("dataset_run_id"))
-    files = source.data.tags.get("files_sha256") if source else None
-    if not source or not as_of or not files:
-        return [Link("month", f"{as_of}: the dataset's run does not say from which files", "broken")]
-    load = _load("ingest", "files_sha256", files)
-    found = Link("ingest", "no finished run loaded these files", "broken") if load is None else _ingest(load)
-    return [_files(as_of, files), found, *_labels(source, files)]
-
-
-def _files(as_of: str, files: str) -> Link:
-    now = warehouse.files_sha256(date.fromisoformat(as_of))
-    said = f"{as_of}, files sha256 {files}"
-    if now is None:
-        return Link("month", f"{said}, the warehouse has this month no more", "differs")
-    if now != files:
-        return Link("month", f"{said}, loaded anew since from other files: {now}", "differs")
-    return Link("month", f"{said}, as in the warehouse")
-
-
-def _ingest(load: Run) -> Link:
-    return Link("ingest", f"run {load.info.run_id}, from {load.data.params.get('month_dir')}")
-
-
-def _labels(source: Run, month_files: str) -> list[Link]:
-    """The files that labels came in otherwise than with the month's: alone, or with an earlier load of the month."""
-    found = []
-    for sha256 in filter(None, source.data.tags.get("labels_sha256", "").split(", ")):
-        if sha256 == month_files:
-            continue
-        load = _load("labels", "labels_sha256", sha256) or _load("ingest", "files_sha256", sha256)
-        if load is None:
-            found.append(Link("labels", f"sha256 {sha256}, no finished run loaded it", "broken"))
-        else:
-            file = load.data.params.get("labels_file") or load.data.params.get("month_dir")
-            found.append(Link("labels", f"sha256 {sha256}, run {load.info.run_id}, from {file}"))
-    return found
-
-
-def _load(step: str, tag: str, sha256: str) -> Run | None:
-    """The newest finished load of these files, in whatever experiment it was recorded."""
-    client = MlflowClient()
-    wanted = f"attributes.status = 'FINISHED' AND tags.`{tracking.STEP_TAG}` = '{step}' AND tags.`{tag}` = '{sha256}'"
-
-    def search() -> list[Run]:
-        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
-        return list(client.search_runs(everywhere, wanted, order_by=["attributes.start_time DESC"], max_results=1))
-
-    return next(iter(versions.look_up(search) or []), None)

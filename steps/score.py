@@ -104,7 +104,7 @@ def record(folder: Path, facts: Facts) -> None:
 
 def summary(subject: Subject, facts: Facts) -> str:
     trained = facts["listed_trained_on"]
-    rows = "" if trained is None else f" ({trained} of them it was trained on)"
+    rows = "" if trained is None else f" ({trained} of them are training users)"
     unknown = scoring_report.unknown(facts)
     category = f", {facts['users_unknown_category']} with a category that the version does not know{unknown}"
     return (
@@ -117,7 +117,7 @@ def summary(subject: Subject, facts: Facts) -> str:
 
 def _quality(facts: Facts) -> str:
     if "no_quality" in facts:
-        return f"No figure of quality: {facts['no_quality']}."
+        return f"No quality figures: {facts['no_quality']}."
     auc = scoring_report.figure(facts, "AUC")
     return f"AUC {auc} on the {facts['measured_on']}; more in {html_report.REPORT}."
 

@@ -14,13 +14,21 @@ Pictures = list[tuple[str, Path]]
 """Caption and file"""
 
 
-def distribution(folder: Path, probability: Probabilities, title: str, name: str) -> Pictures:
+def distribution(
+    folder: Path, probability: Probabilities, trained_on: Labels | None, title: str, name: str
+) -> Pictures:
     """name: what the model's number is called, probability of leaving or score."""
     path = folder / "distribution.png"
+    groups = {"training users unknown": probability}
+    if trained_on is not None:
+        groups = {"never trained on": probability[~trained_on], "trained on": probability[trained_on]}
     draw(
         path,
         f"Users by {name}\n{title}",
-        lambda ax: ax.hist(probability, bins=50, range=(0, 1)),
+        lambda ax: (
+            ax.hist(list(groups.values()), bins=50, range=(0, 1), stacked=True, label=list(groups)),
+            ax.legend(),
+        ),
         (name, "users"),
     )
     return [(f"Users by {name}: {title}", path)]

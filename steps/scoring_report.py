@@ -46,7 +46,7 @@ def write(folder: Path, subject: Subject, scored: Scored, labels: pd.DataFrame, 
     listed = most_likely(scored, top)
     listed.to_csv(folder / f"top_{len(listed)}.csv", index=False)
     everybody = f"{subject.title}, all {scored.users:,} users{_of_whom_trained(scored)}"
-    pictures = scoring_pictures.distribution(folder, scored.probability, everybody, subject.number)
+    pictures = scoring_pictures.distribution(folder, scored.probability, scored.trained_on, everybody, subject.number)
     probability, left = never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
     facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
@@ -128,18 +128,18 @@ def population(measured: Quality) -> str:
 def why_not(subject: Subject, facts: Facts) -> str:
     """Why there is no figure of quality."""
     if subject.unknown_training:
-        return f"it is unknown on whom version {subject.version} was trained: {subject.unknown_training}"
+        return f"the training users of version {subject.version} are unknown: {subject.unknown_training}"
     if not facts["labelled"]:
         return f"no label of {subject.as_of} is loaded for these users"
     return (
-        f"{facts['users_measured']} labelled users were never trained on, {facts['left_of_measured']} of them left; "
-        f"needed are {quality.MIN_USERS}, with {quality.MIN_PER_CLASS} who left and {quality.MIN_PER_CLASS} who stayed"
+        f"{facts['users_measured']} labelled users were never trained on, {facts['left_of_measured']} of them left; at "
+        f"least {quality.MIN_USERS} are needed, {quality.MIN_PER_CLASS} who left and {quality.MIN_PER_CLASS} who stayed"
     )
 
 
 def intro(facts: Facts) -> str:
     if "no_quality" in facts:
-        return f"How good these scores are is not said: {facts['no_quality']}."
+        return f"No quality figures: {facts['no_quality']}."
     return (
         f"AUC, Brier score, lift, gain and calibration are of the {facts['measured_on']}, whose labels are known "
         f"({facts['left_of_measured']:,} of them left). The counts and the list are of all {facts['users']:,} users."
@@ -157,16 +157,16 @@ def rows(subject: Subject, facts: Facts) -> dict[str, str]:
         "users scored": f"{facts['users']:,}",
         "left out, features missing": f"{facts['users_missing_features']:,}",
         "left out, category unknown to the version": f"{facts['users_unknown_category']:,}{unknown(facts)}",
-        "of those scored, trained on": _count(facts["users_trained_on"]),
+        "training users among those scored": _count(facts["users_trained_on"]),
         f"predicted to leave ({subject.number} above {subject.threshold:g})": f"{facts['predicted_to_leave']:,}",
-        "of those predicted to leave, trained on": _count(facts["predicted_to_leave_trained_on"]),
+        "training users among those predicted to leave": _count(facts["predicted_to_leave_trained_on"]),
         f"mean {subject.number}, all users": f"{facts['mean_probability']:.4f}",
         "listed": f"{facts['listed']:,}",
-        "of those listed, trained on (their ranks are too high)": _count(facts["listed_trained_on"]),
+        "training users among those listed (ranked too high)": _count(facts["listed_trained_on"]),
         f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}",
-        "labelled, of those scored": f"{facts['labelled']:,}",
+        "users scored with a known label": f"{facts['labelled']:,}",
         **measured,
-        "calibration": subject.calibration or "the version says nothing of it",
+        "calibration": subject.calibration or "not recorded",
         "engine": subject.engine,
     }
 

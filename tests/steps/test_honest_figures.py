@@ -146,9 +146,7 @@ def test_a_training_from_before_the_split_had_a_name_is_split_by_chance(run: Run
 def test_where_the_training_users_are_unknown_there_is_no_figure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run(LOST)
     closing = capsys.readouterr().out.splitlines()[-1]
-    assert (
-        f"No figure of quality: it is unknown on whom version 3 was trained: the dataset of run {'f' * 32}" in closing
-    )
+    assert f"No quality figures: the training users of version 3 are unknown: the dataset of run {'f' * 32}" in closing
     assert not {"AUC", "Brier", "lift_at_10_percent", "listed_trained_on"} & set(outcome.metrics)
     assert {"gain.png", "lift.png", "calibration.png"} & outcome.files == set()
     assert outcome.scores["trained_on"].isna().all()
@@ -163,7 +161,10 @@ def test_too_few_labelled_users_give_no_figure(
     execute(f"DELETE FROM labels WHERE user_id IN {tuple(set(validating(labels)) - set(kept))}")  # noqa: S608
     outcome = run()
     closing = capsys.readouterr().out.splitlines()[-1]
-    assert f"49 labelled users were never trained on, {labels.loc[kept].sum()} of them left; needed are 50" in closing
+    assert (
+        f"49 labelled users were never trained on, {labels.loc[kept].sum()} of them left; at least 50 are needed"
+        in closing
+    )
     assert "AUC" not in outcome.metrics
 
 

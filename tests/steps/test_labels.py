@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local_stack.settings import Settings
-from steps import build_dataset, dataset_runs, ingest, labels, materialize, provenance, warehouse
+from steps import build_dataset, dataset_runs, ingest, labels, materialize, warehouse
 from steps import tracking as step_tracking
 from steps.entry_points import arguments
 from steps.errors import BadParameter, FaultyMonth, NoLabels, NoSnapshot
@@ -261,10 +261,8 @@ def test_the_files_that_labels_came_in_are_named_in_the_training_set(
     facts = built()
     assert facts["labels_sha256"] == [sha256]
     assert facts["files_sha256"] == last_run("ingest", tracking).data.tags["files_sha256"]
-    tags = {"as_of": str(JANUARY), "dataset_run_id": last_run("build_dataset", tracking).info.run_id}
-    with tracking_run():
-        links = provenance._month(tags)
-    assert {link.name: link.state == "same" for link in links} == {"month": True, "ingest": True, "labels": True}
+    links = month_links.links(str(JANUARY), last_run("build_dataset", tracking))
+    assert {link.name: link.state for link in links} == dict.fromkeys(("month", "rows", "ingest", "labels"), "same")
     assert f"sha256 {sha256}, run {last_run('labels', tracking).info.run_id}, from {tmp_path / 'late.csv'}" in [
         link.said for link in links
     ]

@@ -9,14 +9,15 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps import build_dataset, environment, ingest, lineage, provenance, register
+from steps import build_dataset, environment, ingest, lineage, month_links, provenance, register, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoSuchVersion, TrackingUnavailable
 from steps.settings import MODEL_NAME, PROJECT_ROOT
 
 from ..conftest import JANUARY, free_port
-from .database import empty, last_run
+from .database import empty, execute, last_run
 from .lookalikes import lookalike
+from .scores import load_january
 from .trainings import model_id, train_quickly
 
 
@@ -25,7 +26,7 @@ def training(trainings: dict[str, str], tracking: str, sample_months: Path) -> s
     """Of a January that is loaded and stays so."""
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
-    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"}))
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
     return train_quickly("logistic_regression", tracking)
 
 
@@ -63,10 +64,11 @@ def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, trac
     assert said["lock"] == f"sha256 {tags['streamflow.lock_sha256']}, requirements.txt here is the same"
     assert re.fullmatch(r"all \d+ packages of requirements\.txt are installed in its versions", said["environment"])
     assert said["month"] == f"2024-01-31, files sha256 {files}, as in the warehouse"
+    assert said["rows"] == f"fingerprint {warehouse.month_fingerprint(JANUARY)}, as in the warehouse"
     assert said["ingest"] == f"run {last_run('ingest', tracking).info.run_id}, from {sample_months / 'month_000'}"
     assert said["end"] == (
         "[OK] Every link holds: compared and equal are training, model, dataset, sha256, commit, code, lock, "
-        "environment, month, ingest."
+        "environment, month, rows, ingest."
     )
 
 
@@ -101,7 +103,59 @@ def test_a_month_that_was_loaded_anew_with_other_files_is_said(walk: Walk, train
     assert said["end"].startswith(
         "[DIFFERS] Nothing is broken. What is here differs from what the version was made with: "
     )
-    assert "made with: month. Compared and equal: training, " in said["end"]
+    assert "made with: month, rows. Compared and equal: training, " in said["end"]
+
+
+def test_rows_that_were_changed_behind_the_steps_backs_are_said(walk: Walk) -> None:
+    walk()
+    change = "UPDATE subscriptions_profile_snapshots SET months_active = months_active {} 1"
+    execute(change.format("+"))
+    try:
+        said = walk(version="1")
+    finally:
+        execute(change.format("-"))
+    assert said["month"].endswith("as in the warehouse")
+    assert said["rows"].startswith("DIFFERS: fingerprint ")
+    assert "made with: rows. " in said["end"]
+
+
+def test_a_month_that_the_warehouse_has_no_more_is_said(walk: Walk, sample_months: Path) -> None:
+    walk()
+    empty()
+    try:
+        said = walk_again()
+    finally:
+        load_january(sample_months)
+    assert said["month"].startswith("DIFFERS: ")
+    assert said["month"].endswith(", the warehouse has this month no more")
+    assert "rows" not in said
+
+
+def walk_again() -> dict[str, str]:
+    """Version 1's links, without making it anew."""
+    registered = MlflowClient().get_model_version(MODEL_NAME, "1")
+    _title, *lines, _end = lineage.readable(registered, provenance.links(registered)).splitlines()
+    return dict(line.strip().split(maxsplit=1) for line in lines)
+
+
+def test_a_file_of_labels_alone_is_found_or_named(training: str, tracking: str) -> None:
+    """As the dataset's run names it, whatever loaded it."""
+    dataset = mlflow.get_run(mlflow.get_run(training).data.tags["dataset_run_id"])
+    client = MlflowClient()
+    tags = {"streamflow.step": "labels", "labels_sha256": "b" * 64}
+    load = client.create_run(tracking, tags=tags)
+    client.log_param(load.info.run_id, "labels_file", "late.csv")
+    client.set_terminated(load.info.run_id)
+    client.set_tag(dataset.info.run_id, "labels_sha256", f"{'b' * 64}, {'c' * 64}")
+    try:
+        links = month_links.links("2024-01-31", client.get_run(dataset.info.run_id))
+    finally:
+        client.delete_tag(dataset.info.run_id, "labels_sha256")
+    found = [(link.said, link.state) for link in links if link.name == "labels"]
+    assert found == [
+        (f"sha256 {'b' * 64}, run {load.info.run_id}, from late.csv", "same"),
+        (f"sha256 {'c' * 64}, no finished run loaded it", "broken"),
+    ]
 
 
 MISSING = {

@@ -70,7 +70,7 @@ def play(experiment: str, sample_months: Path) -> dict[str, str]:
     for number, day in enumerate((JANUARY, FEBRUARY, MARCH)):
         month = str(sample_months / f"month_{number:03}")
         ingest.main(arguments("ingest", {"month_dir": month, "as_of": str(day)}))
-        build_dataset.main(arguments("build_dataset", {"as_of": str(day), "feature_service": "churn_v1"}))
+        build_dataset.main(arguments("build_dataset", {"as_of": str(day)}))
     trained = {
         "january": train_quickly("logistic_regression", experiment),
         "january again": train_quickly("logistic_regression", experiment, C="0.5"),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps import materialize, quality, score, scoring_report, versions, warehouse
+from steps import ingest, materialize, quality, score, scoring_report, versions, warehouse
 from steps.entry_points import arguments
 from steps.errors import NoSnapshot, NoSuchVersion
 from steps.scoring import LeftOut, Scored
@@ -170,3 +170,25 @@ def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
     labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
     probability, left = scoring_report.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
+
+
+def test_values_of_an_earlier_day_do_not_stand_in_for_missing_ones(run: Score, sample_months: Path) -> None:
+    """Two months half a month apart; the second without the usage of some users."""
+    later = "2024-02-15"
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_001"), "as_of": later}))
+    try:
+        execute(
+            f"DELETE FROM usage_agg_30d_snapshots WHERE as_of = '{later}' AND user_id IN "  # noqa: S608
+            f"(SELECT user_id FROM usage_agg_30d_snapshots WHERE as_of = '{later}' ORDER BY user_id LIMIT 20)"
+        )
+        outcome = run(as_of=later)
+        users = fetch("SELECT count(*) FROM subscriptions_profile_snapshots WHERE as_of = %s", (later,))[0][0]
+        assert outcome.metrics["users_missing_features"] == 20
+        assert outcome.metrics["users"] == users - 20
+    finally:
+        load_january(sample_months)
+
+
+def test_a_month_that_is_not_loaded_is_refused_before_anything_is_scored(run: Score) -> None:
+    with pytest.raises(NoSnapshot, match=r"No snapshot for 2024-01-30\. Loaded are: 2024-01-31"):
+        run(as_of="2024-01-30")
