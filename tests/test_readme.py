@@ -10,6 +10,7 @@ from report.template import commands
 
 README = (ROOT / "README.md").read_text()
 REPORT, COMPOSE = "report/template.md", "containers/check.py"
+LAUNCHER = "tests/local_stack/test_mlflow_launcher.py"
 STACK, BACKUP = "tests/local_stack/test_stack.py", "tests/local_stack/test_backup.py"
 
 # command -> the file that runs it, and its words there
@@ -20,10 +21,7 @@ RUN_BY = {
     "make test": (".ci/run", "make check"),
     ". .venv/bin/activate": (STACK, ". .venv/bin/activate"),
     "mlflow run . -e train -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e train -P as_of=2024-01-31"),
-    "mlflow models serve -m models:/streamflow_churn/Production --env-manager local --port 5002": (
-        STACK,
-        "mlflow models serve -m models:/streamflow_churn/Production --env-manager local",
-    ),
+    "mlflow models serve -m models:/streamflow_churn/Production": (LAUNCHER, "mlflow models serve -m models:/"),
     "curl -X POST": (REPORT, "curl -s -X POST"),
     "mlflow run . -e register -P as_of=2024-02-29": (REPORT, "$ mlflow run . -e register -P as_of=2024-02-29"),
     "mlflow run . -e register -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e register -P as_of=2024-01-31"),

@@ -22,15 +22,18 @@ def require_unneeded(arguments: Sequence[str]) -> None:
     runs, experiments = (value_of(found, name) for name in ("--run-ids", "--experiment-ids"))
     for run, version in _needed(client):
         experiment = client.get_experiment(run.info.experiment_id)
-        if run.info.lifecycle_stage == "deleted" and _is_meant(run.info.run_id, runs):
-            restore = f"mlflow runs restore --run-id {run.info.run_id}"
-        elif experiment.lifecycle_stage == "deleted" and _is_meant(experiment.experiment_id, experiments):
-            restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
-        else:
+        goes_with_it = experiment.lifecycle_stage == "deleted"
+        goes_alone = run.info.lifecycle_stage == "deleted" and _is_meant(run.info.run_id, runs)
+        if not goes_alone and not (goes_with_it and _is_meant(experiment.experiment_id, experiments)):
             continue
+        restore = (
+            f"experiments restore --experiment-id {experiment.experiment_id}"
+            if goes_with_it
+            else f"runs restore --run-id {run.info.run_id}"
+        )
         sys.exit(
             f"[ERROR] gc would remove run {run.info.run_name} ({run.info.run_id}) for good; {version} was made of it. "
-            f"Keep it: {restore}; or delete the version first"
+            f"Keep it: mlflow {restore}; or delete the version first"
         )
 
 

@@ -257,6 +257,19 @@ def test_gc_does_not_delete_what_a_version_was_made_from(
     gc.require_unneeded([])
 
 
+def test_gc_does_not_delete_a_deleted_experiment_that_a_version_comes_from(server: Settings, tracking: str) -> None:
+    client, name = MlflowClient(server.tracking_uri), f"kept-{time.time_ns()}"
+    experiment = client.create_experiment(name)
+    training = client.create_run(experiment).info.run_id
+    client.create_registered_model(name)
+    client.create_model_version(name, source=f"{server.artifacts.as_uri()}/x", run_id=training)
+    client.delete_experiment(experiment)
+    with pytest.raises(SystemExit, match=f"Keep it: mlflow experiments restore --experiment-id {experiment};"):
+        gc.require_unneeded([])
+    client.delete_registered_model(name)
+    gc.require_unneeded([])
+
+
 @pytest.mark.parametrize(("fails", "status"), [(False, "FINISHED"), (True, "FAILED")])
 def test_a_run_whose_step_said_nothing_is_named_and_described(
     tracking: str, server: Settings, fails: bool, status: str
