@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local_stack.settings import Settings
-from steps import build_dataset, dataset_runs, ingest, labels, materialize, warehouse
+from steps import build_dataset, dataset_runs, ingest, labels, materialize, month_links, warehouse
 from steps import tracking as step_tracking
 from steps.entry_points import arguments
 from steps.errors import BadParameter, FaultyMonth, NoLabels, NoSnapshot
