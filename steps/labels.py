@@ -14,7 +14,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from steps import console, dates, month_files, parameters, progress, tracking, warehouse
+from steps import console, dates, month_files, parameters, progress, run_words, tracking, warehouse
 from steps.errors import FaultyMonth
 
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         change = load(args.labels_file, args.as_of, args.known_at or args.as_of)
         mlflow.log_dict({"labels": asdict(change)}, "rows.json")
         mlflow.log_metrics({"rows_labels": change.rows})
-        console.say(summary(args.as_of, change))
+        run_words.conclude(summary(args.as_of, change))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

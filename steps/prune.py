@@ -15,7 +15,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from steps import console, leftovers, old_logs, parameters, tracking, warehouse
+from steps import console, leftovers, old_logs, parameters, run_words, tracking, warehouse
 from steps.leftovers import Leftover
 from steps.settings import Settings
 from steps.warehouse import OldScores
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not args.apply:
             mlflow.log_metric("mb_to_free", room.bytes / MB)
             command = f"mlflow run . -e prune -P keep_months={args.keep_months} -P apply=true"
-            console.say(f"[OK] {room.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}")
+            run_words.conclude(f"[OK] {room.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}")
             return
         with console.timed("delete"):
             freed = delete(room)
         mlflow.log_metric("mb_freed", freed / MB)
-        console.say(f"[OK] Freed {freed / MB:.1f} MB.")
+        run_words.conclude(f"[OK] Freed {freed / MB:.1f} MB.")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from feature_repo import apply_definitions
-from steps import console, engines, lake, month_traces, online_month, parameters, tracking, warehouse
+from steps import console, engines, lake, month_traces, online_month, parameters, run_words, tracking, warehouse
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         mlflow.log_dict({**asdict(found), "as_of": str(args.as_of)}, "depends.json")
         for line in found.lines():
             console.say(line)
-        console.say(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
+        run_words.conclude(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
