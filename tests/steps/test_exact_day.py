@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from local_stack.settings import Settings
 from steps import build_dataset, lake, materialize
+from steps import ingest as ingest_step
 from steps.entry_points import arguments
 
-from ..conftest import JANUARY
-from .database import last_run
+from ..conftest import JANUARY, REAL_DATA, needs_real_data
+from .database import empty, last_run
 from .histories import USERS, Event, expected, in_files, known, play
 from .months import FILES, month_of, without_line, write_month
 from .online import in_snapshot, served
@@ -108,3 +109,14 @@ def test_online_too_a_near_month_completes_no_other(january: Path, ingest: Inges
     online = served(["anna", "ben", "cara"])
     assert online == in_snapshot(JANUARY + timedelta(days=1))
     assert online["anna"][6:11] == [None] * 5
+
+
+@needs_real_data
+def test_the_real_january_has_its_sha256_before_and_after_february(use: pytest.MonkeyPatch, tracking: str) -> None:
+    empty()
+    found = []
+    for as_of, folder in {JANUARY: "month_000", date(2024, 2, 29): "month_001"}.items():
+        ingest_step.main(arguments("ingest", {"month_dir": str(REAL_DATA / folder), "as_of": str(as_of)}))
+        build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
+        found.append(last_run("build_dataset", tracking).data.tags["dataset_sha256"][:8])
+    assert found == ["7bebd5bf", "7bebd5bf"]
