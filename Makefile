@@ -1,11 +1,13 @@
 # Names for commands. `make` alone lists them.
 .DEFAULT_GOAL := help
 SETUP := sh local_stack/setup.sh
-STACK := .venv/bin/python -m local_stack
+# PYTHONSAFEPATH=1 keeps the project itself from being found
+HERE  := PYTHONPATH="$(CURDIR)"
+STACK := $(HERE) .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
 WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
 
-BENCH := .venv/bin/python -m bench
+BENCH := $(HERE) .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
 .PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
@@ -73,14 +75,14 @@ bench-swap: dev ## promotions and rollbacks in turn under load, and broken versi
 	@$(BENCH) swap $(ON) --swaps $(or $(SWAPS),20)
 
 bench-scale: dev ## from thousands of users to a million, beside the stock way -> reports/scale.md (SIZES= STOCK_UP_TO=)
-	@.venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
+	@$(HERE) .venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
 	  --state .streamflow-scale
 
 bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS= STORE=postgres|redis)
-	@.venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
+	@$(HERE) .venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
 
 gate-rates: dev ## how often the gate's rules are wrong, simulated -> docs/gate-error-rates.md (some 15 minutes)
-	@.venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
+	@$(HERE) .venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
 
 report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
-	@.venv/bin/python -m report --data "$(DATA)"
+	@$(HERE) .venv/bin/python -m report --data "$(DATA)"

@@ -19,7 +19,7 @@ import requests
 
 from local_stack import processes
 from local_stack.settings import ROOT, Settings, StackError
-from steps.month_digest import FILE_NAMES, files_sha256
+from steps.month_digest import FILE_NAMES, LABELS, files_sha256, has_labels
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -42,12 +42,13 @@ def month_of(data: Path, as_of: str | None) -> Month:
     day = _parse(as_of) if as_of else FIRST_MONTH
     number = (day.year - FIRST_MONTH.year) * 12 + day.month - FIRST_MONTH.month
     folder = data / f"month_{number:03d}"
-    missing = [f"{name}.csv" for name in FILE_NAMES if not (folder / f"{name}.csv").is_file()]
+    needed = [name for name in FILE_NAMES if name != LABELS or has_labels(folder)]  # labels may come later
+    missing = [f"{name}.csv" for name in needed if not (folder / f"{name}.csv").is_file()]
     if missing:
         raise StackError(
             f"{folder} is to hold the month of {day} and lacks {', '.join(missing)}. Give the data: DATA=DIR"
         )
-    unreadable = [f"{name}.csv" for name in FILE_NAMES if not _can_be_read(folder / f"{name}.csv")]
+    unreadable = [f"{name}.csv" for name in needed if not _can_be_read(folder / f"{name}.csv")]
     if unreadable:
         raise StackError(
             f"{', '.join(unreadable)} in {folder} cannot be read. Give this user the right to read: chmod a+r"

@@ -26,10 +26,11 @@ requirements=
 for file in "$@"; do requirements="$requirements -r $file"; done
 # shellcheck disable=SC2086
 .venv/bin/uv pip install --quiet $requirements
-grep -q "local_stack env" .venv/bin/activate || cat >> .venv/bin/activate <<'ACTIVATE'
+sed -i '/^# StreamFlow: /d; /local_stack env/d' .venv/bin/activate # what an older set-up wrote there
+cat >> .venv/bin/activate <<'ACTIVATE'
 
 # StreamFlow: the addresses of the stack, and an `mlflow` that says what to start when the stack is down
-eval "$(cd "$VIRTUAL_ENV/.." && "$VIRTUAL_ENV/bin/python" -m local_stack env)"
+eval "$(cd "$VIRTUAL_ENV/.." && PYTHONPATH="$PWD" "$VIRTUAL_ENV/bin/python" -m local_stack env)"
 ACTIVATE
 touch "$stamp"
 echo "  .venv         is there, $(($(date +%s) - started)) s"

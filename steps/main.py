@@ -1,4 +1,5 @@
-"""The whole chain for one month. In: a folder of CSV files. Out: a version in Production, its features online.
+"""The whole chain for one month. In: a folder of CSV files. Out: a version in Production, its features online. Without
+labels, which may come later, the month is online and nothing is trained.
 
 Knows the order of the steps, by entry-point name, and nothing else of them. They run as child runs in this one
 process: a process each costs more in imports than most steps take to work.
@@ -8,40 +9,47 @@ import argparse
 import importlib
 import time
 from collections.abc import Sequence
+from datetime import date
 
 import mlflow
 
-from steps import console, entry_points, parameters, run_words, tracking
+from steps import console, entry_points, parameters, run_words, tracking, warehouse
 from steps.month_digest import files_sha256
+
+LEARNING = ("build_dataset", "train", "register")  # what a month without labels cannot do yet
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    accepted = {name: str(getattr(args, name)).lower() for name in ("mix", "confirm_date", "new_categories")}
     month = {"as_of": str(args.as_of)}
     order = {
-        "ingest": {
-            **month,
-            "month_dir": str(args.month_dir),
-            "mix": str(args.mix).lower(),
-            "confirm_date": str(args.confirm_date).lower(),
-            "new_categories": str(args.new_categories).lower(),
-        },
+        "ingest": {**month, "month_dir": str(args.month_dir), **accepted},
         "materialize": month,
-        "build_dataset": month,
-        "train": month,
-        "register": month,
+        **dict.fromkeys(LEARNING, month),
     }
-    params = {"month_dir": args.month_dir, "as_of": args.as_of, "mix": str(args.mix).lower()}
-    with tracking.step_run("main", f"chain_{args.as_of}", params):
+    with tracking.step_run("main", f"chain_{args.as_of}", {"month_dir": args.month_dir, **month, **accepted}):
         mlflow.set_tag("as_of", args.as_of)
         for number, (step, given) in enumerate(order.items(), start=1):
+            if step == LEARNING[0] and not warehouse.any_label(args.as_of):
+                run_words.conclude(unlabelled(args.as_of))
+                break
             started = time.perf_counter()
             console.say(f"[{number}/{len(order)}] {step}")
             importlib.import_module(f"steps.{step}").main(entry_points.arguments(step, given))
             console.say(f"[{number}/{len(order)}] {step} took {time.perf_counter() - started:.1f} s")
+        else:
+            run_words.describe(f"[OK] {args.as_of}: {', '.join(order)}; what each did is in its own run's description.")
         # last: only a month that went all the way is one that need not be run again
         mlflow.set_tag("files_sha256", files_sha256(args.month_dir))
-        run_words.describe(f"[OK] {args.as_of}: {', '.join(order)}; what each did is in its own run's description.")
+
+
+def unlabelled(as_of: date) -> str:
+    return (
+        f"[OK] {as_of} is loaded and online. No label of it is loaded yet, so nothing was trained. When they come: "
+        f"mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}, then mlflow run . -e train -P as_of={as_of} "
+        f"and mlflow run . -e register -P as_of={as_of}"
+    )
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -12,6 +12,7 @@ from steps.warehouse.export import (
 )
 from steps.warehouse.history import Turnover, record_turnover, turnovers
 from steps.warehouse.known_labels import (
+    any_label,
     count_without_label,
     label_files,
     labels_fingerprint,
@@ -41,9 +42,9 @@ from steps.warehouse.staging import Change
 
 __all__ = [
     "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
-    "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "delete_old_scores",
-    "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256", "label_files",
-    "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
+    "any_label", "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label",
+    "delete_old_scores", "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256",
+    "label_files", "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
     "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "old_scores", "online_as_of", "ping",
     "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
     "remove_month", "replace_online", "replaced_scores", "require_known", "require_month", "require_schema",

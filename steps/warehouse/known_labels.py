@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 from psycopg2 import sql
 
-from steps.warehouse.connection import event_time, statement, transaction
+from steps.warehouse.connection import event_time, first_column, statement, transaction
 from steps.warehouse.export import copy_out
 from steps.warehouse.labels import query_of_users
 
@@ -37,6 +37,11 @@ def labels_of(as_of: date, known_at: date | None = None) -> pd.DataFrame:
         cur.execute(_labels(known_at), _values(as_of, known_at))
         found = pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
     return found.astype({"user_id": "object", "churn_label": "bool"})
+
+
+def any_label(as_of: date) -> bool:
+    """Whether any label of the month was ever loaded."""
+    return bool(first_column("any_label", month=as_of)[0])
 
 
 def newest_labels_of(as_of: date) -> pd.DataFrame:

@@ -86,6 +86,19 @@ def test_a_failing_step_fails_the_chain_and_stops_it(
     assert "files_sha256" not in parent.data.tags
 
 
+def test_a_month_without_labels_goes_online_and_trains_nothing(
+    empty_warehouse: Settings, tmp_path: Path, tracking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_month(tmp_path / "month", labels=None)
+    run_chain(folder)
+    parent = last_run("main", tracking)
+    assert parent.info.status == "FINISHED"
+    assert children(parent) == [("ingest", "FINISHED"), ("materialize", "FINISHED")]
+    assert parent.data.tags["files_sha256"] == files_sha256(folder)
+    assert served(["anna"]) == {"anna": in_snapshot(JANUARY)["anna"]}
+    assert "mlflow run . -e labels -P labels_file=FILE -P as_of=2024-01-31" in capsys.readouterr().out
+
+
 def test_a_faulty_month_ends_the_chain_at_its_first_step(
     empty_warehouse: Settings, tmp_path: Path, tracking: str
 ) -> None:
