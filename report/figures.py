@@ -12,7 +12,9 @@ ANSWER_TIMEOUT_S = 10.0
 # a fresh run on the same months must state these again
 REPRODUCIBLE = (
     "as_of", "rows", "rows_train", "rows_validation", "features", "categorical", "constant", "auc", "f1", "acc",
-    "auc_cv", "auc_cv_std", "sha256", "prediction", "probability", "auc_challenger", "auc_february",
+    "brier", "f1_uncalibrated", "acc_uncalibrated", "brier_uncalibrated", "mean_probability",
+    "mean_probability_uncalibrated", "share_who_left", "auc_cv", "auc_cv_std", "sha256", "prediction", "probability",
+    "auc_challenger", "auc_february",
 )  # fmt: skip
 
 
@@ -32,11 +34,13 @@ def collect(shell: Shell, pictures: Pictures) -> dict[str, str]:
         "version": answer["model"]["version"],
         "prediction": str(answer["prediction"]),
         "probability": french(answer["probability"]),
+        "rows_compared": f"{float(challenger['gate_rows_compared']):.0f}",
         "auc_challenger": french(float(challenger["gate_auc_candidate"])),
+        "auc_production": french(float(challenger["gate_auc_production"])),
         "gain": french(float(challenger["gate_auc_gain"])),
         "gain_low": french(float(challenger["gate_auc_gain_low"])),
         "gain_high": french(float(challenger["gate_auc_gain_high"])),
-        "auc_february": french(float(february["gate_auc_candidate"])),
+        "auc_february": french(float(february["gate_auc_own_validation"])),
         "swap_s": french(pictures.swap_s, 1),
         "swap_requests": str(pictures.swap_requests),
     }
@@ -56,6 +60,13 @@ def of_training(training: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[s
         "auc": french(metrics["AUC"]),
         "f1": french(metrics["F1"]),
         "acc": french(metrics["ACC"]),
+        "brier": french(metrics["Brier"]),
+        "f1_uncalibrated": french(metrics["F1_uncalibrated"]),
+        "acc_uncalibrated": french(metrics["ACC_uncalibrated"]),
+        "brier_uncalibrated": french(metrics["Brier_uncalibrated"]),
+        "mean_probability": french(metrics["mean_probability"], 3),
+        "mean_probability_uncalibrated": french(metrics["mean_probability_uncalibrated"], 3),
+        "share_who_left": french(metrics["share_who_left"], 3),
         "auc_cv": french(metrics["AUC_cv_mean"], 3),
         "auc_cv_std": french(metrics["AUC_cv_std"], 3),
         "training_time_s": french(metrics["training_time_s"], 1),

@@ -167,7 +167,7 @@ def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     assert (second.current_stage, second.tags["gate"]) == ("None", "refused")
     assert 0.60 < float(second.tags["gate_auc_candidate"]) < 0.68
     assert float(second.tags["gate_rows_compared"]) == 1751  # of 1761: the others are training users of January's
-    assert reported["auc_february"] == french(float(second.tags["gate_auc_candidate"]))
+    assert reported["auc_february"] == french(float(second.tags["gate_auc_own_validation"]))
     assert "is below min_auc 0.7" in second.tags["gate_reason"]
     assert last_run("register", tracking).info.status == "FINISHED"
     assert f"[REFUSED] {MODEL_NAME} version 2" in capsys.readouterr().out
