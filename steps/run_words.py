@@ -55,7 +55,7 @@ def name_of(run: Run, ours: str) -> str:
 
 def is_made_up(name: str) -> bool:
     """Whether MLflow made the name itself, like suave-robin-918, because nobody had given one."""
-    words = re.fullmatch(r"([a-z]+)-([a-z]+)-[0-9]{1,3}", name)
+    words = re.fullmatch(r"([a-z]+)-([a-z]+)-[0-9]{1,4}", name)
     if not words:
         return False
     predicates = {word.lower() for word in name_utils._GENERATOR_PREDICATES}

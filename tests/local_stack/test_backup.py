@@ -20,7 +20,7 @@ from tests.conftest import free_port, open_folder, small_disk
 def own_state() -> Iterator[Settings]:
     """A stack's state with one row in each database and one artifact, and nothing that runs."""
     with open_folder() as folder:
-        given = {"STREAMFLOW_STATE": str(folder / "state"), "PGPORT": str(free_port())}
+        given = {"STREAMFLOW_STATE": str(folder / "state"), "PGPORT": str(free_port()), "STREAMFLOW_LAKE": "lake"}
         settings = Settings({**Settings.from_env().values, **given})
         postgres.start(settings)
         try:

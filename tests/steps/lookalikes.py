@@ -25,17 +25,19 @@ def lookalike(
     tags: Mapping[str, str] | None = None,
     *,
     example: bool = True,
+    params: bool = True,
 ) -> str:
     """The id of a finished training with the tags and the pipeline of another.
 
-    source: changes the served code; types: changes the inputs, or None for no signature; tags: instead of the usual.
+    source: changes the served code; types: changes the inputs, or None for no signature; tags: instead of the usual;
+    params: whether it has the other's parameters.
     """
     original, everybody = mlflow.get_run(run_id).data.tags, rows(run_id).drop(columns=["user_id", "churn_label"])
     usual = mlflow.artifacts.load_dict(f"runs:/{original['dataset_run_id']}/dataset.json")["types"]
     with mlflow.start_run() as run, tracking.scratch_folder() as folder:
         kept = {name: value for name, value in original.items() if not name.startswith("mlflow.")}
         mlflow.set_tags({**kept, **(tags or {})})
-        mlflow.log_params(mlflow.get_run(run_id).data.params)
+        mlflow.log_params(mlflow.get_run(run_id).data.params if params else {})
         code = folder / "served_model.py"
         code.write_text(source(SERVED_BY.read_text()))
         (fitted,) = model_folder(run_id).rglob("pipeline.skops")

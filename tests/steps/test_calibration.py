@@ -14,13 +14,14 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import OneHotEncoder
 
-from steps import evaluation, model, register, train
+from steps import build_dataset, evaluation, ingest, model, register, train
 from steps.entry_points import arguments
 from steps.settings import MODEL_NAME
 from steps.split import folds, split
 from steps.versions import Opened
 
-from .database import last_run
+from ..conftest import JANUARY
+from .database import empty, last_run
 from .trainings import MODELS, model_id, quick, rows, train_quickly
 
 FIGURES = ("AUC", "F1", "ACC", "Brier", "calibration_error", "mean_probability")
@@ -44,6 +45,14 @@ def matrix(frame: pd.DataFrame, everybody: pd.DataFrame) -> Any:
 
 def forest() -> RandomForestClassifier:
     return RandomForestClassifier(8, class_weight="balanced", max_features="sqrt", random_state=42)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def january(trainings: dict[str, str], sample_months: Path) -> None:
+    """Loaded as the trainings knew it, whatever other tests left."""
+    empty()
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
 
 
 @pytest.fixture(scope="module")

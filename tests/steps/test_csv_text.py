@@ -74,7 +74,9 @@ def test_a_missing_file_is_one_fault(labels: Path) -> None:
 
 def test_a_folder_of_that_name_is_no_file(labels: Path) -> None:
     labels.mkdir()
-    assert [str(fault) for fault in read_text(labels, COLUMNS)[1]] == ["labels.csv: is missing"]
+    assert [str(fault) for fault in read_text(labels, COLUMNS)[1]] == [
+        f"labels.csv: cannot be read: Is a directory: {labels}"
+    ]
 
 
 def test_an_empty_file_has_not_even_a_header(labels: Path) -> None:

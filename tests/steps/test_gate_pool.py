@@ -96,10 +96,10 @@ def runs(tracking: str, sample_months: Path) -> dict[str, str]:
     """Three months of 300 made-up users; trainings by the month's place and the rule of their split."""
     empty()
     for place, as_of in enumerate(MONTHS):
-        ingest.main(["--month-dir", str(sample_months / f"month_{place:03d}"), "--as-of", str(as_of), "--known-at", ""])
+        ingest.main(arguments("ingest", {"month_dir": str(sample_months / f"month_{place:03d}"), "as_of": str(as_of)}))
     made = {}
     for place, as_of in enumerate(MONTHS):
-        build_dataset.main(["--as-of", str(as_of), "--feature-service", "churn_v1"])
+        build_dataset.main(arguments("build_dataset", {"as_of": str(as_of)}))
         if place != 1:
             for rule in ("user", "random"):
                 month = {"as_of": str(as_of), "split": rule}
@@ -234,7 +234,7 @@ def satellite(runs: dict[str, str], tracking: str) -> dict[str, object]:
         f"WHERE as_of = '2024-03-31Z' AND user_id IN ({chosen})"
     )
     try:
-        build_dataset.main(["--as-of", str(MONTHS[2]), "--feature-service", "churn_v1"])
+        build_dataset.main(arguments("build_dataset", {"as_of": str(MONTHS[2])}))
         run_id = train_quickly("hist_gradient_boosting", tracking, as_of=str(MONTHS[2]))
     finally:
         execute(

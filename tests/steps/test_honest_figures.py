@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +18,7 @@ from steps.scoring_report import Subject
 from steps.settings import MODEL_NAME
 
 from ..conftest import FEBRUARY, JANUARY, REAL_DATA, free_port, needs_real_data
+from ..tracking_store import tracking_store_at
 from .database import empty, execute, fetch
 from .lookalikes import lookalike
 from .scores import Outcome, forget_versions, load_january, register
@@ -36,7 +36,7 @@ def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]
     forest = trainings["random_forest"]
     return {
         FOREST: register(forest, feature_service="churn_v1"),
-        OLD: register(lookalike(forest), feature_service="churn_v1"),
+        OLD: register(lookalike(forest, params=False), feature_service="churn_v1"),
         LOST: register(lookalike(forest, tags={"dataset_run_id": "f" * 32}), feature_service="churn_v1"),
         UNTAGGED: register(forest),
     }
@@ -221,14 +221,10 @@ def test_a_look_up_that_fails_is_not_told_as_a_training_that_is_gone(
     registered: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = MlflowClient().get_model_version(MODEL_NAME, registered[FOREST])
-    before = mlflow.get_tracking_uri()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
-    try:
-        with pytest.raises(TrackingUnavailable, match="could not be asked"):
-            versions.training_of(version)
-    finally:
-        mlflow.set_tracking_uri(before)
+    elsewhere, unsaid = f"http://127.0.0.1:{free_port()}", "could not be asked"
+    with tracking_store_at(elsewhere), pytest.raises(TrackingUnavailable, match=unsaid):
+        versions.training_of(version)
 
 
 def test_an_interval_is_the_bootstraps() -> None:

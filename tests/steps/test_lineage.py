@@ -15,6 +15,7 @@ from steps.errors import NoSuchVersion, TrackingUnavailable
 from steps.settings import MODEL_NAME, PROJECT_ROOT
 
 from ..conftest import JANUARY, free_port
+from ..tracking_store import tracking_store_at
 from .database import empty, execute, last_run
 from .lookalikes import lookalike
 from .scores import load_january
@@ -274,14 +275,11 @@ def test_a_tracking_store_that_does_not_answer_is_not_told_as_a_broken_chain(
     walk: Walk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walk()
-    registered, before = MlflowClient().get_model_version(MODEL_NAME, "1"), mlflow.get_tracking_uri()
+    registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
-    try:
-        with pytest.raises(TrackingUnavailable, match="could not be asked"):
-            provenance.links(registered)
-    finally:
-        mlflow.set_tracking_uri(before)
+    elsewhere, unsaid = f"http://127.0.0.1:{free_port()}", "could not be asked"
+    with tracking_store_at(elsewhere), pytest.raises(TrackingUnavailable, match=unsaid):
+        provenance.links(registered)
 
 
 def test_a_load_in_another_experiment_is_found(walk: Walk, sample_months: Path) -> None:

@@ -59,7 +59,8 @@ def test_any_history_has_the_rows_that_feasts_own_store_finds(server: Settings, 
 @pytest.mark.parametrize("text", ["", "NULL", 'say "hi", \\N', "two\nlines", "Zoé \U0001f600"])
 def test_odd_texts_come_as_they_are_stored(server: Settings, text: str) -> None:
     play(A_HISTORY)
-    execute(f"UPDATE subscriptions_profile_snapshots SET contract_type = $odd${text}$odd$")  # noqa: S608
+    for table in ("snapshots", "superseded"):
+        execute(f"UPDATE subscriptions_profile_{table} SET contract_type = $odd${text}$odd$")  # noqa: S608
     with point_in_time.applied_store() as store:
         found, stock = (rows(store, one) for one in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore))
     pd.testing.assert_frame_equal(found, stock)

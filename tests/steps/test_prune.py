@@ -19,6 +19,7 @@ from steps.entry_points import arguments
 from steps.errors import ArtifactsUnavailable
 
 from ..conftest import FEBRUARY, JANUARY
+from ..tracking_store import tracking_store_at
 from .database import empty, execute, fetch, last_run
 from .scores import register
 from .trainings import model_id, train_quickly
@@ -54,15 +55,11 @@ def made(
     server: Settings, tracking: str, sample_months: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Year]:
     """In a tracking store of its own: others' runs of old months must not go."""
-    folder, before = tmp_path_factory.mktemp("prune"), mlflow.get_tracking_uri()
+    folder = tmp_path_factory.mktemp("prune")
     uri, logs = f"sqlite:///{folder}/mlflow.db", folder / "logs"
-    with mock.patch.dict(os.environ, {"MLFLOW_TRACKING_URI": uri, "STREAMFLOW_LOGS": str(logs)}):
-        mlflow.set_tracking_uri(uri)
-        try:
-            experiment = mlflow.create_experiment("streamflow", (folder / "artifacts").as_uri())
-            yield Year(experiment, folder / "artifacts", logs, play(experiment, sample_months))
-        finally:
-            mlflow.set_tracking_uri(before)
+    with mock.patch.dict(os.environ, {"STREAMFLOW_LOGS": str(logs)}), tracking_store_at(uri):
+        experiment = mlflow.create_experiment("streamflow", (folder / "artifacts").as_uri())
+        yield Year(experiment, folder / "artifacts", logs, play(experiment, sample_months))
 
 
 def play(experiment: str, sample_months: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ from steps.errors import NoRollback, TrackingUnavailable
 from steps.settings import MODEL_NAME
 
 from ..conftest import JANUARY, free_port
+from ..tracking_store import tracking_store_at
 from . import killed
 from .database import empty, last_run
 from .serving import in_production
@@ -30,8 +31,8 @@ WHATEVER = {"rule": "not_worse", "margin": "1"}
 def runs(tracking: str, sample_months: Path) -> dict[str, str]:
     """Trainings of a January that is loaded: of three kinds."""
     empty()
-    ingest.main(["--month-dir", str(sample_months / "month_000"), "--as-of", str(JANUARY), "--known-at", ""])
-    build_dataset.main(["--as-of", str(JANUARY), "--feature-service", "churn_v1"])
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
     names = {"forest": "random_forest", "boosting": "hist_gradient_boosting", "linear": "logistic_regression"}
     return {name: train_quickly(kind, tracking) for name, kind in names.items()}
 
@@ -128,24 +129,18 @@ def test_a_version_whose_tags_name_another_run_is_what_its_model_is(
 
 def test_a_look_up_that_fails_is_not_told_as_a_fact(runs: dict[str, str], tracking: str, empty_registry: None) -> None:
     version = registered(runs["linear"], tracking)
-    training, uri = mlflow.get_run(runs["linear"]), mlflow.get_tracking_uri()
+    training = mlflow.get_run(runs["linear"])
     no_patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-    with mock.patch.dict(os.environ, no_patience):
-        mlflow.set_tracking_uri(f"http://127.0.0.1:{free_port()}")
-        mlflow.set_registry_uri(mlflow.get_tracking_uri())
-        try:
-            for ask in (
-                versions.all_versions,
-                lambda: versions.training_of(version),
-                lambda: versions.open_version("1"),
-                lambda: training_sets.training_set(training),
-                lambda: register.find_training(runs["linear"], None),
-            ):
-                with pytest.raises(TrackingUnavailable, match="could not be asked"):
-                    ask()
-        finally:
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_registry_uri(uri)
+    with mock.patch.dict(os.environ, no_patience), tracking_store_at(f"http://127.0.0.1:{free_port()}"):
+        for ask in (
+            versions.all_versions,
+            lambda: versions.training_of(version),
+            lambda: versions.open_version("1"),
+            lambda: training_sets.training_set(training),
+            lambda: register.find_training(runs["linear"], None),
+        ):
+            with pytest.raises(TrackingUnavailable, match="could not be asked"):
+                ask()
 
 
 def test_what_mlflow_says_is_not_there_is_not_there(runs: dict[str, str], empty_registry: None) -> None:

@@ -276,7 +276,7 @@ def test_a_month_that_is_not_there_says_what_to_run(january_again: str) -> None:
 def test_a_month_in_which_too_few_leave_to_learn_from_is_a_named_error(
     january_again: str, tmp_path: Path, leaving: int
 ) -> None:
-    as_of = f"203{leaving}-03-31"
+    as_of = {0: "2024-03-31", 9: "2024-04-30"}[leaving]
     month = month_of([f"user-{number:03d}" for number in range(100)])
     month["labels"] = month["labels"].replace("False", "True", leaving)
     ingest_step.main(arguments("ingest", {"month_dir": str(write_month(tmp_path / "month", month)), "as_of": as_of}))
