@@ -8,7 +8,7 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import ingest as step
-from steps import warehouse
+from steps import lake, warehouse
 from steps.entry_points import arguments
 from steps.errors import BadParameter
 
@@ -116,3 +116,13 @@ def test_a_warehouse_from_before_there_were_versions_is_brought_up_to_date(
     execute("ALTER TABLE support_agg_90d_snapshots DROP COLUMN created_at")
     ingest(january, JANUARY)
     assert {row[0] for row in fetch("SELECT created_at::date FROM support_agg_90d_versions")} == {JANUARY}
+
+
+def test_a_version_that_is_forgotten_goes_from_the_lake_too(load: Load) -> None:
+    """The later load took anna's row away, so that the last one changes nothing but what is forgotten."""
+    without_anna = {"payments_agg_90d": without_line(FILES["payments_agg_90d"], 2)}
+    load(without_anna, LATER)
+    assert of_anna(ALL) == [(1, JANUARY)]
+    load(without_anna, None)
+    assert of_anna(ALL) == []
+    lake.require_month(JANUARY)
