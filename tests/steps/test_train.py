@@ -279,7 +279,8 @@ def test_a_month_in_which_too_few_leave_to_learn_from_is_a_named_error(
     as_of = {0: "2024-03-31", 9: "2024-04-30"}[leaving]
     month = month_of([f"user-{number:03d}" for number in range(100)])
     month["labels"] = month["labels"].replace("False", "True", leaving)
-    ingest_step.main(arguments("ingest", {"month_dir": str(write_month(tmp_path / "month", month)), "as_of": as_of}))
+    given = {"month_dir": str(write_month(tmp_path / "month", month)), "as_of": as_of, "mix": "true"}
+    ingest_step.main(arguments("ingest", given))
     build_dataset.main(arguments("build_dataset", {"as_of": as_of, "feature_service": "churn_v1"}))
     with pytest.raises(TooFewToLearn, match=f"{as_of} has {leaving} users who leave"):
         train.main(quick("random_forest", as_of=as_of))
