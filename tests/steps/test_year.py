@@ -21,7 +21,7 @@ from .database import empty, last_run
 from .year import MONTHS, NEW_CATEGORY, NEW_FROM, Array, Month, corrected, months_auc, validators, write_year
 
 LOADED = (0, 1, 2, 4, 3, 5, 6, 7)  # April arrives after May
-MARCH, APRIL, MAY, JUNE = 2, 3, 4, 5
+MARCH, JUNE = 2, 5
 FOREST = {"model": "random_forest", "n_estimators": "40"}
 SMALL_COMPANY = {"rule": "not_worse", "margin": "0.08", "min_users": "60", "min_auc": "0.5"}
 
@@ -272,14 +272,6 @@ def test_a_month_without_labels_is_scored_without_a_figure_of_quality(year: Year
 def test_a_correction_known_later_leaves_the_training_set_as_it_was(year: Year) -> None:
     first, after_correction = year.march_sha256
     assert first == after_correction
-
-
-def test_a_month_that_came_late_is_older_than_production_and_needs_a_word(year: Year) -> None:
-    [april] = [one for one in year.registrations if one.candidate.month is year.months[APRIL]]
-    assert april.production is not None
-    if april.production.month.as_of > april.candidate.month.as_of:
-        assert april.tags["gate"] == "refused"
-        assert "allow_older" in april.tags["gate_reason"]
 
 
 def test_a_new_category_keeps_nobody_else_from_being_compared_or_scored(year: Year) -> None:
