@@ -35,6 +35,8 @@ def create_app(
 ) -> OpenAPI:
     """The gateway as a WSGI application; app.extensions["streamflow"] are its running parts, with close()."""
     settings = load_settings(config)
+    for warning in settings.unknown_variables():
+        log.warning("%s", warning)
     app = _bare_app(settings)
     parts = app.extensions["streamflow"] = make_parts(settings, features, targets)
     add_request_ids(app)

@@ -5,7 +5,6 @@ One process, so that all requests share what is known and one set of connections
 
 import logging
 import math
-import os
 import sys
 
 from feature_enricher.access_log import set_level, write_to
@@ -15,10 +14,9 @@ from feature_enricher.worker import BoundedWorker
 
 settings = load_settings()
 wsgi_app = "feature_enricher:create_app()"
-host = os.environ.get("GATEWAY_HOST", "127.0.0.1")
 # a container listens on all its own addresses; others reach the one that it is published at
-check_binding(os.environ.get("GATEWAY_PUBLISHED_AT", host), settings.api_keys, settings.allow_open)
-bind = f"{host}:{os.environ.get('GATEWAY_PORT', '8000')}"
+check_binding(settings.reached_at, settings.api_keys, settings.allow_open)
+bind = f"{settings.host}:{settings.port}"
 BoundedWorker.most_in_flight = settings.max_in_flight
 worker_class = BoundedWorker
 workers = 1

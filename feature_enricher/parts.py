@@ -94,7 +94,7 @@ def make_targets(settings: Settings, features: Features) -> Targets:
         with contextlib.suppress(StoreUnavailable):  # the turn is made all the same; requests will say what is wrong
             features.plan(service, Deadline.after(settings.store_timeout_s))
 
-    if not settings.rollout_url:
+    if settings.model_url:
         registry = Upstream(settings.registry_url, settings.registry_timeout_s, SPARE_CONNECTIONS)
         asked = Registry(registry, settings.model_name, settings.stage)
         return HandStarted(settings.model_url, connect(settings.model_url), asked)
@@ -107,7 +107,7 @@ def _feast_features(settings: Settings) -> FeastFeatures:
     try:
         features = FeastFeatures(settings.store_timeout_s)
     except feature_repo.UnusableOnlineStore as error:
-        raise InvalidSetting(f"{error}. See .env.example") from error
+        raise InvalidSetting(str(error)) from error
     features.warm_up()
     return features
 

@@ -1,175 +1,116 @@
-"""The gateway's settings: defaults here, then ENRICHER_… in the environment, then the factory's."""
+"""The gateway's settings: what is handed to the factory, then ENRICHER_… and GATEWAY_… in the environment, then these
+defaults. Read once, when the application is made; the server's configuration uses the same ones."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from flask import Config
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
 
-from feature_enricher.errors import InvalidSetting
+from configuration import names
+from configuration.environment import EnvironmentSettings, prefixed
+from configuration.fields import (
+    Number,
+    Text,
+    WebAddress,
+    Whole,
+    choice,
+    count,
+    flag,
+    port,
+    seconds,
+    setting,
+    text,
+    web_address,
+)
+from feature_enricher.errors.base import InvalidSetting
 
-PREFIX = "ENRICHER"
-DEFAULTS: Mapping[str, Any] = {
-    "MODEL_URL": "http://127.0.0.1:5001",
-    "ROLLOUT_URL": "",
-    "REGISTRY_URL": "http://127.0.0.1:5000",
-    "MODEL_NAME": "streamflow_churn",
-    "STAGE": "Production",
-    "DEADLINE_S": 3.0,
-    "MODEL_TIMEOUT_S": 2.0,
-    "STORE_TIMEOUT_S": 2.0,
-    "REGISTRY_TIMEOUT_S": 2.0,
-    "MAX_IN_FLIGHT": 384,
-    "LANES": 2,
-    "MAX_BATCH": 256,
-    "MAX_QUEUE": 1024,
-    "MAX_USERS": 1000,
-    "MAX_BODY_BYTES": 256 * 1024,
-    "MAX_USER_ID_LENGTH": 128,
-    "STALE_POLICY": "refuse",
-    "STALE_RELATIVE_TO": "newest",
-    "FRESHNESS_S": 30.0,
-    "API_KEYS": "",
-    "ALLOW_OPEN": False,
-    "ACCESS_LOG": "all",
-}
-LONGEST_TIMEOUT_S = 300.0
+PREFIX = "ENRICHER_"
 MOST_IN_FLIGHT = 4096
 MOST_LANES = 16
 MOST_USERS = 100_000
 SHORTEST_KEY = 16
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 LONGEST_USER_ID = 4096
+KEYS = f"keys of at least {SHORTEST_KEY} printable ASCII characters, with commas between"
 
 
-@dataclass(frozen=True)
-class Settings:
-    model_url: str
-    rollout_url: str
-    """The watcher; empty: the model server at model_url was started by hand"""
-    registry_url: str
-    model_name: str
-    stage: str
-    deadline_s: float
-    model_timeout_s: float
-    store_timeout_s: float
-    registry_timeout_s: float
-    max_in_flight: int
-    """Requests at once"""
-    lanes: int
-    """Batches on their way at once"""
-    max_batch: int
-    """Users in one batch"""
-    max_queue: int
-    """Users who may wait for the next one"""
-    max_users: int
-    """Users in one request"""
-    max_body_bytes: int
-    max_user_id_length: int
-    stale_policy: str
-    stale_relative_to: str
-    freshness_s: float
-    """Pause between two looks for the newest event time online"""
-    api_keys: tuple[str, ...]
-    allow_open: bool
-    access_log: str
+def _split_keys(value: object) -> object:
+    keys = tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+    if isinstance(keys, tuple) and any(
+        len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() for key in keys
+    ):
+        raise ValueError("a key")
+    return keys
+
+
+class Settings(EnvironmentSettings):
+    model_config = prefixed(PREFIX)
+    invalid: ClassVar[type[Exception]] = InvalidSetting
+
+    host: Text = text(names.LOOPBACK, "The gateway listens at this address", variable="GATEWAY_HOST")
+    port: Whole = port(names.GATEWAY_PORT, "and at this port", variable="GATEWAY_PORT")
+    published_at: Text | None = text(
+        None,
+        "Where others reach it, if not at GATEWAY_HOST (a container's published address); without keys it has to "
+        "be this machine",
+        variable="GATEWAY_PUBLISHED_AT",
+        derived=True,
+    )
+    rollout_url: WebAddress = web_address(
+        f"http://{names.LOOPBACK}:{names.WATCHER_PORT}", "The watcher, which names the live model server", derived=True
+    )
+    model_url: WebAddress | None = web_address(
+        None, "A model server that was started by hand, asked instead of the watcher's", derived=True
+    )
+    registry_url: WebAddress = web_address(
+        f"http://{names.LOOPBACK}:{names.MLFLOW_PORT}",
+        "MLflow, asked for the features of the version in the stage",
+        derived=True,
+    )
+    model_name: Text = text(names.MODEL_NAME, "The registered model")
+    stage: Text = text(names.PRODUCTION, "The stage that is served")
+    deadline_s: Number = seconds(
+        3.0, "A request is answered within this time (seconds); lookup and model call share it"
+    )
+    store_timeout_s: Number = seconds(2.0, "Longest wait for the feature store")
+    model_timeout_s: Number = seconds(2.0, "Longest wait for the model server")
+    registry_timeout_s: Number = seconds(2.0, "Longest wait for MLflow")
+    max_in_flight: Whole = count(384, "Requests in flight", most=MOST_IN_FLIGHT)
+    lanes: Whole = count(2, "Batches in flight", most=MOST_LANES)
+    max_batch: Whole = count(256, "Users in one batch", most=MOST_USERS)
+    max_queue: Whole = count(1024, "Users who may wait for the next batch", most=MOST_USERS)
+    max_users: Whole = count(1000, "Users in one request", most=MOST_USERS)
+    max_body_bytes: Whole = count(256 * 1024, "Bytes of a request's body", most=LARGEST_BODY_BYTES)
+    max_user_id_length: Whole = count(128, "Characters of a user_id", most=LONGEST_USER_ID)
+    stale_policy: Literal["refuse", "flag"] = choice(
+        "refuse",
+        "Values older than their view's largest age (a tag in feature_repo/features.py): refuse them, or "
+        "answer with a flag",
+        "refuse",
+        "flag",
+    )
+    stale_relative_to: Literal["newest", "now"] = choice(
+        "newest", "The age is counted from the newest event time online, or from now", "newest", "now"
+    )
+    freshness_s: Number = seconds(30.0, "Seconds between two looks for the newest event time online")
+    api_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_keys)] = setting(
+        (),
+        "Keys for X-API-Key, several with commas between. Without any, only this machine may be listened to …",
+        KEYS,
+        secret=True,
+    )
+    allow_open: bool = flag(False, "… unless this is true")
+    access_log: Literal["all", "errors", "off"] = choice(
+        "errors", "One JSON line per request: all, errors (5xx) or off", "all", "errors", "off"
+    )
+
+    @property
+    def reached_at(self) -> str:
+        """The address at which others reach the gateway."""
+        return self.published_at or self.host
 
 
 def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
-    """Raises InvalidSetting, naming variable and value, for anything the gateway could not work with."""
-    given = Config("")
-    given.from_mapping(DEFAULTS)
-    given.from_prefixed_env(PREFIX)
-    given.from_mapping(config or {})
-    return Settings(
-        model_url=_url(given, "MODEL_URL"),
-        rollout_url=_url(given, "ROLLOUT_URL") if given["ROLLOUT_URL"] != "" else "",
-        registry_url=_url(given, "REGISTRY_URL"),
-        model_name=_text(given, "MODEL_NAME"),
-        stage=_text(given, "STAGE"),
-        deadline_s=_seconds(given, "DEADLINE_S"),
-        model_timeout_s=_seconds(given, "MODEL_TIMEOUT_S"),
-        store_timeout_s=_seconds(given, "STORE_TIMEOUT_S"),
-        registry_timeout_s=_seconds(given, "REGISTRY_TIMEOUT_S"),
-        max_in_flight=_count(given, "MAX_IN_FLIGHT", MOST_IN_FLIGHT),
-        lanes=_count(given, "LANES", MOST_LANES),
-        max_batch=_count(given, "MAX_BATCH", MOST_USERS),
-        max_queue=_count(given, "MAX_QUEUE", MOST_USERS),
-        max_users=_count(given, "MAX_USERS", MOST_USERS),
-        max_body_bytes=_count(given, "MAX_BODY_BYTES", LARGEST_BODY_BYTES),
-        max_user_id_length=_count(given, "MAX_USER_ID_LENGTH", LONGEST_USER_ID),
-        stale_policy=_choice(given, "STALE_POLICY", ("refuse", "flag")),
-        stale_relative_to=_choice(given, "STALE_RELATIVE_TO", ("newest", "now")),
-        freshness_s=_seconds(given, "FRESHNESS_S"),
-        api_keys=_keys(given, "API_KEYS"),
-        allow_open=_flag(given, "ALLOW_OPEN"),
-        access_log=_choice(given, "ACCESS_LOG", ("all", "errors", "off")),
-    )
-
-
-def _wrong(name: str, value: object, wanted: str) -> InvalidSetting:
-    return InvalidSetting(f"{PREFIX}_{name}={value!r}: must be {wanted}. See .env.example")
-
-
-def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given[name]
-    if not isinstance(value, str) or not value.strip():
-        raise _wrong(name, value, "a text that is not empty")
-    return value
-
-
-def _url(given: Mapping[str, Any], name: str) -> str:
-    value = _text(given, name)
-    if not _is_server(value):
-        raise _wrong(name, value, "a URL like http://127.0.0.1:5001")
-    return value.rstrip("/")
-
-
-def _is_server(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        port_is_sane = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return port_is_sane and parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
-
-
-def _seconds(given: Mapping[str, Any], name: str) -> float:
-    value = given[name]
-    wanted = f"a number of seconds above 0, at most {LONGEST_TIMEOUT_S:g}"
-    # NaN is caught too: it compares as false
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_TIMEOUT_S:
-        raise _wrong(name, value, wanted)
-    return float(value)
-
-
-def _count(given: Mapping[str, Any], name: str, most: int) -> int:
-    value = given[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise _wrong(name, value, f"a whole number from 1 to {most}")
-    return value
-
-
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given[name]
-    if not isinstance(value, bool):
-        raise _wrong(name, value, "true or false")
-    return value
-
-
-def _choice(given: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
-    value = given[name]
-    if value not in choices:
-        raise _wrong(name, value, " or ".join(choices))
-    return str(value)
-
-
-def _keys(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """The message names no key: it is for the log."""
-    value = given[name]
-    keys = tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else ("",)
-    if any(len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() for key in keys):
-        wanted = f"keys of at least {SHORTEST_KEY} printable ASCII characters, not digits alone, with commas between"
-        raise InvalidSetting(f"{PREFIX}_{name}: must be {wanted}. See .env.example")
-    return keys
+    """config wins over the environment: {"MAX_USERS": 10, "GATEWAY_PORT": 8001}. Raises InvalidSetting."""
+    return Settings.read(config)

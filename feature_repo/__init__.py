@@ -7,7 +7,6 @@ and drops them under `python -O`; we drop them for the time of this one import a
 
 import importlib
 import importlib.util
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from feature_repo.settings import StoreSettings, unset
+from feature_repo.settings import UnusableOnlineStore as UnusableOnlineStore  # raised by what is here
+
 if TYPE_CHECKING:
     from feast import FeatureStore
 
@@ -25,17 +27,12 @@ if TYPE_CHECKING:
     from feature_repo.redis_store import NextMonth
 
 FOLDER = Path(__file__).parent
-REDIS_URLS = ("redis://", "rediss://", "unix://")
 # two threads at once would each take the other's stand-in for the original
 _importing = threading.Lock()
 
 
 class UnsetVariables(ValueError):
     """feature_store.yaml names environment variables that are not set; Feast would take `${NAME}` literally."""
-
-
-class UnusableOnlineStore(ValueError):
-    """STREAMFLOW_ONLINE_STORE names none, or one that lacks what it needs."""
 
 
 def import_feast() -> Any:
@@ -54,9 +51,9 @@ def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStor
     Raises UnsetVariables when the environment lacks one of the variables it names, and UnusableOnlineStore.
     """
     config = FOLDER / "feature_store.yaml"
-    unset = sorted({name for name in re.findall(r"\$\{(\w+)\}", config.read_text()) if name not in os.environ})
-    if unset:
-        raise UnsetVariables(f"Not set: {', '.join(unset)}. Run: . .venv/bin/activate (or see .env.example)")
+    missing = unset(re.findall(r"\$\{(\w+)\}", config.read_text()))
+    if missing:
+        raise UnsetVariables(f"Not set: {', '.join(missing)}. Run: . .venv/bin/activate (or see .env.example)")
     redis = redis_url()
     feast = import_feast()
     settings = importlib.import_module("feast.repo_config").load_repo_config(FOLDER, config)
@@ -72,16 +69,12 @@ def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStor
 
 def redis_url() -> str | None:
     """Where the online values are: None for PostgreSQL, else Redis' address. Raises UnusableOnlineStore."""
-    chosen, url = os.environ.get("STREAMFLOW_ONLINE_STORE", "postgres"), os.environ.get("STREAMFLOW_REDIS", "")
-    if chosen == "postgres":
+    settings = StoreSettings.read()
+    if settings.online_store == "postgres":
         return None
-    if chosen != "redis":
-        raise UnusableOnlineStore(f"STREAMFLOW_ONLINE_STORE={chosen!r} is neither postgres nor redis")
-    if not url.startswith(REDIS_URLS):
-        raise UnusableOnlineStore(f"STREAMFLOW_REDIS={url!r} is no address like redis://127.0.0.1:6379/0")
     if importlib.util.find_spec("redis") is None:
         raise UnusableOnlineStore("Redis needs its client: .venv/bin/uv pip install -r requirements-redis.txt")
-    return url
+    return settings.redis
 
 
 def open_reader() -> "Reader":

@@ -5,7 +5,6 @@ time of one retrieval; the registry never hears of it, so that all engines and t
 """
 
 import copy
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,8 @@ from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.passthrough_provider import PassthroughProvider
+
+from feature_repo.settings import StoreSettings
 
 TIMES = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created_at"}
 
@@ -46,12 +47,12 @@ def over(view: FeatureView, source: DataSource) -> FeatureView:
 
 
 def duckdb_source(table: str) -> FileSource:
-    files = f"{os.environ['STREAMFLOW_LAKE']}/{table}/as_of=*/snapshot.parquet"
+    files = f"{StoreSettings.read().lake}/{table}/as_of=*/snapshot.parquet"
     return FileSource(name=table, path=files, file_format=ParquetFormat(), **TIMES)
 
 
 def spark_source(table: str) -> SparkSource:
-    folder = f"{os.environ['STREAMFLOW_LAKE']}/{table}"
+    folder = f"{StoreSettings.read().lake}/{table}"
     return SparkSource(name=table, path=folder, file_format="parquet", **TIMES)
 
 

@@ -20,6 +20,8 @@ def main() -> None:
         settings = load_settings()
     except InvalidSetting as error:
         sys.exit(f"[ERROR] {error}")
+    for warning in settings.unknown_variables():
+        logging.warning(warning)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

@@ -37,7 +37,7 @@ class ModelServer:
     @property
     def url(self) -> str:
         """As the gateway reaches it."""
-        return f"http://{self._settings.model_address}:{self.port}"
+        return f"http://{self._settings.models_reached_at}:{self.port}"
 
     @property
     def pid(self) -> int | None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from steps.errors import StepError
 from steps.room import disk_full
-from steps.settings import Settings
+from steps.settings import OF_THE_STACK, ConsoleSettings, Settings
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def say(text: str) -> None:
 
 def complain(error: BaseException) -> None:
     """Colour only where a terminal shows it and nobody asked for none (https://no-color.org)."""
-    coloured = sys.stderr.isatty() and Settings.from_env().colour
+    coloured = sys.stderr.isatty() and ConsoleSettings.read().colour
     start, end = (RED, RESET) if coloured else ("", "")
     print(f"{start}[ERROR] {error}{end}", file=sys.stderr, flush=True)
 
@@ -86,6 +86,8 @@ def run(main: Callable[[], None]) -> None:
     """Runs a step as a program: an expected end is one line on stderr and an exit code, never a trace."""
     quiet_known_warnings()
     try:
+        for warning in Settings.from_env().unknown_variables(OF_THE_STACK):
+            print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
         main()
     except StepError as error:
         complain(error)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
 
-ENGINES = ("postgres", "duckdb", "spark")
 PROFILES = "subscriptions_profile_snapshots"
 
 
@@ -25,8 +24,6 @@ def open_engine() -> "FeatureStore":
     """The feature store with the engine that is set. Raises EngineUnavailable, OnlineStoreUnavailable, BadParameter."""
     settings = Settings.from_env()
     engine = settings.offline_engine
-    if engine not in ENGINES:
-        raise EngineUnavailable(f"STREAMFLOW_OFFLINE_ENGINE={engine!r} is none of {', '.join(ENGINES)}")
     if engine != "postgres":
         lake.folder()
     if engine == "spark":

@@ -6,46 +6,69 @@ The database's address is libpq's business (PGHOST, PGPORT, …) and the trackin
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from configuration import names
+from configuration.environment import EnvironmentSettings
+from configuration.fields import Folder, Text, choice, folder, setting, text
+from feature_repo.settings import StoreSettings
+from steps.errors import BadParameter
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-EXPERIMENT = "streamflow"
-MODEL_NAME = "streamflow_churn"
+EXPERIMENT = names.EXPERIMENT
+MODEL_NAME = names.MODEL_NAME
 LABEL = "churn_label"
 RANDOM_STATE = 42
 VALIDATION_SHARE = 0.25
+# STREAMFLOW_… that the local stack alone reads
+OF_THE_STACK = ("STREAMFLOW_POSTGRES",)
 
 
-@dataclass(frozen=True)
-class Settings:
-    database: str
-    colour: bool
-    lake: Path | None
-    state: Path | None
-    offline_engine: str
-    spark_master: str
-    java_home: Path | None
-    commit: str | None
-    logs: Path | None
+class Settings(StoreSettings):
+    invalid: ClassVar[type[Exception]] = BadParameter
+
+    state: Annotated[Folder, AfterValidator(lambda path: PROJECT_ROOT / path)] | None = folder(None, "", derived=True)
+    logs: Folder | None = folder(None, "The local stack's logs, which `prune` may delete", derived=True)
+    offline_engine: Literal["postgres", "duckdb", "spark"] = choice(
+        "postgres",
+        "What joins training sets: postgres, duckdb (over the Parquet files) or spark (the same; needs\n"
+        "requirements-spark.txt and a Java of the system), and where Spark runs: local[*] is this machine,\n"
+        "spark://HOST:7077 a cluster",
+        "postgres",
+        "duckdb",
+        "spark",
+    )
+    spark_master: Text = text("local[*]", "")
+    java_home: Folder | None = folder(
+        None, "Java, for Spark, where it is not on PATH", variable="JAVA_HOME", derived=True
+    )
+    commit: Text | None = text(None, "The commit that an image was built from, which `lineage` names", derived=True)
+    pghost: str = setting("(PGHOST not set)", "", "a host", variable="PGHOST", derived=True)
+    pgport: str = setting(str(names.POSTGRES_PORT), "", "a port", variable="PGPORT", derived=True)
 
     @classmethod
     def from_env(cls) -> "Settings":
-        host, port = os.environ.get("PGHOST", "(PGHOST not set)"), os.environ.get("PGPORT", "5432")
-        lake, java_home = os.environ.get("STREAMFLOW_LAKE"), os.environ.get("JAVA_HOME")
-        logs = os.environ.get("STREAMFLOW_LOGS")  # the local stack's; elsewhere logs are not ours
-        state = os.environ.get("STREAMFLOW_STATE")
-        return cls(
-            database=f"{host}:{port}",
-            colour="NO_COLOR" not in os.environ,
-            lake=Path(lake) if lake else None,
-            logs=Path(logs) if logs else None,
-            state=PROJECT_ROOT / state if state else None,
-            offline_engine=os.environ.get("STREAMFLOW_OFFLINE_ENGINE", "(STREAMFLOW_OFFLINE_ENGINE not set)"),
-            commit=os.environ.get("STREAMFLOW_COMMIT") or None,  # an image's build argument
-            java_home=Path(java_home) if java_home else None,
-            spark_master=os.environ.get("STREAMFLOW_SPARK_MASTER", "(STREAMFLOW_SPARK_MASTER not set)"),
-        )
+        """Raises BadParameter."""
+        return cls.read()
+
+    @property
+    def database(self) -> str:
+        """Where PostgreSQL is, for messages."""
+        return f"{self.pghost}:{self.pgport}"
+
+
+class ConsoleSettings(EnvironmentSettings):
+    """By themselves, so that a fault in the others can be shown."""
+
+    no_color: str | None = setting(None, "", "a text", variable="NO_COLOR", derived=True)
+
+    @property
+    def colour(self) -> bool:
+        """Unless nobody wants any (https://no-color.org)."""
+        return self.no_color is None
 
 
 def let_children_use_this_python() -> None:

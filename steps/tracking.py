@@ -26,7 +26,7 @@ LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # of a run whose artifacts were deleted: see leftovers.py
 KIND_TAG = "mlflow.experimentKind"
-CODE_FOLDERS = ("steps", "feature_repo")
+CODE_FOLDERS = ("configuration", "steps", "feature_repo")
 GIT_TIMEOUT_S = 5
 
 

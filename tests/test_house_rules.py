@@ -11,7 +11,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "containers", "report", "bench")
+PACKAGES = (
+    "configuration",
+    "steps",
+    "feature_repo",
+    "feature_enricher",
+    "rollout",
+    "local_stack",
+    "containers",
+    "report",
+    "bench",
+)
 ENTRY_POINTS = tuple(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 40, 200
 
@@ -65,6 +75,12 @@ def test_nothing_in_steps_imports_an_entry_point() -> None:
     assert importing(sources("steps"), *(f"steps.{name}" for name in ENTRY_POINTS)) == []
 
 
+def test_the_configuration_knows_none_of_the_programs() -> None:
+    programs = set(PACKAGES) - {"configuration"}
+    assert importing([path for path in sources("configuration") if path.name != "__main__.py"], *programs) == []
+    assert importing(sources(*programs, "tests"), "configuration.__main__") == []
+
+
 def test_steps_know_neither_the_stack_nor_the_gateway() -> None:
     assert importing(sources("steps"), "local_stack", "feature_enricher", "rollout", "tests") == []
 
@@ -106,6 +122,9 @@ def test_the_feature_repo_imports_feast_and_its_drivers_alone() -> None:
         "pyarrow",
         "pandas",
         "redis",
+        "pydantic",
+        "pydantic_settings",
+        "configuration",
         "feature_repo",
     }
     roots = {name.split(".")[0] for path in sources("feature_repo") for name in imports(path)}
@@ -123,8 +142,8 @@ def reads_the_environment(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
 
 
-def test_in_steps_only_settings_reads_the_environment() -> None:
-    others = [path for path in sources("steps") if path.name != "settings.py"]
+def test_in_the_steps_the_feature_store_and_the_gateway_nothing_but_settings_reads_the_environment() -> None:
+    others = [path for path in sources("steps", "feature_repo", "feature_enricher") if path.name != "settings.py"]
     assert found(others, reads_the_environment) == []
 
 

@@ -190,9 +190,13 @@ def test_a_value_the_server_refuses_ends_the_write_with_its_word(ours: Online) -
 @pytest.mark.parametrize(
     ("chosen", "url", "problem"),
     [
-        ("memcached", "", "STREAMFLOW_ONLINE_STORE='memcached' is neither postgres nor redis"),
-        ("redis", "", "STREAMFLOW_REDIS='' is no address"),
-        ("redis", "127.0.0.1:6379", "is no address like redis://127.0.0.1:6379/0"),
+        ("memcached", "", "STREAMFLOW_ONLINE_STORE='memcached': must be postgres or redis"),
+        ("redis", ":secret@host:6379", r"STREAMFLOW_REDIS='\*\*\*@host:6379': must be an address like redis://127"),
+        (
+            "redis",
+            "127.0.0.1:6379",
+            "STREAMFLOW_REDIS='127.0.0.1:6379': must be an address like redis://127.0.0.1:6379/0",
+        ),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

@@ -6,13 +6,9 @@ import pytest
 
 from feature_enricher import create_app
 from feature_enricher.errors import InvalidSetting
-from feature_enricher.settings import DEFAULTS, load_settings
+from feature_enricher.settings import load_settings
 
-
-@pytest.fixture(autouse=True)
-def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in DEFAULTS:
-        monkeypatch.delenv(f"ENRICHER_{name}", raising=False)
+from .fakes import FakeFeatures, FakeModel, FixedTarget
 
 
 def test_the_environment_wins_over_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +18,7 @@ def test_the_environment_wins_over_the_defaults(monkeypatch: pytest.MonkeyPatch)
     settings = load_settings()
 
     assert (settings.model_url, settings.model_timeout_s) == ("http://models:5001", 0.5)
-    assert settings.max_in_flight == DEFAULTS["MAX_IN_FLIGHT"]
+    assert settings.max_in_flight == 384
 
 
 def test_what_is_handed_in_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +48,10 @@ WRONG: list[tuple[str, Any]] = [
     ("MAX_IN_FLIGHT", 2.5),
     ("MAX_IN_FLIGHT", True),
     ("MAX_BODY_BYTES", -1),
-    ("MAX_USER_ID_LENGTH", "128"),
+    ("MAX_USER_ID_LENGTH", "a few"),
+    ("GATEWAY_PORT", "tcp://10.0.0.1:8000"),
+    ("ALLOW_OPEN", "perhaps"),
+    ("STALE_POLICY", "guess"),
 ]
 
 
@@ -61,7 +60,8 @@ def test_a_setting_that_makes_no_sense_is_named_with_its_value(name: str, value:
     with pytest.raises(InvalidSetting) as caught:
         load_settings({name: value})
 
-    assert f"ENRICHER_{name}={value!r}" in str(caught.value)
+    variable = name if name.startswith("GATEWAY_") else f"ENRICHER_{name}"
+    assert str(caught.value).startswith(f"{variable}={value!r}: must be ")
 
 
 def test_the_gateway_does_not_start_with_nonsense_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +69,51 @@ def test_the_gateway_does_not_start_with_nonsense_in_the_environment(monkeypatch
 
     with pytest.raises(InvalidSetting, match="ENRICHER_MODEL_TIMEOUT_S='two'"):
         create_app()
+
+
+def test_every_setting_that_makes_no_sense_is_named_at_once() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings({"LANES": 99, "STAGE": " "})
+
+    assert str(caught.value).splitlines() == [
+        "ENRICHER_STAGE=' ': must be a text that is not empty. See .env.example",
+        "ENRICHER_LANES=99: must be a whole number from 1 to 16. See .env.example",
+    ]
+
+
+def test_no_key_and_no_password_is_shown() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings({"API_KEYS": "long-enough-a-key,hunter2", "MODEL_URL": "http://me:hunter2@host:99999"})
+
+    assert "hunter2" not in str(caught.value)
+    assert "ENRICHER_MODEL_URL='http://***@host:99999'" in str(caught.value)
+    assert "hunter2" not in repr(load_settings({"API_KEYS": "hunter2-hunter2-hunter2"}))
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENRICHER_MAX_USERS", "")
+    monkeypatch.setenv("ENRICHER_ROLLOUT_URL", "")
+
+    assert (load_settings().max_users, load_settings().rollout_url) == (1000, "http://127.0.0.1:5001")
+
+
+def test_an_unknown_name_that_is_handed_in_is_refused() -> None:
+    with pytest.raises(
+        InvalidSetting, match=r"ENRICHER_MAX_USER is not a setting \(did you mean ENRICHER_MAX_USERS\?\)"
+    ):
+        load_settings({"MAX_USER": 5})
+
+
+def test_a_misspelt_variable_is_told_when_the_gateway_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ENRICHER_DEADLINE", "1")
+    create_app(features=FakeFeatures({}), targets=FixedTarget(FakeModel()))
+
+    assert "ENRICHER_DEADLINE is not a setting (did you mean ENRICHER_DEADLINE_S?) and is ignored" in caplog.text
+
+
+def test_the_address_that_others_reach_is_the_published_one() -> None:
+    own = {"GATEWAY_HOST": "0.0.0.0"}  # noqa: S104 - nobody listens
+    assert load_settings(own).reached_at == "0.0.0.0"  # noqa: S104
+    assert load_settings({**own, "GATEWAY_PUBLISHED_AT": "127.0.0.1"}).reached_at == "127.0.0.1"

@@ -3,13 +3,13 @@
 import pytest
 
 from rollout.errors import InvalidSetting
-from rollout.settings import DEFAULTS, load_settings
+from rollout.settings import load_settings
 
 
 def test_defaults_are_for_one_machine() -> None:
-    settings = load_settings({})
+    settings = load_settings()
     assert (settings.host, settings.port, settings.model_host) == ("127.0.0.1", 5001, "127.0.0.1")
-    assert settings.model_address == settings.model_host
+    assert settings.models_reached_at == settings.model_host
     assert len(settings.model_ports) == 0
 
 
@@ -31,10 +31,32 @@ def test_a_range_of_ports_is_taken() -> None:
         ("POLL_S", "soon"),
         ("START_TIMEOUT_S", "1e9"),
         ("MODEL_NAME", " "),
-        ("STAGE", ""),
+        ("STAGE", "\t"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused_by_name(name: str, value: str) -> None:
-    assert name in DEFAULTS
-    with pytest.raises(InvalidSetting, match=f"ROLLOUT_{name}={value!r}"):
-        load_settings({f"ROLLOUT_{name}": value})
+def test_a_value_that_cannot_be_meant_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"ROLLOUT_{name}", value)
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"ROLLOUT_{name}={value!r}: must be ")
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLOUT_STAGE", "")
+    monkeypatch.setenv("ROLLOUT_FOLDER", "")
+    settings = load_settings()
+    assert (settings.stage, settings.folder.name) == ("Production", "rollout")
+
+
+def test_the_gateway_may_know_model_servers_by_another_name() -> None:
+    own = {"MODEL_HOST": "0.0.0.0", "MODEL_ADDRESS": "model"}  # noqa: S104 - nobody listens
+    assert load_settings(own).models_reached_at == "model"
+
+
+def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLOUT_PROT", "5001")
+    assert load_settings().unknown_variables() == [
+        "ROLLOUT_PROT is not a setting (did you mean ROLLOUT_PORT?) and is ignored. See .env.example"
+    ]

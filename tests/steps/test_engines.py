@@ -146,7 +146,7 @@ def test_the_registry_never_hears_of_the_engine(use: pytest.MonkeyPatch, server:
 
 def test_an_engine_that_is_none_is_named_with_those_there_are(use: pytest.MonkeyPatch) -> None:
     use.setenv("STREAMFLOW_OFFLINE_ENGINE", "oracle")
-    with pytest.raises(EngineUnavailable, match="'oracle' is none of postgres, duckdb, spark"):
+    with pytest.raises(BadParameter, match="STREAMFLOW_OFFLINE_ENGINE='oracle': must be postgres, duckdb or spark"):
         engines.open_engine()
 
 

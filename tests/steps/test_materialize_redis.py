@@ -14,7 +14,7 @@ from bench.redis_server import RedisServer
 from local_stack.settings import Settings
 from steps import build_dataset, materialize
 from steps.entry_points import arguments
-from steps.errors import OnlineStoreUnavailable
+from steps.errors import BadParameter, OnlineStoreUnavailable
 
 from ..conftest import FEBRUARY, JANUARY
 from ..redis_online import needs_redis, redis_online, redis_server
@@ -131,5 +131,5 @@ def test_training_sets_need_no_redis(february_loaded: RedisServer, monkeypatch: 
 
 def test_an_online_store_that_is_none_is_said(february_loaded: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", "memcached")
-    with pytest.raises(OnlineStoreUnavailable, match="'memcached' is neither postgres nor redis"):
+    with pytest.raises(BadParameter, match="STREAMFLOW_ONLINE_STORE='memcached': must be postgres or redis"):
         put(FEBRUARY)

@@ -1,0 +1,44 @@
+"""Where the feature store keeps its values: STREAMFLOW_… in the environment. libpq reads where PostgreSQL is."""
+
+import os
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from configuration.environment import EnvironmentSettings, prefixed
+from configuration.fields import Folder, choice, folder, setting
+
+REDIS_URLS = ("redis://", "rediss://", "unix://")
+
+
+class UnusableOnlineStore(ValueError):
+    """STREAMFLOW_ONLINE_STORE or STREAMFLOW_REDIS cannot be used, or what they need is missing."""
+
+
+def _redis_address(value: str) -> str:
+    if not value.startswith(REDIS_URLS):
+        raise ValueError("no address")
+    return value
+
+
+class StoreSettings(EnvironmentSettings):
+    model_config = prefixed("STREAMFLOW_")
+    invalid: ClassVar[type[Exception]] = UnusableOnlineStore
+
+    lake: Folder | None = folder(None, "", derived=True)
+    online_store: Literal["postgres", "redis"] = choice(
+        "postgres",
+        "The values of the month that is online: in postgres, or in redis (needs requirements-redis.txt)\n"
+        "at an address: rediss:// for TLS, redis://:password@host:6379/0 with a password. Materialize after a change",
+        "postgres",
+        "redis",
+    )
+    redis: Annotated[str, AfterValidator(_redis_address)] = setting(
+        "redis://127.0.0.1:6379/0", "", "an address like redis://127.0.0.1:6379/0"
+    )
+
+
+def unset(names: Iterable[str]) -> list[str]:
+    """Which of these variables, which Feast or libpq read themselves, are not set."""
+    return sorted({name for name in names if name not in os.environ})
