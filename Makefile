@@ -10,7 +10,7 @@ WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $
 BENCH := $(HERE) .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
+.PHONY: help env dev run up down status history rollback lineage test check format lock settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ format: dev ## format and mend what can be mended
 
 lock: dev ## make requirements*.txt anew from pyproject.toml
 	@sh local_stack/lock.sh
+
+settings: dev ## write .env.example from the defaults in the programs' settings
+	@.venv/bin/python -m configuration
 
 bench: dev ## ours, the published way and an empty gateway under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
 	@$(BENCH) speed $(ON) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)

@@ -6,8 +6,8 @@ A variable that is empty counts as one that is not set, here as in .env: its def
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -58,12 +58,7 @@ class EnvironmentSettings(BaseSettings):
 
         known: settings of other programs with the same prefix.
         """
-        names, prefix = {*cls.variables(), *known}, str(cls.model_config["env_prefix"])
-        return [
-            f"{_unknown(name, names)} and is ignored. {SEE}"
-            for name in sorted(os.environ)
-            if name.startswith(prefix) and name not in names
-        ]
+        return unknown_variables(os.environ, (str(cls.model_config["env_prefix"]),), {*cls.variables(), *known})
 
     @classmethod
     def _message(cls, fault: ErrorDetails) -> str:
@@ -73,7 +68,7 @@ class EnvironmentSettings(BaseSettings):
         if name not in cls.variables():
             return f"{_unknown(name, cls.variables())}. {SEE}"
         field = cls.variables()[name]
-        return must_be(name, fault["input"], mark(field, "allowed"), secret=mark(field, "secret"))
+        return must_be(name, fault["input"], allowed(field), secret=mark(field, "secret"))
 
 
 def must_be(name: str, value: object, allowed: str, *, secret: bool = False) -> str:
@@ -82,9 +77,22 @@ def must_be(name: str, value: object, allowed: str, *, secret: bool = False) -> 
     return f"{name}{'' if secret else f'={shown!r}'}: must be {allowed}. {SEE}"
 
 
+def unknown_variables(given: Iterable[str], prefixes: tuple[str, ...], names: Collection[str]) -> list[str]:
+    """A warning for each variable that has one of the prefixes and is none of the names."""
+    strange = sorted(name for name in given if name.startswith(prefixes) and name not in names)
+    return [f"{_unknown(name, names)} and is ignored. {SEE}" for name in strange]
+
+
 def _unknown(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(names), n=1)
     return f"{name} is not a setting{f' (did you mean {close[0]}?)' if close else ''}"
+
+
+def allowed(field: FieldInfo) -> str:
+    if mark(field, "allowed"):
+        return str(mark(field, "allowed"))
+    *others, last = get_args(field.annotation)
+    return f"{', '.join(others)} or {last}"
 
 
 def mark(field: FieldInfo, name: str) -> Any:

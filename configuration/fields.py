@@ -3,7 +3,6 @@
 The checks are partly in the types beside them: `port: Whole = port(5001, "The watcher listens at this port")`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -11,6 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 HIGHEST_PORT = 65535
+# secret: never shown. derived: a comment in .env.example, because the local stack and docker-compose.yml set it, or
+# because its default is another setting's value. section: a title in .env.example, above this setting
+MARKS = ("secret", "derived", "section")
 
 
 def _no_bool(value: object) -> object:
@@ -44,13 +46,12 @@ Folder = Annotated[Path, BeforeValidator(_no_blank_path)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
-def setting(default: object, what: str, allowed: str, *, variable: str | None = None, **more: Any) -> Any:
+def setting(default: object, what: str, allowed: str | None, *, variable: str | None = None, **more: Any) -> Any:
     """A field of any kind. what: one line for .env.example. variable: its name, where the prefix does not give it.
 
-    more: pydantic's constraints; secret=True: never shown; derived=True: .env.example has it as a comment, because the
-    local stack and docker-compose.yml set it, or because its default is another setting's value.
+    more: pydantic's constraints, and what MARKS names.
     """
-    marks = {"allowed": allowed, "secret": more.pop("secret", False), "derived": more.pop("derived", False)}
+    marks = {"allowed": allowed, **{name: more.pop(name, None) for name in MARKS}}
     if variable:
         more["alias"] = variable
     field: Any = Field
@@ -79,13 +80,9 @@ def web_address(default: str | None, what: str, **more: Any) -> Any:
     return setting(default, what, "a URL like http://127.0.0.1:5001", **more)
 
 
-def choice(default: str, what: str, *choices: str, **more: Any) -> Any:
-    return setting(default, what, _one_of(choices), **more)
-
-
-def _one_of(choices: Sequence[str]) -> str:
-    *others, last = choices
-    return f"{', '.join(others)} or {last}"
+def choice(default: str, what: str, **more: Any) -> Any:
+    """Of a field whose type is a Literal, which says what is allowed."""
+    return setting(default, what, None, **more)
 
 
 def flag(default: bool, what: str, **more: Any) -> Any:

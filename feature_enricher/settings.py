@@ -48,8 +48,8 @@ class Settings(EnvironmentSettings):
     model_config = prefixed(PREFIX)
     invalid: ClassVar[type[Exception]] = InvalidSetting
 
-    host: Text = text(names.LOOPBACK, "The gateway listens at this address", variable="GATEWAY_HOST")
-    port: Whole = port(names.GATEWAY_PORT, "and at this port", variable="GATEWAY_PORT")
+    host: Text = text(names.LOOPBACK, "Listens at this address", variable="GATEWAY_HOST", section="The gateway")
+    port: Whole = port(names.GATEWAY_PORT, "Listens at this port", variable="GATEWAY_PORT")
     published_at: Text | None = text(
         None,
         "Where others reach it, if not at GATEWAY_HOST (a container's published address); without keys it has to "
@@ -87,11 +87,9 @@ class Settings(EnvironmentSettings):
         "refuse",
         "Values older than their view's largest age (a tag in feature_repo/features.py): refuse them, or "
         "answer with a flag",
-        "refuse",
-        "flag",
     )
     stale_relative_to: Literal["newest", "now"] = choice(
-        "newest", "The age is counted from the newest event time online, or from now", "newest", "now"
+        "newest", "The age is counted from the newest event time online, or from now"
     )
     freshness_s: Number = seconds(30.0, "Seconds between two looks for the newest event time online")
     api_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_keys)] = setting(
@@ -102,7 +100,7 @@ class Settings(EnvironmentSettings):
     )
     allow_open: bool = flag(False, "… unless this is true")
     access_log: Literal["all", "errors", "off"] = choice(
-        "errors", "One JSON line per request: all, errors (5xx) or off", "all", "errors", "off"
+        "errors", "One JSON line per request: all, errors (5xx) or off"
     )
 
     @property

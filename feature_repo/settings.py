@@ -26,16 +26,17 @@ class StoreSettings(EnvironmentSettings):
     model_config = prefixed("STREAMFLOW_")
     invalid: ClassVar[type[Exception]] = UnusableOnlineStore
 
-    lake: Folder | None = folder(None, "", derived=True)
+    lake: Folder | None = folder(None, "As above, absolute", derived=True)
     online_store: Literal["postgres", "redis"] = choice(
         "postgres",
-        "The values of the month that is online: in postgres, or in redis (needs requirements-redis.txt)\n"
-        "at an address: rediss:// for TLS, redis://:password@host:6379/0 with a password. Materialize after a change",
-        "postgres",
-        "redis",
+        "The values of the month that is online: in postgres, or in redis (needs requirements-redis.txt); materialize\n"
+        "after a change",
+        section="The feature store",
     )
     redis: Annotated[str, AfterValidator(_redis_address)] = setting(
-        "redis://127.0.0.1:6379/0", "", "an address like redis://127.0.0.1:6379/0"
+        "redis://127.0.0.1:6379/0",
+        "Redis: rediss:// for TLS, redis://:password@host:6379/0 with a password",
+        "an address like redis://127.0.0.1:6379/0",
     )
 
 

@@ -12,7 +12,7 @@ import psutil
 import psycopg2
 import requests
 
-from local_stack import backup, postgres, processes, room
+from local_stack import backup, postgres, processes, room, variables
 from local_stack.month_choice import asked
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import Stack
@@ -65,6 +65,8 @@ def carried_out(settings: Settings, args: argparse.Namespace) -> int:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.mix not in (None, "", "true", "false"):
         raise StackError(f"MIX={args.mix} is neither true nor false")
+    for warning in variables.unknown():
+        print(f"  [WARNING] {warning}", flush=True)
     Stack(settings).run(asked(args.data, args.as_of, mix=args.mix == "true"))
     return 0
 

@@ -1,4 +1,4 @@
-"""The stack's settings: the environment, else what the running stack was started with, else .env, else .env.example."""
+"""The stack's settings: the environment, else what the running stack was started with, else .env, else defaults."""
 
 import json
 import os
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dotenv import dotenv_values
+from configuration import names
+from configuration.environment import InvalidSettings
+from local_stack import variables
 
-ROOT = Path(__file__).resolve().parent.parent
-LOOPBACK = "127.0.0.1"
-HIGHEST_PORT = 65535
+ROOT = variables.ROOT
+LOOPBACK = names.LOOPBACK
 
 
 class StackError(Exception):
@@ -27,17 +28,15 @@ class Settings:
     def from_env(cls, *, of_running: bool = False) -> "Settings":
         """of_running: what a stack was started with wins over the shell, which may have been set up for another one.
 
-        Raises StackError for a port that is none.
+        Raises StackError for a value that cannot be used.
         """
-        defaults = {**dotenv_values(ROOT / ".env.example"), **dotenv_values(ROOT / ".env")}
-        known = {name: value for name, value in defaults.items() if value is not None}
-        state = ROOT / os.environ.get("STREAMFLOW_STATE", known["STREAMFLOW_STATE"])
-        running, shell = _running(state), {name: os.environ[name] for name in known if name in os.environ}
+        known, shell = {**variables.defaults(), **variables.of_env_file()}, variables.of_shell()
+        running = _running(ROOT / {**known, **shell}["STREAMFLOW_STATE"])
         values = {**known, **shell, **running} if of_running else {**known, **running, **shell}
-        for name in ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT"):
-            if not (values[name].isdigit() and 1 <= int(values[name]) <= HIGHEST_PORT):
-                raise StackError(f"{name}={values[name]!r} is not a port. Give a number from 1 to {HIGHEST_PORT}")
-        return cls(values)
+        try:
+            return cls(variables.checked(values))
+        except InvalidSettings as error:
+            raise StackError(str(error)) from error
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -75,7 +74,7 @@ class Settings:
         """What every process of the project is given: these values and the addresses that follow from them."""
         follows = {
             "MLFLOW_TRACKING_URI": self.tracking_uri,
-            "MLFLOW_EXPERIMENT_NAME": "streamflow",
+            "MLFLOW_EXPERIMENT_NAME": names.EXPERIMENT,
             "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # of the server; here rather than where `ps` would show it
             # an experiment made without a word about its artifacts keeps them here, whoever makes it: a server that
             # was started by hand, or any client (which, without the second, makes ./mlruns wherever it happens to be)
@@ -93,7 +92,7 @@ class Settings:
         }
         # the gateway can be pointed elsewhere: at a model server started by hand, at another watcher
         pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")
-        chosen = {name: os.environ[name] for name in pointers if name in os.environ}
+        chosen = {name: os.environ[name] for name in pointers if os.environ.get(name)}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
         return {**follows, **chosen, **self.values, **lake, **self._caches()}
 

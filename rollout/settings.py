@@ -37,8 +37,8 @@ class Settings(EnvironmentSettings):
     model_config = prefixed(PREFIX)
     invalid: ClassVar[type[Exception]] = InvalidSetting
 
-    host: Text = text(names.LOOPBACK, "The watcher listens at this address")
-    port: Whole = port(names.WATCHER_PORT, "and at this port")
+    host: Text = text(names.LOOPBACK, "Listens at this address", section="The watcher")
+    port: Whole = port(names.WATCHER_PORT, "Listens at this port")
     model_name: Text = text(names.MODEL_NAME, "The registered model")
     stage: Text = text(names.PRODUCTION, "The stage that is served")
     model_host: Text = text(names.LOOPBACK, "Model servers listen at this address")

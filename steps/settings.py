@@ -30,24 +30,23 @@ OF_THE_STACK = ("STREAMFLOW_POSTGRES",)
 class Settings(StoreSettings):
     invalid: ClassVar[type[Exception]] = BadParameter
 
-    state: Annotated[Folder, AfterValidator(lambda path: PROJECT_ROOT / path)] | None = folder(None, "", derived=True)
-    logs: Folder | None = folder(None, "The local stack's logs, which `prune` may delete", derived=True)
     offline_engine: Literal["postgres", "duckdb", "spark"] = choice(
         "postgres",
         "What joins training sets: postgres, duckdb (over the Parquet files) or spark (the same; needs\n"
-        "requirements-spark.txt and a Java of the system), and where Spark runs: local[*] is this machine,\n"
-        "spark://HOST:7077 a cluster",
-        "postgres",
-        "duckdb",
-        "spark",
+        "requirements-spark.txt and a Java of the system)",
+        section="The steps",
     )
-    spark_master: Text = text("local[*]", "")
+    spark_master: Text = text("local[*]", "Where Spark runs: local[*] is this machine, spark://HOST:7077 a cluster")
+    state: Annotated[Folder, AfterValidator(lambda path: PROJECT_ROOT / path)] | None = folder(
+        None, "As above, absolute", derived=True
+    )
+    logs: Folder | None = folder(None, "The local stack's logs, which `prune` may delete", derived=True)
     java_home: Folder | None = folder(
         None, "Java, for Spark, where it is not on PATH", variable="JAVA_HOME", derived=True
     )
     commit: Text | None = text(None, "The commit that an image was built from, which `lineage` names", derived=True)
-    pghost: str = setting("(PGHOST not set)", "", "a host", variable="PGHOST", derived=True)
-    pgport: str = setting(str(names.POSTGRES_PORT), "", "a port", variable="PGPORT", derived=True)
+    pghost: str = setting("(PGHOST not set)", "For messages", "a host", variable="PGHOST", derived=True)
+    pgport: str = setting(str(names.POSTGRES_PORT), "For messages", "a port", variable="PGPORT", derived=True)
 
     @classmethod
     def from_env(cls) -> "Settings":
@@ -63,7 +62,7 @@ class Settings(StoreSettings):
 class ConsoleSettings(EnvironmentSettings):
     """By themselves, so that a fault in the others can be shown."""
 
-    no_color: str | None = setting(None, "", "a text", variable="NO_COLOR", derived=True)
+    no_color: str | None = setting(None, "Anything: no colours", "a text", variable="NO_COLOR", derived=True)
 
     @property
     def colour(self) -> bool:

@@ -1,0 +1,122 @@
+"""Each deployment value is in one place: .env.example, docker-compose.yml and the job template follow the programs."""
+
+from typing import Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from configuration import names
+from configuration.__main__ import EXAMPLE, PROGRAMS, example
+from configuration.environment import EnvironmentSettings, allowed, mark
+from feature_enricher.settings import Settings as GatewaySettings
+from local_stack import variables
+from local_stack.settings import ROOT, Settings, StackError
+from rollout.settings import Settings as WatcherSettings
+from steps.settings import Settings as StepSettings
+
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+ALL = {name: (program, field) for program in PROGRAMS for name, field in program.variables().items()}
+
+
+def test_env_example_is_written_from_the_settings() -> None:
+    assert EXAMPLE.read_text() == example(), "run: make settings"
+
+
+def test_what_env_example_says_is_what_a_program_does_without_it() -> None:
+    written = {name: value for name, value in dotenv_values(EXAMPLE).items() if value}
+    for program in PROGRAMS:
+        stated = {
+            name: written[name]
+            for name, field in program.variables().items()
+            if name in written and not mark(field, "derived")
+        }
+        assert stated
+        assert program.read(stated) == program.read()
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_setting_says_what_it_is_and_what_is_allowed(name: str) -> None:
+    _program, field = ALL[name]
+    assert allowed(field)
+    assert field.description
+    assert name in variables.all_names()
+
+
+def test_two_programs_with_one_variable_have_one_default() -> None:
+    defaults: dict[str, set[str]] = {}
+    for program in PROGRAMS:
+        for name, field in program.variables().items():
+            if not mark(field, "derived"):
+                defaults.setdefault(name, set()).add(str(field.default))
+    assert {name: values for name, values in defaults.items() if len(values) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("service", "program"), [("model", WatcherSettings), ("gateway", GatewaySettings), ("pipeline", StepSettings)]
+)
+def test_compose_sets_nothing_that_its_program_does_not_know(service: str, program: type[EnvironmentSettings]) -> None:
+    prefixes = (*variables.OURS, "GATEWAY_")
+    given = {name for name in SERVICES[service]["environment"] if name.startswith(prefixes)}
+    assert given
+    assert given <= program.variables().keys()
+
+
+def test_inside_the_containers_ports_are_the_defaults() -> None:
+    gateway, watcher = SERVICES["gateway"]["environment"], SERVICES["model"]["environment"]
+    assert gateway["ENRICHER_ROLLOUT_URL"] == f"http://model:{names.WATCHER_PORT}"
+    assert gateway["ENRICHER_REGISTRY_URL"] == f"http://mlflow:{names.MLFLOW_PORT}"
+    assert (gateway["GATEWAY_PORT"], watcher["ROLLOUT_PORT"]) == (str(names.GATEWAY_PORT), str(names.WATCHER_PORT))
+    assert gateway["PGPORT"] == str(names.POSTGRES_PORT)
+    assert f"--port={names.MLFLOW_PORT}" in SERVICES["mlflow"]["command"]
+    assert [SERVICES[name]["ports"][0].rpartition(":")[2] for name in ("mlflow", "gateway")] == [
+        str(names.MLFLOW_PORT),
+        str(names.GATEWAY_PORT),
+    ]
+
+
+def test_the_cluster_s_job_can_be_started_with_its_values() -> None:
+    template = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "job.yaml").read_text())
+    [container] = template["spec"]["template"]["spec"]["containers"]
+    given = {variable["name"]: variable["value"] for variable in container["env"]}
+    ours = {name: value for name, value in given.items() if name.startswith("STREAMFLOW_")}
+    assert StepSettings.read(ours).offline_engine == "duckdb"
+    assert given["MLFLOW_EXPERIMENT_NAME"] == names.EXPERIMENT
+
+
+def test_a_value_that_the_stack_cannot_use_is_named_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", " ")
+    monkeypatch.setenv("MLFLOW_PORT", "http")
+    monkeypatch.setenv("STREAMFLOW_POSTGRES", "hunter2")
+
+    with pytest.raises(StackError) as caught:
+        Settings.from_env()
+
+    assert str(caught.value).splitlines() == [
+        "PGPASSWORD: must be a text that is not empty. See .env.example",
+        "MLFLOW_PORT='http': must be a port from 1 to 65535. See .env.example",
+        "STREAMFLOW_POSTGRES='hunter2': must be embedded or external. See .env.example",
+    ]
+
+
+def test_an_empty_variable_of_the_shell_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFLOW_STATE", "")
+    monkeypatch.setenv("PGPORT", "")
+
+    assert (Settings.from_env().state, Settings.from_env()["PGPORT"]) == (ROOT / ".streamflow", "5432")
+
+
+def test_a_misspelt_variable_of_any_program_is_named_by_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENRICHER_MAX_BATCHES", "5")
+    monkeypatch.setenv("STREAMFLOW_LAK", "lake")
+
+    assert variables.unknown() == [
+        "ENRICHER_MAX_BATCHES is not a setting (did you mean ENRICHER_MAX_BATCH?) and is ignored. See .env.example",
+        "STREAMFLOW_LAK is not a setting (did you mean STREAMFLOW_LAKE?) and is ignored. See .env.example",
+    ]
+
+
+def test_a_model_server_started_by_hand_is_handed_on_to_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENRICHER_MODEL_URL", "http://127.0.0.1:5002")
+
+    assert Settings.from_env().exported()["ENRICHER_MODEL_URL"] == "http://127.0.0.1:5002"
