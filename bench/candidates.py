@@ -11,6 +11,7 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from bench.faults import AS_OF
+from configuration import names
 from local_stack import chain
 from steps import logged_model, register, train
 from steps.entry_points import arguments
@@ -129,4 +130,4 @@ def _last_training(params: dict[str, str]) -> str:
 
 def promote(version: str) -> None:
     """As any registry client does it."""
-    MlflowClient().transition_model_version_stage(MODEL_NAME, version, "Production", archive_existing_versions=True)
+    MlflowClient().transition_model_version_stage(MODEL_NAME, version, names.PRODUCTION, archive_existing_versions=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 import requests
 from dotenv import dotenv_values
 
-MODEL = "streamflow_churn"
+from configuration import names
+
+MODEL = names.MODEL_NAME
 ANSWER_TIMEOUT_S = 10.0
 
 
@@ -65,7 +67,7 @@ class Containers:
 
     def promote(self, version: str) -> None:
         """What the button in MLflow's UI does."""
-        asked = {"name": MODEL, "version": version, "stage": "Production", "archive_existing_versions": True}
+        asked = {"name": MODEL, "version": version, "stage": names.PRODUCTION, "archive_existing_versions": True}
         address = f"{self.mlflow}/api/2.0/mlflow/model-versions/transition-stage"
         requests.post(address, json=asked, timeout=ANSWER_TIMEOUT_S).raise_for_status()
 

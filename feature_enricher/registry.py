@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from configuration import stages
 from feature_enricher.errors import NoAnswer, NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream import Answer, Upstream
 
@@ -54,7 +55,7 @@ class Registry:
 def _version_in(stage: str, body: Any) -> Mapping[str, Any] | None:
     # MLflow leaves out what is empty: no versions, no key.
     versions = body["registered_model"].get("latest_versions", [])
-    return next((version for version in versions if version["current_stage"] == stage), None)
+    return next(iter(stages.in_stage(versions, stage)), None)
 
 
 def _tag_of(version: Mapping[str, Any]) -> Any:

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, RootModel
 
+from configuration.names import MODEL_NAME
+
 USER = "4686-GEFRM"
 FEATURES: dict[str, Any] = {
     "months_active": 70,
@@ -55,7 +57,7 @@ class LiveModel(BaseModel):
 LIVE = {
     "url": "http://127.0.0.1:5001",
     "feature_service": "churn_v1",
-    "model_name": "streamflow_churn",
+    "model_name": MODEL_NAME,
     "version": "3",
     "run_id": RUN_ID,
 }
@@ -130,7 +132,7 @@ class PredictionAnswer(BaseModel):
         features_used=FEATURES,
         as_of="2024-01-31",
         feature_service="churn_v1",
-        model={"name": "streamflow_churn", "version": "3", "run_id": RUN_ID},
+        model={"name": MODEL_NAME, "version": "3", "run_id": RUN_ID},
     )
     user_id: str
     prediction: Literal[0, 1]

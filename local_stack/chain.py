@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import requests
 
+from configuration import names, stages
 from local_stack import processes
 from local_stack.settings import ROOT, Settings, StackError
 from steps.month_digest import FILE_NAMES, LABELS, files_sha256, has_labels
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 FIRST_MONTH = date(2024, 1, 31)  # month_000
-EXPERIMENT, MODEL = "streamflow", "streamflow_churn"
+EXPERIMENT = names.EXPERIMENT
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on GenAI traces
 ANSWER_TIMEOUT_S = 10.0
 POLL_S = 0.1
@@ -111,9 +112,8 @@ def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
 
 def production_version(settings: Settings) -> str | None:
     """Of several, the highest number: that is the one that serves."""
-    there = _client(settings).search_model_versions(f"name='{MODEL}'")
-    return max((str(version.version) for version in there if version.current_stage == "Production"), key=int,
-               default=None)  # fmt: skip
+    there = _client(settings).search_model_versions(f"name='{names.MODEL_NAME}'")
+    return next((str(version.version) for version in stages.in_stage(there, names.PRODUCTION)), None)
 
 
 def _client(settings: Settings) -> "MlflowClient":

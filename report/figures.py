@@ -5,6 +5,7 @@ from typing import Any
 
 import requests
 
+from configuration import names
 from report.pictures import Pictures
 from report.shell import Shell
 
@@ -79,7 +80,7 @@ def french(number: float, digits: int = 4) -> str:
 
 
 def _version(shell: Shell, number: str) -> dict[str, str]:
-    asked = {"name": "streamflow_churn", "version": number}
+    asked = {"name": names.MODEL_NAME, "version": number}
     found = _ask(shell, "model-versions/get", asked)["model_version"]
     return {tag["key"]: tag["value"] for tag in found["tags"]}
 

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 from playwright.sync_api import FloatRect, Locator, Page, sync_playwright
 
+from configuration import names
 from report.shell import CommandFailed, Shell
 
 WINDOW = {"width": 1280, "height": 900}
@@ -18,7 +19,7 @@ SHARPNESS = 1.5  # pixels of the picture per pixel of the page
 WAIT_MS = 30_000
 SETTLE_MS = 1500  # for what the page still draws when its texts are there
 ANSWER_TIMEOUT_S, SWAP_TIMEOUT_S = 10.0, 60.0
-USER, MODEL = "4686-GEFRM", "streamflow_churn"
+USER, MODEL = "4686-GEFRM", names.MODEL_NAME
 
 
 class Pictures:
@@ -78,7 +79,7 @@ class Pictures:
         page.get_by_role("switch", name="New model registry UI").click()
         page.get_by_role("button", name="Disable").click()
         page.get_by_text("None", exact=True).first.click()
-        page.get_by_role("menuitem").filter(has_text="Production").click()
+        page.get_by_role("menuitem").filter(has_text=names.PRODUCTION).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("checkbox").click()
         self._save("promotion", height=620)
@@ -86,7 +87,7 @@ class Pictures:
         self.swap_s = self._await_version("2")
 
     def challenger_in_production(self) -> None:
-        self._page.get_by_text("Production", exact=True).first.wait_for()
+        self._page.get_by_text(names.PRODUCTION, exact=True).first.wait_for()
         self._save("challenger_in_production", height=620)
 
     def versions(self) -> None:

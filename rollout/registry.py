@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from configuration import stages
+
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
@@ -37,12 +39,11 @@ class Wanted:
 
 
 def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | None:
-    """MLflow takes the highest number in the stage, not the latest promotion (mlflow 3.17, `models:/NAME/STAGE`)."""
-    there = [version for version in _versions(client, name) if version.current_stage == stage]
+    """The version that `models:/NAME/STAGE` means."""
+    there = stages.in_stage(_versions(client, name), stage)
     if not there:
         return None
-    there.sort(key=lambda version: int(version.version))
-    highest, rest = there[-1], there[:-1]
+    highest, *rest = there
     return Wanted(
         version=str(highest.version),
         run_id=_training_of(client, highest),
@@ -50,7 +51,7 @@ def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | No
         example_probability=_number(highest.tags.get("example_probability")),
         has_alias=stage in highest.aliases,
         changed_ms=int(highest.last_updated_timestamp),
-        beside=tuple(str(version.version) for version in rest),
+        beside=tuple(str(version.version) for version in reversed(rest)),
         source=str(highest.source),
         created_ms=int(highest.creation_timestamp),
     )

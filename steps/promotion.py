@@ -2,10 +2,11 @@
 
 from mlflow.tracking import MlflowClient
 
+from configuration import names
 from steps import versions
 from steps.settings import MODEL_NAME
 
-PRODUCTION = "Production"
+PRODUCTION = names.PRODUCTION
 
 
 def serving() -> str | None:

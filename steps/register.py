@@ -19,7 +19,7 @@ from steps.errors import BadParameter, NoTraining, UnusableVersion
 from steps.gate import Rules
 from steps.settings import MODEL_NAME
 
-STAGES = ("Production", "Staging", "None")
+STAGES = (promotion.PRODUCTION, "Staging", "None")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -17,7 +17,18 @@ from typing import Any
 import mlflow
 import pyarrow as pa
 
-from steps import console, html_report, parameters, run_words, scoring, scoring_report, tracking, versions, warehouse
+from steps import (
+    console,
+    html_report,
+    parameters,
+    promotion,
+    run_words,
+    scoring,
+    scoring_report,
+    tracking,
+    versions,
+    warehouse,
+)
 from steps.errors import NoSuchVersion, TooFewToLearn
 from steps.scoring import Model
 from steps.scoring_report import Facts, Subject
@@ -55,10 +66,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def version_in_production() -> str:
     """Raises NoSuchVersion."""
-    serving = versions.in_stage("Production")
-    if not serving:
+    serving = promotion.serving()
+    if serving is None:
         raise NoSuchVersion(f"No version of {MODEL_NAME} is in Production. Give one, -P version=…, or register one")
-    return str(serving[0].version)
+    return serving
 
 
 def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str:

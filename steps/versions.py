@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema
 from sklearn.pipeline import Pipeline
 
+from configuration import stages
 from steps import tracking
 from steps.errors import NoSuchVersion, TrackingUnavailable, UnusableVersion
 from steps.served_model import TRUSTED_TYPES
@@ -90,7 +91,7 @@ def look_up(ask: Callable[[], T]) -> T | None:
 
 def in_stage(stage: str) -> list[ModelVersion]:
     """The highest number first: it is the one that models:/streamflow_churn/STAGE means."""
-    return [version for version in all_versions() if version.current_stage == stage]
+    return stages.in_stage(all_versions(), stage)
 
 
 def get(number: str) -> ModelVersion:

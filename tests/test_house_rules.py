@@ -81,6 +81,16 @@ def test_the_configuration_knows_none_of_the_programs() -> None:
     assert importing(sources(*programs), "configuration.__main__") == []
 
 
+def test_what_programs_agree_on_is_named_once() -> None:
+    agreed = {"streamflow_churn", "Production"}
+
+    def spells_it(node: ast.AST) -> bool:
+        return isinstance(node, ast.Constant) and node.value in agreed
+
+    others = [path for path in sources(*PACKAGES) if name_of(path) != "configuration/names.py"]
+    assert found(others, spells_it) == []
+
+
 def test_steps_know_neither_the_stack_nor_the_gateway() -> None:
     assert importing(sources("steps"), "local_stack", "feature_enricher", "rollout", "tests") == []
 

@@ -37,6 +37,14 @@ def test_the_version_in_production_names_its_features(registry_server: FakeServe
     assert registry_server.seen == [(path, b"")]
 
 
+def test_of_two_versions_in_production_the_highest_is_asked_for(registry_server: FakeServer) -> None:
+    lower = version("9", "Production", feature_service="churn_v1")
+    highest = version("10", "Production", feature_service="churn_v2")
+    registry_server.replies = [reply(registered(lower, highest))]
+
+    assert registry_at(registry_server.url).feature_service() == "churn_v2"
+
+
 NONE_SERVING = {
     "no such model": reply({"error_code": "RESOURCE_DOES_NOT_EXIST"}, 404),
     "no version": reply({"registered_model": {"name": "streamflow_churn"}}),

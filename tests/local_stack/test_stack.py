@@ -149,7 +149,7 @@ def started(line: str, environment: dict[str, str]) -> Iterator[None]:
 def test_a_model_server_started_by_hand_serves_a_gateway_that_is_pointed_at_it(up_stack: OwnStack) -> None:
     model, gateway = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     serve = "mlflow models serve -m models:/streamflow_churn/Production --env-manager local"
-    pointed = {"ENRICHER_ROLLOUT_URL": "", "ENRICHER_MODEL_URL": model, "GATEWAY_PORT": gateway.split(":")[2]}
+    pointed = {"ENRICHER_MODEL_URL": model, "GATEWAY_PORT": gateway.split(":")[2]}
     with (
         started(f"{serve} --port {model.split(':')[2]}", up_stack.environment),
         started("gunicorn -c feature_enricher/gunicorn_conf.py", {**up_stack.environment, **pointed}),
