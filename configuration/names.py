@@ -4,6 +4,10 @@ MODEL_NAME = "streamflow_churn"
 PRODUCTION = "Production"
 EXPERIMENT = "streamflow"
 
+# of the database: Feast's tables of online values, and its registry
+ONLINE_SCHEMA = "feast_online"
+REGISTRY_SCHEMA = "feast_registry"
+
 LOOPBACK = "127.0.0.1"
 POSTGRES_PORT = 5432
 MLFLOW_PORT = 5000

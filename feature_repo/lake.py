@@ -47,12 +47,11 @@ def over(view: FeatureView, source: DataSource) -> FeatureView:
 
 
 def duckdb_source(table: str) -> FileSource:
-    files = f"{StoreSettings.read().lake}/{table}/as_of=*/snapshot.parquet"
-    return FileSource(name=table, path=files, file_format=ParquetFormat(), **TIMES)
+    return FileSource(name=table, path=StoreSettings.read().lake_files(table), file_format=ParquetFormat(), **TIMES)
 
 
 def spark_source(table: str) -> SparkSource:
-    folder = f"{StoreSettings.read().lake}/{table}"
+    folder = StoreSettings.read().lake_folder(table)
     return SparkSource(name=table, path=folder, file_format="parquet", **TIMES)
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 import feature_repo
+from configuration import names
 from feature_repo.online_reader import Plan
 from feature_repo.redis_names import field_of_times
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
 
-ONLINE_SCHEMA = "feast_online"  # as in feature_store.yaml, which another online store takes the place of
 KEYS_KEPT = 50_000
 VALUES_KEPT = 100_000
 
@@ -81,7 +81,7 @@ def _service(store: "FeatureStore", name: str) -> "FeatureService":
 
 
 def _table(store: "FeatureStore", view: str) -> sql.Identifier:
-    return sql.Identifier(ONLINE_SCHEMA, feature_repo.online_table(store, view))
+    return sql.Identifier(names.ONLINE_SCHEMA, feature_repo.online_table(store, view))
 
 
 def _fields(features: "list[tuple[str, str]]") -> tuple[bytes, ...]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
@@ -38,6 +39,13 @@ class StoreSettings(EnvironmentSettings):
         "Redis: rediss:// for TLS, redis://:password@host:6379/0 with a password",
         "an address like redis://127.0.0.1:6379/0",
     )
+
+    def lake_files(self, table: str, as_of: date | str = "*") -> str:
+        """The table's Parquet file of a month; of every month, where none is given."""
+        return f"{self.lake_folder(table)}/as_of={as_of}/snapshot.parquet"
+
+    def lake_folder(self, table: str) -> str:
+        return f"{self.lake}/{table}"
 
 
 def unset(names: Iterable[str]) -> list[str]:

@@ -21,7 +21,6 @@ from steps.errors import BadParameter, LakeDisagrees
 from steps.settings import Settings
 from steps.warehouse import Change, LakeFile
 
-FILE = "snapshot.parquet"
 BLOCK_BYTES = 1 << 20
 
 
@@ -34,7 +33,8 @@ def folder() -> Path:
 
 
 def path(table: str, as_of: date) -> Path:
-    return folder() / table / f"as_of={as_of}" / FILE
+    folder()  # where none is set, that is said
+    return Path(Settings.from_env().lake_files(table, as_of))
 
 
 def write_month(as_of: date, cur: cursor, changes: Mapping[str, Change]) -> None:
@@ -81,7 +81,7 @@ def _is(there: Path, recorded: LakeFile | None) -> bool:
 
 def _write(cur: cursor, target: warehouse.Target, as_of: date, there: Path) -> LakeFile:
     there.parent.mkdir(parents=True, exist_ok=True)
-    draft, rows = there.with_name(f".{FILE}.partial"), 0
+    draft, rows = there.with_name(f".{there.name}.partial"), 0
     schema = warehouse.export_schema(cur, target)
     with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
 

@@ -36,7 +36,6 @@ from steps.settings import MODEL_NAME
 from steps.trained_on import trained_on
 
 ENGINES = ("local", "spark")
-USUAL_THRESHOLD = 0.5  # of versions from before it was a parameter
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -101,7 +100,7 @@ def _keep(store: Callable[[pa.Table, str], None], scored_at: str, scores: pa.Tab
 
 def subject_of(as_of: date, version: str, engine: str, model: Model) -> Subject:
     says: Mapping[str, Any] = model.opened.served.model_config or {}
-    threshold = float(says.get("threshold", USUAL_THRESHOLD))
+    threshold = float(says.get("threshold", versions.THRESHOLD_BEFORE))
     return Subject(str(as_of), version, engine, says.get("calibration"), threshold, model.trained_on.reason)
 
 

@@ -1,19 +1,28 @@
 """Each deployment value is in one place: .env.example, docker-compose.yml and the job template follow the programs."""
 
+import re
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from dotenv import dotenv_values
+from feast import FeatureView
 
 from configuration import names
 from configuration.__main__ import EXAMPLE, PROGRAMS, example
 from configuration.environment import EnvironmentSettings, allowed, mark
 from feature_enricher.settings import Settings as GatewaySettings
+from feature_repo.features import DEFINITIONS
+from feature_repo.settings import StoreSettings
 from local_stack import variables
 from local_stack.settings import ROOT, Settings, StackError
 from rollout.settings import Settings as WatcherSettings
+from steps import lake
 from steps.settings import Settings as StepSettings
+from steps.warehouse import connection
+from steps.warehouse.loading import TARGETS
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 ALL = {name: (program, field) for program in PROGRAMS for name, field in program.variables().items()}
@@ -82,6 +91,40 @@ def test_the_cluster_s_job_can_be_started_with_its_values() -> None:
     ours = {name: value for name, value in given.items() if name.startswith("STREAMFLOW_")}
     assert StepSettings.read(ours).offline_engine == "duckdb"
     assert given["MLFLOW_EXPERIMENT_NAME"] == names.EXPERIMENT
+
+
+def test_feast_s_schemas_are_called_the_same_wherever_they_are_spelled() -> None:
+    config = yaml.safe_load((ROOT / "feature_repo" / "feature_store.yaml").read_text())
+    assert config["online_store"]["db_schema"] == names.ONLINE_SCHEMA
+    assert config["registry"]["path"].endswith(f"search_path%3D{names.REGISTRY_SCHEMA}")
+    statements = [path.read_text() for folder in ("steps", "local_stack") for path in (ROOT / folder).rglob("*.sql")]
+    spelled = {name for text in statements for name in re.findall(r"\bfeast_\w+", text)}
+    assert spelled == {names.ONLINE_SCHEMA, names.REGISTRY_SCHEMA}
+
+
+def test_feast_reads_the_versions_of_the_snapshots_that_the_warehouse_loads() -> None:
+    loaded = {target.table: target.versions for target in TARGETS.values() if target.dated}
+    views = [item for item in DEFINITIONS if isinstance(item, FeatureView)]
+    sources = {view.batch_source.name: view.batch_source.get_table_query_string().strip('"') for view in views}
+    assert sources == loaded
+
+
+def test_a_month_is_written_to_the_file_that_the_engines_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFLOW_LAKE", str(tmp_path))
+    written = lake.path("usage_agg_30d_snapshots", date(2024, 1, 31))
+    written.parent.mkdir(parents=True)
+    written.touch()
+
+    read = StoreSettings.read()
+    assert [
+        str(path) for path in tmp_path.glob(str(Path(read.lake_files("usage_agg_30d_snapshots")).relative_to(tmp_path)))
+    ] == [str(written)]
+    assert str(written).startswith(read.lake_folder("usage_agg_30d_snapshots") + "/")
+
+
+def test_no_two_locks_have_one_key() -> None:
+    keys = [getattr(connection, name) for name in dir(connection) if name.endswith("_LOCK")]
+    assert len(set(keys)) == len(keys) == 3
 
 
 def test_a_value_that_the_stack_cannot_use_is_named_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from steps.settings import Settings
 SQL_FOLDER = Path(__file__).parent.parent / "sql"
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 60_000
-SCHEMA_LOCK = 0x57F10  # any fixed number: the key of the advisory lock that ingests and schema changes take
+# Keys of advisory locks: any fixed numbers, no two alike. Of loads and schema changes, promotions, materialisations
+SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK = 0x57F10, 0x57F11, 0x57F12
 
 
 def event_time(as_of: date) -> datetime:

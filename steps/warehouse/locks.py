@@ -5,9 +5,8 @@ from contextlib import closing, contextmanager
 
 from psycopg2.extensions import cursor
 
-from steps.warehouse.connection import connect, transaction, translated
+from steps.warehouse.connection import PROMOTION_LOCK, connect, transaction, translated
 
-PROMOTION_LOCK = 0x57F11  # any fixed number that is not another lock's
 # of a session: kept beyond its transaction, dropped soon after its host went down without a word
 OF_A_SESSION = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 

@@ -18,13 +18,13 @@ import pyarrow as pa
 from psycopg2 import sql
 from pyarrow import csv
 
+from configuration import names
 from steps.errors import DatabaseUnavailable, OnlineStoreUnavailable
 from steps.progress import Advance
-from steps.warehouse.connection import connect, event_time, statement, transaction
+from steps.warehouse.connection import MATERIALIZE_LOCK, connect, event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
 from steps.warehouse.months import online_as_of
 
-MATERIALIZE_LOCK = 0x57F12  # any fixed number that is not another lock's
 CHUNK_BYTES = 2 << 20  # of a snapshot's text; a chunk online is twenty times that
 SIDE_BY_SIDE = 2
 SWAP_WAIT_MS = 200
@@ -149,13 +149,13 @@ def _swap_once(tables: Sequence[str]) -> None:
 
 def _names(table: str) -> dict[str, sql.Composable]:
     return {
-        "table": sql.Identifier("feast_online", table),
+        "table": sql.Identifier(names.ONLINE_SCHEMA, table),
         "old_name": sql.Identifier(table),
-        "next": sql.Identifier("feast_online", f"{table}__next"),
+        "next": sql.Identifier(names.ONLINE_SCHEMA, f"{table}__next"),
         **{
             f"{state}{suffix}": sql.Identifier(*schema, f"{table}{middle}{suffix}")
             for state, middle in (("next", "__next"), ("old", ""))
             for suffix, schema in (("_pkey", ()), ("_ek", ()))
         },
-        "next_ek_index": sql.Identifier("feast_online", f"{table}__next_ek"),
+        "next_ek_index": sql.Identifier(names.ONLINE_SCHEMA, f"{table}__next_ek"),
     }
