@@ -4,6 +4,12 @@ MODEL_NAME = "streamflow_churn"
 PRODUCTION = "Production"
 EXPERIMENT = "streamflow"
 
+# tags of runs and versions that more than one program reads
+FEATURE_SERVICE_TAG = "feature_service"
+DATASET_RUN_TAG = "dataset_run_id"
+DATASET_SHA256_TAG = "dataset_sha256"
+EXAMPLE_PROBABILITY_TAG = "example_probability"
+
 # of the database: Feast's tables of online values, and its registry
 ONLINE_SCHEMA = "feast_online"
 REGISTRY_SCHEMA = "feast_registry"

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from typing import Any
 
 from configuration import stages
+from configuration.names import FEATURE_SERVICE_TAG
 from feature_enricher.errors import NoAnswer, NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream import Answer, Upstream
 
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"
-FEATURE_SERVICE_TAG = "feature_service"
 
 
 class Registry:

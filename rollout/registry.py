@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from configuration import stages
+from configuration import names, stages
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -47,8 +47,8 @@ def wanted_version(client: "MlflowClient", name: str, stage: str) -> Wanted | No
     return Wanted(
         version=str(highest.version),
         run_id=_training_of(client, highest),
-        dataset_sha256=highest.tags.get("dataset_sha256"),
-        example_probability=_number(highest.tags.get("example_probability")),
+        dataset_sha256=highest.tags.get(names.DATASET_SHA256_TAG),
+        example_probability=_number(highest.tags.get(names.EXAMPLE_PROBABILITY_TAG)),
         has_alias=stage in highest.aliases,
         changed_ms=int(highest.last_updated_timestamp),
         beside=tuple(str(version.version) for version in reversed(rest)),

@@ -6,6 +6,7 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from configuration import names
 from steps import examination, gate, gate_rules, point_in_time, promotion, tracking, versions, warehouse
 from steps.errors import DatasetMismatch, UnusableVersion
 from steps.gate import Evidence, Rules, Verdict
@@ -13,7 +14,8 @@ from steps.versions import Opened
 
 WORDS = {"passed": "The gate passed it", "refused": "The gate refused it", "forced": "Forced past the gate"}
 CARRIED_TAGS = (
-    "as_of", "feature_service", "dataset_sha256", "calibration", "threshold", tracking.COMMIT_TAG, tracking.LOCK_TAG
+    "as_of", names.FEATURE_SERVICE_TAG, names.DATASET_SHA256_TAG, "calibration", "threshold",
+    tracking.COMMIT_TAG, tracking.LOCK_TAG,
 )  # fmt: skip
 ADMITTED = "gate_admitted"  # the last verdict but for lost comparisons: what passed once may come back
 PROMOTING = ("passed", "forced")
@@ -57,7 +59,7 @@ def admit(version: str, training: Run, rules: Rules) -> Admission:
         tags = {"gate_production_version": str(serving), **tags}
     metrics = _metrics(evidence)
     # before any stage changes: whoever starts a server for the version compares its first answer with this one
-    known = {} if example is None else {"example_probability": repr(example)}
+    known = {} if example is None else {names.EXAMPLE_PROBABILITY_TAG: repr(example)}
     figures = {f"gate_{name}": repr(value) for name, value in metrics.items()}
     versions.tag(version, {**known, **figures, **tags})  # the verdict last: what is killed half way has none
     mlflow.set_tags(tags)

@@ -9,6 +9,7 @@ import mlflow
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
 
+from configuration import names
 from steps import console, dataset, tracking, warehouse
 from steps.errors import DatasetMismatch
 from steps.settings import LABEL, PROJECT_ROOT, let_children_use_this_python
@@ -65,17 +66,17 @@ def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"dataset.parquet of run {run_id} has sha256 {found}, recorded was {facts['dataset_sha256']}. "
             f"Run: mlflow run . -e build_dataset -P as_of={facts['as_of']}"
         )
-    return rows, {**facts, "dataset_run_id": run_id}
+    return rows, {**facts, names.DATASET_RUN_TAG: run_id}
 
 
 def load(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The same, recorded as what the active run was made from."""
     rows, facts = read(run_id)
     # MLflow knows no source for proxied artifacts (mlflow-artifacts:/…); run and file say the same wherever they are
-    source = CodeDatasetSource({"dataset_run_id": run_id, "artifact": "dataset.parquet"})
+    source = CodeDatasetSource({names.DATASET_RUN_TAG: run_id, "artifact": "dataset.parquet"})
     digest = facts["dataset_sha256"][:36]
     named = mlflow.data.from_pandas(rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=digest)
     mlflow.log_input(named, context="training")
     identity = {name: facts[name] for name in ("as_of", "feature_service", "dataset_sha256")}
-    mlflow.set_tags({**identity, "dataset_run_id": run_id})
+    mlflow.set_tags({**identity, names.DATASET_RUN_TAG: run_id})
     return rows, facts

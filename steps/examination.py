@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow.entities import Run
 from sklearn.pipeline import Pipeline
 
+from configuration import names
 from steps import comparison, gate, interval, point_in_time, signature, training_sets
 from steps.comparison import Side
 from steps.errors import BadParameter, IncomparableVersions, UnusableVersion
@@ -73,7 +74,7 @@ def _defects(store: "FeatureStore", validation: Validation, candidate: Opened) -
 
 def _differs_from_service(store: "FeatureStore", validation: Validation, candidate: Opened) -> str | None:
     service, trained_with = candidate.feature_service, validation.facts["feature_service"]
-    for said in (candidate.tags.get("feature_service", service), service):
+    for said in (candidate.tags.get(names.FEATURE_SERVICE_TAG, service), service):
         if said != trained_with:
             return f"the version says FeatureService {said!r}, its dataset {trained_with!r}"
     try:

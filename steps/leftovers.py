@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
+from configuration import names
 from steps import tracking, versions
 from steps.errors import ArtifactsUnavailable
 
@@ -75,7 +76,7 @@ def _needed(runs: dict[str, Run]) -> set[str]:
     trainings = [training for version in versions.all_versions() if (training := versions.training_of(version))]
     under_way = [run for run in runs.values() if run.info.status in {"RUNNING", "SCHEDULED"}]
     users = [*trainings, *under_way]
-    datasets = {run.data.tags["dataset_run_id"] for run in users if "dataset_run_id" in run.data.tags}
+    datasets = {run.data.tags[names.DATASET_RUN_TAG] for run in users if names.DATASET_RUN_TAG in run.data.tags}
     return {run.info.run_id for run in users} | datasets
 
 

@@ -8,6 +8,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from configuration import names
 from steps import dataset_runs, environment, month_links, tracking, versions
 from steps.errors import DatasetMismatch, UnusableVersion
 from steps.link import Link
@@ -32,7 +33,7 @@ def links(version: ModelVersion) -> list[Link]:
         *_dataset(tags),
         *_code(tags),
         _environment(),
-        *month_links.links(tags.get("as_of"), _run(tags.get("dataset_run_id"))),
+        *month_links.links(tags.get("as_of"), _run(tags.get(names.DATASET_RUN_TAG))),
     ]
 
 
@@ -63,7 +64,7 @@ def _model(version: ModelVersion) -> Link:
     """Loaded as it is served, and asked what it was asked when it was registered."""
     try:
         opened = versions.open_version(str(version.version))
-        recorded = version.tags.get("example_probability")
+        recorded = version.tags.get(names.EXAMPLE_PROBABILITY_TAG)
         if opened.example is None or recorded is None:
             return Link("model", "can be loaded; no answer was recorded to compare with", "told")
         answer = float(opened.answers(opened.example)["probability"].iloc[0])
@@ -86,7 +87,7 @@ def _figures(run: Run) -> Link:
 
 
 def _dataset(tags: Mapping[str, str]) -> list[Link]:
-    run_id, recorded = tags.get("dataset_run_id"), tags.get("dataset_sha256")
+    run_id, recorded = tags.get(names.DATASET_RUN_TAG), tags.get(names.DATASET_SHA256_TAG)
     run = _run(run_id)
     if run is None:
         return [Link("dataset", f"no run {run_id}", "broken")]

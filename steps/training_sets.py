@@ -8,6 +8,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from configuration import names
 from steps import dataset_runs, versions
 from steps.errors import DatasetMismatch
 from steps.split import Split, SplitRule, split
@@ -29,7 +30,7 @@ class TrainingSet:
 def training_set(training: Run) -> TrainingSet:
     """Raises DatasetMismatch when the dataset is not, to the last bit, the one that the training names, and
     TrackingUnavailable when that could not be found out."""
-    run_id, sha256 = training.data.tags.get("dataset_run_id"), training.data.tags.get("dataset_sha256")
+    run_id, sha256 = training.data.tags.get(names.DATASET_RUN_TAG), training.data.tags.get(names.DATASET_SHA256_TAG)
     if not run_id:
         raise DatasetMismatch("the training names no dataset run")
     try:

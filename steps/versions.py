@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema
 from sklearn.pipeline import Pipeline
 
-from configuration import stages
+from configuration import names, stages
 from steps import tracking
 from steps.errors import NoSuchVersion, TrackingUnavailable, UnusableVersion
 from steps.served_model import TRUSTED_TYPES
@@ -53,7 +53,9 @@ class Opened:
     @property
     def feature_service(self) -> str:
         """What the model itself was logged with; the version's tag, which others may set, where it does not say."""
-        return str((self.served.model_config or {}).get("feature_service") or self.tags.get("feature_service", ""))
+        return str(
+            (self.served.model_config or {}).get("feature_service") or self.tags.get(names.FEATURE_SERVICE_TAG, "")
+        )
 
     def answers(self, rows: pd.DataFrame) -> pd.DataFrame:
         """What /invocations would answer. Raises UnusableVersion when the model raises or answers something else."""

@@ -19,7 +19,7 @@ from feature_repo.settings import StoreSettings
 from local_stack import variables
 from local_stack.settings import ROOT, Settings, StackError
 from rollout.settings import Settings as WatcherSettings
-from steps import lake
+from steps import console, lake
 from steps.settings import Settings as StepSettings
 from steps.warehouse import connection
 from steps.warehouse.loading import TARGETS
@@ -163,3 +163,32 @@ def test_a_model_server_started_by_hand_is_handed_on_to_the_gateway(monkeypatch:
     monkeypatch.setenv("ENRICHER_MODEL_URL", "http://127.0.0.1:5002")
 
     assert Settings.from_env().exported()["ENRICHER_MODEL_URL"] == "http://127.0.0.1:5002"
+
+
+def test_a_step_names_a_misspelt_variable_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMFLOW_LAK", "lake")
+    monkeypatch.setenv("STREAMFLOW_POSTGRES", "external")
+
+    console.run(lambda: console.say("done"))
+
+    out, err = capsys.readouterr()
+    assert out == "done\n"
+    warning = "STREAMFLOW_LAK is not a setting (did you mean STREAMFLOW_LAKE?) and is ignored. See .env.example"
+    assert err == f"[WARNING] {warning}\n"
+
+
+def test_a_step_with_a_setting_that_makes_no_sense_ends_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMFLOW_REDIS", "me:hunter2@redis")
+
+    with pytest.raises(SystemExit, match="2"):
+        console.run(lambda: console.say("done"))
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "[ERROR] STREAMFLOW_REDIS='***@redis': must be an address like redis://127.0.0.1:6379/0. See .env.example\n"
+    )

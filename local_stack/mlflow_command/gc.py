@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from configuration import names
 from local_stack.mlflow_command.options import tokens, value_of
 
 if TYPE_CHECKING:
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 FLAGS = ("--jobs", "--all-workspaces", "--help")
-DATASET_TAG = "dataset_run_id"
 
 
 def require_unneeded(arguments: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ def _needed(client: "MlflowClient") -> "Iterator[tuple[Run, str]]":
                 except MlflowException:
                     break  # gone for good already
                 yield run, f"{version.name} version {version.version}"
-                run_id = run.data.tags.get(DATASET_TAG)
+                run_id = run.data.tags.get(names.DATASET_RUN_TAG)
         token = page.token
         if not token:
             return
