@@ -345,9 +345,8 @@ def test_whole_numbers_mean_in_files_what_they_mean_in_the_gateways_json(text: s
         in_request = what_if.KINDS["Int64"][1](json.loads(text))
     except ValueError:  # +7, 7. and .7e1 are no JSON
         return
-    if in_request is not None:
-        assert in_file is not None
-        assert int(in_file) == in_request
+    if in_file is not None and abs(int(in_file)) <= 2**53:  # beyond, JSON's floats are no exact numbers
+        assert in_request == int(in_file)
 
 
 def test_a_number_too_small_for_the_database_is_a_fault_of_the_file(tmp_path: Path) -> None:
