@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from local_stack.settings import Settings
+from local_stack import loaded
+from local_stack.settings import Settings, StackError
 from steps import build_dataset, warehouse
 from steps.entry_points import arguments
 from steps.errors import SchemaMismatch
@@ -112,6 +113,24 @@ def test_old_warehouses_give_the_training_sets_of_a_new_one_and_take_their_month
         assert {table: rows for table, rows in contents().items() if table != "months"} == {
             table: rows for table, rows in before.items() if table != "months"
         }
+
+
+def test_make_up_brings_an_old_warehouse_up_to_date(
+    load_old: Callable[[str], None], server: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    load_old("first_landing")
+    loaded.bring_up_to_date(server)
+    assert capfd.readouterr().out.startswith("[OK] Warehouse: schema version")
+    assert [(month.as_of, month.origin) for month in loaded.months(server)] == [(JANUARY, "files"), (FEBRUARY, "files")]
+
+
+def test_make_up_stops_where_the_warehouse_is_newer(
+    nothing: None, folder: Path, next_number: int, server: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    apply_schema(added(folder, next_number, "CREATE TABLE more (n integer);"))
+    with pytest.raises(StackError, match="could not be brought up to date"):
+        loaded.bring_up_to_date(server)
+    assert "this code knows versions up to" in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize("landing", LANDINGS[1:])
