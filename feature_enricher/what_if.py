@@ -9,6 +9,7 @@ from feature_enricher.text import FORBIDDEN_PATTERN, is_readable
 from feature_repo.online_reader import Plan
 
 SMALLEST_INT, LARGEST_INT = -(2**63), 2**63 - 1
+LARGEST_EXACT_FLOAT = 2**53  # above it, a float may stand for several whole numbers
 LONGEST_TEXT = 1024
 
 
@@ -37,7 +38,8 @@ def _bool(value: object) -> bool | None:
 
 
 def _int(value: object) -> int | None:
-    if isinstance(value, float) and value.is_integer():  # 70.0 is an integer to JSON
+    # 70.0 is whole, as in the files that a month is loaded from
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_FLOAT:
         value = int(value)
     # a bool is an int to Python
     if isinstance(value, bool) or not isinstance(value, int):

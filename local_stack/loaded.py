@@ -1,5 +1,7 @@
 """What the warehouse holds, as the stack asks it: its months, where they came from, a user to ask for."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import psycopg2.errors
 
 from local_stack import postgres
-from local_stack.settings import Settings
+from local_stack.settings import ROOT, Settings, StackError
 from steps.month_digest import FROM_FILES
 
 SQL_FOLDER = Path(__file__).with_name("sql")
@@ -19,6 +21,14 @@ class LoadedMonth:
     as_of: date
     files_sha256: str
     origin: str  # 'files' or 'sample'
+
+
+def bring_up_to_date(settings: Settings) -> None:
+    """Applies the migrations that the warehouse lacks. Raises StackError when it cannot be used by this code."""
+    command = [sys.executable, "-m", "steps.warehouse"]
+    done = subprocess.run(command, env=settings.child_environment(), cwd=ROOT, stdin=subprocess.DEVNULL, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        raise StackError("The warehouse's schema could not be brought up to date; the message is above")
 
 
 def months(settings: Settings) -> list[LoadedMonth]:

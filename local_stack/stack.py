@@ -54,6 +54,8 @@ class Stack:
         self._save()
         mlflow_server, watcher, gateway = make_parts(self.settings)
         self._start_postgres()
+        with told("warehouse", f"schema of database {self.settings['PGDATABASE']}"):
+            loaded.bring_up_to_date(self.settings)
         with told("tracking", f"database {self.settings['MLFLOW_DATABASE']}"):
             experiment = chain.prepare_tracking(self.settings)
         self._start(mlflow_server)  # both load while the chain runs

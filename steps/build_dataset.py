@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     with tracking.step_run("build_dataset", f"dataset_{args.as_of}", params):
         warehouse.require_month(args.as_of)
-        warehouse.require_schema()
+        warehouse.apply_schema()
         source = {
             **dataset_runs.data_identity(args.as_of, args.labels_known_at),
             "files_sha256": warehouse.files_sha256(args.as_of),

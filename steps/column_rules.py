@@ -4,7 +4,10 @@ The checks compute in Arrow (pandas took a minute for what takes Arrow three sec
 is the problem of a text that does not keep to it.
 """
 
+import re
 from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,18 +15,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.pandas import Check, Column, DataFrameSchema
 
+from steps.csv_lines import bytes_of
+
+KNOWN = "known categories"
+IS_WHOLE = "is whole"
 TEXT = pd.ArrowDtype(pa.string())
 INT32_MAX = 2**31 - 1
 WHOLE = r"^[+-]?[0-9]{1,18}\z"
-DECIMAL = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\z"
+LONGEST_NUMBER = 40  # characters: no double needs more, and arithmetic on longer ones takes long
+DECIMAL_TEXT = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+DECIMAL = rf"^{DECIMAL_TEXT}\z"
 DIGITS_THAT_COUNT = r"^[^eE]*[1-9]"
 DAY = r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}\z"
-# RE2 knows blanks of ASCII alone by \s; \pZ and the next-line character are the others
-KNOWN = "known categories"
-USER_ID = r"^[^\s\pZ\x{85}\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\pZ\x{85}\x00-\x1f\x7f])?\z"
+# control characters as the gateway refuses them, which asks PostgreSQL for these texts
+INSIDE = r"[^\x00-\x1f\x{7f}-\x{9f}]"
+AT_THE_ENDS = r"[^\x00-\x1f\x{7f}-\x{9f}\pZ]"  # RE2 knows blanks of ASCII alone by \s
+USER_ID = rf"^{AT_THE_ENDS}({INSIDE}{{0,126}}{AT_THE_ENDS})?\z"
 CATEGORY = USER_ID.replace("126", "62")
 
 
+Texts = TypeVar("Texts", pa.Array, pa.ChunkedArray)
 Holds = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 """Which texts keep to a rule."""
 
@@ -58,7 +69,40 @@ def _in_range(low: float, high: float) -> Check:
 
 
 def whole(low: int = 0, high: int = INT32_MAX) -> Column:
-    return _column(_shape(WHOLE, "is not a whole number"), _in_range(low, high))
+    """A number whose value is whole, however it is written: a table with a gap makes 34.0 of 34."""
+    is_whole = _check("is not a whole number", lambda texts: pc.is_valid(_as_whole(texts)))
+    return Column(TEXT, [is_whole, _in_range(low, high)], metadata={IS_WHOLE: True})
+
+
+def with_whole_numbers(rows: pa.RecordBatch, schema: DataFrameSchema) -> pa.RecordBatch:
+    """The rows with their whole numbers written as PostgreSQL reads them: 34 for 34.0. Others stay as they are."""
+    for place, name in enumerate(rows.schema.names):
+        if (schema.columns[name].metadata or {}).get(IS_WHOLE) and _may_hold_fractions(rows[name]):
+            rows = rows.set_column(place, name, _as_whole(rows[name]))
+    return rows
+
+
+def _may_hold_fractions(texts: pa.StringArray) -> bool:
+    """Looks at all values' bytes at once: a pattern for each value would take longer than reading them."""
+    codes = bytes_of(texts)
+    return bool((codes == ord(".")).any() or (codes > ord("9")).any())
+
+
+def _as_whole(texts: Texts) -> Texts:
+    """34 for 34.0 and 3.4e1, exactly; null for what is no whole number. Digits alone, which nearly all are, stay."""
+    plain = pc.match_substring_regex(texts, WHOLE)
+    if pc.all(plain).as_py():
+        return texts
+    others = pc.unique(texts.filter(pc.invert(plain)))
+    written = pa.array([_whole_text(text) for text in others.to_pylist()], pa.string())
+    return pc.if_else(plain, texts, written.take(pc.index_in(texts, value_set=others)))
+
+
+def _whole_text(text: str) -> str | None:
+    if len(text) > LONGEST_NUMBER or not re.fullmatch(DECIMAL.removesuffix(r"\z"), text):
+        return None
+    value = Decimal(text)
+    return str(int(value)) if value.adjusted() < LONGEST_NUMBER and value == value.to_integral_value() else None
 
 
 def number(low: float = 0.0, high: float = 1e9) -> Column:
@@ -81,7 +125,7 @@ def category(*known: str) -> Column:
 
 def known_categories(schema: DataFrameSchema) -> dict[str, tuple[str, ...]]:
     """The names that are known of each column of categories."""
-    return {name: column.metadata[KNOWN] for name, column in schema.columns.items() if column.metadata}
+    return {name: column.metadata[KNOWN] for name, column in schema.columns.items() if KNOWN in (column.metadata or {})}
 
 
 def with_new_categories(schema: DataFrameSchema) -> DataFrameSchema:

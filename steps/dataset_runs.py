@@ -29,7 +29,7 @@ def data_identity(as_of: date, labels_known_at: date | None) -> dict[str, str]:
 def find_or_build(as_of: date, feature_service: str, labels_known_at: date | None) -> str:
     """The run id of a finished build_dataset with the same data and the same code; builds one when there is none."""
     warehouse.require_month(as_of)
-    warehouse.require_schema()
+    warehouse.apply_schema()
     wanted = {
         "as_of": str(as_of),
         "feature_service": feature_service,

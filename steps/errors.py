@@ -18,6 +18,7 @@ StepError                  base: one line for a tired person, and the exit code 
   EngineUnavailable        the offline engine that is set is none, or lacks what it needs
   OnlineStoreUnavailable   the online store that is set is none, lacks what it needs, or does not answer
   DatabaseUnavailable      PostgreSQL does not answer
+  SchemaMismatch           the warehouse is newer than this code, or was migrated by other files
   ArtifactsUnavailable     the store of artifacts does not answer, or refuses
   TrackingUnavailable      the MLflow tracking store does not answer, or not to us
   ExperimentDeleted        the experiment to record in was deleted, in the UI perhaps
@@ -100,6 +101,10 @@ class OnlineStoreUnavailable(StepError):
 
 
 class DatabaseUnavailable(StepError):
+    pass
+
+
+class SchemaMismatch(StepError):
     pass
 
 

@@ -12,7 +12,8 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 from pandera.pandas import DataFrameSchema
 
-from steps.csv_text import Chunk, Fault, TextFile
+from steps.csv_bytes import Fault
+from steps.csv_text import Chunk, TextFile
 from steps.progress import Advance
 
 Prints = np.typing.NDArray[np.uint64]

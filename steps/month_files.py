@@ -1,8 +1,8 @@
 """A month's six CSV files: their declared schema, and every way in which files can break it. Labels may come later.
 
 In: a folder, or a file of labels. Out: the files' rows as text, exactly as written (so that no number changes on its
-way into the database), a chunk at a time, with the empty plan columns of users without internet filled in. Raises
-FaultyMonth with every fault.
+way into the database), a chunk at a time, with the empty plan columns of users without internet filled in and whole
+numbers without the fraction .0. Raises FaultyMonth with every fault.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +24,10 @@ from steps.column_rules import (
     user_id,
     whole,
     with_new_categories,
+    with_whole_numbers,
 )
-from steps.csv_text import Fault, TextFile
+from steps.csv_bytes import Fault
+from steps.csv_text import TextFile
 from steps.errors import FaultyMonth
 from steps.file_check import Checked, Known, check_file, prints
 from steps.month_digest import LABELS, files_sha256, has_labels
@@ -149,7 +151,7 @@ def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
     file, rows = TextFile(path, list(FILES[name].columns)), 0
     for chunk in file.chunks():
         rows += chunk.rows.num_rows
-        yield chunk.rows
+        yield with_whole_numbers(chunk.rows, FILES[name])
     if file.faults or rows != expected:
         changed = Fault(file.path.name, problem="was changed while it was being loaded")
         raise FaultyMonth(f"{changed}; nothing was loaded. Load it again", [changed])

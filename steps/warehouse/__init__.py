@@ -1,6 +1,6 @@
 """The only room that talks SQL. Statements live in steps/sql; the address comes from libpq's own PG… variables."""
 
-from steps.warehouse.connection import apply_schema, event_time, ping, require_schema, statement, transaction
+from steps.warehouse.connection import event_time, ping, statement, transaction
 from steps.warehouse.export import (
     LakeFile,
     export,
@@ -23,6 +23,7 @@ from steps.warehouse.known_labels import (
 from steps.warehouse.labels import LabelsLoad, load_late_labels
 from steps.warehouse.loading import TARGETS, USERS, Load, Target, load_month
 from steps.warehouse.locks import promotion_lock, run_held, run_if_free
+from steps.warehouse.migrations import apply_schema
 from steps.warehouse.months import (
     count_snapshot,
     count_versions,
@@ -47,7 +48,7 @@ __all__ = [
     "label_files", "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
     "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "old_scores", "online_as_of", "ping",
     "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
-    "remove_month", "replace_online", "replaced_scores", "require_known", "require_month", "require_schema",
+    "remove_month", "replace_online", "replaced_scores", "require_known", "require_month",
     "run_held", "run_if_free", "scores_of_month", "side_by_side", "snapshot_targets", "statement", "transaction",
     "turnovers", "users_of",
 ]  # fmt: skip

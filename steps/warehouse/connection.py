@@ -69,19 +69,6 @@ def ping() -> None:
         pass  # to have connected is the answer
 
 
-def apply_schema() -> None:
-    with transaction() as cur:
-        # two at once would race for the same catalogue rows
-        cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-        cur.execute(statement("schema"))
-
-
-def require_schema() -> None:
-    """Brings a warehouse up to date whose labels have no versions yet. Waits for no load where they have."""
-    if not first_column("labels_have_versions")[0]:
-        apply_schema()
-
-
 def first_column(name: str, table: str = "", **parameters: object) -> list[Any]:
     """The first column of what a statement in sql/ answers."""
     with transaction() as cur:

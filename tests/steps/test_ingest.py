@@ -332,3 +332,19 @@ def test_who_is_unknown_or_there_twice_is_refused_by_the_database_too(january: P
     with pytest.raises(RowRefused, match=reason):
         warehouse.load_month(load, past_all_checks(faulty), lambda _cur, _changes: None)
     assert contents() == before
+
+
+def test_files_as_spreadsheets_write_them_load_the_same_rows(
+    empty_warehouse: Settings, ingest: Ingest, tmp_path: Path
+) -> None:
+    columns = "user_id, months_active, monthly_fee, net_service"
+    everything = f"SELECT {columns} FROM subscriptions JOIN labels USING (user_id) ORDER BY 1"  # noqa: S608
+    ingest(write_month(tmp_path / "plain"), JANUARY)
+    expected = fetch(everything)
+    header, *rows = FILES["subscriptions"].splitlines()
+    noted = [f"{header},note,,note", *(f'{row},"first\r\nsecond",,' for row in rows), "," * 11, ""]
+    spreadsheet = "\r\n".join(noted).replace(",24,", ",24.0,").replace(",25,", ",2.5e1,")
+    labels = "".join(f"{line},,\n" for line in FILES["labels"].splitlines()) + ",,,\n\n"
+    ingest(write_month(tmp_path / "spreadsheet", subscriptions=spreadsheet, labels=labels), JANUARY)
+    assert fetch(everything) == expected
+    assert [months for _user, months, *_rest in expected] == [24, 25, 26]

@@ -272,7 +272,7 @@ def test_labels_from_before_they_had_a_moment_are_known_from_their_month_on(
     january: Path, ingest: Any, built: Rebuild
 ) -> None:
     before = built()
-    execute("DROP VIEW labels_versions; DROP TABLE labels_superseded, label_files")
+    execute("DROP VIEW labels_versions; DROP TABLE labels_superseded, label_files, schema_migrations")
     execute("ALTER TABLE labels DROP COLUMN created_at, DROP COLUMN late")
     assert built()["dataset_sha256"] == before["dataset_sha256"]
     assert {row[0] for row in fetch("SELECT created_at::date FROM labels")} == {JANUARY}

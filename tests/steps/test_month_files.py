@@ -1,5 +1,6 @@
 """A month's six files: accepted when they keep to the schema, refused with every fault when they do not."""
 
+import json
 import os
 import random
 import re
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,9 +19,11 @@ from pandera.config import config_context
 from pandera.errors import SchemaError
 from pandera.pandas import Check, Column, DataFrameSchema
 
-from steps import file_check, month_files
+from feature_enricher import intake, what_if
+from steps import column_rules, file_check, month_files
 from steps.column_rules import TEXT
-from steps.csv_text import Fault, TextFile
+from steps.csv_bytes import Fault
+from steps.csv_text import TextFile
 from steps.errors import FaultyMonth
 from steps.file_check import check_file
 from steps.month_files import SHOWN_FAULTS, Month, count_new_categories, read_month
@@ -168,7 +172,7 @@ def test_latin_1_is_a_fault_in_every_file(tmp_path: Path) -> None:
 
 def test_utf_16_is_a_fault_in_every_file(tmp_path: Path) -> None:
     wide = {name: text.encode("utf-16") for name, text in FILES.items()}
-    assert places(faults_in(write_month(tmp_path, wide))) == [(f"{name}.csv", 1, None) for name in FILES]
+    assert places(faults_in(write_month(tmp_path, wide))) == [(f"{name}.csv", None, None) for name in FILES]
 
 
 def test_quoted_column_names_are_accepted(tmp_path: Path) -> None:
@@ -180,7 +184,24 @@ def test_quoted_column_names_are_accepted(tmp_path: Path) -> None:
     assert rows_of(month, "usage_agg_30d").to_csv(index=False) == FILES["usage_agg_30d"]
 
 
-NOT_WHOLE = ["", " ", "x", "1.0", "1e3", " 1", "1 ", "nan", "inf", "-1", "99999999999", "9" * 30, "٣", "1_0", "0x1"]
+NOT_WHOLE = [
+    "",
+    " ",
+    "x",
+    "1.5",
+    "1e-3",
+    "1.00000000000000000001",
+    " 1",
+    "1 ",
+    "nan",
+    "inf",
+    "-1",
+    "99999999999",
+    "9" * 30,
+    "٣",
+    "1_0",
+    "0x1",
+]
 NOT_A_NUMBER = ["", " ", "x", "nan", "NaN", "inf", "-inf", "Infinity", "1e999", "-1", "-1e-9", "1,5", "٣", "1 ", "1__0"]
 NOT_A_FLAG = ["", " ", "yes", "0", "1", "nan", "True ", "tRUE", "None"]
 NOT_A_DAY = [
@@ -194,7 +215,7 @@ NOT_A_DAY = [
     "nan",
     "٢٠٢٤-01-31",
 ]
-NOT_AN_ID = ["", " ", " anna", "anna ", "an\tna", "an\x00na", "an\x7fna", "\u00a0anna", "a" * 129]
+NOT_AN_ID = ["", " ", " anna", "anna ", "an\tna", "an\x01na", "an\x7fna", "an\x9fna", "\u00a0anna", "a" * 129]
 WRONG = [
     *(("users", "signup_date", value) for value in NOT_A_DAY),
     *(("users", "user_gender", value) for value in ["", "female", "Other", "Male "]),
@@ -297,6 +318,37 @@ def test_other_ways_to_write_a_value_are_accepted_as_they_are(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize("written", ["34.0", "34.", "+34.000", "3.4e1", "340E-1", "034"])
+def test_a_whole_number_is_one_however_it_is_written(tmp_path: Path, written: str) -> None:
+    folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "months_active", written))
+    months = rows_of(read_month(folder, JANUARY), "subscriptions")["months_active"]
+    assert list(months) == ["24", "34" if written != "034" else "034", "26"]
+
+
+@pytest.mark.parametrize("written", ["1" * 41, "1e999", "1e40", "-0.5e1"])
+def test_a_whole_number_beyond_all_bounds_is_a_fault(tmp_path: Path, written: str) -> None:
+    folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "months_active", written))
+    assert {(fault.line, fault.column) for fault in faults_in(folder)} == {(3, "months_active")}
+
+
+@given(
+    text=st.from_regex(column_rules.DECIMAL_TEXT, fullmatch=True)
+    | st.floats().map(str)
+    | st.integers(-(2**70), 2**70).map(str)
+)
+@settings(deadline=None)
+def test_whole_numbers_mean_in_files_what_they_mean_in_the_gateways_json(text: str) -> None:
+    in_file = column_rules.with_whole_numbers(
+        pa.record_batch({"n": pa.array([text])}), DataFrameSchema({"n": column_rules.whole()})
+    )["n"][0].as_py()
+    try:
+        in_request = what_if.KINDS["Int64"][1](json.loads(text))
+    except ValueError:  # +7, 7. and .7e1 are no JSON
+        return
+    if in_file is not None and abs(int(in_file)) <= 2**53:  # beyond, JSON's floats are no exact numbers
+        assert in_request == int(in_file)
+
+
 def test_a_number_too_small_for_the_database_is_a_fault_of_the_file(tmp_path: Path) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "monthly_fee", "1e-400"))
     assert places(faults_in(folder)) == [("subscriptions.csv", 3, "monthly_fee")]
@@ -308,6 +360,13 @@ ODD_IDS = ["NA", "null", "Zoé 1", 'say "hi"', "a,b", "\\.", "\\N", "007", "7", 
 def test_odd_user_ids_are_accepted_as_they_are(tmp_path: Path) -> None:
     month = read_month(write_month(tmp_path, month_of(ODD_IDS)), JANUARY)
     assert {name: list(rows_of(month, name)["user_id"]) for name in FILES} == dict.fromkeys(FILES, ODD_IDS)
+
+
+@given(user=st.text(max_size=130) | st.text("\x1f \x85\x9fa\u2028", max_size=4))
+def test_who_can_be_loaded_can_be_asked_for(user: str) -> None:
+    [loadable] = np.asarray(pc.match_substring_regex(pa.array([user]), column_rules.USER_ID))
+    if loadable:
+        assert intake.checked_user_id(user, longest=128) == user
 
 
 def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) -> None:

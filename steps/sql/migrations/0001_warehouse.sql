@@ -1,4 +1,5 @@
--- The warehouse. Idempotent: run at every ingest. Row rules are constraints, so that nothing but a correct row can exist.
+-- The warehouse as of the first version that is recorded: made in an empty database, and out of any warehouse from before
+-- that. Later changes are migrations of their own. Row rules are constraints: nothing but a correct row can exist.
 -- That every row has its month and its user is checked once a load, set against set: a foreign key asks row by row, and
 -- took longer than all the rest.
 CREATE SCHEMA IF NOT EXISTS feast_online;
@@ -83,6 +84,23 @@ BEGIN
                        snapshots, snapshots || '_user_id_fkey', snapshots || '_as_of_fkey');
     END LOOP;
     ALTER TABLE users DROP CONSTRAINT IF EXISTS users_as_of_fkey;
+    ALTER TABLE IF EXISTS labels DROP CONSTRAINT IF EXISTS labels_user_id_fkey;
+END
+$upgrade$;
+
+-- They order user ids by the database's language, too. Views take the order over from their tables: they are made anew.
+DO $upgrade$
+DECLARE
+    of_users text;
+BEGIN
+    FOREACH of_users IN ARRAY ARRAY['users', 'subscriptions_profile_snapshots', 'usage_agg_30d_snapshots',
+                                    'payments_agg_90d_snapshots', 'support_agg_90d_snapshots', 'labels'] LOOP
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(of_users)
+                                  AND attname = 'user_id' AND attcollation <> '"C"'::regcollation);
+        DROP VIEW IF EXISTS subscriptions, usage_agg_30d, payments_agg_90d, support_agg_90d, labels_versions,
+            subscriptions_profile_versions, usage_agg_30d_versions, payments_agg_90d_versions, support_agg_90d_versions;
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN user_id TYPE text COLLATE "C"', of_users);
+    END LOOP;
 END
 $upgrade$;
 
@@ -125,8 +143,6 @@ CREATE TABLE IF NOT EXISTS labels (
     late         boolean     NOT NULL DEFAULT false,
     PRIMARY KEY (period_start, user_id)
 );
-
-ALTER TABLE labels DROP CONSTRAINT IF EXISTS labels_user_id_fkey;
 
 -- Warehouses from before labels had a moment of knowledge.
 DO $upgrade$

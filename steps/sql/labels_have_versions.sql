@@ -1,1 +1,0 @@
-SELECT to_regclass('labels_versions') IS NOT NULL
