@@ -13,7 +13,8 @@ from steps.versions import Opened
 
 WORDS = {"passed": "The gate passed it", "refused": "The gate refused it", "forced": "Forced past the gate"}
 CARRIED_TAGS = (
-    "as_of", "feature_service", "dataset_sha256", "calibration", "threshold", tracking.COMMIT_TAG, tracking.LOCK_TAG
+    "as_of", "feature_service", "dataset_sha256", "calibration", "threshold",
+    tracking.COMMIT_TAG, tracking.LOCK_TAG, tracking.PYTHON_TAG,
 )  # fmt: skip
 ADMITTED = "gate_admitted"  # the last verdict but for lost comparisons: what passed once may come back
 PROMOTING = ("passed", "forced")
