@@ -26,7 +26,7 @@ sed -e "s/^MLFLOW_PORT=.*/MLFLOW_PORT=${MLFLOW_PORT:-15000}/" -e "s/^GATEWAY_POR
 state=${COMPOSE_CHECK_DIR:-/var/tmp/compose-check}
 if [ -f "$state/storage.conf" ]; then
   CONTAINERS_CONF="$state/containers.conf" CONTAINERS_STORAGE_CONF="$state/storage.conf" \
-    podman untag docker.io/library/streamflow:0.1.0 2>/dev/null || true
+    podman untag docker.io/library/streamflow:local 2>/dev/null || true
 fi
 status=0
 # in a shell of its own: the tool takes everything down in the folder it is in at the end

@@ -242,6 +242,13 @@ def test_mlflow_takes_its_own_python_where_it_makes_an_environment_without_conda
     assert _PythonEnv.from_conda_yaml(ROOT / "conda.yaml").python == platform.python_version()
 
 
+def test_the_version_stands_in_pyproject_alone() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    texts = [*sources(*PACKAGES), *ROOT.glob("*.y*ml"), *ROOT.glob("deploy/**/*"), *ROOT.glob("containers/*.sh")]
+    assert [name_of(path) for path in texts if path.is_file() and version in path.read_text()] == []
+    assert f"## {version}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_types_are_checked_for_the_oldest_python_and_images_are_made_from_it() -> None:
     oldest = REQUIRES_PYTHON.removeprefix(">=").split(",")[0]
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["python_version"] == oldest
