@@ -7,8 +7,8 @@ tool="$here/../shared/tools/compose-check/run.sh"
 skip() { echo "[SKIPPED] test-compose: $1"; exit 0; }
 [ -f "$tool" ] || skip "there is no ../shared/tools/compose-check/run.sh beside the project"
 [ "$(id -u)" = 0 ] || skip "it needs root"
-for program in podman runc mmdebstrap docker-compose; do
-  command -v "$program" >/dev/null || skip "$program is missing: apt-get install podman runc netavark aardvark-dns iptables mmdebstrap docker-compose"
+for program in git podman runc mmdebstrap docker-compose; do
+  command -v "$program" >/dev/null || skip "$program is missing: apt-get install git podman runc netavark aardvark-dns iptables mmdebstrap docker-compose"
 done
 export DATA="${DATA:-$here/../shared/data}"
 [ -d "$DATA" ] && DATA=$(cd "$DATA" && pwd) || unset DATA

@@ -15,6 +15,6 @@ for extra in dev spark redis; do
     $compile --extra "$extra" --constraint requirements.txt pyproject.toml --output-file "$scratch/whole"
     awk -F '==' 'NR == FNR { base[$1]; next } !($1 in base)' requirements.txt "$scratch/whole" > "requirements-$extra.txt"
 done
-hash=$(sha256sum requirements.txt | cut -d' ' -f1)
+hash=$(.venv/bin/python -c 'import hashlib; print(hashlib.sha256(open("requirements.txt", "rb").read()).hexdigest())')
 sed -i "s/^# requirements.txt sha256: .*/# requirements.txt sha256: $hash/" conda.yaml
 for file in requirements*.txt; do echo "[OK] $file: $(wc -l < "$file") packages"; done
