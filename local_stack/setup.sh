@@ -19,7 +19,8 @@ trap 'exit 130' INT TERM
 cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
 { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null || export UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1
 # uv trusts the certificates that the system trusts, as pip does
-export UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT=120 UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+export UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=1 UV_COMPILE_BYTECODE_TIMEOUT=600 UV_HTTP_TIMEOUT=120
+export UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 fetch() { # downloads a Python where this machine has none that fits
     uv=$(command -v uv) || {
@@ -47,7 +48,7 @@ made_by=$(sh local_stack/find_python.sh "$here/bin/python" 2>/dev/null || true)
 if [ -d .venv ] && [ "$made_by" != "$found" ]; then
     # their files would go from under them
     users=$({ ps -A -o pid= -o args= 2>/dev/null || true; } | grep -F "$here/bin/python " | grep -cv "grep -F" || true)
-    [ "$users" = 0 ] || { echo "[ERROR] $users processes run from .venv, which is to be made anew: make down" >&2; exit 1; }
+    [ "$users" = 0 ] || { echo "[ERROR] Processes run from .venv ($users), which is to be made anew: make down" >&2; exit 1; }
     echo "  .venv         was made by ${made_by:-a Python that is gone or not supported}; it is made anew by $found"
     rm -rf .venv.before
     mv .venv .venv.before

@@ -153,7 +153,7 @@ def test_an_environment_that_a_process_runs_from_is_not_taken_from_it(
     with subprocess.Popen([str(program), "-"], executable="/bin/cat", stdin=subprocess.PIPE) as process:
         done = set_up("3.13")
         process.communicate()
-    assert done.stderr == "[ERROR] 1 processes run from .venv, which is to be made anew: make down\n"
+    assert done.stderr == "[ERROR] Processes run from .venv (1), which is to be made anew: make down\n"
     assert set_up("3.11").stdout == ""
 
 
