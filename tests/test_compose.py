@@ -64,6 +64,7 @@ def test_the_lock_is_installed_before_the_code_is_copied() -> None:
 def test_the_image_holds_what_the_services_run() -> None:
     taken = {line[1:].split("/")[0] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert {"steps", "rollout", "feature_enricher", "feature_repo", "local_stack", "containers", "MLproject"} <= taken
+    assert "pyproject.toml" in taken  # the gateway reads the version there
     assert ".env" not in taken
 
 

@@ -1,6 +1,7 @@
 """The Makefile, the hooks and the workflow: what they name is there, and what is missing on a machine is named."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from .local_stack.pythons import tools
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
+VERSION = platform.python_version()
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 
 
@@ -63,6 +65,19 @@ def test_the_workflow_runs_ci_on_the_pythons_of_pyproject() -> None:
     ).groups()  # type: ignore[union-attr]
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(int(lowest), int(above))]
     assert job["steps"][-1] == {"run": ".ci/run", "env": {"PYTHON": "${{ matrix.python }}"}}
+
+
+def test_the_smoke_says_that_it_is_skipped_on_the_python_that_the_tests_run_on() -> None:
+    done = run([".ci/smoke", ".venv/bin/python"], ROOT)
+    assert (
+        done.stdout == f"[SKIPPED] smoke: the newest Python here is {VERSION}, which .venv has: the tests ran on it\n"
+    )
+
+
+def test_ci_runs_the_checks_and_then_the_smoke() -> None:
+    lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if not line.startswith("#")]
+    assert lines[-3:] == ["make check", "unset PYTHON", ".ci/smoke"]
+    assert "export PYTHON=${PYTHON:-3.11}" in lines
 
 
 def test_the_hooks_are_tools_of_the_lock_and_of_make_check() -> None:
