@@ -1,6 +1,7 @@
 # Names for commands. `make` alone lists them.
 .DEFAULT_GOAL := help
 SETUP := sh local_stack/setup.sh
+NEED   = sh local_stack/need.sh "make $@"
 # PYTHONSAFEPATH=1 keeps the project itself from being found
 HERE  := PYTHONPATH="$(CURDIR)"
 STACK := $(HERE) .venv/bin/python -m local_stack
@@ -15,7 +16,7 @@ ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-env: ## .venv from the lock
+env: ## .venv from the lock (PYTHON=3.12 or a program; else the newest)
 	@$(SETUP) requirements.txt
 
 dev: ## .venv with what tests and checks need
@@ -49,6 +50,7 @@ lineage: env ## where the version in Production comes from (VERSION=n: that one)
 	@$(STEP) lineage -P version="$(VERSION)"
 
 test: dev ## all tests, with coverage
+	@$(NEED) git
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
@@ -88,4 +90,5 @@ gate-rates: dev ## how often the gate's rules are wrong, simulated -> docs/gate-
 	@$(HERE) .venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
 
 report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
+	@$(NEED) chromium curl
 	@$(HERE) .venv/bin/python -m report --data "$(DATA)"

@@ -7,8 +7,8 @@ tool="$here/../shared/tools/compose-check/run.sh"
 skip() { echo "[SKIPPED] test-compose: $1"; exit 0; }
 [ -f "$tool" ] || skip "there is no ../shared/tools/compose-check/run.sh beside the project"
 [ "$(id -u)" = 0 ] || skip "it needs root"
-for program in podman runc mmdebstrap docker-compose; do
-  command -v "$program" >/dev/null || skip "$program is missing: apt-get install podman runc netavark aardvark-dns iptables mmdebstrap docker-compose"
+for program in git podman runc mmdebstrap docker-compose; do
+  command -v "$program" >/dev/null || skip "$program is missing: apt-get install git podman runc netavark aardvark-dns iptables mmdebstrap docker-compose"
 done
 export DATA="${DATA:-$here/../shared/data}"
 [ -d "$DATA" ] && DATA=$(cd "$DATA" && pwd) || unset DATA
@@ -26,7 +26,7 @@ sed -e "s/^MLFLOW_PORT=.*/MLFLOW_PORT=${MLFLOW_PORT:-15000}/" -e "s/^GATEWAY_POR
 state=${COMPOSE_CHECK_DIR:-/var/tmp/compose-check}
 if [ -f "$state/storage.conf" ]; then
   CONTAINERS_CONF="$state/containers.conf" CONTAINERS_STORAGE_CONF="$state/storage.conf" \
-    podman untag docker.io/library/streamflow:0.1.0 2>/dev/null || true
+    podman untag docker.io/library/streamflow:local 2>/dev/null || true
 fi
 status=0
 # in a shell of its own: the tool takes everything down in the folder it is in at the end

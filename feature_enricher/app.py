@@ -20,8 +20,8 @@ from feature_enricher.routes import add_routes
 from feature_enricher.settings import Settings, load_settings
 from feature_enricher.targets import Targets
 from feature_enricher.translation import as_enricher_error, reason
+from feature_enricher.version import project_version
 
-VERSION = "1.0.0"
 INTERNAL_ERROR = 500
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _bare_app(settings: Settings) -> OpenAPI:
         "feature_enricher",
         static_folder=None,
         doc_ui=False,  # docs.py adds the one page we want
-        info=Info(title="StreamFlow gateway", version=VERSION),
+        info=Info(title="StreamFlow gateway", version=project_version()),
         responses={500: Failure},
         # The library documents this status where an endpoint does not: so, one that every endpoint has.
         validation_error_status=INTERNAL_ERROR,

@@ -83,6 +83,7 @@ class Settings:
             "MLFLOW_ARTIFACTS_DESTINATION": self.artifacts.as_uri(),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two gigabytes for what we do not use
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GIT_PYTHON_REFRESH": "quiet",  # without git, MLflow would say three times at length that there is none
             "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` downloads as pip would
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "ROLLOUT_FOLDER": str(self.state / "rollout"),

@@ -15,7 +15,7 @@ from steps.versions import Opened
 WORDS = {"passed": "The gate passed it", "refused": "The gate refused it", "forced": "Forced past the gate"}
 CARRIED_TAGS = (
     "as_of", names.FEATURE_SERVICE_TAG, names.DATASET_SHA256_TAG, "calibration", "threshold",
-    tracking.COMMIT_TAG, tracking.LOCK_TAG,
+    tracking.COMMIT_TAG, tracking.LOCK_TAG, tracking.PYTHON_TAG,
 )  # fmt: skip
 ADMITTED = "gate_admitted"  # the last verdict but for lost comparisons: what passed once may come back
 PROMOTING = ("passed", "forced")

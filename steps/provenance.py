@@ -20,7 +20,7 @@ MOST_NAMED = 3  # packages that differ
 
 
 def links(version: ModelVersion) -> list[Link]:
-    """In the order of the walk: gate, training, model, figures, dataset, code, environment, month, load. Raises
+    """In the order of the walk: gate, training, model, figures, dataset, code, Python, environment, month, load. Raises
     DatabaseUnavailable, and TrackingUnavailable when MLflow could not be asked: that is no fact about the version."""
     training = versions.training_of(version)
     if training is None:
@@ -114,7 +114,11 @@ def _code(tags: Mapping[str, str]) -> list[Link]:
         "code": (tracking.CODE_TAG, "sha256 ", "the code here"),
         "lock": (tracking.LOCK_TAG, "sha256 ", "requirements.txt here"),
     }
-    return [_compared(name, kind, tags.get(tag), here[tag], what) for name, (tag, kind, what) in named.items()]
+    links = [_compared(name, kind, tags.get(tag), here[tag], what) for name, (tag, kind, what) in named.items()]
+    if tracking.PYTHON_TAG not in tags:  # trainings of the time before it was recorded are whole all the same
+        return [*links, Link("python", "not recorded", "told")]
+    python = _compared("python", "", tags[tracking.PYTHON_TAG], here[tracking.PYTHON_TAG], "the Python here")
+    return [*links, python]
 
 
 def _compared(name: str, kind: str, recorded: str | None, here: str, what: str) -> Link:

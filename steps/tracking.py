@@ -1,6 +1,7 @@
 """The step's MLflow run: resumed where `mlflow run` made one, nested where main runs the step, new otherwise."""
 
 import hashlib
+import platform
 import re
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ STEP_TAG = "streamflow.step"
 CODE_TAG = "streamflow.code_sha256"
 LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
+PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # of a run whose artifacts were deleted: see leftovers.py
 KIND_TAG = "mlflow.experimentKind"
 CODE_FOLDERS = ("configuration", "steps", "feature_repo")
@@ -96,11 +98,12 @@ def _open_as_training(experiment_id: str) -> None:
 
 
 def code_version() -> dict[str, str]:
-    """Tags that name the code: sha256 of its files and of the lock; git commit, -dirty when files differ from it."""
+    """Tags that name the code, the lock (sha256), the git commit (-dirty when files differ) and the Python."""
     return {
         CODE_TAG: _code_sha256(),
         LOCK_TAG: file_sha256(PROJECT_ROOT / "requirements.txt"),
         COMMIT_TAG: commit(),
+        PYTHON_TAG: platform.python_version(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Is a training the twin of another: made from the same data by the same code, with the same parameters? Pure."""
+"""Is a training the twin of another: same data, code, packages, Python and parameters? Pure."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from mlflow.entities import Run
 
 from steps import model, tracking, training_sets
 
-SAME_TAGS = ("dataset_sha256", "feature_service", tracking.CODE_TAG, tracking.LOCK_TAG)
+SAME_TAGS = ("dataset_sha256", "feature_service", tracking.CODE_TAG, tracking.LOCK_TAG, tracking.PYTHON_TAG)
 IDENTITY = frozenset({"run_id", "run_name", "experiment_id", "experiment_name"})  # who it is, not what it does
 
 

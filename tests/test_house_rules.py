@@ -2,13 +2,16 @@
 
 import ast
 import hashlib
+import platform
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.utils.environment import _PythonEnv
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
@@ -255,6 +258,31 @@ def test_every_call_over_the_network_has_a_timeout() -> None:
 def test_conda_knows_the_lock_by_its_hash() -> None:
     recorded = re.findall(r"^# requirements\.txt sha256: (\w+)$", (ROOT / "conda.yaml").read_text(), re.MULTILINE)
     assert recorded == [hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()]
+
+
+REQUIRES_PYTHON = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+
+
+def test_conda_takes_the_pythons_of_pyproject() -> None:
+    assert f"python{REQUIRES_PYTHON}" in yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
+
+
+def test_mlflow_takes_its_own_python_where_it_makes_an_environment_without_conda() -> None:
+    assert _PythonEnv.from_conda_yaml(ROOT / "conda.yaml").python == platform.python_version()
+
+
+def test_the_version_stands_in_pyproject_alone() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    texts = [*sources(*PACKAGES), *ROOT.glob("*.y*ml"), *ROOT.glob("deploy/**/*"), *ROOT.glob("containers/*.sh")]
+    assert [name_of(path) for path in texts if path.is_file() and version in path.read_text()] == []
+    assert f"## {version}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_types_are_checked_for_the_oldest_python_and_images_are_made_from_it() -> None:
+    oldest = REQUIRES_PYTHON.removeprefix(">=").split(",")[0]
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["python_version"] == oldest
+    for dockerfile in (ROOT / "Dockerfile", ROOT / "deploy" / "kubernetes" / "Dockerfile"):
+        assert f"FROM python:{oldest}-slim" in dockerfile.read_text()
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])

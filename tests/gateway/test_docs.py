@@ -3,6 +3,7 @@
 import re
 import shutil
 import threading
+import tomllib
 from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
@@ -10,6 +11,8 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
+
+from local_stack.settings import ROOT
 
 from .fakes import USER
 
@@ -51,6 +54,11 @@ def test_every_endpoint_is_documented_with_its_answers(client: FlaskClient) -> N
         "/features/{user_id}": {"200", "404", "422", "500", "503"},
         "/predict": {"200", "404", "409", "413", "415", "422", "500", "503"},
     }
+
+
+def test_the_document_names_the_projects_version(client: FlaskClient) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert client.get("/docs/openapi.json").get_json()["info"]["version"] == project["version"]
 
 
 def test_the_features_that_may_be_given_are_those_of_the_live_version(client: FlaskClient) -> None:

@@ -1,5 +1,6 @@
 """From a version to its files, and every way in which a link can be broken."""
 
+import platform
 import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -63,13 +64,14 @@ def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, trac
     assert said["commit"] == f"{tags['streamflow.git_commit']}, this checkout is the same"
     assert said["code"] == f"sha256 {tags['streamflow.code_sha256']}, the code here is the same"
     assert said["lock"] == f"sha256 {tags['streamflow.lock_sha256']}, requirements.txt here is the same"
+    assert said["python"] == f"{platform.python_version()}, the Python here is the same"
     assert re.fullmatch(r"all \d+ packages of requirements\.txt are installed in its versions", said["environment"])
     assert said["month"] == f"2024-01-31, files sha256 {files}, as in the warehouse"
     assert said["rows"] == f"fingerprint {warehouse.month_fingerprint(JANUARY)}, as in the warehouse"
     assert said["ingest"] == f"run {last_run('ingest', tracking).info.run_id}, from {sample_months / 'month_000'}"
     assert said["end"] == (
         "[OK] Every link holds: compared and equal are training, model, dataset, sha256, commit, code, lock, "
-        "environment, month, rows, ingest."
+        "python, environment, month, rows, ingest."
     )
 
 
@@ -175,6 +177,7 @@ def test_what_is_missing_is_named(walk: Walk, training: str, tags: dict[str, str
 DIFFERENT = {
     "another lock": ("streamflow.lock_sha256", "lock", "requirements.txt here is another: "),
     "other code": ("streamflow.code_sha256", "code", "the code here is another: "),
+    "another Python": ("streamflow.python", "python", "the Python here is another: "),
     "another commit": ("streamflow.git_commit", "commit", "this checkout is another: "),
 }
 
@@ -192,6 +195,16 @@ def test_what_differs_here_is_named_and_nothing_is_called_broken(
     assert found["end"].startswith(
         f"[DIFFERS] Nothing is broken. What is here differs from what the version was made with: {link}. "
     )
+
+
+def test_a_training_of_before_the_python_was_recorded_is_not_broken(walk: Walk, training: str) -> None:
+    copy = lookalike(training)
+    for figure in ("AUC", "F1", "ACC"):
+        MlflowClient().log_metric(copy, figure, 0.8)
+    MlflowClient().delete_tag(copy, "streamflow.python")
+    said = walk(copy, version="1")
+    assert said["python"] == "not recorded"
+    assert said["end"].startswith("[OK] ")
 
 
 def test_packages_that_are_not_the_locks_are_named(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:

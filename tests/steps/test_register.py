@@ -87,7 +87,14 @@ def test_a_version_carries_where_it_comes_from(trainings: dict[str, str], tracki
     run_id = trainings["hist_gradient_boosting"]
     version = MlflowClient().get_model_version(MODEL_NAME, registered(tracking, run_id=run_id))
     tags = mlflow.get_run(run_id).data.tags
-    carried = ("as_of", "feature_service", "dataset_sha256", "streamflow.git_commit", "streamflow.lock_sha256")
+    carried = (
+        "as_of",
+        "feature_service",
+        "dataset_sha256",
+        "streamflow.git_commit",
+        "streamflow.lock_sha256",
+        "streamflow.python",
+    )
     expected = {**{name: tags[name] for name in carried}, "run_id": run_id}
     assert {name: version.tags[name] for name in expected} == expected
 

@@ -139,7 +139,13 @@ def test_the_twin_of_the_version_in_production_is_named_and_not_made(
 
 
 @pytest.mark.parametrize(
-    "changed", [{"dataset_sha256": "0" * 64}, {"streamflow.code_sha256": "0"}, {"streamflow.lock_sha256": "0"}]
+    "changed",
+    [
+        {"dataset_sha256": "0" * 64},
+        {"streamflow.code_sha256": "0"},
+        {"streamflow.lock_sha256": "0"},
+        {"streamflow.python": "3.11.0"},
+    ],
 )
 def test_other_data_code_or_packages_make_no_twin(runs: dict[str, str], changed: dict[str, str]) -> None:
     original, copy = (mlflow.get_run(run_id) for run_id in (runs["better"], lookalike(runs["better"])))

@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS support_agg_90d_snapshots (
     PRIMARY KEY (as_of, user_id)
 );
 
--- Warehouses from before version 0.2 have no created_at, and foreign keys that ask row by row.
+-- Older warehouses have no created_at, and foreign keys that ask row by row.
 DO $upgrade$
 DECLARE
     snapshots text;

@@ -1,0 +1,53 @@
+"""CONTRIBUTING.md and SECURITY.md name what is there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from local_stack.settings import ROOT
+
+PAGES = ("CONTRIBUTING.md", "SECURITY.md")
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_named_is_there(page: str) -> None:
+    linked = [link for link in re.findall(r"\]\(([^)#]+)", text(page)) if "://" not in link]
+    named = re.findall(r"`([\w./-]+(?:\.(?:py|md|toml|txt|sql|yml)|/))`", text(page))
+    typed = re.findall(r"(?<![\w/])(tests/[\w/]+\.py)", text(page))
+    made_up = {"steps/NAME.py", "tests/steps/test_NAME.py"}
+    assert [name for name in {*linked, *named, *typed} - made_up if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pythons_are_those_of_pyproject(page: str) -> None:
+    lowest, above = re.findall(r"3\.(\d+)", tomllib.loads(text("pyproject.toml"))["project"]["requires-python"])
+    assert f"Python 3.{lowest} to 3.{int(above) - 1}" in text(page)
+
+
+def test_the_commands_of_make_that_are_named_exist() -> None:
+    named = set(re.findall(r"(?:^\$ |`)(?:\w+=\w+ )?make ([a-z-]+)", text("CONTRIBUTING.md"), re.MULTILINE))
+    assert named >= {"dev", "check", "lock"}
+    assert named <= set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE))
+
+
+def test_what_a_recipe_changes_is_in_the_file_it_names() -> None:
+    for name, file in {
+        "KNOWN": "steps/model.py",
+        "TITLES": "steps/model.py",
+        "MODELS": "tests/steps/trainings.py",
+    }.items():
+        assert f"`{name}`" in text("CONTRIBUTING.md")
+        assert re.search(rf"^{name}\b", Path(ROOT / file).read_text(), re.MULTILINE)
+
+
+def test_the_settings_that_security_names_exist() -> None:
+    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=\w+)?`", text("SECURITY.md")))
+    assert named
+    assert named <= set(dotenv_values(ROOT / ".env.example"))
