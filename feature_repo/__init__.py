@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 REDIS_URLS = ("redis://", "rediss://", "unix://")
+ADDRESS = ("PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER")
 # two threads at once would each take the other's stand-in for the original
 _importing = threading.Lock()
 
 
 class UnsetVariables(ValueError):
-    """feature_store.yaml names environment variables that are not set; Feast would take `${NAME}` literally."""
+    """libpq's variables that say where PostgreSQL is are not set; another server might be asked."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(f"Not set: {', '.join(names)}. Run: . .venv/bin/activate (or see .env.example)")
 
 
 class UnusableOnlineStore(ValueError):
@@ -51,12 +55,12 @@ def _unchecked(target: Any = None, **_options: Any) -> Any:
 def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
     """The feature store that feature_store.yaml describes. engine: what joins training sets, postgres, duckdb or spark.
 
-    Raises UnsetVariables when the environment lacks one of the variables it names, and UnusableOnlineStore.
+    Raises UnsetVariables when the environment lacks one of the variables in ADDRESS, and UnusableOnlineStore.
     """
     config = FOLDER / "feature_store.yaml"
-    unset = sorted({name for name in re.findall(r"\$\{(\w+)\}", config.read_text()) if name not in os.environ})
+    unset = [name for name in ADDRESS if name not in os.environ]
     if unset:
-        raise UnsetVariables(f"Not set: {', '.join(unset)}. Run: . .venv/bin/activate (or see .env.example)")
+        raise UnsetVariables(unset)
     redis = redis_url()
     feast = import_feast()
     settings = importlib.import_module("feast.repo_config").load_repo_config(FOLDER, config)
