@@ -21,8 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from local_stack import own_server
 from local_stack.mlflow_command import addresses, gc, made_runs, ports, store
 from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, tokens, value_of
+from local_stack.settings import Settings, StackError
+from rollout import loopback
 
 THEIRS = ("mlflow.", "git.", "sqlalchemy.")
 NO_DOCKER = "Docker build failed."  # MLflow raises it as a RuntimeError; docker has said why
@@ -35,11 +38,26 @@ EXPERIMENT_OPTIONS = ("--experiment-name", "--experiment-id")
 
 def main() -> None:
     arguments = sys.argv[1:]
+    keep_out_what_is_meant_for_others()
     store.require_store(arguments)
     # "local" means this environment, whatever else calls itself python on PATH
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     signal.signal(signal.SIGTERM, _interrupt)
     with_manners(lambda: command(arguments))
+
+
+def keep_out_what_is_meant_for_others() -> None:
+    """This machine is asked without a proxy; in a shell of a stack with its own PostgreSQL, no other one is asked."""
+    os.environ.update(loopback.proxy_exceptions(os.environ))
+    of_a_stack = "STREAMFLOW_LOGS" in os.environ  # containers get the other settings too
+    if not of_a_stack or os.environ.get("STREAMFLOW_POSTGRES") != own_server.EMBEDDED:
+        return
+    try:
+        ignored = own_server.keep_others_out(Settings.from_env(server_of_running=True), os.environ)
+    except StackError as error:
+        sys.exit(f"[ERROR] {error}")
+    if ignored:
+        print(f"[WARNING] {ignored}", file=sys.stderr, flush=True)
 
 
 def command(arguments: list[str]) -> None:
