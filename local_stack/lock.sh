@@ -2,7 +2,7 @@
 # Makes the lock files anew from pyproject.toml, and writes the lock's hash where conda looks for changes.
 # requirements.txt is the one environment; the others hold what an extra needs beyond it.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
 compile=".venv/bin/uv pip compile --quiet --python-version 3.11 --no-annotate --no-header ${UPGRADE:+--upgrade}"
 $compile pyproject.toml --output-file requirements.txt
 scratch=$(mktemp -d)

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Makes .venv from the lock. Arguments: the requirement files. Does nothing when they are installed already.
 set -eu
-cd "$(dirname "$0")/.."
+# CDPATH would lead elsewhere; and PostgreSQL's programs in .venv are for a system user too where root runs the stack
+CDPATH='' cd -- "$(dirname -- "$0")/.."
+umask 022
 stamp=".venv/installed-$(cat "$@" local_stack/setup.sh | cksum | tr ' ' -)"
 [ -e "$stamp" ] && exit 0
 
