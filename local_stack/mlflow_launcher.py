@@ -12,6 +12,7 @@
 - `gc` does not delete what a registered version was made from.
 """
 
+import logging
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ from local_stack.settings import Settings, StackError
 from rollout import loopback
 
 THEIRS = ("mlflow.", "git.", "sqlalchemy.")
+INTERRUPTED = 128 + signal.SIGINT  # the exit code, as shells have it
 NO_DOCKER = "Docker build failed."  # MLflow raises it as a RuntimeError; docker has said why
 MANAGERS = {"local", "uv", "conda"}
 IN_THIS_ENVIRONMENT = ("serve", "predict", "prepare-env")
@@ -85,7 +87,8 @@ def with_manners(work: Callable[[], None]) -> None:
     try:
         work()
     except KeyboardInterrupt:
-        sys.exit("Aborted!")
+        print("[ERROR] Interrupted", file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if not (isinstance(error, OSError) or str(error) == NO_DOCKER or type(error).__module__.startswith(THEIRS)):
             raise
@@ -93,10 +96,17 @@ def with_manners(work: Callable[[], None]) -> None:
 
 
 def command_line(arguments: list[str]) -> None:
+    from click import Abort, ClickException  # noqa: PLC0415 - loaded by MLflow
     from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither a message nor a plain run need wait for
 
     sys.argv = ["mlflow", *arguments]
-    cli()
+    try:
+        cli(standalone_mode=False)
+    except Abort as error:  # click's word for Ctrl-C
+        raise KeyboardInterrupt from error
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
 
 
 def run_project(arguments: list[str]) -> None:
@@ -105,6 +115,8 @@ def run_project(arguments: list[str]) -> None:
         words = ["run", *(word for token in runnable for word in token.words())]
         plain = plain_run(words)
         start = plain.start if plain else lambda: command_line(words)
+        # of Ctrl-C, one line is enough
+        logging.getLogger("mlflow.projects").addFilter(lambda record: "cancelling run" not in record.getMessage())
         made_runs.looked_after(start, is_named=value_of(found, "--run-name") is not None)
 
 

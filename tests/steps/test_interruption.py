@@ -1,0 +1,92 @@
+"""Ctrl-C in a step: one line, exit code 130, its runs KILLED, whatever `mlflow run` sends meanwhile."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from local_stack.settings import ROOT, Settings
+
+STEP = """
+import time
+from steps import console, tracking
+def main():
+    with tracking.step_run("history", "outer", {}):
+        with tracking.step_run("history", "inner", {}):
+            print("working", flush=True)
+            time.sleep(60)
+console.run(main)
+"""
+STUCK = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from steps import console, interruption
+interruption.GRACE_S = 1.0
+def main():
+    with ThreadPoolExecutor() as pool:
+        print("working", flush=True)
+        pool.submit(threading.Event().wait, 60).result()
+console.run(main)
+"""
+
+
+def interrupted(script: str, *signals: int) -> tuple[int, str, float]:
+    """The exit code, what was said after the signals, and the seconds that took."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    while process.stdout.readline() != "working\n":
+        assert process.poll() is None
+    started = time.monotonic()
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.05)
+    said, _none = process.communicate(timeout=60)
+    return process.returncode, said, time.monotonic() - started
+
+
+def test_it_says_one_line_and_its_runs_are_killed(empty_warehouse: Settings, tracking: str) -> None:
+    code, said, _took = interrupted(STEP, signal.SIGINT, signal.SIGTERM)
+    assert (code, said) == (130, "[ERROR] Interrupted\n")
+    runs = MlflowClient().search_runs([tracking], max_results=2)
+    assert {run.info.run_name: run.info.status for run in runs} == {"outer": "KILLED", "inner": "KILLED"}
+    assert {run.data.tags["mlflow.note.content"] for run in runs} == {"[ERROR] Interrupted"}
+
+
+def test_below_mlflow_run_which_says_it_the_step_says_nothing(
+    empty_warehouse: Settings, tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = MlflowClient().create_run(tracking).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    code, said, _took = interrupted(STEP, signal.SIGINT)
+    assert (code, said) == (130, "")
+    assert MlflowClient().get_run(run_id).info.status == "KILLED"
+
+
+def test_a_thread_that_waits_is_cut_off_after_a_while() -> None:
+    code, _said, took = interrupted(STUCK, signal.SIGINT)
+    assert code == 130
+    assert took < 30
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    script = STUCK.replace("GRACE_S = 1.0", "GRACE_S = 60.0")
+    code, _said, took = interrupted(script, signal.SIGINT, signal.SIGINT)
+    assert code == -signal.SIGINT
+    assert took < 30
+
+
+def test_what_was_started_to_be_left_alone_by_ctrl_c_is() -> None:
+    script = (
+        "from steps import console\ndef main():\n    print('working', flush=True)\n    import time; time.sleep(1)\n"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code, said, _took = interrupted(f"{script}console.run(main)", signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (code, said) == (0, "")
