@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from local_stack import own_server
+from local_stack import other_programs, own_server
 from local_stack.mlflow_command import addresses, gc, made_runs, ports, store
 from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, tokens, value_of
 from local_stack.settings import Settings, StackError
@@ -51,6 +51,7 @@ def main() -> None:
 def keep_out_what_is_meant_for_others() -> None:
     """This machine is asked without a proxy; in a shell of a stack with its own PostgreSQL, no other one is asked."""
     os.environ.update(loopback.proxy_exceptions(os.environ))
+    other_programs.keep_repository_out(os.environ)
     of_a_stack = "STREAMFLOW_LOGS" in os.environ  # containers get the other settings too
     if not of_a_stack or os.environ.get("STREAMFLOW_POSTGRES") != own_server.EMBEDDED:
         return

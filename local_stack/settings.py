@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 
-from local_stack import own_server
+from local_stack import other_programs, own_server
 from rollout import loopback
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,8 +116,9 @@ class Settings:
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        shell = own_server.without_others(self, os.environ)
-        return {**shell, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+        given = own_server.without_others(self, os.environ)
+        other_programs.keep_others_out(given)
+        return {**given, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _require_one_server(files: Mapping[str, str]) -> None:

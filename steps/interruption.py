@@ -1,4 +1,4 @@
-"""Ctrl-C in a step: what it was doing ends in order, within a few seconds, and without a trace."""
+"""Ctrl-C in a step: what it was doing ends in order, within ten seconds, and without a trace."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import threading
 from types import FrameType
 
 EXIT_CODE = 128 + signal.SIGINT  # as shells have it
-GRACE_S = 5.0
+GRACE_S = 10.0
 
 
 def end_in_order() -> None:
