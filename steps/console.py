@@ -90,8 +90,8 @@ def quiet_known_warnings() -> None:
 def run(main: Callable[[], None]) -> None:
     """Runs a step as a program: an expected end is one line on stderr and an exit code, never a trace."""
     quiet_known_warnings()
-    interruption.end_in_order()
     told_by_mlflow = project_run_id() is not None
+    interruption.end_in_order("" if told_by_mlflow else "[ERROR] Interrupted\n")
     try:
         main()
     except KeyboardInterrupt:

@@ -16,8 +16,11 @@ from steps import console, tracking
 def main():
     with tracking.step_run("history", "outer", {}):
         with tracking.step_run("history", "inner", {}):
-            print("working", flush=True)
-            time.sleep(60)
+            try:
+                print("working", flush=True)
+                time.sleep(60)
+            finally:
+                print("ending", flush=True)
 console.run(main)
 """
 STUCK = """
@@ -25,28 +28,44 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from steps import console, interruption
 interruption.GRACE_S = 1.0
+def wait():
+    print("working", flush=True)
+    threading.Event().wait(60)
 def main():
     with ThreadPoolExecutor() as pool:
-        print("working", flush=True)
-        pool.submit(threading.Event().wait, 60).result()
+        try:
+            pool.submit(wait).result()
+        finally:
+            print("ending", flush=True)
+console.run(main)
+"""
+LEFT_ALONE = """
+import time
+from steps import console
+def main():
+    print("working", flush=True)
+    time.sleep(1)
 console.run(main)
 """
 
 
 def interrupted(script: str, *signals: int) -> tuple[int, str, float]:
-    """The exit code, what was said after the signals, and the seconds that took."""
+    """The exit code, what was said besides the marks, and the seconds since the first signal.
+
+    The second signal is sent when the first has arrived.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert process.stdout is not None
-    while process.stdout.readline() != "working\n":
-        assert process.poll() is None
-    started = time.monotonic()
-    for number in signals:
+    started = 0.0
+    for number, mark in zip(signals, ("working\n", "ending\n"), strict=False):
+        while process.stdout.readline() != mark:
+            assert process.poll() is None
+        started = started or time.monotonic()
         process.send_signal(number)
-        time.sleep(0.05)
-    said, _none = process.communicate(timeout=60)
-    return process.returncode, said, time.monotonic() - started
+    said, _none = process.communicate(timeout=120)
+    return process.returncode, said.replace("ending\n", ""), time.monotonic() - started
 
 
 def test_it_says_one_line_and_its_runs_are_killed(empty_warehouse: Settings, tracking: str) -> None:
@@ -68,8 +87,8 @@ def test_below_mlflow_run_which_says_it_the_step_says_nothing(
 
 
 def test_a_thread_that_waits_is_cut_off_after_a_while() -> None:
-    code, _said, took = interrupted(STUCK, signal.SIGINT)
-    assert code == 130
+    code, said, took = interrupted(STUCK, signal.SIGINT)
+    assert (code, said) == (130, "[ERROR] Interrupted\n")
     assert took < 30
 
 
@@ -81,12 +100,9 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
 
 
 def test_what_was_started_to_be_left_alone_by_ctrl_c_is() -> None:
-    script = (
-        "from steps import console\ndef main():\n    print('working', flush=True)\n    import time; time.sleep(1)\n"
-    )
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        code, said, _took = interrupted(f"{script}console.run(main)", signal.SIGINT)
+        code, said, _took = interrupted(LEFT_ALONE, signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
     assert (code, said) == (0, "")
