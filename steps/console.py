@@ -90,13 +90,15 @@ def quiet_known_warnings() -> None:
 def run(main: Callable[[], None]) -> None:
     """Runs a step as a program: an expected end is one line on stderr and an exit code, never a trace."""
     quiet_known_warnings()
-    told_by_mlflow = project_run_id() is not None
-    interruption.end_in_order("" if told_by_mlflow else "[ERROR] Interrupted\n")
+    # `mlflow run` says it itself
+    last_words = [] if project_run_id() else ["[ERROR] Interrupted"]
+    interruption.end_in_order(last_words)
     try:
         main()
     except KeyboardInterrupt:
-        if not told_by_mlflow:
+        if last_words:
             complain(KeyboardInterrupt("Interrupted"))
+            last_words.clear()
         sys.exit(interruption.EXIT_CODE)
     except StepError as error:
         complain(error)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 
@@ -10,13 +11,16 @@ EXIT_CODE = 128 + signal.SIGINT  # as shells have it
 GRACE_S = 10.0
 
 
-def end_in_order(last_words: str) -> None:
-    """For this process, unless it was started to be left alone by Ctrl-C. last_words: said where it has to be cut off."""
+def end_in_order(last_words: Sequence[str]) -> None:
+    """For this process, unless it was started to be left alone by Ctrl-C.
+
+    last_words: lines still to be said, where it has to be cut off.
+    """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, partial(_interrupt, last_words))
 
 
-def _interrupt(last_words: str, _number: int, _frame: FrameType | None) -> None:
+def _interrupt(last_words: Sequence[str], _number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait
     # `mlflow run` sends it a moment later, which would cut short what closes the run
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -27,6 +31,6 @@ def _interrupt(last_words: str, _number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _cut_off(last_words: str) -> None:
-    os.write(2, last_words.encode())
+def _cut_off(last_words: Sequence[str]) -> None:
+    os.write(2, "".join(f"{line}\n" for line in last_words).encode())
     os._exit(EXIT_CODE)
