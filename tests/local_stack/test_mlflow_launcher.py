@@ -198,8 +198,16 @@ def test_anything_else_is_left_to_the_command_line(line: list[str]) -> None:
     assert mlflow_launcher.plain_run(line) is None
 
 
+@pytest.fixture
+def ctrl_c_reaches_children() -> Iterator[None]:
+    """Also where the tests run in the background, which has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_is_one_line_and_ends_the_run_as_killed(
-    server: Settings, tracking: str, sample_months: Path, tmp_path: Path
+    server: Settings, tracking: str, sample_months: Path, tmp_path: Path, ctrl_c_reaches_children: None
 ) -> None:
     stack = make_stack(tmp_path, sample_months)
     there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}

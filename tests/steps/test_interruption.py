@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -47,6 +48,14 @@ def main():
     time.sleep(1)
 console.run(main)
 """
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_reaches_children() -> Iterator[None]:
+    """Also where the tests run in the background, which has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupted(script: str, *signals: int) -> tuple[int, str, float]:
