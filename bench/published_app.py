@@ -4,7 +4,6 @@ own PostgreSQL store, and asks a scikit-learn pipeline that it has loaded itself
 gunicorn "bench.published_app:create_app('folder of the model', 'name of the FeatureService')"
 """
 
-import os
 from typing import Any
 
 import mlflow
@@ -14,8 +13,7 @@ from feast import FeatureStore, RepoConfig
 from flask import Flask, request
 
 import feature_repo
-
-STORE_OPTIONS = ("host", "port", "database", "db_schema", "user", "password", "sslmode")
+from bench.stock_address import stock_address
 
 
 def create_app(model: str, feature_list: str) -> Flask:
@@ -43,8 +41,7 @@ def create_app(model: str, feature_list: str) -> Flask:
 
 def stock_store() -> FeatureStore:
     """The project's feature store, with the online store that comes with Feast."""
-    text = os.path.expandvars((feature_repo.FOLDER / "feature_store.yaml").read_text())
-    config = yaml.safe_load(text)
-    ours = config["online_store"]
-    config["online_store"] = {"type": "postgres", **{name: ours[name] for name in STORE_OPTIONS}}
+    config = yaml.safe_load((feature_repo.FOLDER / "feature_store.yaml").read_text())
+    schema = config["online_store"]["db_schema"]
+    config["online_store"] = {"type": "postgres", "db_schema": schema, **stock_address()}
     return FeatureStore(config=RepoConfig(repo_path=feature_repo.FOLDER, **config))

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import feature_repo
+from bench.stock_address import stock_address
 from feature_repo.plans import make_plan
 
 FILES = ("users", "subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d", "labels")
@@ -62,7 +63,7 @@ def ingest(month: str) -> None:
 def stock_store() -> Any:
     """Our definitions in a registry and online tables of their own, with Feast's own stores; of our settings, those of
     the offline sessions alone, without which the join may be planned as nested loops."""
-    import tempfile  # noqa: PLC0415
+    import yaml  # noqa: PLC0415
 
     lines = (feature_repo.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
     for ours, stock in {
@@ -75,10 +76,10 @@ def stock_store() -> Any:
     }.items():
         lines = lines.replace(ours, stock)
     feast = feature_repo.import_feast()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "feature_store.yaml"
-        path.write_text(lines)
-        store = feast.FeatureStore(fs_yaml_file=path)
+    config = yaml.safe_load(lines)
+    for name in ("offline_store", "online_store"):
+        config[name] |= stock_address()
+    store = feast.FeatureStore(config=feast.RepoConfig(repo_path=feature_repo.FOLDER, **config))
     feature_repo.apply_definitions(store)
     return store
 

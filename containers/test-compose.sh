@@ -2,7 +2,7 @@
 # Runs docker-compose.yml for real, by ../shared/tools/compose-check, on a copy of the project as a clone has it.
 # Skipped, with a message, where that tool or what it needs is missing.
 set -eu
-here=$(cd "$(dirname "$0")/.." && pwd)
+here=$(CDPATH="" cd -- "$(dirname -- "$0")/.." && pwd)
 tool="$here/../shared/tools/compose-check/run.sh"
 skip() { echo "[SKIPPED] test-compose: $1"; exit 0; }
 [ -f "$tool" ] || skip "there is no ../shared/tools/compose-check/run.sh beside the project"

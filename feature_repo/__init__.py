@@ -7,7 +7,6 @@ and drops them under `python -O`; we drop them for the time of this one import a
 
 import importlib
 import importlib.util
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,16 @@ if TYPE_CHECKING:
     from feature_repo.redis_store import NextMonth
 
 FOLDER = Path(__file__).parent
+ADDRESS = ("PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER")
 # two threads at once would each take the other's stand-in for the original
 _importing = threading.Lock()
 
 
 class UnsetVariables(ValueError):
-    """feature_store.yaml names environment variables that are not set; Feast would take `${NAME}` literally."""
+    """libpq's variables that say where PostgreSQL is are not set; another server might be asked."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(f"Not set: {', '.join(names)}. Run: . .venv/bin/activate (or see .env.example)")
 
 
 def import_feast() -> Any:
@@ -48,12 +51,11 @@ def _unchecked(target: Any = None, **_options: Any) -> Any:
 def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
     """The feature store that feature_store.yaml describes. engine: what joins training sets, postgres, duckdb or spark.
 
-    Raises UnsetVariables when the environment lacks one of the variables it names, and UnusableOnlineStore.
+    Raises UnsetVariables when the environment lacks one of the variables in ADDRESS, and UnusableOnlineStore.
     """
     config = FOLDER / "feature_store.yaml"
-    missing = unset(re.findall(r"\$\{(\w+)\}", config.read_text()))
-    if missing:
-        raise UnsetVariables(f"Not set: {', '.join(missing)}. Run: . .venv/bin/activate (or see .env.example)")
+    if missing := unset(ADDRESS):
+        raise UnsetVariables(missing)
     redis = redis_url()
     feast = import_feast()
     settings = importlib.import_module("feast.repo_config").load_repo_config(FOLDER, config)

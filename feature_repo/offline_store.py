@@ -25,6 +25,8 @@ from feast.infra.utils.postgres.connection_utils import _get_conn
 from feast.type_map import pg_type_code_to_arrow
 from pyarrow import csv
 
+from feature_repo.address import LibpqAddress
+
 MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 POINT_IN_TIME = """
@@ -44,7 +46,7 @@ LEFT JOIN (
 """
 
 
-class SortingPostgreSQLOfflineStoreConfig(PostgreSQLOfflineStoreConfig):
+class SortingPostgreSQLOfflineStoreConfig(LibpqAddress, PostgreSQLOfflineStoreConfig):
     type: Literal["feature_repo.offline_store.SortingPostgreSQLOfflineStore"] = (
         "feature_repo.offline_store.SortingPostgreSQLOfflineStore"
     )

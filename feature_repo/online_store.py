@@ -28,6 +28,8 @@ from feast.type_map import python_values_to_proto_values
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
+from feature_repo.address import LibpqAddress
+
 COLUMNS = ("entity_key", "feature_name", "value", "value_text", "event_ts", "created_ts")
 KEY_VERSION = 3  # entity_key_serialization_version in feature_store.yaml
 IDLE_S = 60.0
@@ -49,7 +51,7 @@ UPSERT = sql.SQL("""
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
-class SteadyPostgreSQLOnlineStoreConfig(PostgreSQLOnlineStoreConfig):
+class SteadyPostgreSQLOnlineStoreConfig(LibpqAddress, PostgreSQLOnlineStoreConfig):
     type: Literal["feature_repo.online_store.SteadyPostgreSQLOnlineStore"] = (
         "feature_repo.online_store.SteadyPostgreSQLOnlineStore"
     )

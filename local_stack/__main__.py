@@ -12,10 +12,11 @@ import psutil
 import psycopg2
 import requests
 
-from local_stack import backup, postgres, processes, room, variables
+from local_stack import backup, own_server, postgres, processes, room, variables
 from local_stack.month_choice import asked
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import Stack
+from rollout import loopback
 
 DOWN_TIMEOUT_S = 90
 POLL_S = 0.2
@@ -35,7 +36,12 @@ def main() -> None:
     commands.add_parser("restore").add_argument("--from", dest="source", type=Path, required=True)
     args = parser.parse_args()
     try:
-        settings = Settings.from_env(of_running=args.command in ("down", "status"))
+        settings = Settings.from_env(
+            of_running=args.command in ("down", "status"), server_of_running=args.command in ("env", "backup")
+        )
+        ignored = own_server.keep_others_out(settings, dict(os.environ) if args.command == "env" else os.environ)
+        if ignored:
+            print(f"[WARNING] {ignored}", file=sys.stderr, flush=True)
         sys.exit(carried_out(settings, args))
     except StackError as error:
         red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
@@ -139,7 +145,7 @@ def status(settings: Settings, _args: argparse.Namespace) -> int:
 
 def _says_who_serves(settings: Settings) -> bool:
     try:
-        said = requests.get(f"{settings.address('ROLLOUT_PORT')}/live", timeout=processes.HEALTH_TIMEOUT_S).json()
+        said = loopback.get(f"{settings.address('ROLLOUT_PORT')}/live", processes.HEALTH_TIMEOUT_S).json()
     except (requests.RequestException, ValueError):
         return False
     serving = said["serving"]
@@ -153,17 +159,22 @@ def _says_who_serves(settings: Settings) -> bool:
 
 def _answers(address: str) -> bool:
     try:
-        return requests.get(address, timeout=processes.HEALTH_TIMEOUT_S).ok
+        return loopback.get(address, processes.HEALTH_TIMEOUT_S).ok
     except requests.RequestException:
         return False
 
 
 def env(settings: Settings, _args: argparse.Namespace) -> int:
-    """Shell lines for `eval`: what a shell needs to work with the stack. What it has set already stays."""
+    """Shell lines for `eval`: what a shell needs to work with the stack. What it has set already stays, but for what
+    would lead the stack's clients to another PostgreSQL or to a proxy."""
+    decided = {"NO_PROXY", "no_proxy", *(own_server.OURS if settings.embedded else ())}
     for name, value in settings.exported().items():
         # what only servers read would outlive the stack in this shell, and mislead the next one started from it
-        if name not in os.environ and name not in ("ENRICHER_ROLLOUT_URL", "ROLLOUT_FOLDER"):
+        if (name not in os.environ or name in decided) and name not in ("ENRICHER_ROLLOUT_URL", "ROLLOUT_FOLDER"):
             print(f"export {name}={shlex.quote(value)}")
+    foreign = [name for name in own_server.FOREIGN if settings.embedded and name in os.environ]
+    if foreign:
+        print(f"unset {' '.join(foreign)}")
     print(f'export PATH={shlex.quote(str(ROOT / "local_stack" / "bin"))}:"$PATH"')
     return 0
 

@@ -20,6 +20,7 @@ import requests
 from configuration import names, stages
 from local_stack import processes
 from local_stack.settings import ROOT, Settings, StackError
+from rollout import loopback
 from steps.month_digest import FILE_NAMES, LABELS, files_sha256, has_labels
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def example_answer(settings: Settings, users: Iterable[str]) -> dict[str, Any]:
     address, reason = f"{settings.address('GATEWAY_PORT')}/predict", "no month has a user with all features"
     for user_id in users:
         try:
-            answer = requests.post(address, json={"user_id": user_id}, timeout=ANSWER_TIMEOUT_S)
+            answer = loopback.post(address, {"user_id": user_id}, ANSWER_TIMEOUT_S)
         except requests.RequestException as error:
             raise StackError(f"the gateway does not answer: {error}") from error
         if answer.ok:

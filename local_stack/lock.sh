@@ -3,7 +3,7 @@
 # hash where conda looks for changes. What is locked stays, unless pyproject.toml excludes it: UPGRADE=1 takes the newest.
 # requirements.txt is the one environment; the others hold what an extra needs beyond it.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH="" cd -- "$(dirname -- "$0")/.."
 lowest=$(sed -n 's/^requires-python = ">=\([0-9.]*\),.*/\1/p' pyproject.toml)
 compile=".venv/bin/uv pip compile --quiet --universal --python-version $lowest --no-annotate --no-header ${UPGRADE:+--upgrade}"
 $compile pyproject.toml --output-file requirements.txt

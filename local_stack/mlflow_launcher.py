@@ -12,6 +12,7 @@
 - `gc` does not delete what a registered version was made from.
 """
 
+import logging
 import os
 import shutil
 import signal
@@ -21,10 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from local_stack import other_programs, own_server
 from local_stack.mlflow_command import addresses, gc, made_runs, ports, store
 from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, tokens, value_of
+from local_stack.settings import Settings, StackError
+from rollout import loopback
 
 THEIRS = ("mlflow.", "git.", "sqlalchemy.")
+INTERRUPTED = 128 + signal.SIGINT  # the exit code, as shells have it
 NO_DOCKER = "Docker build failed."  # MLflow raises it as a RuntimeError; docker has said why
 MANAGERS = {"local", "uv", "conda"}
 IN_THIS_ENVIRONMENT = ("serve", "predict", "prepare-env")
@@ -35,11 +40,27 @@ EXPERIMENT_OPTIONS = ("--experiment-name", "--experiment-id")
 
 def main() -> None:
     arguments = sys.argv[1:]
+    keep_out_what_is_meant_for_others()
     store.require_store(arguments)
     # "local" means this environment, whatever else calls itself python on PATH
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     signal.signal(signal.SIGTERM, _interrupt)
     with_manners(lambda: command(arguments))
+
+
+def keep_out_what_is_meant_for_others() -> None:
+    """This machine is asked without a proxy; in a shell of a stack with its own PostgreSQL, no other one is asked."""
+    os.environ.update(loopback.proxy_exceptions(os.environ))
+    other_programs.keep_repository_out(os.environ)
+    of_a_stack = "STREAMFLOW_LOGS" in os.environ  # containers get the other settings too
+    if not of_a_stack or os.environ.get("STREAMFLOW_POSTGRES") != own_server.EMBEDDED:
+        return
+    try:
+        ignored = own_server.keep_others_out(Settings.from_env(server_of_running=True), os.environ)
+    except StackError as error:
+        sys.exit(f"[ERROR] {error}")
+    if ignored:
+        print(f"[WARNING] {ignored}", file=sys.stderr, flush=True)
 
 
 def command(arguments: list[str]) -> None:
@@ -67,7 +88,8 @@ def with_manners(work: Callable[[], None]) -> None:
     try:
         work()
     except KeyboardInterrupt:
-        sys.exit("Aborted!")
+        print("[ERROR] Interrupted", file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if not (isinstance(error, OSError) or str(error) == NO_DOCKER or type(error).__module__.startswith(THEIRS)):
             raise
@@ -75,10 +97,17 @@ def with_manners(work: Callable[[], None]) -> None:
 
 
 def command_line(arguments: list[str]) -> None:
+    from click import Abort, ClickException  # noqa: PLC0415 - loaded by MLflow
     from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither a message nor a plain run need wait for
 
     sys.argv = ["mlflow", *arguments]
-    cli()
+    try:
+        cli(standalone_mode=False)
+    except Abort as error:  # click's word for Ctrl-C
+        raise KeyboardInterrupt from error
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
 
 
 def run_project(arguments: list[str]) -> None:
@@ -87,6 +116,8 @@ def run_project(arguments: list[str]) -> None:
         words = ["run", *(word for token in runnable for word in token.words())]
         plain = plain_run(words)
         start = plain.start if plain else lambda: command_line(words)
+        # of Ctrl-C, one line is enough
+        logging.getLogger("mlflow.projects").addFilter(lambda record: "cancelling run" not in record.getMessage())
         made_runs.looked_after(start, is_named=value_of(found, "--run-name") is not None)
 
 

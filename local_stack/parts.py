@@ -10,6 +10,7 @@ import requests
 
 from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Part
 from local_stack.settings import LOOPBACK, Settings, StackError
+from rollout import loopback
 
 MODEL_SERVER_S = 120.0
 
@@ -56,7 +57,7 @@ def await_model_server(settings: Settings, keep_going: Callable[[], None]) -> No
 
 def _answer(address: str) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = requests.get(address, timeout=HEALTH_TIMEOUT_S).json()
+        answer: dict[str, Any] = loopback.get(address, HEALTH_TIMEOUT_S).json()
     except (requests.RequestException, ValueError) as error:
         return {"serving": None, "problem": f"The watcher does not answer: {error}", "warnings": []}
     return answer

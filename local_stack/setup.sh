@@ -2,7 +2,9 @@
 # Makes .venv from the lock. Arguments: the requirement files. Does nothing when they are installed already.
 # PYTHON: the Python to use, as a version (3.12) or a program. Without it, the one that .venv has, else the newest here.
 set -eu
-cd "$(dirname "$0")/.."
+# CDPATH would lead elsewhere; and PostgreSQL's programs in .venv are for a system user too where root runs the stack
+CDPATH='' cd -- "$(dirname -- "$0")/.."
+umask 022
 here=$PWD/.venv
 stamp=".venv/installed-$(cat "$@" local_stack/setup.sh | cksum | tr ' ' -)"
 [ -e "$stamp" ] && [ -x .venv/bin/python ] && [ -z "${PYTHON:-}" ] && exit 0

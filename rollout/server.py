@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from rollout import processes
+from rollout import loopback, processes
 from rollout.errors import NotFit
 from rollout.settings import Settings, server_environment
 
@@ -86,7 +86,7 @@ class ModelServer:
 
     def healthy(self) -> bool:
         try:
-            return requests.get(f"{self.url}/ping", timeout=PING_TIMEOUT_S).ok
+            return loopback.get(f"{self.url}/ping", PING_TIMEOUT_S).ok
         except requests.RequestException:
             return False
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from rollout import loopback
 from rollout.errors import NotFit
 from rollout.registry import Wanted
 
@@ -40,7 +41,7 @@ def example_of(model: Path) -> dict[str, list[Any]]:
 def try_out(url: str, example: Mapping[str, list[Any]], name: str, wanted: Wanted) -> Identity:
     """Asks for the example. Raises NotFit, with the reason, unless the answer is that version's and is right."""
     try:
-        answer = requests.post(f"{url}/invocations", json={"inputs": example}, timeout=ANSWER_TIMEOUT_S)
+        answer = loopback.post(f"{url}/invocations", {"inputs": example}, ANSWER_TIMEOUT_S)
     except requests.RequestException as error:
         raise NotFit(f"it did not answer to its input example ({type(error).__name__})") from error
     if answer.status_code != HTTPStatus.OK:

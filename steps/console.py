@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from steps import interruption
 from steps.errors import StepError
 from steps.room import disk_full
-from steps.settings import OF_THE_STACK, ConsoleSettings, Settings
+from steps.settings import OF_THE_STACK, ConsoleSettings, Settings, project_run_id
+from steps.terminal import fitted, for_bars
 
 T = TypeVar("T")
 
@@ -22,14 +24,14 @@ RED, RESET = "\033[31m", "\033[0m"
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    print(fitted(text, sys.stdout), flush=True)
 
 
 def complain(error: BaseException) -> None:
     """Colour only where a terminal shows it and nobody asked for none (https://no-color.org)."""
     coloured = sys.stderr.isatty() and ConsoleSettings.read().colour
     start, end = (RED, RESET) if coloured else ("", "")
-    print(f"{start}[ERROR] {error}{end}", file=sys.stderr, flush=True)
+    print(f"{start}{fitted(f'[ERROR] {error}', sys.stderr)}{end}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -44,7 +46,10 @@ def timed(what: str) -> Iterator[None]:
 @contextmanager
 def _clock(what: str) -> Iterator[None]:
     over = threading.Event()
-    with tqdm(desc=f"  {what}", bar_format="{desc} {elapsed}", leave=False, disable=None) as shown:
+    with (
+        for_bars() as terminal,
+        tqdm(desc=f"  {what}", bar_format="{desc} {elapsed}", leave=False, disable=None, file=terminal) as shown,
+    ):
 
         def go_on() -> None:
             while not over.wait(TICK_S):
@@ -59,10 +64,10 @@ def _clock(what: str) -> Iterator[None]:
             ticking.join()
 
 
-def progress(what: str, total: int, items: Iterable[T]) -> Iterable[T]:
+def progress(what: str, total: int, items: Iterable[T]) -> Iterator[T]:
     """The same items; how many have come is shown on a terminal, and gone from it at the end."""
-    bar: Iterable[T] = tqdm(items, total=total, unit=f" {what}", disable=None, leave=False)
-    return bar
+    with for_bars() as terminal:
+        yield from tqdm(items, total=total, unit=f" {what}", disable=None, leave=False, file=terminal)
 
 
 def quiet_known_warnings() -> None:
@@ -85,10 +90,18 @@ def quiet_known_warnings() -> None:
 def run(main: Callable[[], None]) -> None:
     """Runs a step as a program: an expected end is one line on stderr and an exit code, never a trace."""
     quiet_known_warnings()
+    # `mlflow run` says it itself
+    last_words = [] if project_run_id() else ["[ERROR] Interrupted"]
+    interruption.end_in_order(last_words)
     try:
         for warning in Settings.from_env().unknown_variables(OF_THE_STACK):
             print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
         main()
+    except KeyboardInterrupt:
+        if last_words:
+            complain(KeyboardInterrupt("Interrupted"))
+            last_words.clear()
+        sys.exit(interruption.EXIT_CODE)
     except StepError as error:
         complain(error)
         sys.exit(error.exit_code)

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from steps.terminal import for_bars
+
 Advance = Callable[[int], object]
 """Called with the number of rows that were just done; from any thread."""
 
@@ -15,5 +17,10 @@ def unseen(_rows: int) -> None:
 
 @contextmanager
 def bar(what: str, total: int | None = None) -> Iterator[Advance]:
-    with tqdm(total=total, desc=f"  {what}", unit=" rows", unit_scale=True, leave=False, disable=None) as shown:
+    with (
+        for_bars() as terminal,
+        tqdm(
+            total=total, desc=f"  {what}", unit=" rows", unit_scale=True, leave=False, disable=None, file=terminal
+        ) as shown,
+    ):
         yield shown.update

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 from mlflow.utils import name_utils
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
 from steps import console
 from steps.errors import StepError
+from steps.settings import project_run_id
 
 LONGEST = 5000  # MLflow refuses a tag of more than 8000 characters
 
@@ -39,11 +41,22 @@ def failure_described() -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def killed_by_ctrl_c(run_id: str) -> Iterator[None]:
+    """Around a run: one that Ctrl-C ended is KILLED. MLflow calls it FAILED."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with contextlib.suppress(MlflowException):  # the interruption is what is to be seen
+            MlflowClient().set_terminated(run_id, "KILLED")
+        raise
+
+
 def _said(error: BaseException) -> str:
     if isinstance(error, StepError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return "It was interrupted"
+        return "Interrupted"
     return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
 
 
@@ -51,6 +64,17 @@ def name_of(run: Run, ours: str) -> str:
     """The name that somebody gave the run, as with --run-name; else ours."""
     given = run.data.tags.get(MLFLOW_RUN_NAME) or run.info.run_name or ""
     return ours if not given or is_made_up(given) else str(given)
+
+
+def name_project_run(name: str, text: str) -> None:
+    """For a step that records nothing: the run that `mlflow run` made for it is not left without a name and a word."""
+    run_id = project_run_id()
+    if run_id is None:
+        return
+    client = MlflowClient()
+    with contextlib.suppress(MlflowException):  # what the step has made is there all the same
+        client.set_tag(run_id, MLFLOW_RUN_NAME, name_of(client.get_run(run_id), name))
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
 
 
 def is_made_up(name: str) -> bool:

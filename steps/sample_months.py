@@ -17,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
-from tqdm import tqdm
 
-from steps import console, parameters
+from steps import console, parameters, progress
 from steps.errors import StepError
 from steps.month_digest import mark_made_up
 from steps.month_files import FILES
 from steps.population import CHUNK_USERS, MAX_MONTHS, MAX_USERS, monthly_snapshots
+from steps.settings import project_run_id
 
 MIN_USERS = 100
 MAX_SEED = 2**63 - 1
@@ -41,7 +41,12 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:
         raise StepError(f"The months could not be written to {args.out_dir}: {error}") from error
     took = f"{time.monotonic() - started:.1f} s"
-    console.say(f"[OK] Wrote {args.months} months of {args.users} users to {args.out_dir} (seed {args.seed}, {took})")
+    line = f"[OK] Wrote {args.months} months of {args.users} users to {args.out_dir} (seed {args.seed}, {took})"
+    console.say(line)
+    if project_run_id():
+        from steps import run_words  # noqa: PLC0415 - MLflow is seconds that made-up months alone need not wait
+
+        run_words.name_project_run(f"sample_months_{args.out_dir.name}", line)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -66,13 +71,13 @@ def write_months(out_dir: Path, users: int, months: int, seed: int, snapshots: S
     try:
         for draft in drafts.values():
             start(draft)
-        with tqdm(total=users * months, unit=" rows", unit_scale=True, disable=None) as bar:
+        with progress.bar("write", users * months) as advance:
             for chunk, first in enumerate(range(0, users, CHUNK_USERS)):
                 # strict=False: the snapshots of a chunk have no end
                 for draft, snapshot in zip(drafts.values(), snapshots(seed, chunk), strict=False):
                     rows = snapshot.head(users - first)
                     append(rows, draft)
-                    bar.update(len(rows))
+                    advance(len(rows))
         for month, draft in enumerate(drafts.values()):
             mark_made_up(draft, seed, users, month)
         for final, draft in drafts.items():

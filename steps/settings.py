@@ -70,6 +70,11 @@ class ConsoleSettings(EnvironmentSettings):
         return self.no_color is None
 
 
+def project_run_id() -> str | None:
+    """The run that `mlflow run` made for this process; None once MLflow has resumed it."""
+    return os.environ.get("MLFLOW_RUN_ID") or None
+
+
 def let_children_use_this_python() -> None:
     """MLflow's local runs call whatever `python` is first on PATH; without an activated shell that is another one."""
     here = str(Path(sys.executable).parent)

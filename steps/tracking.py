@@ -34,7 +34,7 @@ GIT_TIMEOUT_S = 5
 
 @contextmanager
 def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[mlflow.ActiveRun]:
-    """A run that is FINISHED or FAILED when the block is left, whatever happened inside, and says what happened.
+    """A run that is FINISHED, FAILED or KILLED (by Ctrl-C) when the block is left, and says what happened.
 
     It keeps a name that somebody gave it. Runs that a killed process left RUNNING are closed on the way.
     Raises DatabaseUnavailable, TrackingUnavailable or ExperimentDeleted, without a long wait, when there is nowhere to
@@ -44,7 +44,7 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
     above = mlflow.active_run()
     run = _started(above)
     # the lock goes last: whoever finds it free finds a run that has ended, or a dead one
-    with _held(run) as place, run, run_words.failure_described():
+    with _held(run) as place, run_words.killed_by_ctrl_c(run.info.run_id), run, run_words.failure_described():
         tags = {MLFLOW_RUN_NAME: run_words.name_of(run, run_name), STEP_TAG: step, dead_runs.HELD_TAG: place}
         mlflow.set_tags({**tags, **code_version()})
         _log_missing_params(run, params)

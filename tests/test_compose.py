@@ -7,7 +7,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from local_stack.settings import ROOT
+from local_stack.settings import ROOT, Settings
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
@@ -115,3 +115,13 @@ def test_the_commit_comes_into_the_image_and_may_lack() -> None:
     assert SERVICES["pipeline"]["build"]["args"] == {"STREAMFLOW_COMMIT": "${STREAMFLOW_COMMIT:-}"}
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert dockerfile.index("ARG STREAMFLOW_COMMIT=\n") > dockerfile.index("COPY . .")  # another one installs nothing
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_ask_the_database_and_each_other_and_no_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {key: re.sub(VARIABLE, "x", str(value)) for key, value in OURS[name]["environment"].items()}
+    for key, value in given.items():
+        monkeypatch.setenv(key, value)
+    assert Settings.from_env()["PGHOST"] == "postgres"
+    assert set(SERVICES) - ONE_SHOT <= set(given["NO_PROXY"].split(","))
+    assert given["no_proxy"] == given["NO_PROXY"]

@@ -6,7 +6,7 @@
 set -eu
 [ $# -eq 2 ] || { echo "Usage: sh deploy/kubernetes/project.sh FOLDER IMAGE" >&2; exit 2; }
 [ ! -e "$1" ] || { echo "$1 is there already. Name a new folder" >&2; exit 2; }
-source=$(cd "$(dirname "$0")/../.." && pwd)
+source=$(CDPATH="" cd -- "$(dirname -- "$0")/../.." && pwd)
 mkdir -p "$1"
 for part in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration steps feature_repo deploy; do
     cp -R "$source/$part" "$1/"

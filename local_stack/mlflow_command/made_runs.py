@@ -30,18 +30,22 @@ def looked_after(command: Callable[[], Any], *, is_named: bool) -> None:
         return run
 
     MlflowClient.create_run = remembering
+    ending = "FAILED"
     try:
         command()
+    except KeyboardInterrupt:
+        ending = "KILLED"
+        raise
     finally:
         with contextlib.suppress(MlflowException):  # what ended the command is what is to be seen
             for run_id in made:
-                _look_after(MlflowClient(), run_id, is_named=is_named)
+                _look_after(MlflowClient(), run_id, ending, is_named=is_named)
 
 
-def _look_after(client: "MlflowClient", run_id: str, *, is_named: bool) -> None:
+def _look_after(client: "MlflowClient", run_id: str, ending: str, *, is_named: bool) -> None:
     run = client.get_run(run_id)
-    if run.info.status == "RUNNING":
-        client.set_terminated(run_id, "FAILED")
+    if run.info.status == "RUNNING" or (run.info.status == "FAILED" and ending == "KILLED"):
+        client.set_terminated(run_id, ending)
         run = client.get_run(run_id)
     if NOTE in run.data.tags:
         return

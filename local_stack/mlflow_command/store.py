@@ -5,8 +5,6 @@ import os
 import re
 import socket
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -38,25 +36,33 @@ def require_answer(uri: str) -> None:
     scheme = where.scheme.split("+")[0]
     if scheme not in DEFAULT_PORTS or not where.hostname:
         return
-    port = where.port or DEFAULT_PORTS[scheme]
+    place = f"{where.hostname}:{where.port or DEFAULT_PORTS[scheme]}"
     try:
-        socket.create_connection((where.hostname, port), ANSWER_TIMEOUT_S).close()
+        if scheme == "postgresql":
+            socket.create_connection((where.hostname, where.port or DEFAULT_PORTS[scheme]), ANSWER_TIMEOUT_S).close()
+        elif _refuses_us(uri):
+            sys.exit(wants_login(place))
     except OSError:
-        sys.exit(f"MLflow's tracking store does not answer at {where.hostname}:{port}. Start the stack: make up")
-    if scheme != "postgresql" and _refuses_us(uri):
-        sys.exit(wants_login(f"{where.hostname}:{port}"))
+        by_proxy = "" if scheme == "postgresql" else _by_proxy(uri)
+        sys.exit(f"MLflow's tracking store does not answer at {place}{by_proxy}. Start the stack: make up")
 
 
 def _refuses_us(uri: str) -> bool:
+    """Asked as MLflow's client asks: by the same proxy, with the same login. Raises OSError when nothing answers."""
+    import requests  # noqa: PLC0415 - a tenth of a second that a store in PostgreSQL need not wait
+
     address = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
-    request = urllib.request.Request(address, headers=_login())  # noqa: S310 - the scheme was looked at
     try:
-        urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S).close()  # noqa: S310 - as above
-    except urllib.error.HTTPError as error:
-        return error.code in UNAUTHORIZED
-    except OSError:
+        return requests.get(address, headers=_login(), timeout=ANSWER_TIMEOUT_S).status_code in UNAUTHORIZED
+    except (requests.exceptions.SSLError, requests.exceptions.ReadTimeout, ValueError):
         return False  # whatever it is, MLflow says it
-    return False
+
+
+def _by_proxy(uri: str) -> str:
+    import requests  # noqa: PLC0415 - loaded already
+
+    through = requests.utils.select_proxy(uri, requests.utils.get_environ_proxies(uri))
+    return f" through the proxy {through.split('@')[-1]} that the shell names" if through else ""
 
 
 def _login() -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,68 @@ def test_an_entry_point_with_parameters_is_a_plain_run() -> None:
 )
 def test_anything_else_is_left_to_the_command_line(line: list[str]) -> None:
     assert mlflow_launcher.plain_run(line) is None
+
+
+@pytest.fixture
+def ctrl_c_reaches_children() -> Iterator[None]:
+    """Also where the tests run in the background, which has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_one_line_and_ends_the_run_as_killed(
+    server: Settings, tracking: str, sample_months: Path, tmp_path: Path, ctrl_c_reaches_children: None
+) -> None:
+    stack = make_stack(tmp_path, sample_months)
+    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    step = f"sample_months -P users=1000000 -P months=12 -P out_dir={tmp_path}/many"
+    process = subprocess.Popen(
+        ["sh", "-c", f". .venv/bin/activate && exec mlflow run . -e {step}"],
+        env={**stack.environment, **there},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: list((tmp_path / "many").glob(".month_000.partial/*")), process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said, _none = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "[ERROR] Interrupted"
+    assert "Traceback" not in said
+    assert list((tmp_path / "many").iterdir()) == []
+    [run] = MlflowClient(server.tracking_uri).search_runs([tracking], max_results=1)
+    assert (run.info.run_name, run.info.status) == (f"sample_months_{tmp_path}/many", "KILLED")
+
+
+def wait_until(is_so: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_in_a_shell_of_the_stack_another_server_is_not_asked(down_stack: OwnStack) -> None:
+    _code, said = activated(down_stack, "PGHOST=db.example.invalid PGSERVICE=other mlflow run . -e history")
+    assert "[WARNING] Ignored" in said
+    assert "PGHOST='db.example.invalid', PGSERVICE" in said
+    assert said.splitlines()[-1].startswith("MLflow's tracking store does not answer at 127.0.0.1:")
+
+
+def test_activation_leads_the_shell_to_the_stack_s_own_server(down_stack: OwnStack) -> None:
+    shell = {"PGHOST": "db.example.invalid", "PGSERVICE": "other", "NO_PROXY": "intranet"}
+    code, said = activated(down_stack, 'echo "$PGHOST,${PGSERVICE-unset},$no_proxy"', **shell)
+    assert code == 0
+    assert said.splitlines()[-1] == "127.0.0.1,unset,intranet,localhost,127.0.0.1,::1"
+
+
+def test_a_tracking_server_elsewhere_is_looked_for_by_the_shell_s_proxy(down_stack: OwnStack) -> None:
+    shell = {"MLFLOW_TRACKING_URI": "http://mlflow.example.invalid:5000", "HTTP_PROXY": "http://me:pw@127.0.0.1:9"}
+    code, said = activated(down_stack, "mlflow run . -e history", **shell)
+    assert code != 0
+    assert said.splitlines()[-1].startswith(
+        "MLflow's tracking store does not answer at mlflow.example.invalid:5000 through the proxy 127.0.0.1:9"
+    )
