@@ -10,11 +10,12 @@ from datetime import date
 from pathlib import Path
 from unittest import mock
 
-import psycopg2
 import pytest
 
 from local_stack import chain, postgres
 from local_stack.settings import ROOT, Settings
+
+from . import sql
 
 REAL_DATA = ROOT.parent / "shared" / "data"
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
@@ -91,11 +92,7 @@ def tracking(server: Settings) -> str:
 @pytest.fixture
 def empty_warehouse(server: Settings) -> Settings:
     """No table, no snapshot, nothing online."""
-    connection = psycopg2.connect("")
-    with connection, connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
-        cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    connection.close()
+    sql.empty()
     return server
 
 

@@ -16,7 +16,8 @@ from feature_repo.online_reader import OnlineReader, OnlineReadError, OnlineRead
 from feature_repo.plans import UnknownService, make_plan
 from local_stack.settings import Settings
 from tests.conftest import JANUARY
-from tests.feature_repo.test_online_store import connections, cut, entity_key, fetch, proto
+from tests.feature_repo.test_online_store import connections, cut, entity_key, proto
+from tests.sql import fetch
 
 JANUARYS_MOMENT = datetime(2024, 1, 31, tzinfo=UTC)
 

@@ -19,6 +19,7 @@ from local_stack import mlflow_launcher, processes
 from local_stack.settings import ROOT, Settings
 from tests.local_stack.conftest import OwnStack, make_stack
 from tests.rollout.conftest import ROWS, TYPES, log_right
+from tests.waiting import wait_until
 
 
 def activated(stack: OwnStack, line: str, **more: str) -> tuple[int, str]:
@@ -149,16 +150,15 @@ def test_the_literal_models_serve_answers_from_this_environment_beside_the_stack
 
 
 def wait_for_answer(address: str, body: dict[str, Any], process: "subprocess.Popen[str]") -> dict[str, Any]:
-    deadline = time.monotonic() + 180
-    while True:
+    def answer() -> dict[str, Any] | None:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
         try:
             found: dict[str, Any] = requests.post(address, json=body, timeout=10).json()
         except requests.RequestException:
-            time.sleep(0.2)
-            continue
+            return None  # its port is not open yet
         return found
+
+    return wait_until(answer, 180, 0.2) or {}
 
 
 def test_without_conda_the_present_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
