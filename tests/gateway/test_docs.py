@@ -56,7 +56,8 @@ def test_every_endpoint_is_documented_with_its_answers(client: FlaskClient) -> N
 def test_the_features_that_may_be_given_are_those_of_the_live_version(client: FlaskClient) -> None:
     body = client.get("/docs/openapi.json").get_json()["paths"]["/predict"]["post"]["requestBody"]
 
-    for alternative in body["content"]["application/json"]["schema"]["oneOf"]:
+    [one_user, many_users] = body["content"]["application/json"]["schema"]["oneOf"]
+    for alternative in (one_user, many_users):
         features = alternative["properties"]["features"]
         assert list(features["properties"]) == ["months_active", "monthly_fee", "net_service"]
         assert features["additionalProperties"] is False
