@@ -21,6 +21,14 @@ def execute(statements: str) -> None:
         cursor.execute(statements)
 
 
+def execute_alone(statement: str) -> None:
+    """Outside a transaction, as statements about the whole server want it."""
+    connection = psycopg2.connect("")
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
 def empty() -> None:
     """No table, no snapshot, nothing online."""
     execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import LONGEST, TESTS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "containers", "report", "bench")
 ENTRY_POINTS = tuple(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
@@ -254,6 +256,10 @@ def test_every_call_over_the_network_has_a_timeout() -> None:
         found(sources("feature_enricher", "rollout", "local_stack", "containers", "report", "bench"), waits_for_ever)
         == []
     )
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
 
 
 def test_conda_knows_the_lock_by_its_hash() -> None:
