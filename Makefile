@@ -53,7 +53,7 @@ lineage: env ## where the version in Production comes from (VERSION=n: that one)
 test: dev ## all tests
 	@$(TESTS)
 
-coverage: dev ## all tests, and the lines that none of them ran (takes a third longer)
+coverage: dev ## all tests, and the lines that none of them ran (takes half as long again)
 	@$(TESTS) --cov --cov-report=term-missing:skip-covered
 
 test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
