@@ -8,10 +8,12 @@ STACK := $(HERE) .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
 WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
 
+# the files in the order of tests/conftest.py: the longest first
+TESTS := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 BENCH := $(HERE) .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test check format lock settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
+.PHONY: help env dev run up down status history rollback lineage test coverage check format lock settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -49,9 +51,13 @@ rollback: env ## put back the version that served before (VERSION=n: that one)
 lineage: env ## where the version in Production comes from (VERSION=n: that one)
 	@$(STEP) lineage -P version="$(VERSION)"
 
-test: dev ## all tests, with coverage
+test: dev ## all tests
 	@$(NEED) git
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	@$(TESTS)
+
+coverage: dev ## all tests, and the lines that none of them ran (takes half as long again)
+	@$(NEED) git
+	@$(TESTS) --cov --cov-report=term-missing:skip-covered
 
 test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
 	@sh containers/test-compose.sh

@@ -60,6 +60,10 @@ def ingest(month: str) -> None:
             connection.execute(new.on_conflict_do_update(index_elements=["user_id", "as_of"], set_=values))
 
 
+# Feast's own store has no place for the session's parameters: they go along behind the schema, as ours went once.
+SESSION = "public -c enable_nestloop=off -c work_mem=128MB -c jit=off -c timezone=UTC -c search_path=public"
+
+
 def stock_store() -> Any:
     """Our definitions in a registry and online tables of their own, with Feast's own stores; of our settings, those of
     the offline sessions alone, without which the join may be planned as nested loops."""
@@ -69,6 +73,7 @@ def stock_store() -> Any:
     for ours, stock in {
         "feature_repo.online_store.SteadyPostgreSQLOnlineStore": "postgres",
         "feature_repo.offline_store.SortingPostgreSQLOfflineStore": "postgres",
+        "  db_schema: public\n": f"  db_schema: {SESSION}\n",
         "feast_registry": "stock_registry",
         "feast_online": "stock_online",
         "  connection_timeout_s: 2.0\n": "",

@@ -6,6 +6,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, RemoteDisconnected
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
+from weakref import finalize
 
 import orjson
 
@@ -46,6 +47,7 @@ class Upstream:
         self._connect: Callable[[], HTTPConnection] = partial(kind, str(parts.hostname), parts.port)
         self._path = parts.path
         self._idle: deque[HTTPConnection] = deque()
+        finalize(self, _close_all, self._idle)
         self._most_idle = connections
 
     def get(self, path: str, deadline: Deadline | None = None, **query: str) -> Answer:
@@ -55,8 +57,8 @@ class Upstream:
         return self._call("POST", path, orjson.dumps(payload), deadline)
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        """Of what is idle; done by itself once nobody refers to this object any more."""
+        _close_all(self._idle)
 
     def _call(self, method: str, path: str, body: bytes | None, deadline: Deadline | None) -> Answer:
         """Only for calls without side effects: one that met a stale connection is made a second time."""
@@ -113,6 +115,11 @@ class Upstream:
             raise IncompleteRead(bytes(body), response.length)
         response.close()  # or the connection would refuse the next request
         return bytes(body)
+
+
+def _close_all(connections: deque[HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _limit(connection: HTTPConnection, until: Deadline) -> None:

@@ -1,21 +1,16 @@
-"""Opens the feature store; the only door to Feast for the steps and the gateway.
-
-Feast decorates its classes with typeguard's `typechecked`, which parses and recompiles every method at import:
-5 of the 7 seconds that `import feast` took on two slow cores. typeguard calls these checks a development aid
-and drops them under `python -O`; we drop them for the time of this one import and keep our own assertions.
-"""
+"""Opens the feature store; the only door to Feast for the steps and the gateway."""
 
 import importlib
 import importlib.util
-import threading
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
+from feature_repo.plain_feast import import_feast as import_feast
 from feature_repo.settings import StoreSettings, unset
 from feature_repo.settings import UnusableOnlineStore as UnusableOnlineStore  # raised by what is here
 
@@ -27,8 +22,6 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 ADDRESS = ("PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER")
-# two threads at once would each take the other's stand-in for the original
-_importing = threading.Lock()
 
 
 class UnsetVariables(ValueError):
@@ -36,16 +29,6 @@ class UnsetVariables(ValueError):
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(f"Not set: {', '.join(names)}. Run: . .venv/bin/activate (or see .env.example)")
-
-
-def import_feast() -> Any:
-    """The feast package, imported without typeguard's instrumentation when this is the first import of it."""
-    with _importing, mock.patch("typeguard.typechecked", _unchecked):
-        return importlib.import_module("feast")
-
-
-def _unchecked(target: Any = None, **_options: Any) -> Any:
-    return target if target is not None else _unchecked
 
 
 def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":

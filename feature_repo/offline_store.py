@@ -50,6 +50,8 @@ class SortingPostgreSQLOfflineStoreConfig(LibpqAddress, PostgreSQLOfflineStoreCo
     type: Literal["feature_repo.offline_store.SortingPostgreSQLOfflineStore"] = (
         "feature_repo.offline_store.SortingPostgreSQLOfflineStore"
     )
+    session: dict[str, str] = {}  # noqa: RUF012 - pydantic gives each its own
+    """PostgreSQL's parameters, by name, for the transaction that joins a training set."""
 
 
 class SortingPostgreSQLOfflineStore(PostgreSQLOfflineStore):
@@ -119,7 +121,10 @@ def _named(view: FeatureViewQueryContext, feature: str) -> str:
 class CopyingJob(PostgreSQLRetrievalJob):
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002 - Feast's signature
         query: str = self.to_sql()
-        with _get_conn(self.config.offline_store) as connection, connection.cursor() as cursor:
+        store = self.config.offline_store
+        with _get_conn(store) as connection, connection.cursor() as cursor:
+            for parameter in store.session.items():
+                cursor.execute("SELECT set_config(%s, %s, true)", parameter)
             cursor.execute(f"SELECT * FROM ({query}) AS none LIMIT 0")  # noqa: S608 - of our own making
             columns = cursor.description or []
             schema = pa.schema([(column.name, pg_type_code_to_arrow(column.type_code)) for column in columns])

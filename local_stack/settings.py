@@ -29,8 +29,8 @@ class Settings:
     def from_env(cls, *, of_running: bool = False, server_of_running: bool = False) -> "Settings":
         """of_running: what a stack was started with wins over the shell, which may have been set up for another one.
 
-        server_of_running: so does where its PostgreSQL is, and nothing else. Raises StackError for a value that cannot be
-        used, for a login that cannot be, and for a .env that contradicts itself.
+        server_of_running: so does where its PostgreSQL is, and nothing else. Raises StackError for a value or a login
+        that cannot be used, and for a .env that contradicts itself.
         """
         known, shell = {**variables.defaults(), **variables.of_env_file()}, variables.of_shell()
         _require_one_server(known)

@@ -1,6 +1,9 @@
 """MLproject as data: which entry points there are, and the arguments that make one run."""
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -9,7 +12,7 @@ from steps.settings import PROJECT_ROOT
 
 def names() -> set[str]:
     """Every entry point there is."""
-    return set(yaml.safe_load((PROJECT_ROOT / "MLproject").read_text())["entry_points"])
+    return set(_declared(PROJECT_ROOT))
 
 
 def arguments(entry_point: str, given: Mapping[str, str]) -> list[str]:
@@ -17,8 +20,7 @@ def arguments(entry_point: str, given: Mapping[str, str]) -> list[str]:
 
     Raises KeyError for an entry point or a parameter that MLproject does not have, or that is required and not given.
     """
-    project = yaml.safe_load((PROJECT_ROOT / "MLproject").read_text())
-    parameters = project["entry_points"][entry_point]["parameters"]
+    parameters = _declared(PROJECT_ROOT)[entry_point]["parameters"]
     unknown = set(given) - set(parameters)
     if unknown:
         raise KeyError(f"{entry_point} has no parameter {', '.join(sorted(unknown))}")
@@ -27,3 +29,10 @@ def arguments(entry_point: str, given: Mapping[str, str]) -> list[str]:
     if missing:
         raise KeyError(f"{entry_point} needs {', '.join(missing)}")
     return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+@cache
+def _declared(project: Path) -> dict[str, Any]:
+    """Read once: it takes as long as a small step's own work."""
+    entry_points: dict[str, Any] = yaml.safe_load((project / "MLproject").read_text())["entry_points"]
+    return entry_points

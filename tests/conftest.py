@@ -10,12 +10,14 @@ from datetime import date
 from pathlib import Path
 from unittest import mock
 
-import psycopg2
 import pytest
 
 from local_stack import chain, postgres
 from local_stack.settings import ROOT, Settings
 
+from . import sql
+
+TESTS = ROOT / "tests"
 REAL_DATA = ROOT.parent / "shared" / "data"
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 needs_real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"the real months are not at {REAL_DATA}")
@@ -62,6 +64,26 @@ def state_folder() -> Iterator[Path]:
         yield folder
 
 
+# What takes longest on two cores begins first, so that a run does not wait for one file in the end.
+LONGEST = (
+    "local_stack/test_under_load.py", "steps/test_year.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
+    "steps/test_honest_figures.py", "local_stack/test_mlflow_launcher.py", "rollout/test_serving.py",
+    "steps/test_register_gate.py", "steps/test_gate_pool.py", "local_stack/test_backup.py", "test_add_a_feature.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+def without_waiting_for_the_disk() -> None:
+    """What this server holds is for one run. Stacks of their own keep what they have through a fall of the machine."""
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        sql.execute_alone(f"ALTER SYSTEM SET {setting} = off")
+    sql.fetch("SELECT pg_reload_conf()")
+
+
 @pytest.fixture(scope="session")
 def server(state_folder: Path) -> Iterator[Settings]:
     """A PostgreSQL server on a free port, addressed by the environment, as every process of the project finds it."""
@@ -77,6 +99,7 @@ def server(state_folder: Path) -> Iterator[Settings]:
         with mock.patch.dict(os.environ, settings.exported()):
             postgres.start(settings)
             try:
+                without_waiting_for_the_disk()
                 yield settings
             finally:
                 postgres.stop(settings)
@@ -91,11 +114,7 @@ def tracking(server: Settings) -> str:
 @pytest.fixture
 def empty_warehouse(server: Settings) -> Settings:
     """No table, no snapshot, nothing online."""
-    connection = psycopg2.connect("")
-    with connection, connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
-        cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    connection.close()
+    sql.empty()
     return server
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
-import psycopg2
 import pytest
 
 from local_stack.settings import ROOT, Settings
 from steps.entry_points import arguments
 from tests.conftest import JANUARY
+from tests.sql import empty
 from tests.steps.database import last_run
 
 PAGE = (ROOT / "docs" / "add-a-feature.md").read_text()
@@ -52,11 +52,7 @@ def month(tmp_path: Path, sample_months: Path) -> Path:
 def tables_go(empty_warehouse: Settings) -> Iterator[None]:
     """The patched project's tables and definitions are for no other test to find."""
     yield
-    connection = psycopg2.connect("")
-    with connection, connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
-        cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    connection.close()
+    empty()
 
 
 def step(project: Path, name: str, given: dict[str, str]) -> str:

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from mlflow.utils.environment import _PythonEnv
 
+from tests.conftest import LONGEST, TESTS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     "configuration",
@@ -136,7 +138,6 @@ def test_the_feature_repo_imports_feast_and_its_drivers_alone() -> None:
         "pyarrow",
         "pandas",
         "redis",
-        "pydantic",
         "pydantic_settings",
         "configuration",
         "feature_repo",
@@ -159,6 +160,39 @@ def reads_the_environment(node: ast.AST) -> bool:
 def test_in_the_steps_the_feature_store_and_the_gateway_nothing_but_settings_reads_the_environment() -> None:
     others = [path for path in sources("steps", "feature_repo", "feature_enricher") if path.name != "settings.py"]
     assert found(others, reads_the_environment) == []
+
+
+def replaced(path: Path) -> list[str]:
+    """Attributes of imported modules and classes that the file assigns to; `mock` and `monkeypatch` count as well."""
+    imported = {name.split(".")[0] for name in imports(path)} | {name.rsplit(".", 1)[-1] for name in imports(path)}
+    local = {
+        node.target.id
+        for node in nodes(path)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call)
+        if ast.unparse(node.value.func) == "importlib.import_module"
+    }
+    assigned = [
+        ast.unparse(target)
+        for node in nodes(path)
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Attribute) and ast.unparse(target).split(".")[0] in imported | local
+    ]
+    return [*assigned, *sorted(name for name in imported if name in {"unittest", "mock"})]
+
+
+def test_others_classes_are_replaced_in_two_places_and_given_back() -> None:
+    """Each has a test that fails when what it replaces is no longer there, or no longer called."""
+    ours = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "containers")
+    places = {name_of(path): names for path in sources(*ours) if (names := replaced(path))}
+    assert places.pop("feature_enricher/gunicorn_conf.py", None) in (None, ["BoundedWorker.most_in_flight"])
+    # a value of one request; what a program was called with
+    assert places.pop("feature_enricher/request_ids.py", None) in (None, ["g.request_id"])
+    assert places.pop("local_stack/mlflow_launcher.py", None) in (None, ["sys.argv"])
+    assert places == {
+        "feature_repo/plain_feast.py": ["typeguard.typechecked", "typeguard.typechecked"],
+        "local_stack/mlflow_command/made_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],
+    }
 
 
 def test_functions_are_short() -> None:
@@ -254,6 +288,10 @@ def test_every_call_over_the_network_has_a_timeout() -> None:
         found(sources("feature_enricher", "rollout", "local_stack", "containers", "report", "bench"), waits_for_ever)
         == []
     )
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
 
 
 def test_conda_knows_the_lock_by_its_hash() -> None:

@@ -59,9 +59,14 @@ def shown() -> list[str]:
     return [re.sub(r"\s+#.*$", "", command) for command in commands(README)]
 
 
+def is_a(command: str, name: str) -> bool:
+    """Whether the command is the named one, be it with further arguments."""
+    return command == name or command.startswith(f"{name} ")
+
+
 @pytest.mark.parametrize("command", shown())
 def test_a_command_of_the_readme_is_run_somewhere(command: str) -> None:
-    known = [name for name in RUN_BY if command == name or command.startswith(f"{name} ")]
+    known = [name for name in RUN_BY if is_a(command, name)]
     assert known, f"nothing is known to run {command}"
     file, words = RUN_BY[max(known, key=len)]
     assert words in (ROOT / file).read_text()
@@ -78,11 +83,17 @@ def test_a_target_of_make_is_another_name_for_what_is_tested(target: str) -> Non
 def test_every_target_that_is_named_exists_and_has_a_line_of_help() -> None:
     helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)", README))
+    assert named
     assert named <= helped
+
+
+def test_nothing_is_listed_that_the_readme_no_longer_shows() -> None:
+    assert [name for name in RUN_BY if not any(is_a(command, name) for command in shown())] == []
 
 
 def test_every_file_that_the_readme_links_to_is_there() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 

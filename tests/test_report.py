@@ -66,8 +66,9 @@ def test_the_committed_report_has_every_line_of_its_template_and_every_figure() 
 
 
 def test_every_command_of_the_report_has_its_output() -> None:
-    report = REPORT.read_text()
-    for command in commands(TEMPLATE.read_text()):
+    report, run = REPORT.read_text(), commands(TEMPLATE.read_text())
+    assert 'make up DATA="$DATA"' in run
+    for command in run:
         after = report.split(f"$ {command}\n")[1]
         assert command.startswith("until ") or not after.startswith(("$ ", "```")), command
 

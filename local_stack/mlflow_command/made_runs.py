@@ -1,7 +1,7 @@
 """The runs that `mlflow run` makes: none stays RUNNING after a failed start, none without a name and a word."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,26 @@ def looked_after(command: Callable[[], Any], *, is_named: bool) -> None:
     from mlflow.tracking import MlflowClient  # noqa: PLC0415 - as above
 
     made: list[str] = []
+    ending = "FAILED"
+    try:
+        with _remembered(made):
+            command()
+    except KeyboardInterrupt:
+        ending = "KILLED"
+        raise
+    finally:
+        with contextlib.suppress(MlflowException):  # what ended the command is what is to be seen
+            for run_id in made:
+                _look_after(MlflowClient(), run_id, ending, is_named=is_named)
+
+
+@contextlib.contextmanager
+def _remembered(made: list[str]) -> Iterator[None]:
+    """Adds the id of every run that this process makes. MLflow returns a run's id only once the run has started, and
+    asks nobody while it makes one; so this is one of the two places where the project replaces something of another
+    package's (tests/test_house_rules.py knows both)."""
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415 - the command has loaded it already
+
     create_run = MlflowClient.create_run
 
     def remembering(self: MlflowClient, *args: Any, **kwargs: Any) -> Any:
@@ -30,16 +50,10 @@ def looked_after(command: Callable[[], Any], *, is_named: bool) -> None:
         return run
 
     MlflowClient.create_run = remembering
-    ending = "FAILED"
     try:
-        command()
-    except KeyboardInterrupt:
-        ending = "KILLED"
-        raise
+        yield
     finally:
-        with contextlib.suppress(MlflowException):  # what ended the command is what is to be seen
-            for run_id in made:
-                _look_after(MlflowClient(), run_id, ending, is_named=is_named)
+        MlflowClient.create_run = create_run
 
 
 def _look_after(client: "MlflowClient", run_id: str, ending: str, *, is_named: bool) -> None:

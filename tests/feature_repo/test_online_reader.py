@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,9 +15,9 @@ import pytest
 import feature_repo
 from feature_repo.online_reader import OnlineReader, OnlineReadError, OnlineReadTimeout, Plan
 from feature_repo.plans import UnknownService, make_plan
-from local_stack.settings import Settings
 from tests.conftest import JANUARY
-from tests.feature_repo.test_online_store import connections, cut, entity_key, fetch, proto
+from tests.feature_repo.test_online_store import connections, cut, entity_key, proto
+from tests.sql import empty, fetch
 
 JANUARYS_MOMENT = datetime(2024, 1, 31, tzinfo=UTC)
 
@@ -31,19 +32,40 @@ def soon(seconds: float = 5.0) -> float:
     return time.monotonic() + seconds
 
 
-@pytest.fixture
-def store(january_loaded: Settings) -> Iterator[Any]:
-    """January online, with users who lack values, and values that are none."""
-    from steps import materialize  # noqa: PLC0415 - mlflow and more
+@pytest.fixture(scope="module")
+def loaded(tracking: str, sample_months: Path) -> None:
+    """A January in the warehouse."""
+    from steps import ingest  # noqa: PLC0415 - mlflow and more
+    from steps.entry_points import arguments  # noqa: PLC0415
 
-    materialize.main(["--as-of", str(JANUARY)])
+    empty()
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
+
+
+@pytest.fixture(scope="module")
+def store(loaded: None) -> Iterator[Any]:
+    """January online. What a test writes into it, put_back takes out again."""
+    materialize()
     store = feature_repo.open_store()
     yield store
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
 
 
+def materialize() -> None:
+    from steps import materialize  # noqa: PLC0415 - mlflow and more
+
+    materialize.main(["--as-of", str(JANUARY)])
+
+
 @pytest.fixture
+def put_back(store: Any) -> Iterator[None]:
+    """January as it was, whatever the test has done to it."""
+    yield
+    materialize()
+
+
+@pytest.fixture(scope="module")
 def plan(store: Any) -> Plan:
     return make_plan("churn_v1")
 
@@ -66,7 +88,7 @@ def users() -> list[str]:
 
 
 def test_every_users_values_and_times_are_those_that_feast_itself_gives(
-    store: Any, plan: Plan, reader: OnlineReader
+    store: Any, put_back: None, plan: Plan, reader: OnlineReader
 ) -> None:
     write(store, "payments_agg_90d_fv", "half known", {"failed_payments_90d": 3})
     write(
@@ -94,7 +116,9 @@ def test_the_plan_has_the_services_features_in_its_order_with_types_and_largest_
 
 
 @pytest.mark.parametrize("nothing", [float("nan"), float("inf")])
-def test_what_is_no_number_counts_as_missing(store: Any, plan: Plan, reader: OnlineReader, nothing: float) -> None:
+def test_what_is_no_number_counts_as_missing(
+    store: Any, put_back: None, plan: Plan, reader: OnlineReader, nothing: float
+) -> None:
     write(store, "subs_profile_fv", "odd", {"monthly_fee": nothing, "months_active": 1})
 
     [found] = reader.read(plan, ["odd"], soon())
@@ -108,7 +132,7 @@ def test_a_user_asked_for_twice_is_answered_twice(plan: Plan, reader: OnlineRead
     assert first == second
 
 
-def test_the_newest_moment_online_is_told(store: Any, plan: Plan, reader: OnlineReader) -> None:
+def test_the_newest_moment_online_is_told(put_back: None, plan: Plan, reader: OnlineReader) -> None:
     assert reader.newest(plan, soon()) == JANUARYS_MOMENT
     for view in set(plan.views):
         fetch(f"DELETE FROM feast_online.streamflow_{view} RETURNING 1")  # noqa: S608

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-import psycopg2
 import pytest
 import typeguard
 from psycopg_pool import PoolTimeout
 
 import feature_repo
 from local_stack.settings import ROOT, Settings
+from tests.sql import execute, fetch
 
 SCHEMAS = {"feature_repo.online_store.SteadyPostgreSQLOnlineStore": "ours", "postgres": "stock"}
 JANUARY, FEBRUARY = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
@@ -36,16 +36,6 @@ FEATURES = {
 }
 MAX_CONNECTIONS = 3
 ODD_IDS = ["anna", "Zoé 1", 'say "hi"', "a,b", "\\x00", "007", "\U0001f600", "a" * 128]
-
-
-def fetch(query: str) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-    finally:
-        connection.close()
 
 
 class Online:
@@ -120,10 +110,7 @@ def proto(value: Any) -> Any:
 @pytest.fixture
 def no_tables(server: Settings) -> Iterator[Settings]:
     yield server
-    connection = psycopg2.connect("")
-    with connection, connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS ours, stock CASCADE")
-    connection.close()
+    execute("DROP SCHEMA IF EXISTS ours, stock CASCADE")
 
 
 @pytest.fixture

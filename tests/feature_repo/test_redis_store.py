@@ -12,7 +12,8 @@ from bench.redis_server import RedisServer
 from local_stack.settings import Settings
 
 from ..redis_online import needs_redis, redis_online, redis_server
-from .test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, fetch, proto
+from ..sql import fetch
+from .test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, proto
 
 __all__ = ["redis_online", "redis_server"]
 

@@ -21,6 +21,8 @@ from feature_enricher.errors import (
 )
 from feature_enricher.serving import Ask
 
+from ..waiting import wait_until
+
 Answer = Callable[[Sequence[Ask], Deadline], Sequence[Result]]
 
 
@@ -73,13 +75,6 @@ class Asking(threading.Thread):
         self.results = self._batches.predict(asks(*self.users), Deadline.after(self._seconds))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.005)
-
-
 def test_a_request_alone_leaves_at_once_and_alone() -> None:
     gate = Gate()
     gate.open.set()
@@ -91,11 +86,11 @@ def test_a_request_alone_leaves_at_once_and_alone() -> None:
 def test_what_arrives_while_a_batch_is_on_its_way_leaves_together_and_no_more_than_fit(gate: Gate) -> None:
     batches = batcher(gate)
     first = Asking(batches, "first")
-    until(lambda: gate.batches == [["first"]])
+    wait_until(lambda: gate.batches == [["first"]])
     later = []
     for number in range(6):
         later.append(Asking(batches, f"u{number}"))
-        until(lambda: batches._users_waiting == len(later))
+        wait_until(lambda: batches._users_waiting == len(later))
     gate.open.set()
     for asking in (first, *later):
         asking.join(5)
@@ -116,9 +111,9 @@ def test_many_users_of_one_request_go_in_several_batches_and_come_back_in_order(
 def test_a_full_queue_refuses_at_once(gate: Gate) -> None:
     batches = batcher(gate, longest_queue=3)
     on_its_way = Asking(batches, "first")
-    until(lambda: len(gate.batches) == 1)
+    wait_until(lambda: len(gate.batches) == 1)
     waiting = Asking(batches, "a", "b", "c")
-    until(lambda: batches._users_waiting == 3)
+    wait_until(lambda: batches._users_waiting == 3)
     began = time.monotonic()
 
     with pytest.raises(Overloaded, match="3 users are waiting") as caught:
@@ -144,7 +139,7 @@ def test_an_answer_that_is_late_is_a_named_error_at_the_deadline(gate: Gate) -> 
 def test_who_waited_too_long_is_not_looked_up_any_more(gate: Gate) -> None:
     batches = batcher(gate)
     first = Asking(batches, "first")
-    until(lambda: len(gate.batches) == 1)
+    wait_until(lambda: len(gate.batches) == 1)
     late = Asking(batches, "late", seconds=0.05)
     late.join(5)
     gate.open.set()
@@ -193,9 +188,9 @@ def test_an_answer_with_too_few_results_is_a_fault_that_reaches_all(gate: Gate) 
 def test_after_close_what_waits_is_answered_and_nothing_new_is_taken(gate: Gate) -> None:
     batches = batcher(gate)
     first = Asking(batches, "first")
-    until(lambda: len(gate.batches) == 1)
+    wait_until(lambda: len(gate.batches) == 1)
     waiting = Asking(batches, "waiting")
-    until(lambda: batches._users_waiting == 1)
+    wait_until(lambda: batches._users_waiting == 1)
     batches.close()
 
     with pytest.raises(Overloaded, match="stopping"):
@@ -248,7 +243,7 @@ def sizes_with(clients: int) -> list[int]:
 
 def test_many_clients_are_shared_among_the_lanes_so_that_some_are_read_while_others_wait_for_the_model() -> None:
     sizes = sizes_with(64)
-    assert sum(sizes) / len(sizes) < 48
+    assert 12 < sum(sizes) / len(sizes) < 48  # 64 where nobody is left for the other lane, 3 where nothing gathers
 
 
 def test_few_clients_are_not_split() -> None:

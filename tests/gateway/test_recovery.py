@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from unittest import mock
 
 import psutil
-import psycopg2
 import pytest
 from flask.testing import FlaskClient
 
@@ -17,6 +16,8 @@ from feature_enricher.features import FeastFeatures
 from local_stack import postgres
 from local_stack.settings import Settings
 from tests.conftest import free_port, open_folder
+from tests.sql import execute, fetch
+from tests.waiting import wait_until
 
 from .fakes import JANUARY, FakeModel, FixedTarget
 
@@ -73,14 +74,6 @@ def put_online() -> None:
     store.registry.write_engine.dispose()
 
 
-def execute(statement: str) -> None:
-    connection = psycopg2.connect("")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-    connection.close()
-
-
 @pytest.fixture
 def gateway(database: Settings) -> Iterator[FlaskClient]:
     """Real look-ups; it has answered once."""
@@ -112,11 +105,7 @@ def recovers(client: FlaskClient, seconds: float = RECOVERY_S) -> bool:
 
 
 def gateways_connections() -> int:
-    connection = psycopg2.connect("")
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
-        [[count]] = cursor.fetchall()
-    connection.close()
+    [[count]] = fetch("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
     return int(count) - 1
 
 
@@ -153,5 +142,4 @@ def test_a_frozen_server_means_named_errors_in_time_and_no_connection_left_behin
 
     assert codes <= {(503, code) for code in ("deadline_exceeded", "store_unavailable", "store_circuit_open")}
     assert recovers(gateway)
-    time.sleep(0.5)
-    assert gateways_connections() <= 2
+    wait_until(lambda: gateways_connections() <= 2)

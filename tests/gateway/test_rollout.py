@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 
+from ..waiting import wait_until
 from .fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, FakeServer, reply, running
 
 DEADLINE_S = 1.0
@@ -63,16 +64,9 @@ def gateway(watcher: FakeServer) -> Iterator[FlaskClient]:
     """Has heard the watcher."""
     app = create_app({"ROLLOUT_URL": watcher.url, "DEADLINE_S": DEADLINE_S}, features=FakeFeatures({USER: COMPLETE}))
     client: FlaskClient = app.test_client()
-    until(lambda: predict(client)[0] == 200)
+    wait_until(lambda: predict(client)[0] == 200)
     yield client
     app.extensions["streamflow"].close()
-
-
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.01)
 
 
 def predict(client: FlaskClient) -> tuple[int, dict[str, Any]]:
@@ -90,7 +84,7 @@ def test_the_live_version_answers_with_its_own_features_and_after_a_turn_the_nex
 ) -> None:
     before = predict(gateway)[1]
     watcher.replies = [reply(word(serving(fourth.url, "4")))]
-    until(lambda: version(gateway) == "4")
+    wait_until(lambda: version(gateway) == "4")
     after = predict(gateway)[1]
 
     assert (before["model"]["version"], list(before["features_used"])) == (
@@ -102,7 +96,7 @@ def test_the_live_version_answers_with_its_own_features_and_after_a_turn_the_nex
 
 
 def test_the_watcher_is_polled_over_one_connection(gateway: FlaskClient, watcher: FakeServer) -> None:
-    until(lambda: len(watcher.seen) > 3)
+    wait_until(lambda: len(watcher.seen) > 3)
 
     assert {path for path, _body in watcher.seen} == {"/live"}
     assert len(watcher.connections) == 1
@@ -139,7 +133,7 @@ def test_another_model_under_the_same_number_takes_over_and_is_named(
     anew = "e" * 32
     fourth.replies = [answering("3", run_id=anew)]
     watcher.replies = [reply(word(serving(fourth.url, "3") | {"run_id": anew}))]
-    until(lambda: predict(gateway)[1]["model"]["run_id"] == anew)
+    wait_until(lambda: predict(gateway)[1]["model"]["run_id"] == anew)
     assert gateway.get("/ready").get_json()["serving"]["run_id"] == anew
 
 
@@ -147,7 +141,7 @@ def test_while_the_watcher_is_away_its_last_word_holds_and_readiness_says_so(
     gateway: FlaskClient, watcher: FakeServer
 ) -> None:
     watcher.replies = [reply(b"", 500)]
-    until(lambda: gateway.get("/ready").get_json()["note"] is not None)
+    wait_until(lambda: gateway.get("/ready").get_json()["note"] is not None)
 
     assert gateway.get("/ready").status_code == 200
     assert version(gateway) == "3"
@@ -160,7 +154,7 @@ def test_while_the_watcher_is_away_its_last_word_holds_and_readiness_says_so(
 )
 def test_a_word_that_cannot_be_read_is_as_none(gateway: FlaskClient, watcher: FakeServer, nonsense: bytes) -> None:
     watcher.replies = [reply(nonsense)]
-    until(lambda: gateway.get("/ready").get_json()["note"] is not None)
+    wait_until(lambda: gateway.get("/ready").get_json()["note"] is not None)
 
     assert version(gateway) == "3"
 
@@ -169,7 +163,7 @@ def test_while_a_dead_model_server_is_started_again_requests_are_told_so_in_time
     gateway: FlaskClient, watcher: FakeServer
 ) -> None:
     watcher.replies = [reply(word(None, problem="The model server died; it is started again in 1 s"))]
-    until(lambda: predict(gateway)[0] == 503)
+    wait_until(lambda: predict(gateway)[0] == 503)
     began = time.monotonic()
 
     answer = gateway.post("/predict", json={"user_id": USER})
@@ -198,7 +192,7 @@ def test_warnings_and_a_problem_are_shown_and_do_not_make_it_not_ready(
     third.replies = [reply(b"\n")]
     said = word(serving(third.url, "3"), "Versions 3 and 2 are in Production", problem="version 4 was not turned to: x")
     watcher.replies = [reply(said)]
-    until(lambda: gateway.get("/ready").get_json()["warnings"] != [])
+    wait_until(lambda: gateway.get("/ready").get_json()["warnings"] != [])
 
     answer = gateway.get("/ready")
 
@@ -222,10 +216,10 @@ def test_a_model_server_that_froze_is_left_alone_and_used_again_soon_after_it_is
 ) -> None:
     third.replies = [hang]
     codes = {predict(gateway)[1]["code"] for _ in range(4)}
-    until(lambda: refused_at_once(gateway))
+    wait_until(lambda: refused_at_once(gateway))
     third.replies = [answering("3")]
 
-    until(lambda: version(gateway) == "3")
+    wait_until(lambda: version(gateway) == "3")
 
     assert codes <= {"deadline_exceeded", "model_unavailable", "model_circuit_open"}
 
@@ -242,8 +236,8 @@ def test_a_model_server_that_is_started_again_elsewhere_is_found(
     third.replies = [lambda handler, _body: setattr(handler, "close_connection", True)]
     assert predict(gateway)[0] == 503
     watcher.replies = [reply(word(None, problem="The model server died"))]
-    until(lambda: predict(gateway)[1]["code"] == "no_live_model")
+    wait_until(lambda: predict(gateway)[1]["code"] == "no_live_model")
     fourth.replies = [answering("3")]
     watcher.replies = [reply(word(serving(fourth.url, "3")))]
 
-    until(lambda: version(gateway) == "3")
+    wait_until(lambda: version(gateway) == "3")

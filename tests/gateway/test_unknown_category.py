@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from steps import model, train
 from steps.settings import LABEL
 
 from ..conftest import free_port
+from ..waiting import answers, wait_until
 from .fakes import COMPLETE, RUN_ID, FakeFeatures, FakeModel, FixedTarget, prediction
 
 NAME = "marking_churn"
@@ -122,24 +122,16 @@ def real_server(server: Settings, tracking: str, tmp_path_factory: pytest.TempPa
             [*program, "--port", str(port), "--workers", "1"], stdout=log, stderr=log, env=server_environment(folder)
         )
     try:
-        wait_for(f"{url}/ping", process, folder / "log")
+        wait_until(lambda: is_up(f"{url}/ping", process, folder / "log"), START_S, 0.2)
         yield url
     finally:
         process.terminate()
         process.wait(30)
 
 
-def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            if requests.get(url, timeout=5).ok:
-                return
-        except requests.RequestException:
-            pass  # its port is not open yet
-        time.sleep(0.2)
-    raise AssertionError(log.read_text())
+def is_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    return answers(url)
 
 
 def invocations(url: str, body: dict[str, Any]) -> requests.Response:
@@ -158,7 +150,7 @@ def test_a_real_model_server_marks_the_user_and_answers_the_others(real_server: 
     alone = client.post("/predict", json={"user_id": "user 7"}).get_json()
 
     assert results[0] == {"user_id": "new", **LOST}
-    assert all(0 < result["probability"] < 1 for result in results[1:])
+    assert [result["user_id"] for result in results[1:] if 0 < result["probability"] < 1] == EVERYBODY[1:]
     assert (alone["threshold"], alone["calibration"]) == (0.5, "sigmoid")
     assert alone == results[1 + 7]
 

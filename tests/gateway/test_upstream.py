@@ -184,3 +184,16 @@ def test_connections_are_kept_and_used_again(model_server: FakeServer) -> None:
         model.predict(ROWS, soon())
 
     assert len(model_server.connections) == 1
+
+
+def test_idle_connections_are_closed_once_nobody_can_use_them_any_more(model_server: FakeServer) -> None:
+    model_server.replies = [reply(ANSWERED)]
+    upstream = Upstream(model_server.url, 5.0, 2)
+    upstream.get("/ping")
+    [kept] = upstream._idle
+    socket_of_it = kept.sock
+    assert socket_of_it is not None
+
+    del upstream
+
+    assert socket_of_it.fileno() == -1

@@ -1,5 +1,6 @@
 """What the activated shell's `mlflow` does with a command line before MLflow sees it."""
 
+import contextlib
 import http.server
 import os
 import socket
@@ -9,8 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import ExecutionException, MlflowException
 from mlflow.tracking import MlflowClient
 
 from local_stack import mlflow_launcher
@@ -284,11 +286,29 @@ def test_a_run_whose_step_said_nothing_is_named_and_described(
             raise MlflowException("the step failed")
         client.set_terminated(run.info.run_id)
 
-    try:
+    with pytest.raises(MlflowException) if fails else contextlib.nullcontext():
         made_runs.looked_after(command, is_named=False)
-    except MlflowException:
-        assert fails
     run = client.get_run(made[0])
     assert (run.info.status, run.info.run_name) == (status, "sample_months_here")
     said = run.data.tags["mlflow.note.content"]
     assert said.startswith("[ERROR]" if fails else "[OK] sample_months with out_dir=here")
+
+
+def test_every_run_that_mlflow_makes_for_a_project_is_noticed_and_mlflow_is_left_as_it_was(
+    tracking: str, server: Settings, tmp_path: Path
+) -> None:
+    """When this fails, MLflow makes a project's run in another way: made_runs has to follow."""
+    (tmp_path / "MLproject").write_text("name: failing\nentry_points: {main: {command: 'exit 3'}}\n")
+    before, create_run = MlflowClient.create_run, []
+
+    def command() -> None:
+        create_run.append(MlflowClient.create_run)
+        mlflow.projects.run(str(tmp_path), env_manager="local", experiment_id=tracking)
+
+    with pytest.raises(ExecutionException):
+        made_runs.looked_after(command, is_named=False)
+    [run] = MlflowClient(server.tracking_uri).search_runs([tracking], max_results=1)
+    assert run.data.tags["mlflow.source.name"].endswith(tmp_path.name)
+    assert run.data.tags["mlflow.note.content"].startswith("[ERROR] main with no parameters")
+    assert create_run != [before]
+    assert MlflowClient.create_run is before

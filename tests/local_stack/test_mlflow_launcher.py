@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from local_stack import mlflow_launcher, processes
 from local_stack.settings import ROOT, Settings
 from tests.local_stack.conftest import OwnStack, make_stack
 from tests.rollout.conftest import ROWS, TYPES, log_right
+from tests.waiting import wait_until
 
 
 def activated(stack: OwnStack, line: str, **more: str) -> tuple[int, str]:
@@ -150,16 +151,15 @@ def test_the_literal_models_serve_answers_from_this_environment_beside_the_stack
 
 
 def wait_for_answer(address: str, body: dict[str, Any], process: "subprocess.Popen[str]") -> dict[str, Any]:
-    deadline = time.monotonic() + 180
-    while True:
+    def answer() -> dict[str, Any] | None:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
         try:
             found: dict[str, Any] = requests.post(address, json=body, timeout=10).json()
         except requests.RequestException:
-            time.sleep(0.2)
-            continue
+            return None  # its port is not open yet
         return found
+
+    return wait_until(answer, 180, 0.2) or {}
 
 
 def test_without_conda_the_present_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,12 @@ def test_ctrl_c_is_one_line_and_ends_the_run_as_killed(
         text=True,
         start_new_session=True,
     )
-    wait_until(lambda: list((tmp_path / "many").glob(".month_000.partial/*")), process)
+
+    def writing() -> list[Path]:
+        assert process.poll() is None, process.communicate()[0]
+        return list((tmp_path / "many").glob(".month_000.partial/*"))
+
+    wait_until(writing, 120, 0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     said, _none = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -230,14 +235,6 @@ def test_ctrl_c_is_one_line_and_ends_the_run_as_killed(
     assert list((tmp_path / "many").iterdir()) == []
     [run] = MlflowClient(server.tracking_uri).search_runs([tracking], max_results=1)
     assert (run.info.run_name, run.info.status) == (f"sample_months_{tmp_path}/many", "KILLED")
-
-
-def wait_until(is_so: Callable[[], object], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not is_so():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_in_a_shell_of_the_stack_another_server_is_not_asked(down_stack: OwnStack) -> None:

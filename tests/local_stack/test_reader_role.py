@@ -16,6 +16,7 @@ from local_stack.settings import Settings
 from steps import materialize
 
 from ..conftest import JANUARY
+from ..sql import execute
 
 
 @pytest.fixture
@@ -31,15 +32,6 @@ def as_reader(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
             changed.setenv(name, value)
         yield given
     execute(f"DROP OWNED BY {given['PGUSER']}; DROP ROLE {given['PGUSER']}")
-
-
-def execute(statement: str) -> None:
-    connection = psycopg2.connect("")
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
 
 
 def test_it_can_do_all_that_the_gateway_does(as_reader: dict[str, str]) -> None:

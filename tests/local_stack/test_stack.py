@@ -5,8 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from local_stack import processes
 from local_stack.settings import ROOT
 from tests.conftest import free_port, needs_real_data
 from tests.local_stack.conftest import PORTS, OwnStack
+from tests.waiting import answers, wait_until
 
 CHURN_V1 = [
     "months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service",
@@ -154,8 +154,8 @@ def test_a_model_server_started_by_hand_serves_a_gateway_that_is_pointed_at_it(u
         started(f"{serve} --port {model.split(':')[2]}", up_stack.environment),
         started("gunicorn -c feature_enricher/gunicorn_conf.py", {**up_stack.environment, **pointed}),
     ):
-        assert _answers(f"{model}/ping", 90)
-        assert _answers(f"{gateway}/ready", 60)
+        wait_until(lambda: answers(f"{model}/ping"), 90, 0.2)
+        wait_until(lambda: answers(f"{gateway}/ready"), 60, 0.2)
         user = pd.read_csv(up_stack.months / "month_000" / "users.csv")["user_id"][0]
         by_hand = requests.post(f"{gateway}/predict", json={"user_id": user}, timeout=10).json()
     watched = predict(up_stack, user).json()
@@ -179,15 +179,15 @@ def test_a_part_that_is_killed_is_started_again(up_stack: OwnStack, name: str) -
     assert killed is not None
     killed.kill()
     killed.wait(10)
-    _until(lambda: up_stack.stack("status").returncode == 0, 60)
-    _until(lambda: status_of_a_prediction(up_stack) == 200, 30)
+    wait_until(lambda: up_stack.stack("status").returncode == 0, 60, 0.2)
+    wait_until(lambda: status_of_a_prediction(up_stack) == 200, 30, 0.2)
 
 
 def test_postgresql_that_is_killed_is_started_again(up_stack: OwnStack) -> None:
     pid = (up_stack.settings.state / "postgres" / "postmaster.pid").read_text().split()[0]
     psutil.Process(int(pid)).kill()
-    _until(lambda: status_of_a_prediction(up_stack) == 503, 10)
-    _until(lambda: status_of_a_prediction(up_stack) == 200, 60)
+    wait_until(lambda: status_of_a_prediction(up_stack) == 503, 10, 0.2)
+    wait_until(lambda: status_of_a_prediction(up_stack) == 200, 60, 0.2)
 
 
 def test_a_second_stack_on_the_same_folder_is_refused(up_stack: OwnStack) -> None:
@@ -276,25 +276,6 @@ def test_data_without_the_month_is_refused_with_what_it_lacks(down_stack: OwnSta
     assert done.returncode == 1
     assert "users.csv" in done.stdout
     assert all(_free(int(down_stack.environment[name])) for name in PORTS)
-
-
-def _until(is_so: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def _answers(address: str, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if requests.get(address, timeout=2).ok:
-                return True
-        except requests.RequestException:
-            pass  # its port is not open yet
-        time.sleep(0.2)
-    return False
 
 
 def _free(port: int) -> bool:

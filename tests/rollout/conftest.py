@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rollout import processes
 from steps import model, train
 from steps.settings import LABEL
 from tests.conftest import free_port
+from tests.waiting import wait_until
 
 NAME = "watched_churn"
 ROWS = pd.DataFrame({"months_active": range(40), "monthly_fee": [20.5 + n for n in range(40)]}).assign(
@@ -104,16 +104,15 @@ class RunningWatcher:
         return found
 
     def wait_for(self, is_there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
+        def said_so() -> dict[str, Any] | None:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                if is_there(said := self.says()):
-                    return said
+                said = self.says()
             except requests.RequestException:
-                pass  # its port is not open yet
-            time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
+                return None  # its port is not open yet
+            return said if is_there(said) else None
+
+        return wait_until(said_so, START_S, 0.1) or {}
 
     def wait_until_serving(self, version: str) -> dict[str, Any]:
         return self.wait_for(lambda said: (said["serving"] or {}).get("version") == version)

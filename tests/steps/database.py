@@ -1,12 +1,13 @@
 """What tests ask of PostgreSQL and MLflow behind the steps' backs."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import psycopg2
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from ..sql import empty, execute, fetch
+
+__all__ = ["empty", "execute", "fetch"]  # where tests of the steps look for them
 SNAPSHOTS = (
     "subscriptions_profile_snapshots",
     "usage_agg_30d_snapshots",
@@ -14,25 +15,6 @@ SNAPSHOTS = (
     "support_agg_90d_snapshots",
 )
 TABLES = ("months", "users", *SNAPSHOTS, "labels")
-
-
-def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query, values or None)
-            return cursor.fetchall()
-    finally:
-        connection.close()
-
-
-def execute(statements: str) -> None:
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statements)
-    finally:
-        connection.close()
 
 
 def contents() -> dict[str, list[tuple[Any, ...]]]:
@@ -47,11 +29,6 @@ def rewrite_in_another_order() -> None:
             f"CREATE TEMP TABLE kept AS SELECT * FROM {table}; TRUNCATE {table};"  # noqa: S608
             f"INSERT INTO {table} SELECT * FROM kept ORDER BY md5(user_id || 'another'); ANALYZE {table}"
         )
-
-
-def empty() -> None:
-    execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
-    execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
 
 def last_run(step: str, experiment: str, status: str = "") -> Run:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,9 +11,11 @@ import psycopg2
 
 from local_stack.settings import ROOT, Settings
 
+from ..waiting import wait_until
 from .database import fetch
 
 PATIENCE_S = 60
+STUCK = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 @contextmanager
@@ -30,11 +31,11 @@ def held(statement: str) -> Iterator[None]:
 
 
 def wait_until_stuck(process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not fetch("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):
+    def is_stuck() -> bool:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        return bool(fetch(STUCK))
+
+    wait_until(is_stuck, PATIENCE_S)
 
 
 def start(server: Settings, *command: str) -> "subprocess.Popen[str]":

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.settings import Settings
 from steps import dates
 from steps import ingest as step
 from steps.entry_points import arguments
@@ -53,7 +52,7 @@ def test_a_slip_loads_nothing_until_it_is_confirmed(january: Path, ingest: Inges
     assert fetch("SELECT as_of::date FROM months ORDER BY 1") == [(JANUARY,), (SLIP,)]
 
 
-def test_a_first_month_of_long_ago_is_not_questioned(empty_warehouse: Settings, sample_months: Path) -> None:
+def test_a_first_month_of_long_ago_is_not_questioned() -> None:
     dates.require_likely(date(1999, 12, 31), [])
 
 

@@ -22,7 +22,7 @@ from steps.split import folds
 
 from .trainings import MODELS, pipeline, rows
 
-FEW = model.Hyperparameters(n_estimators=12, max_iter=12, max_leaf_nodes=8, learning_rate=0.1, C=1.0)
+FEW = model.Hyperparameters(n_estimators=5, max_iter=5, max_leaf_nodes=8, learning_rate=0.1, C=1.0)
 CATEGORIES: Mapping[str, list[str]] = {
     "net_service": ["DSL", "Fiber optic", "No"],
     "contract_type": ["Month-to-month", "One year", "Two year"],
@@ -52,7 +52,7 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def customers(number: int = 400) -> pd.DataFrame:
+def customers(number: int = 200) -> pd.DataFrame:
     random = np.random.default_rng(3)
     frame = pd.DataFrame(
         {

@@ -29,18 +29,21 @@ needs_spark = pytest.mark.skipif(
 BOTH = pytest.mark.parametrize("others", [["duckdb"], pytest.param(["duckdb", "spark"], marks=needs_spark)])
 
 
-def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:
-    use.setenv("STREAMFLOW_OFFLINE_ENGINE", engine)
-    with point_in_time.applied_store() as store:
-        return point_in_time.features(store, as_of, "churn_v2")
-
-
-def identity(use: pytest.MonkeyPatch, engine: str, as_of: date) -> str:
+def joined(use: pytest.MonkeyPatch, engine: str, as_of: date) -> tuple[pd.DataFrame, str]:
+    """The users with their features, and the identity of the training set that they make."""
     use.setenv("STREAMFLOW_OFFLINE_ENGINE", engine)
     with point_in_time.applied_store() as store:
         types = dict(point_in_time.types_of(store, "churn_v2"))
         found = point_in_time.features(store, as_of, "churn_v2")
-    return dataset.sha256(dataset.assemble(found, warehouse.labels_of(as_of), types))
+    return found, dataset.sha256(dataset.assemble(found, warehouse.labels_of(as_of), types))
+
+
+def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:
+    return joined(use, engine, as_of)[0]
+
+
+def identity(use: pytest.MonkeyPatch, engine: str, as_of: date) -> str:
+    return joined(use, engine, as_of)[1]
 
 
 def numbers(frame: pd.DataFrame) -> dict[str, tuple[int | None, ...]]:
@@ -61,9 +64,9 @@ def test_any_history_is_joined_alike_and_with_what_was_known_then(
             with pytest.raises(NoSnapshot, match="was known on that day"):
                 features(use, "postgres", as_of)
             continue
-        found = {engine: features(use, engine, as_of) for engine in ("postgres", "duckdb")}
-        assert numbers(found["postgres"]) == numbers(found["duckdb"]) == expected(history, as_of)
-        assert identity(use, "postgres", as_of) == identity(use, "duckdb", as_of)
+        by_postgres, by_duckdb = (joined(use, engine, as_of) for engine in ("postgres", "duckdb"))
+        assert numbers(by_postgres[0]) == numbers(by_duckdb[0]) == expected(history, as_of)
+        assert by_postgres[1] == by_duckdb[1]
 
 
 @needs_spark
@@ -73,8 +76,9 @@ def test_spark_joins_any_history_as_postgresql_does(use: pytest.MonkeyPatch, his
     play(history)
     for as_of in {event.as_of for event in history}:
         if known(history, as_of)["subscriptions"]:
-            assert numbers(features(use, "spark", as_of)) == expected(history, as_of)
-            assert identity(use, "spark", as_of) == identity(use, "postgres", as_of)
+            found, identity_of_it = joined(use, "spark", as_of)
+            assert numbers(found) == expected(history, as_of)
+            assert identity_of_it == identity(use, "postgres", as_of)
 
 
 def test_spark_here_has_memory_for_a_million_users_and_a_cluster_keeps_its_own_settings() -> None:
@@ -105,9 +109,9 @@ A_HISTORY = [
 def test_all_engines_agree_on_a_history_with_everything_in_it(use: pytest.MonkeyPatch, others: list[str]) -> None:
     play(A_HISTORY)
     for as_of in (JANUARY, FEBRUARY):
-        for engine in ["postgres", *others]:
-            assert numbers(features(use, engine, as_of)) == expected(A_HISTORY, as_of)
-        assert len({identity(use, engine, as_of) for engine in ["postgres", *others]}) == 1
+        found = [joined(use, engine, as_of) for engine in ["postgres", *others]]
+        assert [numbers(frame) for frame, _identity in found] == [expected(A_HISTORY, as_of)] * len(found)
+        assert len({identity for _frame, identity in found}) == 1
 
 
 @needs_real_data

@@ -18,6 +18,7 @@ from steps.errors import BadParameter, OnlineStoreUnavailable
 
 from ..conftest import FEBRUARY, JANUARY
 from ..redis_online import needs_redis, redis_online, redis_server
+from ..waiting import wait_until
 from .killed import PATIENCE_S, kill, start
 from .online import in_snapshot, served
 
@@ -78,11 +79,13 @@ def test_users_gone_from_the_newest_month_disappear_and_repeating_changes_nothin
 
 
 def wait_for_the_next_month(redis: RedisServer, process: "subprocess.Popen[str]") -> None:
+    def is_another() -> bool:
+        assert process.poll() is None, process.communicate()[0]
+        return bool(client.get("streamflow:next") != before)
+
     with redis.client() as client:
-        before, deadline = client.get("streamflow:next"), time.monotonic() + PATIENCE_S
-        while client.get("streamflow:next") == before:
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline
+        before = client.get("streamflow:next")
+        wait_until(is_another, PATIENCE_S, pause=0.0)
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.01, 0.03])

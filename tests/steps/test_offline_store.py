@@ -1,12 +1,17 @@
 """Our offline store against Feast's own: the same rows of the same entities, whenever and of whomever they ask."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
+import yaml
 from feast import FeatureStore
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import PostgreSQLOfflineStore
 from hypothesis import HealthCheck, assume, given, settings
+from psycopg.errors import UndefinedObject
 
-from feature_repo.offline_store import SortingPostgreSQLOfflineStore
+from feature_repo import FOLDER
+from feature_repo.offline_store import CopyingJob, SortingPostgreSQLOfflineStore
 from local_stack.settings import Settings
 from steps import point_in_time
 
@@ -65,6 +70,29 @@ def test_odd_texts_come_as_they_are_stored(server: Settings, text: str) -> None:
         found, stock = (rows(store, one) for one in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore))
     pd.testing.assert_frame_equal(found, stock)
     assert text in set(found["contract_type"])
+
+
+def test_a_training_set_is_joined_with_the_parameters_that_feature_store_yaml_declares(server: Settings) -> None:
+    play(A_HISTORY)
+    declared = {"enable_nestloop": "off", "work_mem": "128MB", "jit": "off", "timezone": "UTC"}
+    asked = ", ".join(f"current_setting('{name}') AS {name}" for name in declared)
+    with point_in_time.applied_store() as store:
+        [found] = CopyingJob(f"SELECT {asked}", store.config, full_feature_names=False).to_df().to_dict("records")
+    assert found == declared
+
+
+def test_a_parameter_that_postgresql_does_not_have_is_an_error(server: Settings) -> None:
+    play(A_HISTORY)
+    with point_in_time.applied_store() as store:
+        changed = store.config.offline_store.model_copy(update={"session": {"enable_nestlop": "off"}})
+        job = CopyingJob("SELECT 1", SimpleNamespace(offline_store=changed), full_feature_names=False)
+        with pytest.raises(UndefinedObject, match="enable_nestlop"):
+            job.to_df()
+
+
+def test_a_schema_is_a_name_and_carries_nothing_else() -> None:
+    stores = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
+    assert {stores[name]["db_schema"] for name in ("offline_store", "online_store")} == {"public", "feast_online"}
 
 
 def test_the_store_that_is_configured_is_ours(server: Settings) -> None:

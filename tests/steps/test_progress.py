@@ -5,12 +5,15 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from local_stack.settings import Settings
 from steps import console, progress
+from steps.month_digest import FILE_NAMES
 
 from ..conftest import JANUARY
 
@@ -66,5 +69,9 @@ def test_a_load_shows_what_it_does(
     ingest: Callable[[Path, date], None],
 ) -> None:
     terminal = instead_of_stderr(Terminal(), monkeypatch)
+    monkeypatch.setattr(progress, "tqdm", partial(tqdm, mininterval=0))  # else a quick load shows only how it began
     ingest(sample_months / "month_000", JANUARY)
-    assert " rows" in terminal.getvalue()
+    rows = len(FILE_NAMES) * 300
+    assert f"check: {rows / 1000:.2f}k rows" in terminal.getvalue()  # how many there are is not known before
+    assert "load: 100%|" in terminal.getvalue()
+    assert f"{rows / 1000:.2f}k/{rows / 1000:.2f}k" in terminal.getvalue()

@@ -1,6 +1,5 @@
 """What answers /invocations: the pipeline's own numbers, and who gave them."""
 
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -135,10 +134,3 @@ def test_rows_without_unknown_categories_are_answered_as_ever(trainings: dict[st
 def test_an_option_that_is_none_is_refused(trainings: dict[str, str]) -> None:
     with pytest.raises(MlflowException, match="unknown_categories must be refuse or mark, not 'guess'"):
         loaded(trainings["random_forest"]).predict(one_row(trainings["random_forest"]), {"unknown_categories": "guess"})
-
-
-def test_the_model_imports_nothing_else_of_the_project() -> None:
-    for name in ("served_model", "early_exit", "packed_forest"):
-        source = (Path(register.__file__).parent / f"{name}.py").read_text()
-        assert "from steps" not in source
-        assert "import steps" not in source

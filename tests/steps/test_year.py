@@ -180,6 +180,7 @@ def test_the_gates_figures_are_those_of_the_files(year: Year) -> None:
 
 
 def test_each_candidates_own_figure_is_on_its_own_validation_users(year: Year) -> None:
+    assert len(year.registrations) == MONTHS
     for registration in year.registrations:
         rows = registration.candidate.month.rows
         held_out = rows[rows["user_id"].isin(validators(rows))]
@@ -246,6 +247,7 @@ def mlflow_inputs(year: Year) -> set[str]:
 
 
 def test_scores_figures_are_those_of_the_files(year: Year) -> None:
+    assert len(year.scores) == MONTHS  # each month once its labels are there; January by the version made of it
     for version, month, facts in year.scores:
         rows = month.rows[month.rows["net_service"].isin(version.categories)]
         unseen = never_seen(version, month)

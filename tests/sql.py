@@ -1,0 +1,35 @@
+"""SQL behind the project's back: in the database that the environment names, each call over a connection of its own."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+
+
+def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect("", options="-c timezone=UTC")
+    with closing(connection), connection, connection.cursor() as cursor:
+        cursor.execute(query, values or None)
+        return cursor.fetchall()
+
+
+def execute(statements: str) -> None:
+    """In one transaction."""
+    connection = psycopg2.connect("", options="-c timezone=UTC")
+    with closing(connection), connection, connection.cursor() as cursor:
+        cursor.execute(statements)
+
+
+def execute_alone(statement: str) -> None:
+    """Outside a transaction, as statements about the whole server want it."""
+    connection = psycopg2.connect("")
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def empty() -> None:
+    """No table, no snapshot, nothing online."""
+    execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
+    execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
