@@ -8,7 +8,12 @@ from flask import Flask, Request, request
 from feature_enricher.errors import InvalidSetting, Unauthorized
 
 # What a load balancer asks, and what shows nothing but how to ask.
-OPEN_PATHS = ("/health", "/docs")
+OPEN_PATHS = ("/", "/health", "/docs")
+# How a key is sent, as the OpenAPI document has it
+SCHEMES = {
+    "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "Bearer": {"type": "http", "scheme": "bearer"},
+}
 LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 
 

@@ -20,10 +20,10 @@ from feature_enricher.errors import (
     NoAnswer,
     NoLiveModel,
     RolloutUnavailable,
+    reason,
 )
 from feature_enricher.model import Model
 from feature_enricher.targets import Target
-from feature_enricher.translation import reason
 from feature_enricher.upstream import Upstream
 
 POLL_S = 0.2

@@ -16,7 +16,7 @@ from psycopg.pq.abc import PGresult
 from feature_repo.connections import Connections, OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_repo.libpq import Connection
 
-__all__ = ["Found", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan", "Reader"]
+__all__ = ["FeatureRow", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan", "Reader"]
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000
@@ -43,17 +43,23 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One user's values in the plan's order, None where there is none, and the event time of each view's values."""
+class FeatureRow:
+    """One user's features by name, in the plan's order."""
 
-    values: list[Any]
+    features: dict[str, Any]
+    """None where the store has no value"""
     event_times: dict[str, datetime]
+    """view -> the event time of its values"""
+    overridden: tuple[str, ...] = ()
+    """Features whose values the request gave"""
+    stale_features: tuple[str, ...] = ()
+    """Older than their largest age"""
 
 
 class Reader(Protocol):
     """Thread-safe. `until` is a time.monotonic()."""
 
-    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
+    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[FeatureRow]:
         """One per user, in order. Raises OnlineReadError."""
 
     def newest(self, plan: Plan, until: float) -> datetime | None:
@@ -69,9 +75,9 @@ class OnlineReader:
         """`conninfo` as libpq takes it; what it leaves out comes from the PG… variables."""
         self._connections = Connections(lambda until: Connection(conninfo.encode(), until), most_connections)
 
-    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
+    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[FeatureRow]:
         keys = [plan.key_of(user_id) for user_id in user_ids]
-        return _found(plan, keys, self._ask(plan.statement, [_bytea_array(keys)], until))
+        return _rows(plan, keys, self._ask(plan.statement, [_bytea_array(keys)], until))
 
     def newest(self, plan: Plan, until: float) -> datetime | None:
         moment = self._ask(plan.newest_statement, [], until).get_value(0, 0)
@@ -93,15 +99,15 @@ def _moment(binary: bytes) -> datetime:
     return POSTGRES_EPOCH + timedelta(microseconds=int.from_bytes(binary, "big", signed=True))
 
 
-def _found(plan: Plan, keys: Sequence[bytes], result: PGresult) -> list[Found]:
-    position = {name.encode(): i for i, name in enumerate(plan.names)}
-    found = {key: Found([None] * len(position), {}) for key in keys}
+def _rows(plan: Plan, keys: Sequence[bytes], result: PGresult) -> list[FeatureRow]:
+    feature = {name.encode(): (name, view) for name, view in zip(plan.names, plan.views, strict=True)}
+    rows = {key: FeatureRow(dict.fromkeys(plan.names), {}) for key in keys}
     value_at, value_of = result.get_value, plan.value_of
-    for row in range(result.ntuples):
-        user = found[value_at(row, 0) or b""]
-        i = position[value_at(row, 1) or b""]
-        user.values[i] = value_of(value_at(row, 2) or b"")
-        view, moment = plan.views[i], _moment(value_at(row, 3) or b"")
-        if moment < user.event_times.setdefault(view, moment):
-            user.event_times[view] = moment
-    return [found[key] for key in keys]
+    for stored in range(result.ntuples):
+        row = rows[value_at(stored, 0) or b""]
+        name, view = feature[value_at(stored, 1) or b""]
+        row.features[name] = value_of(value_at(stored, 2) or b"")
+        moment = _moment(value_at(stored, 3) or b"")
+        if moment < row.event_times.setdefault(view, moment):
+            row.event_times[view] = moment
+    return [rows[key] for key in keys]

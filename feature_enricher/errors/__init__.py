@@ -14,7 +14,8 @@ EnricherError (500)
 │   ├── NoSuchPath (404)
 │   ├── WrongMethod (405)
 │   ├── BodyTooLarge (413)
-│   └── NotJson (415)
+│   ├── NotJson (415)
+│   └── UnsupportedEncoding (415)
 ├── NoAnswer                  a server did not answer in time; translated at the border, never an answer
 └── Unavailable (503)         retry_after_s
     ├── Overloaded            too many are waiting
@@ -31,7 +32,7 @@ EnricherError (500)
         └── NoServingVersion
 """
 
-from feature_enricher.errors.base import EnricherError, InvalidSetting, NoAnswer
+from feature_enricher.errors.base import EnricherError, InvalidSetting, NoAnswer, reason
 from feature_enricher.errors.parts import (
     AnotherVersion,
     DeadlineExceeded,
@@ -59,6 +60,7 @@ from feature_enricher.errors.requests import (
     Unauthorized,
     UnknownCategory,
     UnknownUser,
+    UnsupportedEncoding,
     ValuesRefused,
     WrongMethod,
 )
@@ -91,6 +93,8 @@ __all__ = [
     "Unavailable",
     "UnknownCategory",
     "UnknownUser",
+    "UnsupportedEncoding",
     "ValuesRefused",
     "WrongMethod",
+    "reason",
 ]

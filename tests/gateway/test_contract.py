@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher import create_app
+from feature_enricher.errors import MissingFeatures
 
 from .fakes import JANUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
 
@@ -66,11 +67,12 @@ def test_an_error_is_a_problem_as_rfc_9457_describes_it(client: FlaskClient) -> 
     assert answer.mimetype == "application/problem+json"
     assert answer.get_json() == {
         "type": "urn:streamflow:error:missing_features",
-        "title": "The user is known and lacks features",
+        "title": MissingFeatures.title,
         "status": 422,
         "code": "missing_features",
         "detail": "Missing features for user_id=half-known",
         "error": "Missing features for user_id=half-known",
+        "remedy": MissingFeatures.remedy,
         "missing_features": ["monthly_fee"],
         "request_id": "mine-1",
     }
@@ -92,6 +94,14 @@ def test_views_of_different_days_are_told_apart(client: FlaskClient, features: F
     answer = client.post("/predict", json={"user_id": USER})
 
     assert answer.get_json()["as_of"] == {"profile": "2024-01-31", "usage": "2024-02-01"}
+
+
+def test_an_event_time_within_a_day_is_shown_in_full(client: FlaskClient, features: FakeFeatures) -> None:
+    features.event_times = dict.fromkeys(features.event_times, JANUARY + timedelta(hours=6))
+
+    answer = client.post("/predict", json={"user_id": USER})
+
+    assert answer.get_json()["as_of"] == "2024-01-31T06:00:00+00:00"
 
 
 def test_false_and_zero_are_values_and_not_missing() -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from feature_enricher import create_app, what_if
+from feature_enricher import create_app, values
 from feature_enricher.errors import InvalidRequest, StoreUnavailable
 
 from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
@@ -169,12 +169,12 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 @given(st.dictionaries(st.sampled_from(["months_active", "monthly_fee", "net_service", "x"]), VALUES))
 def test_whatever_is_given_is_either_of_the_models_types_or_refused(features: dict[str, Any]) -> None:
     try:
-        values = what_if.checked(plan("churn_v1"), features)
+        checked = values.checked(plan("churn_v1"), features)
     except InvalidRequest:
         return
     types = {"months_active": int, "monthly_fee": float, "net_service": str}
-    assert {name: type(value) for name, value in values.items()} == {name: types[name] for name in features}
-    json.dumps(values, allow_nan=False)
+    assert {name: type(value) for name, value in checked.items()} == {name: types[name] for name in features}
+    json.dumps(checked, allow_nan=False)
 
 
 @given(fee=st.floats(allow_nan=False, allow_infinity=False))

@@ -12,10 +12,11 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors import EnricherError, ModelUnavailable
 from feature_enricher.model import ModelServer
 from feature_enricher.upstream import Upstream
+from feature_repo.online_reader import FeatureRow
 
 from .fakes import ANSWER, FakeServer, reply
 
-ROWS = [{"months_active": 70}]
+ROWS = [FeatureRow({"months_active": 70}, {})]
 TIMEOUT_S = 0.3
 
 
