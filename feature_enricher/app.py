@@ -13,7 +13,7 @@ from flask_openapi3 import Info, OpenAPI
 from feature_enricher.access_log import add_access_log
 from feature_enricher.auth import require_keys
 from feature_enricher.docs import add_docs
-from feature_enricher.errors import reason
+from feature_enricher.errors.base import reason
 from feature_enricher.features import Features
 from feature_enricher.parts import make_parts
 from feature_enricher.problem import MEDIA_TYPE, Failure, as_enricher_error, problem_text

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from flask import Flask, Request, request
 
-from feature_enricher.errors import InvalidSetting, Unauthorized
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.errors.requests import Unauthorized
 
 # What a load balancer asks, and what shows nothing but how to ask.
 OPEN_PATHS = ("/", "/health", "/docs")

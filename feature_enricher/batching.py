@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import DeadlineExceeded, EnricherError, Overloaded, Unavailable
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded, Unavailable
 from feature_enricher.serving import Item, Result
 from feature_enricher.turns import take_turn
 

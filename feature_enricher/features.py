@@ -17,7 +17,8 @@ import feature_repo
 from feature_enricher import native_threads
 from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import StoreCircuitOpen, StoreUnavailable, reason
+from feature_enricher.errors.base import reason
+from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_repo.online_reader import FeatureRow, OnlineReadError, OnlineReadRefused, Plan, Reader
 
 if TYPE_CHECKING:

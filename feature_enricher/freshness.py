@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from feature_enricher.errors import reason
+from feature_enricher.errors.base import reason
 from feature_repo.online_reader import FeatureRow, Plan
 
 NEWEST, NOW = "newest", "now"

@@ -6,11 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, RootModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from feature_enricher.errors import (
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.requests import (
     BodyTooLarge,
-    EnricherError,
     InvalidRequest,
-    ModelUnavailable,
     NoSuchPath,
     RequestRefused,
     StaleFeatures,
@@ -18,6 +17,7 @@ from feature_enricher.errors import (
     UnknownUser,
     WrongMethod,
 )
+from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.schemas import USER
 from feature_enricher.values import shortened
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from feature_enricher.errors import InvalidRequest, NotJson, RequestRefused, UnsupportedEncoding
+from feature_enricher.errors.requests import InvalidRequest, NotJson, RequestRefused, UnsupportedEncoding
 from feature_enricher.values import fields_named, listed, repeated, shortened
 
 UTF_8 = {"utf-8", "utf8"}

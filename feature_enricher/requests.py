@@ -6,7 +6,7 @@ from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from feature_enricher.errors import InvalidRequest, TooManyUsers
+from feature_enricher.errors.requests import InvalidRequest, TooManyUsers
 from feature_enricher.request_bytes import body_of, path_of
 from feature_enricher.schemas import USER
 from feature_enricher.serving import Item

@@ -9,18 +9,16 @@ from typing import Any
 
 from feature_enricher import values
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import (
-    AnotherVersion,
-    EnricherError,
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.requests import (
     InvalidRequest,
     MissingFeatures,
-    ModelRejected,
-    ModelUnavailable,
     StaleFeatures,
     UnknownCategory,
     UnknownUser,
     ValuesRefused,
 )
+from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.features import Features
 from feature_enricher.freshness import Freshness, newest, oldest
 from feature_enricher.metrics import Metrics

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Config
 
-from feature_enricher.errors import InvalidSetting
+from feature_enricher.errors.base import InvalidSetting
 
 PREFIX = "ENRICHER"
 DEFAULTS: Mapping[str, Any] = {

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import NoAnswer
+from feature_enricher.errors.base import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from feature_enricher.errors import InvalidRequest
+from feature_enricher.errors.requests import InvalidRequest
 from feature_repo.online_reader import Plan
 
 LONGEST_TEXT = 1024

@@ -1,4 +1,6 @@
-"""The ways a request can end badly. Each class carries what a client may see of it; problem.py writes that down.
+"""The ways a request can end badly, each imported from its own module: base, requests, upstream.
+
+Each class carries what a client may see of it; problem.py writes it down.
 
 EnricherError (500)
 ├── InvalidSetting            at start, never an answer
@@ -31,70 +33,3 @@ EnricherError (500)
     └── RegistryUnavailable
         └── NoServingVersion
 """
-
-from feature_enricher.errors.base import EnricherError, InvalidSetting, NoAnswer, reason
-from feature_enricher.errors.parts import (
-    AnotherVersion,
-    DeadlineExceeded,
-    ModelCircuitOpen,
-    ModelRejected,
-    ModelUnavailable,
-    NoLiveModel,
-    NoServingVersion,
-    Overloaded,
-    RegistryUnavailable,
-    RolloutUnavailable,
-    StoreCircuitOpen,
-    StoreUnavailable,
-    Unavailable,
-)
-from feature_enricher.errors.requests import (
-    BodyTooLarge,
-    InvalidRequest,
-    MissingFeatures,
-    NoSuchPath,
-    NotJson,
-    RequestRefused,
-    StaleFeatures,
-    TooManyUsers,
-    Unauthorized,
-    UnknownCategory,
-    UnknownUser,
-    UnsupportedEncoding,
-    ValuesRefused,
-    WrongMethod,
-)
-
-__all__ = [
-    "AnotherVersion",
-    "BodyTooLarge",
-    "DeadlineExceeded",
-    "EnricherError",
-    "InvalidRequest",
-    "InvalidSetting",
-    "MissingFeatures",
-    "ModelCircuitOpen",
-    "ModelRejected",
-    "ModelUnavailable",
-    "NoAnswer",
-    "NoLiveModel",
-    "NoServingVersion",
-    "NoSuchPath",
-    "NotJson",
-    "Overloaded",
-    "RegistryUnavailable",
-    "RequestRefused",
-    "RolloutUnavailable",
-    "StaleFeatures",
-    "StoreCircuitOpen",
-    "StoreUnavailable",
-    "TooManyUsers",
-    "Unauthorized",
-    "Unavailable",
-    "UnknownCategory",
-    "UnknownUser",
-    "UnsupportedEncoding",
-    "ValuesRefused",
-    "WrongMethod",
-    "reason",
-]

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher import create_app
-from feature_enricher.errors import MissingFeatures
+from feature_enricher.errors.requests import MissingFeatures
 
 from .fakes import JANUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import StoreUnavailable
+from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.features import FeastFeatures
 from feature_repo.online_reader import (
     FeatureRow,

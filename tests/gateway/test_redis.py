@@ -5,7 +5,8 @@ import pytest
 from bench.redis_server import RedisServer
 from feature_enricher import create_app
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import InvalidSetting, StoreUnavailable
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.features import FeastFeatures
 from local_stack.settings import Settings
 

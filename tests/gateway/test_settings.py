@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from feature_enricher import create_app
-from feature_enricher.errors import InvalidSetting
+from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import DEFAULTS, load_settings
 
 

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import UnknownCategory
+from feature_enricher.errors.requests import UnknownCategory
 from feature_enricher.model import ModelAnswer, ModelServer, NotTrainedOn
 from feature_enricher.upstream import Upstream
 from feature_repo.online_reader import FeatureRow

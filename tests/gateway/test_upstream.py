@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import EnricherError, ModelUnavailable
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.model import ModelServer
 from feature_enricher.upstream import Upstream
 from feature_repo.online_reader import FeatureRow
