@@ -11,7 +11,7 @@ from feature_enricher.errors.upstream import Unavailable
 from feature_enricher.model import Prediction
 from feature_enricher.problem import problem
 from feature_enricher.serving import Item, Result
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 
 MOMENTS_KEPT = 1000
 

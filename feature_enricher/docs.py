@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from feature_enricher import values
 from feature_enricher.auth import OPEN_PATHS, SCHEMES
 from feature_enricher.problem import MEDIA_TYPE
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 
 PREFIX = "/docs"
 # The page's own scripts and styles are inline; nothing may be fetched from, or sent to, another host.

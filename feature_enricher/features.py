@@ -19,7 +19,8 @@ from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
-from feature_repo.online_reader import FeatureRow, OnlineReadError, OnlineReadRefused, Plan, Reader
+from feature_repo.connections import OnlineReadError, OnlineReadRefused
+from feature_repo.reading import FeatureRow, Plan, Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

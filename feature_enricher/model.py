@@ -10,7 +10,7 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream import Answer, Upstream
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 
 # A row with a category that the version was not trained on must not fail the others. Versions from before the option
 # ignore it, and refuse the rows.

@@ -21,7 +21,7 @@ from feature_enricher.serving import Item, Result, Serving
 from feature_enricher.settings import Settings
 from feature_enricher.targets import HandStarted, Targets
 from feature_enricher.upstream import Upstream
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 
 WATCHER_TIMEOUT_S = 1.0
 AT_ONCE_S = 0.5

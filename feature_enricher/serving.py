@@ -24,7 +24,7 @@ from feature_enricher.freshness import Freshness, newest, oldest
 from feature_enricher.metrics import Metrics
 from feature_enricher.model import ModelAnswer, NotTrainedOn, Prediction
 from feature_enricher.targets import Target, Targets
-from feature_repo.online_reader import FeatureRow, Plan
+from feature_repo.reading import FeatureRow, Plan
 
 # Each round goes to another target: the known one, and those that its failures lead to.
 MAX_ROUNDS = 3

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from feature_enricher.errors.requests import InvalidRequest
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 
 LONGEST_TEXT = 1024
 # Control characters, NUL among them, which PostgreSQL cannot store. Lone surrogates never pass for a string.

@@ -5,67 +5,18 @@ end, and a pool takes a second or more to replace connections that were cut. Thi
 that every wait ends at the deadline. tests/feature_repo/test_online_reader.py holds its answers to Feast's own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol
 
 from psycopg.pq.abc import PGresult
 
-from feature_repo.connections import Connections, OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_repo.connections import Connections
 from feature_repo.libpq import Connection
-
-__all__ = ["FeatureRow", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan", "Reader"]
+from feature_repo.reading import FeatureRow, Plan
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is fixed about a service: its features in the model's order, and how each store is asked for them."""
-
-    service: str
-    names: tuple[str, ...]
-    types: tuple[str, ...]
-    """Feast's names of the features' types: Int64, Float64, Bool, String"""
-    views: tuple[str, ...]
-    """The view of each feature"""
-    largest_age: Mapping[str, timedelta]
-    """view -> how much older than the newest its values may be; a view without a limit is not in it"""
-    statement: bytes
-    newest_statement: bytes
-    key_of: Callable[[str], bytes]
-    value_of: Callable[[bytes], Any]
-    fields: tuple[bytes, ...] = ()
-    """Of a user's hash in Redis: one per feature, then one per view, of its event time"""
-
-
-@dataclass(frozen=True)
-class FeatureRow:
-    """One user's features by name, in the plan's order."""
-
-    features: dict[str, Any]
-    """None where the store has no value"""
-    event_times: dict[str, datetime]
-    """view -> the event time of its values"""
-    overridden: tuple[str, ...] = ()
-    """Features whose values the request gave"""
-    stale_features: tuple[str, ...] = ()
-    """Older than their largest age"""
-
-
-class Reader(Protocol):
-    """Thread-safe. `until` is a time.monotonic()."""
-
-    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[FeatureRow]:
-        """One per user, in order. Raises OnlineReadError."""
-
-    def newest(self, plan: Plan, until: float) -> datetime | None:
-        """The newest event time among all users' values, None while nothing is online. Raises OnlineReadError."""
-
-    def close(self) -> None: ...
 
 
 class OnlineReader:

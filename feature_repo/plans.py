@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 import feature_repo
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 from feature_repo.redis_names import field_of_times
 
 if TYPE_CHECKING:

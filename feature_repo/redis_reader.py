@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from feature_repo.connections import Connections, OnlineReadError, OnlineReadTimeout
-from feature_repo.online_reader import FeatureRow, Plan
+from feature_repo.reading import FeatureRow, Plan
 from feature_repo.redis_names import moment_of, online_key, values_key
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ SHORTEST_WAIT_S = 0.001  # zero would mean without waiting
 
 
 class RedisReader:
-    """See Reader in online_reader.py."""
+    """See Reader in reading.py."""
 
     def __init__(self, url: str, project: str, most_connections: int = 8) -> None:
         pool = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))

@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 import feature_repo
-from feature_repo.online_reader import OnlineReader, OnlineReadError, OnlineReadTimeout, Plan
+from feature_repo.connections import OnlineReadError, OnlineReadTimeout
+from feature_repo.online_reader import OnlineReader
 from feature_repo.plans import UnknownService, make_plan
+from feature_repo.reading import Plan
 from local_stack.settings import Settings
 from tests.conftest import JANUARY
 from tests.feature_repo.test_online_store import connections, cut, entity_key, fetch, proto

@@ -13,8 +13,10 @@ import pytest
 
 import feature_repo
 from bench.redis_server import RedisServer
-from feature_repo.online_reader import FeatureRow, OnlineReader, OnlineReadError, OnlineReadTimeout, Plan, Reader
+from feature_repo.connections import OnlineReadError, OnlineReadTimeout
+from feature_repo.online_reader import OnlineReader
 from feature_repo.plans import make_plan
+from feature_repo.reading import FeatureRow, Plan, Reader
 from local_stack.settings import Settings
 
 from ..conftest import FEBRUARY, JANUARY

@@ -15,7 +15,7 @@ from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelUnavailable, StoreUnavailable
 from feature_enricher.model import Model, Prediction
 from feature_enricher.targets import Target
-from feature_repo.online_reader import FeatureRow, Plan
+from feature_repo.reading import FeatureRow, Plan
 
 USER = "4686-GEFRM"
 RUN_ID = "0123456789abcdef0123456789abcdef"

@@ -10,14 +10,9 @@ import pytest
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.features import FeastFeatures
-from feature_repo.online_reader import (
-    FeatureRow,
-    OnlineReader,
-    OnlineReadError,
-    OnlineReadRefused,
-    OnlineReadTimeout,
-    Plan,
-)
+from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_repo.online_reader import OnlineReader
+from feature_repo.reading import FeatureRow, Plan
 
 from .fakes import plan
 

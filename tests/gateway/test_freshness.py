@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 from feature_enricher.freshness import Freshness, Watch
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 
 from .fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan
 

@@ -10,7 +10,7 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable
 from feature_enricher.model import ModelServer, NotTrainedOn
 from feature_enricher.upstream import Upstream
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 
 from .fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 

@@ -21,7 +21,7 @@ from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.model import ModelServer, Prediction
 from feature_enricher.targets import HandStarted
 from feature_enricher.upstream import Upstream
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 from local_stack.settings import ROOT
 
 from .fakes import (

@@ -12,7 +12,7 @@ from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, Mode
 from feature_enricher.model import Model, Prediction
 from feature_enricher.serving import Item, Result, Serving
 from feature_enricher.targets import HandStarted
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
 

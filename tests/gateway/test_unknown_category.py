@@ -18,7 +18,7 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.requests import UnknownCategory
 from feature_enricher.model import ModelAnswer, ModelServer, NotTrainedOn
 from feature_enricher.upstream import Upstream
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 from local_stack.settings import Settings
 from rollout.settings import server_environment
 from steps import model, train

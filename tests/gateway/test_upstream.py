@@ -13,7 +13,7 @@ from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.model import ModelServer
 from feature_enricher.upstream import Upstream
-from feature_repo.online_reader import FeatureRow
+from feature_repo.reading import FeatureRow
 
 from .fakes import ANSWER, FakeServer, reply
 
