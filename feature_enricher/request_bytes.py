@@ -29,7 +29,7 @@ def path_of(request: Request) -> str:
     except UnicodeDecodeError as error:
         told = f"The path must be percent-encoded UTF-8; %{data[error.start]:02X} at byte {error.start} is not"
         raise InvalidRequest(told, ["path"]) from error
-    return path
+    return f"/{path.lstrip('/')}"  # as the router takes it
 
 
 def body_of(request: Request) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from feature_enricher.breaker import PAUSE_S
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors.upstream import StoreUnavailable
+from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.features import FeastFeatures
 from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_repo.online_reader import OnlineReader
@@ -51,6 +52,20 @@ def test_a_failed_read_is_a_named_error_with_its_cause_and_the_next_one_may_succ
     assert caught.value.__cause__ is error
     assert "secrets" not in str(caught.value)
     assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
+
+
+def test_a_store_that_failed_twice_in_a_row_is_not_asked_for_a_moment() -> None:
+    store = features(plan, OnlineReadError("refused"), OnlineReadError("refused"), ROW)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.lookup("churn_v1", ["a"], soon())
+
+    with pytest.raises(StoreCircuitOpen):
+        store.lookup("churn_v1", ["a"], soon())
+
+    time.sleep(PAUSE_S)
+    assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
+    assert store.breaker.state == "closed"
 
 
 def test_the_definition_is_read_once() -> None:
@@ -104,7 +119,7 @@ def test_requests_do_not_wait_for_a_slow_definition_and_do_not_begin_another() -
     began = time.monotonic()
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match=r"in 0\.2 s"):
-            store.lookup("churn_v1", ["a"], soon())
+            store.plan("churn_v1", Deadline.after(TIMEOUT_S))
     assert time.monotonic() - began < 3 * TIMEOUT_S + 1
     thawed.set()
 

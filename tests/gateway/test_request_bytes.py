@@ -3,6 +3,7 @@
 import gzip
 import json
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from flask.testing import FlaskClient
@@ -32,7 +33,8 @@ def test_a_path_in_percent_encoded_utf_8_is_the_users_own(cafes: FlaskClient) ->
 
 @pytest.mark.parametrize(("path", "byte"), [("caf%E9", "%E9"), ("%FFx", "%FF"), ("a%C3", "%C3"), ("%ED%A0%80", "%ED")])
 def test_a_path_that_is_not_utf_8_is_refused_and_the_byte_named(cafes: FlaskClient, path: str, byte: str) -> None:
-    answer = cafes.get(f"/features/{path}")
+    # not as an address: the test's client would encode that anew
+    answer = cafes.get("/x", environ_overrides={"PATH_INFO": "/features/" + unquote_to_bytes(path).decode("latin-1")})
 
     assert (answer.status_code, answer.get_json()["fields"]) == (422, ["path"])
     assert f"{byte} at byte" in answer.get_json()["detail"]
@@ -160,12 +162,21 @@ def test_options_names_the_methods(client: FlaskClient, path: str) -> None:
     assert answer.data == b""
 
 
-@pytest.mark.parametrize("path", ["/health/", "/predict/", "//health", "/docs//", "/Health", "/features/", "/features"])
+@pytest.mark.parametrize("path", ["/health/", "/predict/", "/docs//", "/Health", "/features/", "/features"])
 def test_a_path_that_is_nearly_right_is_not_found_and_named(client: FlaskClient, path: str) -> None:
     answer: Any = client.get("/x", environ_overrides={"PATH_INFO": path})
 
     assert (answer.status_code, answer.get_json()["code"]) == (404, "no_such_path")
     assert answer.get_json()["detail"] == f"There is no path {path}"
+
+
+@pytest.mark.parametrize(("path", "user_id"), [("//features/a", "a"), ("/features//a", "/a"), ("/features/a/", "a/")])
+def test_slashes_before_the_path_are_one_and_within_a_user_id_they_are_its_own(
+    client: FlaskClient, path: str, user_id: str
+) -> None:
+    answer: Any = client.get("/x", environ_overrides={"PATH_INFO": path})
+
+    assert answer.get_json()["detail"] == f"Missing features for user_id={user_id}"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
