@@ -27,8 +27,8 @@ def path_of(request: Request) -> str:
     try:
         path: str = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        told = f"The path must be percent-encoded UTF-8; %{data[error.start]:02X} at byte {error.start} is not"
-        raise InvalidRequest(told, ["path"]) from error
+        message = f"The path must be percent-encoded UTF-8; %{data[error.start]:02X} at byte {error.start} is not"
+        raise InvalidRequest(message, ["path"]) from error
     return f"/{path.lstrip('/')}"  # as the router takes it
 
 
@@ -39,14 +39,14 @@ def body_of(request: Request) -> Any:
     try:
         return DECODER.decode(data.decode("utf-8-sig"))  # a byte order mark may be skipped, says RFC 8259
     except UnicodeDecodeError as error:
-        told = f"byte 0x{data[error.start]:02x} at {error.start} is not UTF-8"
+        fault = f"byte 0x{data[error.start]:02x} at {error.start} is not UTF-8"
     except json.JSONDecodeError as error:
-        told = f"{error.msg} at line {error.lineno} column {error.colno}"
+        fault = f"{error.msg} at line {error.lineno} column {error.colno}"
     except RecursionError:
-        told = "it is nested too deeply"
+        fault = "it is nested too deeply"
     except ValueError as error:  # a number too long to read, or one like NaN
-        told = str(error)
-    raise InvalidRequest(f"The body is not valid JSON in UTF-8: {told}")
+        fault = str(error)
+    raise InvalidRequest(f"The body is not valid JSON in UTF-8: {fault}")
 
 
 def _check_headers(request: Request) -> None:

@@ -54,8 +54,8 @@ class RequestModel:
         """Raises InvalidRequest, NotJson, UnsupportedEncoding, TooManyUsers."""
         body = body_of(request)
         if not isinstance(body, dict):
-            told = f"The body must be a JSON object with the field user_id or user_ids, not {shown(body)}"
-            raise InvalidRequest(told, ["user_id"])
+            message = f"The body must be a JSON object with the field user_id or user_ids, not {shown(body)}"
+            raise InvalidRequest(message, ["user_id"])
         try:
             return self._body.validate_python(body)
         except ValidationError as error:

@@ -88,7 +88,7 @@ class Rollout:
             raise refusal
         return current
 
-    def doubt(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
         """The watcher's word is newer than any doubt."""
 
     def state(self) -> dict[str, Any]:

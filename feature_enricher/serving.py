@@ -122,7 +122,7 @@ class Serving:
         rows = [self._row(plan, *three) for three in zip(items, stored, given, strict=True)]
         missing = next((row for row in rows if isinstance(row, MissingFeatures)), None)
         if missing:
-            self.targets.doubt(target, missing)
+            self.targets.recheck(target, missing)
         return rows
 
     def _row(

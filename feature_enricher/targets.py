@@ -46,7 +46,7 @@ class Targets(Protocol):
     def another(self, tried: Target, refusal: EnricherError, deadline: Deadline) -> Target:
         """The target to try after `tried` failed so; raises the refusal when there is no other."""
 
-    def doubt(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
         """Told of users for whom the target's list is not complete; returns at once."""
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class HandStarted:
             raise refusal
         return self._learn(current)
 
-    def doubt(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
         del tried, missing
         now = time.monotonic()
         if now - self._rechecked >= RECHECK_S and self._asked.acquire(blocking=False):

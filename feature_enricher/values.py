@@ -104,13 +104,13 @@ def _refusal(plan: Plan, error: ValidationError) -> InvalidRequest:
     types = dict(zip(plan.names, plan.types, strict=True))
     unknown = [str(name) for name in wrong if name not in types]
     if unknown or not wrong:
-        told = listed(unknown) if unknown else "a name of broken text"
-        return InvalidRequest(f"Not features of {plan.service}: {told}", fields_named(unknown, "features."))
-    told = "; ".join(_told(str(name), types[str(name)], value) for name, value in islice(wrong.items(), MOST_NAMED))
-    return InvalidRequest(told, fields_named([str(name) for name in wrong], "features."))
+        text = listed(unknown) if unknown else "a name of broken text"
+        return InvalidRequest(f"Not features of {plan.service}: {text}", fields_named(unknown, "features."))
+    text = "; ".join(_must_be(str(name), types[str(name)], value) for name, value in islice(wrong.items(), MOST_NAMED))
+    return InvalidRequest(text, fields_named([str(name) for name in wrong], "features."))
 
 
-def _told(name: str, kind: str, value: object) -> str:
+def _must_be(name: str, kind: str, value: object) -> str:
     if kind not in KINDS:
         return f"features.{name} is of type {kind}, which a request cannot give"
     return f"features.{name} must be {KINDS[kind][0]}, not {shown(value)}"
@@ -122,8 +122,8 @@ def fields_named(names: Sequence[str], place: str = "") -> list[str]:
 
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more."""
-    told = ", ".join(shortened(name) for name in names[:MOST_NAMED])
-    return f"{told} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else told
+    text = ", ".join(shortened(name) for name in names[:MOST_NAMED])
+    return f"{text} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else text
 
 
 def shortened(text: str) -> str:
@@ -135,8 +135,8 @@ def shown(value: object) -> str:
     kind = JSON_TYPES[type(value)]
     if value is None or isinstance(value, list | dict):
         return kind
-    told = {True: "true", False: "false"}[value] if isinstance(value, bool) else shortened(repr(value))
-    return f"{kind}: {told}"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else shortened(repr(value))
+    return f"{kind}: {text}"
 
 
 def repeated(names: Iterable[str]) -> list[str]:

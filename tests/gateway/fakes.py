@@ -162,7 +162,7 @@ class FixedTarget:
     def another(self, _tried: Target, refusal: EnricherError, _deadline: Deadline) -> Target:
         raise refusal
 
-    def doubt(self, _tried: Target, _missing: MissingFeatures) -> None:
+    def recheck(self, _tried: Target, _missing: MissingFeatures) -> None:
         pass
 
     def close(self) -> None:
