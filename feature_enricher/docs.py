@@ -4,7 +4,7 @@ All its addresses are relative, so that it works behind a proxy that serves the 
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Response, make_response, redirect, request
@@ -41,7 +41,7 @@ def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None], schemas: Mappin
         document |= {"servers": SERVERS, "components": components}
         _name_problems(document)
         if plan := live_plan():
-            _name_features(components["schemas"], plan)
+            _name_features(components["schemas"], schemas.keys(), plan)
         return _with_keys(document) if has_keys else document
 
     _add_page(app)
@@ -73,8 +73,10 @@ def _name_problems(document: Document) -> None:
                 content[MEDIA_TYPE] = content.pop("application/json")
 
 
-def _name_features(schemas: Mapping[str, Any], plan: Plan) -> None:
-    """The live version's features: those that a request may give, and the examples."""
+def _name_features(schemas: Mapping[str, Any], bodies: Iterable[str], plan: Plan) -> None:
+    """The live version's features: those that the bodies may give, and in the examples."""
+    for name in bodies:
+        schemas[name]["properties"]["features"] = values.schema(plan)
     example, names = values.example(plan), list(plan.names[:2])
     texts = [name for name, value in example.items() if isinstance(value, str)]
     examples = {
@@ -85,8 +87,6 @@ def _name_features(schemas: Mapping[str, Any], plan: Plan) -> None:
         "unknown_categories": dict.fromkeys(texts[:1], "a new category"),
     }
     for schema in schemas.values():
-        if "features" in schema.get("properties", {}) and "example" not in schema:
-            schema["properties"]["features"] = values.schema(plan)
         for name in examples.keys() & schema.get("example", {}).keys():
             schema["example"][name] = examples[name]
 

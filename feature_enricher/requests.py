@@ -10,7 +10,16 @@ from feature_enricher.errors.requests import InvalidRequest, TooManyUsers
 from feature_enricher.request_bytes import body_of, path_of
 from feature_enricher.schemas import USER
 from feature_enricher.serving import Item
-from feature_enricher.values import BROKEN_TEXT, MOST_NAMED, fields_named, listed, shortened, shown, text_type
+from feature_enricher.values import (
+    BROKEN_TEXT,
+    MOST_NAMED,
+    OVERRIDES,
+    fields_named,
+    listed,
+    shortened,
+    shown,
+    text_type,
+)
 
 FIELDS = ("user_id", "user_ids", "features")
 FEATURES_PATH = "/features/"
@@ -19,7 +28,7 @@ SCHEMA_REF = "#/components/schemas/{model}"
 MUST = {
     "string_type": "must be a string, not {shown}",
     "string_too_short": "must not be empty",
-    "string_too_long": "must not be longer than {max_length} characters",
+    "string_too_long": "must not be longer than {max_length} characters; it has {length}",
     "string_unicode": BROKEN_TEXT,
     "unreadable": BROKEN_TEXT,
     "list_type": "must be an array, not {shown}",
@@ -35,8 +44,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     is_list: ClassVar[bool]
     """Asked for with user_ids, and so answered with a list"""
-    features: dict[str, Any] = Field(default_factory=dict)
-    """Values that stand in for the stored ones"""
+    features: dict[str, Any] = Field(default_factory=dict, description=OVERRIDES)
 
     def items(self) -> list[Item]:
         raise NotImplementedError
@@ -91,6 +99,8 @@ def _body_type(identifier: Any, most_users: int) -> Any:
     limit = Field(min_length=1, description=f"At most {most_users} users; above, 413")
 
     class OneUser(Asked):
+        """Asks for one user's prediction."""
+
         is_list = False
         user_id: identifier
 
@@ -98,8 +108,10 @@ def _body_type(identifier: Any, most_users: int) -> Any:
             return [Item(self.user_id, self.features)]
 
     class ManyUsers(Asked):
+        """Asks for the predictions of several users."""
+
         is_list = True
-        user_ids: Annotated[list[identifier], BeforeValidator(at_most), limit]
+        user_ids: Annotated[list[identifier], limit, BeforeValidator(at_most)]
 
         def items(self) -> list[Item]:
             return [Item(user_id, self.features) for user_id in self.user_ids]
@@ -127,7 +139,9 @@ def _refuse(error: ValidationError, field: str = "") -> NoReturn:
 
 
 def _must(detail: ErrorDetails) -> str:
-    return MUST[detail["type"]].format(shown=shown(detail["input"]), **detail.get("ctx", {}))
+    value = detail["input"]
+    length = len(value) if isinstance(value, str) else 0
+    return MUST[detail["type"]].format(shown=shown(value), length=length, **detail.get("ctx", {}))
 
 
 def _field_at(place: tuple[int | str, ...]) -> str:

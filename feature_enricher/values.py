@@ -16,6 +16,7 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from feature_enricher.errors.requests import InvalidRequest
 from feature_repo.reading import Plan
 
+OVERRIDES = "Values to use instead of the stored ones"
 LONGEST_TEXT = 1024
 # Control characters, NUL among them, which PostgreSQL cannot store. Lone surrogates never pass for a string.
 FORBIDDEN_PATTERN = "[\\x00-\\x1f\\x7f-\\x9f]"
@@ -55,7 +56,7 @@ def _whole(value: object) -> object:
 
 def _int_type(bits: int) -> Any:
     limits = Field(strict=True, ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)
-    return Annotated[int, BeforeValidator(_whole), limits]
+    return Annotated[int, limits, BeforeValidator(_whole)]
 
 
 FLOAT = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -64,8 +65,8 @@ KINDS: Mapping[str, tuple[str, Any, bool | int | float | str]] = {
     "Bool": ("a boolean", Annotated[bool, Field(strict=True)], True),
     "Int32": ("a whole number within 32 bits", _int_type(32), 12),
     "Int64": ("a whole number within 64 bits", _int_type(64), 12),
-    "Float32": ("a finite number", FLOAT, 98.7),
-    "Float64": ("a finite number", FLOAT, 98.7),
+    "Float32": ("a finite number in double precision", FLOAT, 98.7),
+    "Float64": ("a finite number in double precision", FLOAT, 98.7),
     "String": (f"a text of at most {LONGEST_TEXT} characters without control characters", TEXT, "a text"),
 }
 """Feast's name of a type -> in words, the type, and an example"""
@@ -82,7 +83,7 @@ def checked(plan: Plan, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def schema(plan: Plan) -> dict[str, Any]:
     """The same rules for the OpenAPI document."""
-    return _overrides(plan.names, plan.types).json_schema()
+    return _overrides(plan.names, plan.types).json_schema() | {"description": OVERRIDES}
 
 
 def example(plan: Plan) -> dict[str, Any]:
@@ -105,7 +106,8 @@ def _refusal(plan: Plan, error: ValidationError) -> InvalidRequest:
     unknown = [str(name) for name in wrong if name not in types]
     if unknown or not wrong:
         text = listed(unknown) if unknown else "a name of broken text"
-        return InvalidRequest(f"Not features of {plan.service}: {text}", fields_named(unknown, "features."))
+        message = f"Not features of {plan.service}: {text}. Expected: {listed(plan.names)}"
+        return InvalidRequest(message, fields_named(unknown, "features."))
     text = "; ".join(_must_be(str(name), types[str(name)], value) for name, value in islice(wrong.items(), MOST_NAMED))
     return InvalidRequest(text, fields_named([str(name) for name in wrong], "features."))
 

@@ -74,6 +74,8 @@ def test_the_features_that_may_be_given_are_those_of_the_live_version(client: Fl
         features = document["components"]["schemas"][form]["properties"]["features"]
         assert list(features["properties"]) == ["months_active", "monthly_fee", "net_service"]
         assert features["additionalProperties"] is False
+        whole = features["properties"]["months_active"]
+        assert (whole["type"], whole["minimum"], whole["maximum"]) == ("integer", -(2**63), 2**63 - 1)
 
 
 def test_the_documented_example_can_be_tried_as_it_is(client: FlaskClient) -> None:

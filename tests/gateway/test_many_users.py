@@ -130,6 +130,22 @@ def test_an_unknown_user_with_all_features_given_is_answered_without_a_day(clien
     assert (answer.status_code, answer.get_json()["as_of"]) == (200, None)
 
 
+def test_a_refused_value_is_named_with_its_type_and_with_what_is_allowed(client: FlaskClient) -> None:
+    def refusal(**features: Any) -> str:
+        return str(ask(client, user_id=USER, features=features).get_json()["detail"])
+
+    assert refusal(months_active="x") == (
+        "features.months_active must be a whole number within 64 bits, not a string: 'x'"
+    )
+    assert refusal(monthly_fee=None, months_active=1.5) == (
+        "features.months_active must be a whole number within 64 bits, not a number: 1.5; "
+        "features.monthly_fee must be a finite number in double precision, not null"
+    )
+    assert refusal(shoe_size=43) == (
+        "Not features of churn_v1: shoe_size. Expected: months_active, monthly_fee, net_service"
+    )
+
+
 @pytest.mark.parametrize(
     ("overrides", "fields"),
     [
