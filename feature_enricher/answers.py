@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import Unavailable
 from feature_enricher.errors.requests import InvalidRequest
-from feature_enricher.errors.upstream import Unavailable
 from feature_enricher.model import Prediction
 from feature_enricher.problem import problem
 from feature_enricher.serving import Item, Result

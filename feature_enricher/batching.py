@@ -10,7 +10,7 @@ from typing import Protocol
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded, Unavailable
+from feature_enricher.errors.parts import DeadlineExceeded, Overloaded, Unavailable
 from feature_enricher.serving import Item, Result
 from feature_enricher.turns import take_turn
 

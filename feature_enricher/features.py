@@ -18,7 +18,7 @@ from feature_enricher import native_threads
 from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
-from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
+from feature_enricher.errors.parts import StoreCircuitOpen, StoreUnavailable
 from feature_repo.connections import OnlineReadError, OnlineReadRefused
 from feature_repo.reading import FeatureRow, Plan, Reader
 

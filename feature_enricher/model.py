@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import NoAnswer
-from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.errors.parts import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream import Answer, Upstream
 from feature_repo.reading import FeatureRow
 

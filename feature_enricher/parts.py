@@ -10,7 +10,7 @@ import feature_repo
 from feature_enricher.batching import Batcher
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.errors.upstream import StoreUnavailable, Unavailable
+from feature_enricher.errors.parts import StoreUnavailable, Unavailable
 from feature_enricher.features import FeastFeatures, Features
 from feature_enricher.freshness import Freshness, Watch
 from feature_enricher.metrics import Metrics

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import ModelUnavailable
 from feature_enricher.errors.requests import (
     BodyTooLarge,
     InvalidRequest,
@@ -17,7 +18,6 @@ from feature_enricher.errors.requests import (
     UnknownUser,
     WrongMethod,
 )
-from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.schemas import USER
 from feature_enricher.values import shortened
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from feature_enricher.errors.base import NoAnswer
-from feature_enricher.errors.upstream import NoServingVersion, RegistryUnavailable
+from feature_enricher.errors.parts import NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream import Answer, Upstream
 
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"

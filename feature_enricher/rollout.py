@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError, NoAnswer, reason
+from feature_enricher.errors.parts import ModelRejected, ModelUnavailable, NoLiveModel, RolloutUnavailable
 from feature_enricher.errors.requests import MissingFeatures
-from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable, NoLiveModel, RolloutUnavailable
 from feature_enricher.model import Model
 from feature_enricher.targets import Target
 from feature_enricher.upstream import Upstream

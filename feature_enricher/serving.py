@@ -10,6 +10,7 @@ from typing import Any
 from feature_enricher import values
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.errors.requests import (
     InvalidRequest,
     MissingFeatures,
@@ -18,7 +19,6 @@ from feature_enricher.errors.requests import (
     UnknownUser,
     ValuesRefused,
 )
-from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.features import Features
 from feature_enricher.freshness import Freshness, newest, oldest
 from feature_enricher.metrics import Metrics

@@ -22,8 +22,8 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreDa
 from gunicorn.workers.ggevent import GeventWorker
 
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import Overloaded
 from feature_enricher.errors.requests import RequestRefused
-from feature_enricher.errors.upstream import Overloaded
 from feature_enricher.raw_http import CHUNK_BYTES, missing_bytes, refusal, whole_answer
 from feature_enricher.turns import take_turn
 

@@ -1,4 +1,4 @@
-"""The ways a request can end badly, each imported from its own module: base, requests, upstream.
+"""The ways a request can end badly, each imported from its own module: base, requests, parts.
 
 Each class carries what a client may see of it; problem.py writes it down.
 

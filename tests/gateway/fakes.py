@@ -11,8 +11,8 @@ from typing import Any
 from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import ModelUnavailable, StoreUnavailable
 from feature_enricher.errors.requests import MissingFeatures
-from feature_enricher.errors.upstream import ModelUnavailable, StoreUnavailable
 from feature_enricher.model import Model, Prediction
 from feature_enricher.targets import Target
 from feature_repo.reading import FeatureRow, Plan

@@ -12,8 +12,8 @@ import pytest
 from feature_enricher.batching import Batcher
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import DeadlineExceeded, ModelUnavailable, Overloaded
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser
-from feature_enricher.errors.upstream import DeadlineExceeded, ModelUnavailable, Overloaded
 from feature_enricher.serving import Item, Result
 
 Answer = Callable[[Sequence[Item], Deadline], Sequence[Result]]

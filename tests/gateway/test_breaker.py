@@ -3,7 +3,7 @@
 import pytest
 
 from feature_enricher.breaker import Breaker
-from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.errors.parts import ModelCircuitOpen, ModelRejected, ModelUnavailable
 
 
 class Clock:

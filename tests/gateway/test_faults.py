@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher import create_app
-from feature_enricher.errors.upstream import (
+from feature_enricher.errors.parts import (
     ModelUnavailable,
     NoServingVersion,
     RegistryUnavailable,

@@ -9,7 +9,7 @@ import pytest
 
 from feature_enricher.breaker import PAUSE_S
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
+from feature_enricher.errors.parts import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.features import FeastFeatures
 from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_repo.online_reader import OnlineReader

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from feature_enricher import create_app, values
+from feature_enricher.errors.parts import StoreUnavailable
 from feature_enricher.errors.requests import InvalidRequest
-from feature_enricher.errors.upstream import StoreUnavailable
 
 from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
 

@@ -17,7 +17,7 @@ from feature_enricher.access_log import set_level
 from feature_enricher.auth import check_binding
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.errors.upstream import ModelUnavailable
+from feature_enricher.errors.parts import ModelUnavailable
 from feature_enricher.model import ModelServer, Prediction
 from feature_enricher.targets import HandStarted
 from feature_enricher.upstream import Upstream

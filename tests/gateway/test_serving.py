@@ -7,8 +7,8 @@ import pytest
 
 from feature_enricher import serving as serving_module
 from feature_enricher.deadline import Deadline
+from feature_enricher.errors.parts import AnotherVersion, ModelRejected, ModelUnavailable, RegistryUnavailable
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser, ValuesRefused
-from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable, RegistryUnavailable
 from feature_enricher.model import Model, Prediction
 from feature_enricher.serving import Item, Result, Serving
 from feature_enricher.targets import HandStarted
