@@ -123,7 +123,7 @@ def online(users: "set[str] | Values") -> Values:
     plan, reader, asked = make_plan("churn_v1"), feature_repo.open_reader(), list(users)
     try:
         found = reader.read(plan, asked, time.monotonic() + READ_LIMIT_S)
-        return {user: one.values for user, one in zip(asked, found, strict=True)}
+        return {user: list(row.features.values()) for user, row in zip(asked, found, strict=True)}
     finally:
         reader.close()
 

@@ -22,6 +22,7 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
     @app.before_request
     def begin() -> None:
         g.began, g.code, g.cause = time.perf_counter(), OK, None
+        metrics.request_began()
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -31,6 +32,11 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
         if log.isEnabledFor(_level(response.status_code)):
             log.log(_level(response.status_code), "%s", json.dumps(_line(response, seconds)))
         return response
+
+    @app.teardown_request
+    def done(_error: BaseException | None) -> None:
+        if "began" in g:
+            metrics.request_done()
 
 
 def set_level(which: str) -> None:

@@ -1,64 +1,78 @@
 """Results as a client sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
+from functools import lru_cache
 from typing import Any
 
-from feature_enricher.access_log import OK
-from feature_enricher.errors import EnricherError, InvalidRequest, Unavailable
-from feature_enricher.intake import Wanted
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import Unavailable
+from feature_enricher.errors.requests import InvalidRequest
+from feature_enricher.model import Prediction
 from feature_enricher.problem import problem
-from feature_enricher.serving import Known, Scored
+from feature_enricher.serving import Item, Result
+from feature_repo.reading import FeatureRow
+
+MOMENTS_KEPT = 1000
 
 
-def code_of(result: Scored | EnricherError) -> str:
-    return result.code if isinstance(result, EnricherError) else OK
+def one_answer(item: Item, result: Result) -> dict[str, Any]:
+    """Raises the user's error."""
+    if isinstance(result, EnricherError):
+        raise result
+    return prediction(item.user_id, result)
 
 
-def answer_to(wanted: Wanted, results: Sequence[Scored | EnricherError]) -> dict[str, Any]:
-    """Raises the error of a single user; and of a list, the one that concerns all of it."""
-    if not wanted.is_list:
-        return scored(wanted.user_ids[0], _raised(results[0]))
+def list_of_answers(items: Sequence[Item], results: Sequence[Result]) -> dict[str, Any]:
+    """Each user's answer or error. Raises the error that concerns all of the list."""
     if all(isinstance(result, Unavailable) for result in results):
-        _raised(results[0])
+        one_answer(items[0], results[0])
     # the overrides are the same for all users: where they are wrong, the request is
     for wrong in (result for result in results if type(result) is InvalidRequest):
         raise wrong
-    return {"results": [_item(user_id, one) for user_id, one in zip(wanted.user_ids, results, strict=True)]}
+    return {"results": [_listed(item.user_id, result) for item, result in zip(items, results, strict=True)]}
 
 
-def scored(user_id: str, result: Scored) -> dict[str, Any]:
-    answer, known = result.answer, result.known
-    told = {
+def prediction(user_id: str, result: Prediction) -> dict[str, Any]:
+    row = result.row
+    answer = {
         "user_id": user_id,
-        "prediction": answer.prediction,
-        "probability": answer.probability,
-        "threshold": answer.threshold,
-        "calibration": answer.calibration,
-        "features_used": known.features,
-        "as_of": known.as_of,
-        "feature_service": answer.feature_service,
-        "model": {"name": answer.model_name, "version": answer.model_version, "run_id": answer.run_id},
+        "prediction": result.prediction,
+        "probability": result.probability,
+        "threshold": result.threshold,
+        "calibration": result.calibration,
+        "features_used": row.features,
+        "as_of": _as_of(row.event_times),
+        "feature_service": result.feature_service,
+        "model": {"name": result.model_name, "version": result.model_version, "run_id": result.run_id},
     }
-    if known.overridden:
-        told["overridden"] = known.overridden
-    return _flagged(told, known)
+    if row.overridden:
+        answer["overridden"] = row.overridden
+    return _flagged(answer, row)
 
 
-def features(user_id: str, known: Known) -> dict[str, Any]:
-    return _flagged({"user_id": user_id, "features": known.features, "as_of": known.as_of}, known)
+def features(user_id: str, row: FeatureRow) -> dict[str, Any]:
+    return _flagged({"user_id": user_id, "features": row.features, "as_of": _as_of(row.event_times)}, row)
 
 
-def _flagged(told: dict[str, Any], known: Known) -> dict[str, Any]:
-    return told | {"stale_features": known.stale_features} if known.stale_features else told
+def _flagged(answer: dict[str, Any], row: FeatureRow) -> dict[str, Any]:
+    return answer | {"stale_features": row.stale_features} if row.stale_features else answer
 
 
-def _item(user_id: str, result: Scored | EnricherError) -> dict[str, Any]:
+def _listed(user_id: str, result: Result) -> dict[str, Any]:
     if isinstance(result, EnricherError):
         return {"user_id": user_id, **problem(result)}
-    return scored(user_id, result)
+    return prediction(user_id, result)
 
 
-def _raised(result: Scored | EnricherError) -> Scored:
-    if isinstance(result, EnricherError):
-        raise result
-    return result
+def _as_of(event_times: Mapping[str, datetime]) -> str | dict[str, str] | None:
+    """One day where all views agree, else view -> day; None where every value was given with the request."""
+    if len(moments := set(event_times.values())) == 1:
+        return _iso(*moments)
+    return {view: _iso(moment) for view, moment in event_times.items()} or None
+
+
+@lru_cache(MOMENTS_KEPT)
+def _iso(moment: datetime) -> str:
+    in_utc = moment.astimezone(UTC)
+    return in_utc.date().isoformat() if in_utc.timetz() == time(tzinfo=UTC) else in_utc.isoformat()

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 
 from flask import Flask, Request, request
 
-from feature_enricher.errors import InvalidSetting, Unauthorized
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.errors.requests import Unauthorized
 
 # What a load balancer asks, and what shows nothing but how to ask.
-OPEN_PATHS = ("/health", "/docs")
+OPEN_PATHS = ("/", "/health", "/docs")
+# How a key is sent, as the OpenAPI document has it
+SCHEMES = {
+    "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "Bearer": {"type": "http", "scheme": "bearer"},
+}
 LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 
 

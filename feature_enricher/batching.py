@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import DeadlineExceeded, EnricherError, Overloaded, Unavailable
-from feature_enricher.serving import Ask, Scored
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import DeadlineExceeded, Overloaded, Unavailable
+from feature_enricher.serving import Item, Result
 from feature_enricher.turns import take_turn
 
-Result = Scored | EnricherError
 # Requests that go on together; then comes what is ready meanwhile, and whom to refuse.
 ANSWERED_AT_ONCE = 8
 # Fewer requests are not split: what a batch costs by itself, they would pay twice.
@@ -31,7 +31,7 @@ class _Job:
 
     __slots__ = ("_answered", "asks", "deadline", "results", "since")
 
-    def __init__(self, asks: Sequence[Ask], deadline: Deadline) -> None:
+    def __init__(self, asks: Sequence[Item], deadline: Deadline) -> None:
         self.asks = asks
         self.deadline = deadline
         self.since = time.monotonic()
@@ -62,7 +62,7 @@ class Batcher:
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Ask], Deadline], Sequence[Result]],
+        answer: Callable[[Sequence[Item], Deadline], Sequence[Result]],
         *,
         lanes: int,
         largest_batch: int,
@@ -82,7 +82,7 @@ class Batcher:
         for lane in range(lanes):
             threading.Thread(target=self._run, name=f"batch-{lane}", daemon=True).start()
 
-    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
+    def predict(self, asks: Sequence[Item], deadline: Deadline) -> list[Result]:
         """One result per ask, in order, by the deadline. Raises Overloaded at once when the queue is full."""
         size = self._largest_batch
         jobs = [_Job(asks[start : start + size], deadline) for start in range(0, len(asks), size)]
@@ -96,6 +96,10 @@ class Batcher:
             self._users_waiting += len(asks)
             self._changed.notify(len(jobs))
         return [result for job in jobs for result in job.wait()]
+
+    @property
+    def users_waiting(self) -> int:
+        return self._users_waiting
 
     def close(self) -> None:
         """What waits is still answered."""

@@ -2,15 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from feature_enricher.deadline import Deadline
-from feature_enricher.errors import ModelCircuitOpen, StoreCircuitOpen, Unavailable
-from feature_enricher.features import Features
-from feature_enricher.model import Model, Said
-from feature_repo.online_reader import Found, Plan
+from feature_enricher.errors.parts import Unavailable
 
 FAILURES = 2
 # Half a second: a part that is back is used again well within five.
@@ -40,7 +35,7 @@ class Breaker:
     def state(self) -> str:
         if self._failures < self._limit:
             return "closed"
-        return "half open" if self._trying or self._clock() >= self._try_at else "open"
+        return "half_open" if self._trying or self._clock() >= self._try_at else "open"
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -81,33 +76,3 @@ class Breaker:
         if tries:
             with self._lock:
                 self._trying = False
-
-
-class GuardedFeatures:
-    """The feature store behind a breaker of its own."""
-
-    def __init__(self, features: Features) -> None:
-        self._features = features
-        self.breaker = Breaker(lambda: StoreCircuitOpen("The feature store did not answer several times in a row"))
-
-    def plan(self, service: str, deadline: Deadline) -> Plan:
-        return self._features.plan(service, deadline)
-
-    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[Found]]:
-        with self.breaker.guard():
-            return self._features.lookup(service, user_ids, deadline)
-
-
-class GuardedModel:
-    """One model server behind a breaker of its own: the next version is not blamed for this one."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.breaker = Breaker(lambda: ModelCircuitOpen("The model server did not answer several times in a row"))
-
-    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> Sequence[Said]:
-        with self.breaker.guard():
-            return self._model.predict(rows, deadline)
-
-    def ping(self, deadline: Deadline) -> None:
-        self._model.ping(deadline)

@@ -1,46 +1,71 @@
-"""/docs: the page that documents and tries the API, from files of this installation alone."""
+"""/docs: the page that documents and tries the API, from files of this installation alone.
+
+All its addresses are relative, so that it works behind a proxy that serves the gateway below a path of its own.
+"""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from flask import Response, redirect, request, url_for
+from flask import Response, make_response, redirect, request
 from flask_openapi3 import OpenAPI
 from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response as AnyResponse
 
-from feature_enricher import what_if
+from feature_enricher import values
+from feature_enricher.auth import OPEN_PATHS, SCHEMES
 from feature_enricher.problem import MEDIA_TYPE
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 
 PREFIX = "/docs"
 # The page's own scripts and styles are inline; nothing may be fetched from, or sent to, another host.
 ONLY_THIS_HOST = "default-src 'self' 'unsafe-inline' data:"
+# The document is one folder below the gateway, wherever that is.
+SERVERS = [{"url": "..", "description": "this gateway"}]
+
+Document = dict[str, Any]
 
 
-def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None]) -> None:
-    """`live_plan` knows the features of the version that is live, if any is: what-if requests may name them."""
+def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None], schemas: Mapping[str, Any], *, has_keys: bool) -> None:
+    """`live_plan` knows the live version's features, if one is live; `schemas` are those that the bodies refer to."""
     # Swagger sends the document's address to a validator on the internet unless told not to.
     app.config["SWAGGER_CONFIG"] = {"validatorUrl": None}
     app.register_blueprint(RegisterPlugin.register(doc_url="openapi.json"), url_prefix=PREFIX)
     app.after_request(_keep_local)
 
     @app.get(f"{PREFIX}/openapi.json", doc_ui=False)
-    def openapi_document() -> dict[str, Any]:
-        document: dict[str, Any] = copy.deepcopy(app.api_doc)
+    def openapi_document() -> Document:
+        document: Document = copy.deepcopy(app.api_doc)
+        # The library adds "securitySchemes": null, which OpenAPI does not allow.
+        components = {"schemas": document["components"]["schemas"] | copy.deepcopy(dict(schemas))}
+        document |= {"servers": SERVERS, "components": components}
         _name_problems(document)
         if plan := live_plan():
-            _name_features(document, what_if.schema(plan))
-        # The library adds "securitySchemes": null, which OpenAPI does not allow.
-        return document | {"components": {"schemas": document["components"]["schemas"]}}
+            _name_features(components["schemas"], schemas.keys(), plan)
+        return _with_keys(document) if has_keys else document
 
-    @app.get(PREFIX, doc_ui=False, strict_slashes=False)
-    def docs() -> AnyResponse:
-        return redirect(url_for("swagger.swagger"))
+    _add_page(app)
 
 
-def _name_problems(document: dict[str, Any]) -> None:
-    """The library writes application/json everywhere; errors are application/problem+json, but for /ready's own."""
+def _add_page(app: OpenAPI) -> None:
+    """At /docs/, where a browser that asks for / or /docs is sent: the page's own links are relative to it."""
+    page = app.view_functions["swagger.swagger"]
+
+    @app.get(f"{PREFIX}/", doc_ui=False)
+    def docs() -> Response:
+        return make_response(page())
+
+    @app.get(PREFIX, endpoint="to_docs", doc_ui=False, strict_slashes=True)
+    def to_docs() -> AnyResponse:
+        return redirect("docs/")
+
+    @app.get("/", doc_ui=False)
+    def root() -> AnyResponse:
+        return redirect("docs/")
+
+
+def _name_problems(document: Document) -> None:
+    """The library writes application/json everywhere; errors are application/problem+json, except /ready's own."""
     for path, operations in document["paths"].items():
         for answer in [answer for operation in operations.values() for answer in operation["responses"].items()]:
             status, content = answer[0], answer[1]["content"]
@@ -48,10 +73,31 @@ def _name_problems(document: dict[str, Any]) -> None:
                 content[MEDIA_TYPE] = content.pop("application/json")
 
 
-def _name_features(document: dict[str, Any], features: dict[str, Any]) -> None:
-    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    for alternative in body["oneOf"]:
-        alternative["properties"]["features"] = features
+def _name_features(schemas: Mapping[str, Any], bodies: Iterable[str], plan: Plan) -> None:
+    """The live version's features: those that the bodies may give, and in the examples."""
+    for name in bodies:
+        schemas[name]["properties"]["features"] = values.schema(plan)
+    example, names = values.example(plan), list(plan.names[:2])
+    texts = [name for name, value in example.items() if isinstance(value, str)]
+    examples = {
+        "features": example,
+        "features_used": example,
+        "missing_features": names,
+        "stale_features": names,
+        "unknown_categories": dict.fromkeys(texts[:1], "a new category"),
+    }
+    for schema in schemas.values():
+        for name in examples.keys() & schema.get("example", {}).keys():
+            schema["example"][name] = examples[name]
+
+
+def _with_keys(document: Document) -> Document:
+    """Either header opens every path but the open ones."""
+    for path in document["paths"].keys() & set(OPEN_PATHS):
+        for operation in document["paths"][path].values():
+            operation["security"] = []
+    components = document["components"] | {"securitySchemes": SCHEMES}
+    return document | {"components": components, "security": [{name: []} for name in SCHEMES]}
 
 
 def _keep_local(response: Response) -> Response:

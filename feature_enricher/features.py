@@ -11,20 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import feature_repo
 from feature_enricher import native_threads
+from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import StoreUnavailable
-from feature_enricher.translation import reason
-from feature_repo.online_reader import Found, OnlineReadError, OnlineReadRefused, Plan, Reader
+from feature_enricher.errors.base import reason
+from feature_enricher.errors.parts import StoreCircuitOpen, StoreUnavailable
+from feature_repo.connections import OnlineReadError, OnlineReadRefused
+from feature_repo.reading import FeatureRow, Plan, Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-Row = dict[str, Any]
-"""A user's features in the service's order; None where the store has no value."""
 
 # Past this, another attempt is made beside the one that waits on a server that froze.
 PLANNING_LIMIT_S = 30.0
@@ -45,8 +44,11 @@ def _import_feast() -> None:
 
 
 class Features(Protocol):
+    breaker: Breaker
+    """Of the store: closed while look-ups succeed"""
+
     def plan(self, service: str, deadline: Deadline) -> Plan: ...
-    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[Found]]: ...
+    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]: ...
 
 
 class FeastFeatures:
@@ -58,6 +60,7 @@ class FeastFeatures:
         plan_of: Callable[[str], Plan] = make_plan,
         reader: Reader | None = None,
     ) -> None:
+        self.breaker = Breaker(lambda: StoreCircuitOpen("The feature store did not answer several times in a row"))
         self._timeout_s = timeout_s
         self._plan_of = plan_of
         self._reader = reader or feature_repo.open_reader()
@@ -75,8 +78,17 @@ class FeastFeatures:
         except Exception as error:  # whatever Feast raises, it could not read the definition
             raise StoreUnavailable(self._what_failed(error)) from error
 
-    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[Found]]:
+    def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
         """One per user, in order; all values None for a user the store does not know. Raises StoreUnavailable."""
+        with self.breaker.guard():
+            return self._lookup(service, user_ids, deadline)
+
+    def newest(self, service: str, deadline: Deadline) -> datetime | None:
+        """The newest event time online in the service's views. Raises StoreUnavailable and OnlineReadError."""
+        within = deadline.within(self._timeout_s)
+        return self._reader.newest(self.plan(service, within), within.until)
+
+    def _lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
         within = deadline.within(self._timeout_s)
         plan = self.plan(service, within)
         try:
@@ -86,11 +98,6 @@ class FeastFeatures:
             raise StoreUnavailable(self._what_failed(error)) from error
         except OnlineReadError as error:
             raise StoreUnavailable(self._what_failed(error)) from error
-
-    def newest(self, service: str, deadline: Deadline) -> datetime | None:
-        """The newest event time online in the service's views. Raises StoreUnavailable and OnlineReadError."""
-        within = deadline.within(self._timeout_s)
-        return self._reader.newest(self.plan(service, within), within.until)
 
     def _begin(self, service: str) -> "_Planning":
         with self._lock:

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from feature_enricher.translation import reason
-from feature_repo.online_reader import Found, Plan
+from feature_enricher.errors.base import reason
+from feature_repo.reading import FeatureRow, Plan
 
 NEWEST, NOW = "newest", "now"
 REFUSE, FLAG = "refuse", "flag"
@@ -68,15 +68,15 @@ class Watch:
             self._closing.wait(self._every_s)
 
 
-def newest(found: Iterable[Found]) -> Iterator[datetime]:
-    return (moment for one in found for moment in one.event_times.values())
+def newest(rows: Iterable[FeatureRow]) -> Iterator[datetime]:
+    return (moment for row in rows for moment in row.event_times.values())
 
 
-def oldest(found: Iterable[Found]) -> dict[str, datetime]:
+def oldest(rows: Iterable[FeatureRow]) -> dict[str, datetime]:
     """view -> the oldest event time among the users'."""
     times: dict[str, datetime] = {}
-    for one in found:
-        for view, moment in one.event_times.items():
+    for row in rows:
+        for view, moment in row.event_times.items():
             if moment < times.setdefault(view, moment):
                 times[view] = moment
     return times

@@ -7,16 +7,29 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-BREAKER_STATES = ("closed", "half open", "open")
+BREAKER_STATES = ("closed", "half_open", "open")
 
 
 class Metrics:
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series beside each, which nothing here reads
         registry = self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
         self._requests = Counter(
             "gateway_requests_total", "Requests by route and outcome", ["route", "status", "code"], registry=registry
         )
@@ -26,11 +39,13 @@ class Metrics:
         )
         self._parts = Histogram(
             "gateway_part_seconds",
-            "Where the time of a request goes: queue, look-up, model",
+            "Where the time of a request goes: queue, lookup, model",
             ["part"],
             buckets=SECONDS,
             registry=registry,
         )
+        self._in_flight = Gauge("gateway_requests_in_flight", "Requests being answered", registry=registry)
+        self._queue = Gauge("gateway_queue_users", "Users waiting for the next batch", registry=registry)
         self._batches = Histogram("gateway_batch_users", "Users in a batch", buckets=USERS, registry=registry)
         self._breakers = Gauge(
             "gateway_breaker_state", "1 for the state it is in", ["part", "state"], registry=registry
@@ -48,6 +63,12 @@ class Metrics:
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
         self._users_of = cache(self._users.labels)
         self._oldest: dict[str, datetime] = {}
+
+    def request_began(self) -> None:
+        self._in_flight.inc()
+
+    def request_done(self) -> None:
+        self._in_flight.dec()
 
     def request_ended(self, route: str, status: int, code: str, seconds: float) -> None:
         self._requests_of(route, str(status), code).inc()
@@ -79,8 +100,9 @@ class Metrics:
         """The oldest event time of each view in a batch."""
         self._oldest = {**self._oldest, **oldest}
 
-    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None) -> bytes:
+    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, users_waiting: int) -> bytes:
         """The text that Prometheus reads; states are read off at this moment."""
+        self._queue.set(users_waiting)
         for part, now in breakers.items():
             for state in BREAKER_STATES:
                 self._breakers.labels(part, state).set(state == now)

@@ -1,13 +1,16 @@
-"""rows -> predictions, by the model server's /invocations. No answer is believed before it is checked."""
+"""rows -> predictions, by the model server's /invocations. Each answer is checked before it is used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import ModelRejected, ModelUnavailable, NoAnswer
+from feature_enricher.errors.base import NoAnswer
+from feature_enricher.errors.parts import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream import Answer, Upstream
+from feature_repo.reading import FeatureRow
 
 # A row with a category that the version was not trained on must not fail the others. Versions from before the option
 # ignore it, and refuse the rows.
@@ -16,8 +19,10 @@ OPTIONS = {"unknown_categories": "mark"}
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the answering version says of one row, and which version it is."""
+    """One row's result: the row, its prediction, and the version that made it."""
 
+    code: ClassVar[str] = "ok"  # an error has one of its own
+    row: FeatureRow = field(hash=False)
     prediction: int
     probability: float
     model_name: str
@@ -32,7 +37,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class NotTrainedOn:
-    """What the answering version says of a row with categories that it was not trained on, and which version it is."""
+    """One row's categories that the answering version was not trained on."""
 
     categories: Mapping[str, str] = field(hash=False)
     """Feature -> value"""
@@ -42,26 +47,27 @@ class NotTrainedOn:
     feature_service: str
 
 
-Said = Prediction | NotTrainedOn
+ModelAnswer = Prediction | NotTrainedOn
 
 
 class Model(Protocol):
-    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> Sequence[Said]: ...
+    breaker: Breaker
+    """Of the model server: closed while predictions succeed"""
+
+    def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> Sequence[ModelAnswer]: ...
     def ping(self, deadline: Deadline) -> None: ...
 
 
 class ModelServer:
     def __init__(self, upstream: Upstream) -> None:
+        # one per model server: the next version is not blamed for this one
+        self.breaker = Breaker(lambda: ModelCircuitOpen("The model server did not answer several times in a row"))
         self._upstream = upstream
 
-    def predict(self, rows: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[Said]:
+    def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[ModelAnswer]:
         """One per row, in order, all by one version. `rows` is not empty, each with the same names."""
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        answer = self._answer_to(columns, deadline)
-        try:
-            return _predictions(answer.json(), len(rows))
-        except (ValueError, TypeError, KeyError) as error:
-            raise ModelUnavailable("The model server gave an answer of the wrong shape") from error
+        with self.breaker.guard():
+            return self._predict(rows, deadline)
 
     def ping(self, deadline: Deadline) -> None:
         """Raises ModelUnavailable unless the server says that it lives."""
@@ -75,6 +81,14 @@ class ModelServer:
     def close(self) -> None:
         self._upstream.close()
 
+    def _predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[ModelAnswer]:
+        columns = {name: [row.features[name] for row in rows] for name in rows[0].features}
+        answer = self._answer_to(columns, deadline)
+        try:
+            return _predictions(answer.json(), rows)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelUnavailable("The model server gave an answer of the wrong shape") from error
+
     def _answer_to(self, columns: Mapping[str, Sequence[Any]], deadline: Deadline) -> Answer:
         try:
             answer = self._upstream.post("/invocations", {"inputs": columns, "params": OPTIONS}, deadline)
@@ -87,17 +101,20 @@ class ModelServer:
         return answer
 
 
-def _predictions(body: Any, rows: int) -> list[Said]:
+def _predictions(body: Any, rows: Sequence[FeatureRow]) -> list[ModelAnswer]:
     answers = body["predictions"]
-    if not isinstance(answers, list) or len(answers) != rows:
-        raise ValueError(f"Not a list of {rows} predictions")
-    said = [_said(answer) for answer in answers]
-    if len({(one.model_name, one.model_version, one.run_id, one.feature_service) for one in said}) != 1:
+    if not isinstance(answers, list) or len(answers) != len(rows):
+        raise ValueError(f"Not a list of {len(rows)} predictions")
+    results = [_result(row, answer) for row, answer in zip(rows, answers, strict=True)]
+    if (
+        len({(result.model_name, result.model_version, result.run_id, result.feature_service) for result in results})
+        != 1
+    ):
         raise ValueError("Rows of one answer come from several versions")
-    return said
+    return results
 
 
-def _said(answer: Any) -> Said:
+def _result(row: FeatureRow, answer: Any) -> ModelAnswer:
     version = answer["model_version"]
     identity: dict[str, Any] = {
         "model_name": _text(answer["model_name"]),
@@ -108,6 +125,7 @@ def _said(answer: Any) -> Said:
     if unknown := answer.get("unknown_categories"):
         return NotTrainedOn(_categories(unknown), **identity)
     return Prediction(
+        row=row,
         prediction=_class(answer["prediction"]),
         probability=_probability(answer["probability"]),
         calibration=_text(answer.get("calibration", Prediction.calibration)),

@@ -7,22 +7,21 @@ from datetime import datetime
 from typing import Any
 
 import feature_repo
-from feature_enricher.answers import code_of
-from feature_enricher.batching import Batcher, Result
-from feature_enricher.breaker import GuardedFeatures, GuardedModel
+from feature_enricher.batching import Batcher
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import InvalidSetting, StoreUnavailable, Unavailable
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.errors.parts import StoreUnavailable, Unavailable
 from feature_enricher.features import FeastFeatures, Features
 from feature_enricher.freshness import Freshness, Watch
 from feature_enricher.metrics import Metrics
 from feature_enricher.model import ModelServer
 from feature_enricher.registry import Registry
 from feature_enricher.rollout import Rollout
-from feature_enricher.serving import Ask, Serving
+from feature_enricher.serving import Item, Result, Serving
 from feature_enricher.settings import Settings
 from feature_enricher.targets import HandStarted, Targets
 from feature_enricher.upstream import Upstream
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 
 WATCHER_TIMEOUT_S = 1.0
 AT_ONCE_S = 0.5
@@ -32,15 +31,15 @@ SPARE_CONNECTIONS = 4
 
 @dataclass(frozen=True)
 class Parts:
-    features: GuardedFeatures
+    features: Features
     serving: Serving
     batcher: Batcher
     metrics: Metrics
     watch: Watch | None
 
-    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
-        results = self.batcher.predict(asks, deadline)
-        self.metrics.results_given([code_of(result) for result in results])
+    def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        results = self.batcher.predict(items, deadline)
+        self.metrics.results_given([result.code for result in results])
         return results
 
     def live_plan(self) -> Plan | None:
@@ -52,7 +51,8 @@ class Parts:
 
     def metrics_page(self) -> bytes:
         serving = self.serving.targets.state()["serving"]
-        return self.metrics.page({"store": self.features.breaker.state, **self._model_breaker()}, serving)
+        breakers = {"store": self.features.breaker.state, **self._model_breaker()}
+        return self.metrics.page(breakers, serving, self.batcher.users_waiting)
 
     def close(self) -> None:
         self.batcher.close()
@@ -62,18 +62,16 @@ class Parts:
 
     def _model_breaker(self) -> Mapping[str, str]:
         with contextlib.suppress(Unavailable):
-            model = self.serving.targets.current(Deadline.after(0)).model
-            return {"model": model.breaker.state} if isinstance(model, GuardedModel) else {}
+            return {"model": self.serving.targets.current(Deadline.after(0)).model.breaker.state}
         return {}
 
 
 def make_parts(settings: Settings, features: Features | None, targets: Targets | None) -> Parts:
     """Begins to import Feast, and to poll the watcher, unless features and targets are given."""
     store = features or _feast_features(settings)
-    guarded = GuardedFeatures(store)
     metrics = Metrics()
     freshness = Freshness(settings.stale_relative_to, settings.stale_policy)
-    serving = Serving(guarded, targets or make_targets(settings, guarded), freshness, metrics)
+    serving = Serving(store, targets or make_targets(settings, store), freshness, metrics)
     batcher = Batcher(
         serving.predict,
         lanes=settings.lanes,
@@ -82,12 +80,12 @@ def make_parts(settings: Settings, features: Features | None, targets: Targets |
         observer=metrics,
     )
     watch = _watch(settings, store, serving, freshness) if isinstance(store, FeastFeatures) else None
-    return Parts(guarded, serving, batcher, metrics, watch)
+    return Parts(store, serving, batcher, metrics, watch)
 
 
 def make_targets(settings: Settings, features: Features) -> Targets:
-    def connect(url: str) -> GuardedModel:
-        return GuardedModel(ModelServer(Upstream(url, settings.model_timeout_s, settings.lanes + SPARE_CONNECTIONS)))
+    def connect(url: str) -> ModelServer:
+        return ModelServer(Upstream(url, settings.model_timeout_s, settings.lanes + SPARE_CONNECTIONS))
 
     def prepare(service: str) -> None:
         """The first request after a turn must not wait for Feast."""

@@ -4,38 +4,62 @@ import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, RootModel
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from feature_enricher.errors import (
-    EnricherError,
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import ModelUnavailable
+from feature_enricher.errors.requests import (
+    BodyTooLarge,
     InvalidRequest,
-    ModelUnavailable,
+    NoSuchPath,
+    RequestRefused,
     StaleFeatures,
     UnknownCategory,
     UnknownUser,
+    WrongMethod,
 )
+from feature_enricher.schemas import USER
+from feature_enricher.values import shortened
 
 MEDIA_TYPE = "application/problem+json"
 # A name, not an address: the README's table says what each code means.
-USER = "4686-GEFRM"
 TYPE_PREFIX = "urn:streamflow:error:"
 
 
 def problem(error: EnricherError, request_id: str | None = None) -> dict[str, Any]:
     """All that a client sees. `error` repeats `detail`; inside an answer for many users there is no request id."""
-    told = {
+    body = {
         "type": f"{TYPE_PREFIX}{error.code}",
         "title": error.title,
         "status": error.status,
         "code": error.code,
         "detail": str(error),
         "error": str(error),
+        "remedy": error.remedy,
         **error.members(),
     }
-    return told if request_id is None else told | {"request_id": request_id}
+    return body if request_id is None else body | {"request_id": request_id}
 
 
 def problem_text(error: EnricherError, request_id: str) -> str:
     return json.dumps(problem(error, request_id))
+
+
+def as_enricher_error(error: Exception, method: str, path: str) -> EnricherError:
+    """Any error as a member of our family: a client sees nothing else."""
+    if isinstance(error, EnricherError):
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return BodyTooLarge("The body is too large")
+    if isinstance(error, NotFound):
+        return NoSuchPath(f"There is no path {shortened(path)}")
+    if isinstance(error, MethodNotAllowed):
+        # RFC 9110 asks for the allowed methods
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return WrongMethod(f"{shortened(path)} takes {allowed}, not {shortened(method)}", headers={"Allow": allowed})
+    if isinstance(error, HTTPException):
+        return RequestRefused(error.name, error.code)
+    return EnricherError("Internal error")
 
 
 def _example(error: EnricherError) -> ConfigDict:
@@ -52,26 +76,27 @@ class Failure(BaseModel):
     code: str
     detail: str
     error: str
+    remedy: str
     request_id: str
 
 
 class InvalidFields(Failure):
-    model_config = _example(InvalidRequest("user_id must be a string, not a number", ["user_id"]))
+    model_config = _example(InvalidRequest("user_id must be a string, not a number: 4686", ["user_id"]))
     fields: list[str]
 
 
 class FeaturesMissing(Failure):
-    model_config = _example(UnknownUser("999999", ["months_active", "monthly_fee"]))
+    model_config = _example(UnknownUser("999999", []))
     missing_features: list[str]
 
 
 class FeaturesStale(Failure):
-    model_config = _example(StaleFeatures(USER, ["months_active", "monthly_fee"]))
+    model_config = _example(StaleFeatures(USER, []))
     stale_features: list[str]
 
 
 class CategoriesUnknown(Failure):
-    model_config = _example(UnknownCategory(USER, {"net_service": "Satellite"}))
+    model_config = _example(UnknownCategory(USER, {}))
     unknown_categories: dict[str, str]
 
 

@@ -4,7 +4,8 @@ import re
 from functools import cache
 from http import HTTPStatus
 
-from feature_enricher.errors import EnricherError, Overloaded
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import Overloaded
 from feature_enricher.problem import MEDIA_TYPE, problem_text
 from feature_enricher.request_ids import HEADER, new_id
 

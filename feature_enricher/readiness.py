@@ -3,7 +3,7 @@
 from typing import Any
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import Unavailable
+from feature_enricher.errors.parts import Unavailable
 from feature_enricher.serving import Serving
 from feature_enricher.targets import Target
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from configuration import stages
 from configuration.names import FEATURE_SERVICE_TAG
-from feature_enricher.errors import NoAnswer, NoServingVersion, RegistryUnavailable
+from feature_enricher.errors.base import NoAnswer
+from feature_enricher.errors.parts import NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream import Answer, Upstream
 
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"

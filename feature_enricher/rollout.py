@@ -12,18 +12,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import (
-    EnricherError,
-    MissingFeatures,
-    ModelRejected,
-    ModelUnavailable,
-    NoAnswer,
-    NoLiveModel,
-    RolloutUnavailable,
-)
+from feature_enricher.errors.base import EnricherError, NoAnswer, reason
+from feature_enricher.errors.parts import ModelRejected, ModelUnavailable, NoLiveModel, RolloutUnavailable
+from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.model import Model
 from feature_enricher.targets import Target
-from feature_enricher.translation import reason
 from feature_enricher.upstream import Upstream
 
 POLL_S = 0.2
@@ -95,7 +88,7 @@ class Rollout:
             raise refusal
         return current
 
-    def doubt(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
         """The watcher's word is newer than any doubt."""
 
     def state(self) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from flask_openapi3 import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
 
-from feature_enricher import answers, problem, readiness, request_schemas, schemas
+from feature_enricher import answers, problem, readiness, schemas
 from feature_enricher.deadline import Deadline
-from feature_enricher.intake import checked_user_id, wanted_by
 from feature_enricher.parts import Parts
-from feature_enricher.serving import Ask
+from feature_enricher.requests import RequestModel
 from feature_enricher.settings import Settings
+
+NOT_READY = "not_ready"
 
 
 class AnyText(BaseConverter):
@@ -22,14 +23,14 @@ class AnyText(BaseConverter):
     part_isolating = False
 
 
-def add_routes(app: OpenAPI, parts: Parts, settings: Settings) -> None:
+def add_routes(app: OpenAPI, parts: Parts, settings: Settings, model: RequestModel) -> None:
     app.url_map.converters["any_text"] = AnyText
     # or /features//x would be redirected to another user, x
     app.url_map.merge_slashes = False
     guarded = {401: problem.Failure} if settings.api_keys else {}
     _add_state(app, parts, settings, guarded)
-    _add_features(app, parts, settings, guarded)
-    _add_predict(app, parts, settings, guarded)
+    _add_features(app, parts, settings, guarded, model)
+    _add_predict(app, parts, settings, guarded, model)
 
 
 def _add_state(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
@@ -46,6 +47,7 @@ def _add_state(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int
     def ready() -> tuple[dict[str, Any], int]:
         state, failing = readiness.check(parts.serving, Deadline.after(settings.deadline_s))
         if failing:
+            g.code = NOT_READY
             return {"status": "not ready", "error": f"Not ready: {', '.join(failing)}", **state}, 503
         return {"status": "ready", **state}, 200
 
@@ -54,9 +56,7 @@ def _add_state(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int
         return Response(parts.metrics_page(), content_type=CONTENT_TYPE_LATEST)
 
 
-def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
-    longest_id = settings.max_user_id_length
-
+def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any], model: RequestModel) -> None:
     @app.get(
         "/features/<any_text:user_id>",
         operation_id="features",
@@ -68,16 +68,16 @@ def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[
             503: problem.Failure,
             **guarded,
         },
-        openapi_extensions={"parameters": [request_schemas.user_id_parameter(longest_id)]},
+        openapi_extensions={"parameters": [model.user_id_parameter()]},
     )
     def features() -> dict[str, Any]:
-        # flask-openapi3 hands path parameters over only as a model, whose errors are not ours
-        user_id = checked_user_id((request.view_args or {})["user_id"], longest_id)
+        # not the framework's own: it replaces what is not UTF-8
+        user_id = model.user_id_of_path(request)
         return answers.features(user_id, parts.serving.features_of(user_id, Deadline.after(settings.deadline_s)))
 
 
-def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
-    body = request_schemas.predict_body(settings.max_user_id_length, settings.max_users)
+def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any], model: RequestModel) -> None:
+    body, _schemas = model.request_body()
 
     @app.post(
         "/predict",
@@ -97,6 +97,7 @@ def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[i
     )
     def predict() -> dict[str, Any]:
         deadline = Deadline.after(settings.deadline_s)
-        wanted = wanted_by(request, settings.max_user_id_length, settings.max_users)
-        results = parts.predict([Ask(user_id, wanted.overrides) for user_id in wanted.user_ids], deadline)
-        return answers.answer_to(wanted, results)
+        asked = model.of_body(request)
+        items = asked.items()
+        results = parts.predict(items, deadline)
+        return answers.list_of_answers(items, results) if asked.is_list else answers.one_answer(items[0], results[0])

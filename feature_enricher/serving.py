@@ -1,20 +1,19 @@
-"""Answers for users, always with exactly the features that the answering version of the model asks for."""
+"""Answers for users, always with exactly the features that the answering version of the model asks for.
+
+A user has three forms: the Item of a request, the FeatureRow of the store, and the Prediction, or an error.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from feature_enricher import what_if
+from feature_enricher import values
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import (
-    AnotherVersion,
-    EnricherError,
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import AnotherVersion, ModelRejected, ModelUnavailable
+from feature_enricher.errors.requests import (
     InvalidRequest,
     MissingFeatures,
-    ModelRejected,
-    ModelUnavailable,
     StaleFeatures,
     UnknownCategory,
     UnknownUser,
@@ -23,39 +22,23 @@ from feature_enricher.errors import (
 from feature_enricher.features import Features
 from feature_enricher.freshness import Freshness, newest, oldest
 from feature_enricher.metrics import Metrics
-from feature_enricher.model import NotTrainedOn, Prediction, Said
+from feature_enricher.model import ModelAnswer, NotTrainedOn, Prediction
 from feature_enricher.targets import Target, Targets
-from feature_repo.online_reader import Found, Plan
+from feature_repo.reading import FeatureRow, Plan
 
 # Each round goes to another target: the known one, and those that its failures lead to.
 MAX_ROUNDS = 3
-MOMENTS_KEPT = 1000
 
-Row = Mapping[str, Any]
-AsOf = str | dict[str, str] | None
+Overrides = Mapping[str, Any]
+Result = Prediction | EnricherError
 
 
 @dataclass(frozen=True)
-class Ask:
+class Item:
+    """One user of a request, and the feature values that the request gives."""
+
     user_id: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Known:
-    """A user's complete row, and the event time of its values."""
-
-    features: Row
-    as_of: AsOf
-    overridden: tuple[str, ...] = ()
-    stale_features: tuple[str, ...] = ()
-    """Older than their largest age, and answered all the same"""
-
-
-@dataclass(frozen=True)
-class Scored:
-    known: Known
-    answer: Prediction
+    overrides: Overrides = field(default_factory=dict)
 
 
 class Serving:
@@ -71,117 +54,141 @@ class Serving:
         self.freshness = freshness or Freshness()
         self._metrics = metrics or Metrics()
 
-    def features_of(self, user_id: str, deadline: Deadline) -> Known:
+    def features_of(self, user_id: str, deadline: Deadline) -> FeatureRow:
         """Raises MissingFeatures, StaleFeatures and Unavailable."""
         target = self.targets.current(deadline)
-        [known] = self._rows(target, [Ask(user_id)], deadline)
-        if isinstance(known, EnricherError):
-            raise known
-        return known
+        [row] = self._rows(target, [Item(user_id)], deadline)
+        if isinstance(row, EnricherError):
+            raise row
+        return row
 
-    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
-        """One per ask, in order: its result, or what is wrong with this one. Raises Unavailable for all of them."""
+    def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        """One per item, in order: its result, or what is wrong with this one. Raises Unavailable for all of them."""
         target = self.targets.current(deadline)
         for _ in range(MAX_ROUNDS):
             try:
-                return self._by(target, asks, deadline)
+                return self._by(target, items, deadline)
             except ModelUnavailable as refusal:
                 try:
                     target = self.targets.another(target, refusal, deadline)
                 except ModelRejected:
-                    if len(asks) > 1:
-                        return self._one_by_one(asks, deadline)
-                    if not asks[0].overrides:
+                    if len(items) > 1:
+                        return self._apart(items, deadline)
+                    if not items[0].overrides:
                         raise
-                    return [_refused(asks[0])]
+                    return [_refused(items[0])]
         raise ModelUnavailable("The model server changes its feature list with every answer")
 
-    def _by(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
-        rows = self._rows(target, asks, deadline)
-        complete = [row.features for row in rows if isinstance(row, Known)]
+    def _by(self, target: Target, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        rows = self._rows(target, items, deadline)
+        complete = [row for row in rows if isinstance(row, FeatureRow)]
         with self._metrics.timed("model"):
             answers = iter(target.model.predict(complete, deadline) if complete else [])
-        results: list[Scored | EnricherError] = []
-        for ask, row in zip(asks, rows, strict=True):
-            results.append(_result(ask, row, _believed(target, next(answers))) if isinstance(row, Known) else row)
+        results: list[Result] = []
+        for item, row in zip(items, rows, strict=True):
+            results.append(_result(item, _verified(target, next(answers))) if isinstance(row, FeatureRow) else row)
         return results
 
-    def _one_by_one(self, asks: Sequence[Ask], deadline: Deadline) -> list[Scored | EnricherError]:
-        """Halves until the refused rows stand alone: one must not fail its neighbours."""
-        results: list[Scored | EnricherError] = []
-        middle = len(asks) // 2
-        for half in (asks[:middle], asks[middle:]):
-            try:
-                results += self.predict(half, deadline)
-            except EnricherError as error:
-                results += [error] * len(half)
-        return results
+    def _apart(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        """Refused together: first by the values that requests give, then by halves, so that none fails its neighbours.
 
-    def _rows(self, target: Target, asks: Sequence[Ask], deadline: Deadline) -> list[Known | EnricherError]:
-        with self._metrics.timed("look-up"):
-            plan, found = self.features.lookup(target.feature_service, [ask.user_id for ask in asks], deadline)
-        used = oldest(found)
-        self.freshness.saw(newest(found))
-        self._metrics.values_used(used)
-        rows = [self._row(plan, ask, one) for ask, one in zip(asks, found, strict=True)]
+        The users of one request share its values, and where they are refused one user tells it for all: a list of many
+        must not cost a call for each.
+        """
+        parts = _by_overrides(items)
+        if len(parts) == 1:
+            if items[0].overrides and isinstance(first := self.predict(items[:1], deadline)[0], ValuesRefused):
+                return [first] * len(items)
+            middle = len(items) // 2
+            parts = [range(middle), range(middle, len(items))]
+        results: dict[int, Result] = {}
+        for places in parts:
+            part = self._results_or_error([items[place] for place in places], deadline)
+            results |= zip(places, part, strict=True)
+        return [results[place] for place in range(len(items))]
+
+    def _results_or_error(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        try:
+            return self.predict(items, deadline)
+        except EnricherError as error:
+            return [error] * len(items)
+
+    def _rows(self, target: Target, items: Sequence[Item], deadline: Deadline) -> list[FeatureRow | EnricherError]:
+        with self._metrics.timed("lookup"):
+            plan, stored = self.features.lookup(target.feature_service, [item.user_id for item in items], deadline)
+        self.freshness.saw(newest(stored))
+        self._metrics.values_used(oldest(stored))
+        given = _values_given(plan, items)
+        rows = [self._row(plan, *three) for three in zip(items, stored, given, strict=True)]
         missing = next((row for row in rows if isinstance(row, MissingFeatures)), None)
         if missing:
-            self.targets.doubt(target, missing)
+            self.targets.recheck(target, missing)
         return rows
 
-    def _row(self, plan: Plan, ask: Ask, found: Found) -> Known | EnricherError:
+    def _row(
+        self, plan: Plan, item: Item, stored: FeatureRow, given: Overrides | InvalidRequest
+    ) -> FeatureRow | EnricherError:
+        if isinstance(given, InvalidRequest):
+            return given
+        row = _overridden(plan, stored, given) if given else stored
+        if None in row.features.values():
+            missing = [name for name, value in row.features.items() if value is None]
+            nothing_stored = all(value is None for value in stored.features.values())
+            return (UnknownUser if nothing_stored else MissingFeatures)(item.user_id, missing)
+        too_old = self.freshness.stale(plan, row.event_times)
+        if not too_old:
+            return row
+        views = zip(plan.names, plan.views, strict=True)
+        stale = tuple(name for name, view in views if view in too_old and name not in given)
+        return StaleFeatures(item.user_id, stale) if self.freshness.refuses else replace(row, stale_features=stale)
+
+
+def _values_given(plan: Plan, items: Sequence[Item]) -> list[Overrides | InvalidRequest]:
+    """Each item's overrides as the model's types want them. The users of one request share theirs: checked once."""
+    checked: dict[int, Overrides | InvalidRequest] = {}
+    for overrides in {id(item.overrides): item.overrides for item in items}.values():
         try:
-            given = what_if.checked(plan, ask.overrides) if ask.overrides else {}
+            checked[id(overrides)] = values.checked(plan, overrides) if overrides else {}
         except InvalidRequest as error:
-            return error
-        row = {**dict(zip(plan.names, found.values, strict=True)), **given}
-        if None in row.values():
-            missing = [name for name, value in row.items() if value is None]
-            nothing_stored = all(value is None for value in found.values)
-            return (UnknownUser if nothing_stored else MissingFeatures)(ask.user_id, missing)
-        stored = {name: view for name, view in zip(plan.names, plan.views, strict=True) if name not in given}
-        event_times = {view: found.event_times[view] for view in dict.fromkeys(stored.values())}
-        too_old = self.freshness.stale(plan, event_times)
-        stale = tuple(name for name, view in stored.items() if view in too_old)
-        if stale and self.freshness.refuses:
-            return StaleFeatures(ask.user_id, stale)
-        return Known(row, _as_of(event_times), tuple(given), stale)
+            checked[id(overrides)] = error
+    return [checked[id(item.overrides)] for item in items]
 
 
-def _refused(ask: Ask) -> ValuesRefused:
+def _by_overrides(items: Sequence[Item]) -> list[Sequence[int]]:
+    """The places of the items without overrides, and of those of each request that has some."""
+    places: dict[int, list[int]] = {}
+    for place, item in enumerate(items):
+        places.setdefault(id(item.overrides) if item.overrides else 0, []).append(place)
+    return list(places.values())
+
+
+def _overridden(plan: Plan, stored: FeatureRow, given: Overrides) -> FeatureRow:
+    views = {view for name, view in zip(plan.names, plan.views, strict=True) if name not in given}
+    times = {view: moment for view, moment in stored.event_times.items() if view in views}
+    return FeatureRow({**stored.features, **given}, times, tuple(given))
+
+
+def _refused(item: Item) -> ValuesRefused:
     """What is stored was checked with its month's files; of what the request gave, the types alone."""
-    fields = [f"features.{name}" for name in ask.overrides]
+    fields = [f"features.{name}" for name in item.overrides]
     return ValuesRefused(f"The live version does not take these values together: {', '.join(fields)}", fields)
 
 
-def _result(ask: Ask, known: Known, said: Said) -> Scored | EnricherError:
-    if isinstance(said, Prediction):
-        return Scored(known, said)
-    stored = {name: value for name, value in said.categories.items() if name not in ask.overrides}
-    return UnknownCategory(ask.user_id, stored) if stored else _not_trained_on(said)
+def _result(item: Item, answer: ModelAnswer) -> Result:
+    if isinstance(answer, Prediction):
+        return answer
+    stored = {name: value for name, value in answer.categories.items() if name not in item.overrides}
+    return UnknownCategory(item.user_id, stored) if stored else _not_trained_on(answer)
 
 
-def _not_trained_on(said: NotTrainedOn) -> ValuesRefused:
+def _not_trained_on(answer: NotTrainedOn) -> ValuesRefused:
     """Of values that the request gave."""
-    told = ", ".join(f"features.{name} = {value!r}" for name, value in said.categories.items())
-    fields = [f"features.{name}" for name in said.categories]
-    return ValuesRefused(f"The live version was not trained on {told}", fields)
+    listed = ", ".join(f"features.{name} = {value!r}" for name, value in answer.categories.items())
+    fields = [f"features.{name}" for name in answer.categories]
+    return ValuesRefused(f"The live version was not trained on {listed}", fields)
 
 
-def _believed(target: Target, answer: Said) -> Said:
-    if not target.believes(answer):
+def _verified(target: Target, answer: ModelAnswer) -> ModelAnswer:
+    if not target.matches(answer):
         raise AnotherVersion("The model server is another version than the one that is live", answer.feature_service)
     return answer
-
-
-def _as_of(event_times: Mapping[str, datetime]) -> AsOf:
-    """One day where all views agree, else view -> day; None where every value was given with the request."""
-    if len(moments := set(event_times.values())) == 1:
-        return _iso(*moments)
-    return {view: _iso(moment) for view, moment in event_times.items()} or None
-
-
-@lru_cache(MOMENTS_KEPT)
-def _iso(moment: datetime) -> str:
-    in_utc = moment.astimezone(UTC)
-    return in_utc.date().isoformat() if in_utc.timetz() == time(tzinfo=UTC) else in_utc.isoformat()

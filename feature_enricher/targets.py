@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import AnotherVersion, EnricherError, MissingFeatures, ModelRejected, RegistryUnavailable
-from feature_enricher.model import Model, Said
-from feature_enricher.translation import reason
+from feature_enricher.errors.base import EnricherError, reason
+from feature_enricher.errors.parts import AnotherVersion, ModelRejected, RegistryUnavailable
+from feature_enricher.errors.requests import MissingFeatures
+from feature_enricher.model import Model, ModelAnswer
 
 # A user without features may be one whom a newer list would serve; worth asking, but not for every such user.
 RECHECK_S = 30.0
@@ -30,10 +31,11 @@ class Target:
     run_id: str | None = None
     """None where the server was started by hand: then whoever answers is the right one"""
 
-    def believes(self, said: Said) -> bool:
-        if said.feature_service != self.feature_service:
+    def matches(self, answer: ModelAnswer) -> bool:
+        """Whether the answer is this target's: of its version, with its features."""
+        if answer.feature_service != self.feature_service:
             return False
-        identity = (said.model_name, said.model_version, said.run_id)
+        identity = (answer.model_name, answer.model_version, answer.run_id)
         return self.run_id is None or identity == (self.model_name, self.version, self.run_id)
 
 
@@ -44,7 +46,7 @@ class Targets(Protocol):
     def another(self, tried: Target, refusal: EnricherError, deadline: Deadline) -> Target:
         """The target to try after `tried` failed so; raises the refusal when there is no other."""
 
-    def doubt(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
         """Told of users for whom the target's list is not complete; returns at once."""
 
     def close(self) -> None:
@@ -90,7 +92,7 @@ class HandStarted:
             raise refusal
         return self._learn(current)
 
-    def doubt(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
         del tried, missing
         now = time.monotonic()
         if now - self._rechecked >= RECHECK_S and self._asked.acquire(blocking=False):

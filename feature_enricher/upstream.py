@@ -11,7 +11,7 @@ from weakref import finalize
 import orjson
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import NoAnswer
+from feature_enricher.errors.base import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

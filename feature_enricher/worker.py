@@ -21,7 +21,9 @@ from gunicorn import http
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
-from feature_enricher.errors import EnricherError, Overloaded, RequestRefused
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import Overloaded
+from feature_enricher.errors.requests import RequestRefused
 from feature_enricher.raw_http import CHUNK_BYTES, missing_bytes, refusal, whole_answer
 from feature_enricher.turns import take_turn
 

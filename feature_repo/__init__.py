@@ -17,7 +17,7 @@ from feature_repo.settings import UnusableOnlineStore as UnusableOnlineStore  # 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_repo.online_reader import Reader
+    from feature_repo.reading import Reader
     from feature_repo.redis_store import NextMonth
 
 FOLDER = Path(__file__).parent

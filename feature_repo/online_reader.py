@@ -5,61 +5,18 @@ end, and a pool takes a second or more to replace connections that were cut. Thi
 that every wait ends at the deadline. tests/feature_repo/test_online_reader.py holds its answers to Feast's own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol
 
 from psycopg.pq.abc import PGresult
 
-from feature_repo.connections import Connections, OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_repo.connections import Connections
 from feature_repo.libpq import Connection
-
-__all__ = ["Found", "OnlineReadError", "OnlineReadRefused", "OnlineReadTimeout", "OnlineReader", "Plan", "Reader"]
+from feature_repo.reading import FeatureRow, Plan
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is fixed about a service: its features in the model's order, and how each store is asked for them."""
-
-    service: str
-    names: tuple[str, ...]
-    types: tuple[str, ...]
-    """Feast's names of the features' types: Int64, Float64, Bool, String"""
-    views: tuple[str, ...]
-    """The view of each feature"""
-    largest_age: Mapping[str, timedelta]
-    """view -> how much older than the newest its values may be; a view without a limit is not in it"""
-    statement: bytes
-    newest_statement: bytes
-    key_of: Callable[[str], bytes]
-    value_of: Callable[[bytes], Any]
-    fields: tuple[bytes, ...] = ()
-    """Of a user's hash in Redis: one per feature, then one per view, of its event time"""
-
-
-@dataclass(frozen=True)
-class Found:
-    """One user's values in the plan's order, None where there is none, and the event time of each view's values."""
-
-    values: list[Any]
-    event_times: dict[str, datetime]
-
-
-class Reader(Protocol):
-    """Thread-safe. `until` is a time.monotonic()."""
-
-    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
-        """One per user, in order. Raises OnlineReadError."""
-
-    def newest(self, plan: Plan, until: float) -> datetime | None:
-        """The newest event time among all users' values, None while nothing is online. Raises OnlineReadError."""
-
-    def close(self) -> None: ...
 
 
 class OnlineReader:
@@ -69,9 +26,9 @@ class OnlineReader:
         """`conninfo` as libpq takes it; what it leaves out comes from the PG… variables."""
         self._connections = Connections(lambda until: Connection(conninfo.encode(), until), most_connections)
 
-    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
+    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[FeatureRow]:
         keys = [plan.key_of(user_id) for user_id in user_ids]
-        return _found(plan, keys, self._ask(plan.statement, [_bytea_array(keys)], until))
+        return _rows(plan, keys, self._ask(plan.statement, [_bytea_array(keys)], until))
 
     def newest(self, plan: Plan, until: float) -> datetime | None:
         moment = self._ask(plan.newest_statement, [], until).get_value(0, 0)
@@ -93,15 +50,15 @@ def _moment(binary: bytes) -> datetime:
     return POSTGRES_EPOCH + timedelta(microseconds=int.from_bytes(binary, "big", signed=True))
 
 
-def _found(plan: Plan, keys: Sequence[bytes], result: PGresult) -> list[Found]:
-    position = {name.encode(): i for i, name in enumerate(plan.names)}
-    found = {key: Found([None] * len(position), {}) for key in keys}
+def _rows(plan: Plan, keys: Sequence[bytes], result: PGresult) -> list[FeatureRow]:
+    feature = {name.encode(): (name, view) for name, view in zip(plan.names, plan.views, strict=True)}
+    rows = {key: FeatureRow(dict.fromkeys(plan.names), {}) for key in keys}
     value_at, value_of = result.get_value, plan.value_of
-    for row in range(result.ntuples):
-        user = found[value_at(row, 0) or b""]
-        i = position[value_at(row, 1) or b""]
-        user.values[i] = value_of(value_at(row, 2) or b"")
-        view, moment = plan.views[i], _moment(value_at(row, 3) or b"")
-        if moment < user.event_times.setdefault(view, moment):
-            user.event_times[view] = moment
-    return [found[key] for key in keys]
+    for stored in range(result.ntuples):
+        row = rows[value_at(stored, 0) or b""]
+        name, view = feature[value_at(stored, 1) or b""]
+        row.features[name] = value_of(value_at(stored, 2) or b"")
+        moment = _moment(value_at(stored, 3) or b"")
+        if moment < row.event_times.setdefault(view, moment):
+            row.event_times[view] = moment
+    return [rows[key] for key in keys]

@@ -11,7 +11,7 @@ from psycopg import sql
 
 import feature_repo
 from configuration import names
-from feature_repo.online_reader import Plan
+from feature_repo.reading import Plan
 from feature_repo.redis_names import field_of_times
 
 if TYPE_CHECKING:

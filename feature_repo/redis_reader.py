@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from feature_repo.connections import Connections, OnlineReadError, OnlineReadTimeout
-from feature_repo.online_reader import Found, Plan
+from feature_repo.reading import FeatureRow, Plan
 from feature_repo.redis_names import moment_of, online_key, values_key
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ SHORTEST_WAIT_S = 0.001  # zero would mean without waiting
 
 
 class RedisReader:
-    """See Reader in online_reader.py."""
+    """See Reader in reading.py."""
 
     def __init__(self, url: str, project: str, most_connections: int = 8) -> None:
         pool = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))
@@ -36,14 +36,14 @@ class RedisReader:
         self._month: bytes | None = None
         self._connections = Connections(lambda until: _Connection(pool, until), most_connections)
 
-    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[Found]:
+    def read(self, plan: Plan, user_ids: Sequence[str], until: float) -> list[FeatureRow]:
         keys = [plan.key_of(user_id) for user_id in user_ids]
         while True:
             month = self._month or self._online(until)
             commands = [("HMGET", values_key(key, self._project, month), *plan.fields) for key in keys]
             *hashes, after = self._ask([*commands, ("GET", online_key(self._project))], until)
             if after == month:
-                return [_found(plan, values) for values in hashes]
+                return [_row(plan, values) for values in hashes]
             self._month = after
 
     def newest(self, _plan: Plan, until: float) -> datetime | None:
@@ -101,12 +101,12 @@ def _translated(error: Exception) -> OnlineReadError:
     return OnlineReadError(f"Redis {'refused' if isinstance(error, ResponseError) else 'does not answer'}: {error}")
 
 
-def _found(plan: Plan, values: Sequence[bytes | None]) -> Found:
+def _row(plan: Plan, values: Sequence[bytes | None]) -> FeatureRow:
     stored = values[: len(plan.names)]
     moments = dict(zip(dict.fromkeys(plan.views), values[len(plan.names) :], strict=True))
     there = {view for view, value in zip(plan.views, stored, strict=True) if value is not None}
-    return Found(
-        [None if value is None else plan.value_of(value) for value in stored],
+    return FeatureRow(
+        {name: None if value is None else plan.value_of(value) for name, value in zip(plan.names, stored, strict=True)},
         {view: _moment(moment) for view, moment in moments.items() if moment is not None and view in there},
     )
 

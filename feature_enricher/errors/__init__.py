@@ -1,4 +1,6 @@
-"""The ways a request can end badly. Each class carries what a client may see of it; problem.py writes that down.
+"""The ways a request can end badly, each imported from its own module: base, requests, parts.
+
+Each class carries what a client may see of it; problem.py writes it down.
 
 EnricherError (500)
 ├── InvalidSetting            at start, never an answer
@@ -14,7 +16,8 @@ EnricherError (500)
 │   ├── NoSuchPath (404)
 │   ├── WrongMethod (405)
 │   ├── BodyTooLarge (413)
-│   └── NotJson (415)
+│   ├── NotJson (415)
+│   └── UnsupportedEncoding (415)
 ├── NoAnswer                  a server did not answer in time; translated at the border, never an answer
 └── Unavailable (503)         retry_after_s
     ├── Overloaded            too many are waiting
@@ -30,67 +33,3 @@ EnricherError (500)
     └── RegistryUnavailable
         └── NoServingVersion
 """
-
-from feature_enricher.errors.base import EnricherError, InvalidSetting, NoAnswer
-from feature_enricher.errors.parts import (
-    AnotherVersion,
-    DeadlineExceeded,
-    ModelCircuitOpen,
-    ModelRejected,
-    ModelUnavailable,
-    NoLiveModel,
-    NoServingVersion,
-    Overloaded,
-    RegistryUnavailable,
-    RolloutUnavailable,
-    StoreCircuitOpen,
-    StoreUnavailable,
-    Unavailable,
-)
-from feature_enricher.errors.requests import (
-    BodyTooLarge,
-    InvalidRequest,
-    MissingFeatures,
-    NoSuchPath,
-    NotJson,
-    RequestRefused,
-    StaleFeatures,
-    TooManyUsers,
-    Unauthorized,
-    UnknownCategory,
-    UnknownUser,
-    ValuesRefused,
-    WrongMethod,
-)
-
-__all__ = [
-    "AnotherVersion",
-    "BodyTooLarge",
-    "DeadlineExceeded",
-    "EnricherError",
-    "InvalidRequest",
-    "InvalidSetting",
-    "MissingFeatures",
-    "ModelCircuitOpen",
-    "ModelRejected",
-    "ModelUnavailable",
-    "NoAnswer",
-    "NoLiveModel",
-    "NoServingVersion",
-    "NoSuchPath",
-    "NotJson",
-    "Overloaded",
-    "RegistryUnavailable",
-    "RequestRefused",
-    "RolloutUnavailable",
-    "StaleFeatures",
-    "StoreCircuitOpen",
-    "StoreUnavailable",
-    "TooManyUsers",
-    "Unauthorized",
-    "Unavailable",
-    "UnknownCategory",
-    "UnknownUser",
-    "ValuesRefused",
-    "WrongMethod",
-]

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+LONGEST_REASON = 1000  # characters; a server's answer may be quoted in it
+
 
 class EnricherError(Exception):
     status = 500
     code = "internal_error"
-    title = "A fault of the gateway"
+    title = "Internal error of the gateway"
     remedy = "report the request id; the trace is in the gateway's log"
 
     def members(self) -> dict[str, Any]:
@@ -25,3 +27,13 @@ class InvalidSetting(EnricherError):
 
 class NoAnswer(EnricherError):
     pass
+
+
+def reason(error: BaseException) -> str:
+    """The error and its causes on one line, for the log alone."""
+    links: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        links.append(f"{type(link).__name__}: {link}")
+        link = link.__cause__
+    return " ".join(" <- ".join(links).split())[:LONGEST_REASON]

@@ -1,4 +1,4 @@
-"""What the gateway lacks to answer a request that is right: each is a 503 with Retry-After."""
+"""A valid request that cannot be answered now: each is a 503 with Retry-After."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ class Overloaded(Unavailable):
 
 class DeadlineExceeded(Unavailable):
     code = "deadline_exceeded"
-    title = "The answer was not there by the request's deadline"
+    title = "The request was not answered by its deadline"
 
 
 class StoreUnavailable(Unavailable):
@@ -37,24 +37,24 @@ class StoreUnavailable(Unavailable):
 
 class ModelUnavailable(Unavailable):
     code = "model_unavailable"
-    title = "The model server did not answer rightly in time"
+    title = "The model server returned no valid answer in time"
 
 
 class StoreCircuitOpen(StoreUnavailable):
     code = "store_circuit_open"
-    title = "The feature store failed several times in a row and is left alone for a moment"
+    title = "The feature store failed several times in a row: its circuit breaker is open for half a second"
 
 
 class ModelCircuitOpen(ModelUnavailable):
     code = "model_circuit_open"
-    title = "The model server failed several times in a row and is left alone for a moment"
+    title = "The model server failed several times in a row: its circuit breaker is open for half a second"
 
 
 class ModelRejected(ModelUnavailable):
     blames_part = False
     code = "model_rejected"
     title = "The model server refused the features"
-    remedy = "are version and feature list made for each other? See the gateway's and the model server's log"
+    remedy = "check that the version and its feature list belong together; see the logs of gateway and model server"
 
 
 class AnotherVersion(ModelUnavailable):
@@ -73,8 +73,8 @@ class NoLiveModel(ModelUnavailable):
 
 class RolloutUnavailable(Unavailable):
     code = "rollout_unavailable"
-    title = "The watcher has not yet said which model server is live"
-    remedy = "is the watcher running? Try again after `Retry-After`"
+    title = "The watcher has not yet named a live model server"
+    remedy = "check that the watcher runs; try again after `Retry-After`"
 
 
 class RegistryUnavailable(Unavailable):

@@ -10,7 +10,7 @@ class InvalidRequest(EnricherError):
     status = 422
     code = "invalid_request"
     title = "The request is wrong"
-    remedy = "mend what `detail` says; `fields` names where"
+    remedy = "fix the fields listed in `fields`; see `detail`"
 
     def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -23,8 +23,8 @@ class InvalidRequest(EnricherError):
 class MissingFeatures(EnricherError):
     status = 422
     code = "missing_features"
-    title = "The user is known and lacks features"
-    remedy = "complete the month's files (`missing_features` names what lacks), ingest and materialise them"
+    title = "The user is known, but features are missing"
+    remedy = "complete the month's files (`missing_features` lists what is missing), ingest and materialise them"
 
     def __init__(self, user_id: str, missing_features: Sequence[str]) -> None:
         super().__init__(f"Missing features for user_id={user_id}")
@@ -38,7 +38,7 @@ class MissingFeatures(EnricherError):
 class UnknownUser(MissingFeatures):
     status = 404
     code = "unknown_user"
-    title = "Nothing is known of the user"
+    title = "The store has no features of the user"
     remedy = "check the id; is the user's month materialised?"
 
 
@@ -76,14 +76,14 @@ class UnknownCategory(EnricherError):
 class ValuesRefused(InvalidRequest):
     status = 409
     code = "values_refused"
-    title = "The live version does not take the values that the request gave"
-    remedy = "give values like those it was trained on; `fields` names those given"
+    title = "The live version does not accept the values in the request"
+    remedy = "send values like those it was trained on; `fields` lists those sent"
 
 
 class Unauthorized(EnricherError):
     status = 401
     code = "unauthorized"
-    title = "The API key lacks or is not one of the gateway's"
+    title = "API key missing or invalid"
     remedy = "send `X-API-Key: KEY` or `Authorization: Bearer KEY`"
 
     @property
@@ -124,8 +124,8 @@ class NoSuchPath(RequestRefused):
 class WrongMethod(RequestRefused):
     status = 405
     code = "wrong_method"
-    title = "The path is there, but not for this method"
-    remedy = "use a method of the header `Allow`"
+    title = "The path does not take this method"
+    remedy = "use a method listed in the header `Allow`"
 
 
 class BodyTooLarge(RequestRefused):
@@ -140,3 +140,14 @@ class NotJson(RequestRefused):
     code = "not_json"
     title = "The body is not JSON"
     remedy = "send `Content-Type: application/json`"
+
+
+class UnsupportedEncoding(RequestRefused):
+    status = 415
+    code = "unsupported_encoding"
+    title = "The body is compressed, or not in UTF-8"
+    remedy = "send JSON in UTF-8 without `Content-Encoding`"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Accept-Encoding": "identity"}

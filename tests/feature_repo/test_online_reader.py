@@ -13,8 +13,10 @@ import psutil
 import pytest
 
 import feature_repo
-from feature_repo.online_reader import OnlineReader, OnlineReadError, OnlineReadTimeout, Plan
+from feature_repo.connections import OnlineReadError, OnlineReadTimeout
+from feature_repo.online_reader import OnlineReader
 from feature_repo.plans import UnknownService, make_plan
+from feature_repo.reading import Plan
 from tests.conftest import JANUARY
 from tests.feature_repo.test_online_store import connections, cut, entity_key, proto
 from tests.sql import empty, fetch
@@ -102,12 +104,12 @@ def test_every_users_values_and_times_are_those_that_feast_itself_gives(
     found = reader.read(plan, everybody, soon())
 
     # repr: 0.0 and -0.0, 1 and True and 1.0 are not the same answer
-    assert {name: [repr(one.values[i]) for one in found] for i, name in enumerate(plan.names)} == {
+    assert {name: [repr(row.features[name]) for row in found] for name in plan.names} == {
         name: [repr(value) for value in stock[name]] for name in plan.names
     }
     assert found[0].event_times == dict.fromkeys(plan.views, JANUARYS_MOMENT)
     assert found[-3].event_times == {"payments_agg_90d_fv": JANUARYS_MOMENT}
-    assert (found[-1].values, found[-1].event_times) == ([None] * 14, {})
+    assert (found[-1].features, found[-1].event_times) == (dict.fromkeys(plan.names), {})
 
 
 def test_the_plan_has_the_services_features_in_its_order_with_types_and_largest_ages(store: Any, plan: Plan) -> None:
@@ -123,7 +125,7 @@ def test_what_is_no_number_counts_as_missing(
 
     [found] = reader.read(plan, ["odd"], soon())
 
-    assert found.values[:2] == [1, None]
+    assert list(found.features.values())[:2] == [1, None]
 
 
 def test_a_user_asked_for_twice_is_answered_twice(plan: Plan, reader: OnlineReader) -> None:

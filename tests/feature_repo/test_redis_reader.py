@@ -13,8 +13,10 @@ import pytest
 
 import feature_repo
 from bench.redis_server import RedisServer
-from feature_repo.online_reader import Found, OnlineReader, OnlineReadError, OnlineReadTimeout, Plan, Reader
+from feature_repo.connections import OnlineReadError, OnlineReadTimeout
+from feature_repo.online_reader import OnlineReader
 from feature_repo.plans import make_plan
+from feature_repo.reading import FeatureRow, Plan, Reader
 from local_stack.settings import Settings
 
 from ..conftest import FEBRUARY, JANUARY
@@ -51,9 +53,9 @@ def reader(redis_online: RedisServer) -> Iterator[Reader]:
     reader.close()
 
 
-def told(found: list[Found]) -> list[tuple[str, dict[str, datetime]]]:
+def told(found: list[FeatureRow]) -> list[tuple[str, dict[str, datetime]]]:
     """repr: 0.0 and -0.0, 1 and True and 1.0 are not the same answer."""
-    return [(repr(one.values), one.event_times) for one in found]
+    return [(repr(one.features), one.event_times) for one in found]
 
 
 ODD_VALUES = {"monthly_fee": -0.0, "net_service": 'a"\\,é', "months_active": None}
@@ -90,7 +92,7 @@ def test_values_and_times_are_those_that_postgresql_gives_and_feast_itself(
     ).to_dict()
     found = reader.read(make_plan(service), users(), soon())
     names = make_plan(service).names
-    assert {name: [repr(one.values[i]) for one in found] for i, name in enumerate(names)} == {
+    assert {name: [repr(row.features[name]) for row in found] for name in names} == {
         name: [repr(value) for value in feast[name]] for name in names
     }
     store.provider.online_store.close_connections()
@@ -136,7 +138,7 @@ def test_an_empty_redis_is_an_error_and_no_user_without_values(
         with pytest.raises(OnlineReadError, match=r"Nothing is online in Redis.*-e materialize"):
             reader.read(plan, ["anna"], soon())
     materialize(JANUARY)
-    assert None not in reader.read(plan, users()[:1], soon())[0].values
+    assert None not in reader.read(plan, users()[:1], soon())[0].features.values()
 
 
 def test_a_cut_connection_is_replaced_within_the_same_read(

@@ -1,24 +1,24 @@
 """Gateways in known states, and servers for them to reach."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher import create_app
-from feature_enricher.features import Row
 from feature_enricher.targets import HandStarted
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
 
 
 @pytest.fixture
-def users() -> dict[str, Row]:
+def users() -> dict[str, dict[str, Any]]:
     return {USER: COMPLETE, "half-known": {"months_active": 3, "net_service": "No"}}
 
 
 @pytest.fixture
-def features(users: dict[str, Row]) -> FakeFeatures:
+def features(users: dict[str, dict[str, Any]]) -> FakeFeatures:
     return FakeFeatures(users)
 
 

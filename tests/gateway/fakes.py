@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from feature_enricher.breaker import Breaker
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import EnricherError, MissingFeatures
-from feature_enricher.features import Row
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import ModelUnavailable, StoreUnavailable
+from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.model import Model, Prediction
 from feature_enricher.targets import Target
-from feature_repo.online_reader import Found, Plan
+from feature_repo.reading import FeatureRow, Plan
 
 USER = "4686-GEFRM"
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -33,11 +35,16 @@ ANSWER = {
     "calibration": "sigmoid",
     "threshold": 0.5,
 }
-COMPLETE: Row = {"months_active": 70, "monthly_fee": 98.7, "net_service": "Fiber optic", "total_paid": 7000.5}
+COMPLETE: dict[str, Any] = {
+    "months_active": 70,
+    "monthly_fee": 98.7,
+    "net_service": "Fiber optic",
+    "total_paid": 7000.5,
+}
 
 
-def prediction(service: str = "churn_v1", version: str | None = "3") -> Prediction:
-    return Prediction(0, 0.1234, "streamflow_churn", version, RUN_ID, service, "sigmoid", 0.5)
+def prediction(row: FeatureRow, service: str = "churn_v1", version: str | None = "3") -> Prediction:
+    return Prediction(row, 0, 0.1234, "streamflow_churn", version, RUN_ID, service, "sigmoid", 0.5)
 
 
 def plan(service: str) -> Plan:
@@ -50,7 +57,8 @@ def plan(service: str) -> Plan:
 
 
 class FakeFeatures:
-    def __init__(self, users: Mapping[str, Row]) -> None:
+    def __init__(self, users: Mapping[str, dict[str, Any]]) -> None:
+        self.breaker = Breaker(lambda: StoreUnavailable("open"))
         self.users = users
         self.asked: list[str] = []
         self.event_times = {"profile": JANUARY, "usage": JANUARY}
@@ -58,32 +66,33 @@ class FakeFeatures:
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
-    def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> tuple[Plan, list[Found]]:
+    def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
         self.asked.append(service)
-        return plan(service), [self.found(service, user_id) for user_id in user_ids]
+        return plan(service), [self.row(service, user_id) for user_id in user_ids]
 
-    def found(self, service: str, user_id: str) -> Found:
-        values = [self.users.get(user_id, {}).get(name) for name in LISTS[service]]
-        times = {view for value, view in zip(values, plan(service).views, strict=True) if value is not None}
-        return Found(values, {view: self.event_times[view] for view in times})
+    def row(self, service: str, user_id: str) -> FeatureRow:
+        values = {name: self.users.get(user_id, {}).get(name) for name in LISTS[service]}
+        times = {view for value, view in zip(values.values(), plan(service).views, strict=True) if value is not None}
+        return FeatureRow(values, {view: self.event_times[view] for view in times})
 
 
 class EveryoneIsKnown(FakeFeatures):
     def __init__(self) -> None:
         super().__init__({})
 
-    def found(self, service: str, _user_id: str) -> Found:
-        return Found([COMPLETE[name] for name in LISTS[service]], dict(self.event_times))
+    def row(self, service: str, _user_id: str) -> FeatureRow:
+        return FeatureRow({name: COMPLETE[name] for name in LISTS[service]}, dict(self.event_times))
 
 
 class FailingFeatures:
     def __init__(self, error: Exception) -> None:
+        self.breaker = Breaker(lambda: StoreUnavailable("open"))
         self.error = error
 
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
-    def lookup(self, *_asked: object) -> tuple[Plan, list[Found]]:
+    def lookup(self, *_asked: object) -> tuple[Plan, list[FeatureRow]]:
         raise self.error
 
 
@@ -91,15 +100,16 @@ class FakeModel:
     """Answers as the version trained with `service`; refuses rows with other names, if `strict`."""
 
     def __init__(self, service: str = "churn_v1", *, strict: Exception | None = None) -> None:
+        self.breaker = Breaker(lambda: ModelUnavailable("open"))
         self.service = service
         self.strict = strict
         self.rows: list[Mapping[str, Any]] = []
 
-    def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Prediction]:
-        self.rows.extend(rows)
-        if self.strict and any(tuple(row) != LISTS[self.service] for row in rows):
+    def predict(self, rows: Sequence[FeatureRow], _deadline: Deadline) -> list[Prediction]:
+        self.rows.extend(row.features for row in rows)
+        if self.strict and any(tuple(row.features) != LISTS[self.service] for row in rows):
             raise self.strict
-        return [prediction(self.service) for _ in rows]
+        return [prediction(row, self.service) for row in rows]
 
     def ping(self, _deadline: Deadline) -> None:
         pass
@@ -108,12 +118,13 @@ class FakeModel:
 class ServedFromARun(FakeModel):
     """Not from the registry: so without a version number."""
 
-    def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Prediction]:
-        return [prediction(version=None) for _ in rows]
+    def predict(self, rows: Sequence[FeatureRow], _deadline: Deadline) -> list[Prediction]:
+        return [prediction(row, version=None) for row in rows]
 
 
 class FailingModel:
     def __init__(self, error: Exception) -> None:
+        self.breaker = Breaker(lambda: ModelUnavailable("open"))
         self.error = error
 
     def predict(self, *_rows: object) -> list[Prediction]:
@@ -151,7 +162,7 @@ class FixedTarget:
     def another(self, _tried: Target, refusal: EnricherError, _deadline: Deadline) -> Target:
         raise refusal
 
-    def doubt(self, _tried: Target, _missing: MissingFeatures) -> None:
+    def recheck(self, _tried: Target, _missing: MissingFeatures) -> None:
         pass
 
     def close(self) -> None:

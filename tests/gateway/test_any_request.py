@@ -27,8 +27,11 @@ BOUNDED = settings(
 FEWER = settings(BOUNDED, max_examples=40)
 
 
-def gateway(features: FakeFeatures) -> Flask:
-    app: Flask = create_app(features=features, targets=FixedTarget(FakeModel()))
+KEY = "a-key-of-letters-0123"
+
+
+def gateway(features: FakeFeatures, **config: Any) -> Flask:
+    app: Flask = create_app(config, features=features, targets=FixedTarget(FakeModel()))
     return app
 
 
@@ -83,5 +86,16 @@ def test_the_openapi_document_tells_the_truth(method: str, path: str) -> None:
     @given(st.one_of(*right_and_wrong))
     def check(case: schemathesis.Case) -> None:
         case.call_and_validate()
+
+    check()
+
+
+def test_the_openapi_document_tells_the_truth_about_keys() -> None:
+    document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(EveryoneIsKnown(), API_KEYS=KEY))
+
+    @FEWER
+    @given(document["/predict"]["POST"].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers={"X-API-Key": KEY})  # without it, and with another, is tried as well
 
     check()

@@ -9,24 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from feature_enricher.batching import Batcher, Result
+from feature_enricher.batching import Batcher
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import (
-    DeadlineExceeded,
-    EnricherError,
-    MissingFeatures,
-    ModelUnavailable,
-    Overloaded,
-    UnknownUser,
-)
-from feature_enricher.serving import Ask
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import DeadlineExceeded, ModelUnavailable, Overloaded
+from feature_enricher.errors.requests import MissingFeatures, UnknownUser
+from feature_enricher.serving import Item, Result
 
 from ..waiting import wait_until
 
-Answer = Callable[[Sequence[Ask], Deadline], Sequence[Result]]
+Answer = Callable[[Sequence[Item], Deadline], Sequence[Result]]
 
 
-def told(asks: Sequence[Ask], _deadline: Deadline) -> list[Result]:
+def told(asks: Sequence[Item], _deadline: Deadline) -> list[Result]:
     """Each user gets an answer of its own, told by its user_id."""
     return [UnknownUser(ask.user_id, []) for ask in asks]
 
@@ -38,7 +33,7 @@ class Gate:
         self.open = threading.Event()
         self.batches: list[list[str]] = []
 
-    def __call__(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
+    def __call__(self, asks: Sequence[Item], deadline: Deadline) -> list[Result]:
         self.batches.append([ask.user_id for ask in asks])
         self.open.wait(10)
         return told(asks, deadline)
@@ -55,8 +50,8 @@ def batcher(answer: Answer, *, lanes: int = 1, largest_batch: int = 4, longest_q
     return Batcher(answer, lanes=lanes, largest_batch=largest_batch, longest_queue=longest_queue)
 
 
-def asks(*users: str) -> list[Ask]:
-    return [Ask(user) for user in users]
+def asks(*users: str) -> list[Item]:
+    return [Item(user) for user in users]
 
 
 def names(results: Sequence[Result]) -> list[str]:
@@ -151,7 +146,7 @@ def test_who_waited_too_long_is_not_looked_up_any_more(gate: Gate) -> None:
 
 
 def test_an_error_of_one_user_does_not_fail_its_neighbours() -> None:
-    def picky(asks: Sequence[Ask], _deadline: Deadline) -> list[Result]:
+    def picky(asks: Sequence[Item], _deadline: Deadline) -> list[Result]:
         return [ModelUnavailable("x") if ask.user_id == "bad" else UnknownUser(ask.user_id, []) for ask in asks]
 
     results = batcher(picky).predict(asks("a", "bad", "b"), Deadline.after(5))
@@ -167,7 +162,7 @@ def test_an_error_of_the_whole_batch_reaches_all_of_its_users_and_the_next_batch
 ) -> None:
     outcomes = iter([error, None])
 
-    def answer(asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
+    def answer(asks: Sequence[Item], deadline: Deadline) -> list[Result]:
         if outcome := next(outcomes):
             raise outcome
         return told(asks, deadline)
@@ -211,7 +206,7 @@ import json, sys, time
 import gevent
 from feature_enricher.batching import Batcher
 from feature_enricher.deadline import Deadline
-from feature_enricher.serving import Ask
+from feature_enricher.serving import Item
 from feature_enricher.turns import take_turn
 
 clients, sizes = int(sys.argv[1]), []
@@ -227,7 +222,7 @@ def client():
         until = time.perf_counter() + 0.0003
         while time.perf_counter() < until:
             pass
-        batches.predict([Ask("u")], Deadline.after(10))
+        batches.predict([Item("u")], Deadline.after(10))
 gevent.joinall([gevent.spawn(client) for _ in range(clients)], raise_error=True)
 print(json.dumps(sizes[len(sizes) // 4:]))
 """

@@ -3,7 +3,7 @@
 import pytest
 
 from feature_enricher.breaker import Breaker
-from feature_enricher.errors import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.errors.parts import ModelCircuitOpen, ModelRejected, ModelUnavailable
 
 
 class Clock:
@@ -56,7 +56,7 @@ def test_after_the_pause_one_call_tries_and_the_others_still_fail_at_once(breake
     fail(breaker)
     clock.now = 1.0
 
-    assert breaker.state == "half open"
+    assert breaker.state == "half_open"
     with breaker.guard(), pytest.raises(ModelCircuitOpen):
         call(breaker)
 

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher import create_app
+from feature_enricher.errors.requests import MissingFeatures
 
 from .fakes import JANUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
 
@@ -66,11 +67,12 @@ def test_an_error_is_a_problem_as_rfc_9457_describes_it(client: FlaskClient) -> 
     assert answer.mimetype == "application/problem+json"
     assert answer.get_json() == {
         "type": "urn:streamflow:error:missing_features",
-        "title": "The user is known and lacks features",
+        "title": MissingFeatures.title,
         "status": 422,
         "code": "missing_features",
         "detail": "Missing features for user_id=half-known",
         "error": "Missing features for user_id=half-known",
+        "remedy": MissingFeatures.remedy,
         "missing_features": ["monthly_fee"],
         "request_id": "mine-1",
     }
@@ -92,6 +94,14 @@ def test_views_of_different_days_are_told_apart(client: FlaskClient, features: F
     answer = client.post("/predict", json={"user_id": USER})
 
     assert answer.get_json()["as_of"] == {"profile": "2024-01-31", "usage": "2024-02-01"}
+
+
+def test_an_event_time_within_a_day_is_shown_in_full(client: FlaskClient, features: FakeFeatures) -> None:
+    features.event_times = dict.fromkeys(features.event_times, JANUARY + timedelta(hours=6))
+
+    answer = client.post("/predict", json={"user_id": USER})
+
+    assert answer.get_json()["as_of"] == "2024-01-31T06:00:00+00:00"
 
 
 def test_false_and_zero_are_values_and_not_missing() -> None:
@@ -122,17 +132,20 @@ def test_any_readable_user_id_is_looked_up_as_it_is(client: FlaskClient, user_id
         (b'"{\\"user_id\\": \\"4686-GEFRM\\"}"', "JSON object"),
         (b"{}", "user_id is missing"),
         (b'{"user_id": null}', "user_id must be a string, not null"),
-        (b'{"user_id": 4686}', "user_id must be a string, not a number"),
-        (b'{"user_id": 1.5}', "user_id must be a string, not a number"),
-        (b'{"user_id": true}', "user_id must be a string, not a boolean"),
+        (b'{"user_id": 4686}', "user_id must be a string, not a number: 4686"),
+        (b'{"user_id": 1.5}', "user_id must be a string, not a number: 1.5"),
+        (b'{"user_id": true}', "user_id must be a string, not a boolean: true"),
         (b'{"user_id": []}', "user_id must be a string, not an array"),
         (b'{"user_id": {}}', "user_id must be a string, not an object"),
         (b'{"user_id": ""}', "user_id must not be empty"),
         (b'{"user_id": "a\\u0000"}', "user_id must not contain control characters"),
         (b'{"user_id": "a\\n"}', "user_id must not contain control characters"),
         (b'{"user_id": "\\ud800"}', "user_id must not contain control characters or broken text"),
-        (b'{"user_id": "' + b"a" * 129 + b'"}', "user_id must not be longer than 128 characters"),
-        (b'{"user_id": "a", "as_of": "2024"}', "Unknown fields: as_of"),
+        (b'{"user_id": "' + b"a" * 129 + b'"}', "user_id must not be longer than 128 characters; it has 129"),
+        (b'{"user_id": "a", "as_of": "2024"}', "Unknown fields: as_of. Expected: user_id, user_ids, features"),
+        (b'{"user_id": 1, "features": []}', "features must be an object, not an array; user_id must be a string"),
+        (b"{" + b'"a": 1, ' * 99 + b'"b": 1, "b": 1}', "Given more than once: a, b"),
+        (b"{%s}" % b",".join(b'"n%d": 1' % n for n in range(12)), "n8, n9 and 2 more. Expected: user_id"),
     ],
 )
 def test_a_wrong_body_is_refused_with_what_is_wrong(client: FlaskClient, body: bytes, said: str) -> None:

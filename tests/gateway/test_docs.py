@@ -5,17 +5,26 @@ import shutil
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from flask import Flask, Response
 from flask.testing import FlaskClient
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
+from feature_enricher import create_app
 from local_stack.settings import ROOT
 
-from .fakes import USER
+from .fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
 
+KEY = "a-key-of-letters-0123"
+PREFIX = "/churn"
+needs_chromium = pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="no program named chromium on this machine"
+)
 ENDPOINTS = {"/health", "/ready", "/features/{user_id}", "/predict"}
 
 
@@ -65,13 +74,17 @@ def test_the_document_names_the_projects_version(client: FlaskClient) -> None:
 
 
 def test_the_features_that_may_be_given_are_those_of_the_live_version(client: FlaskClient) -> None:
-    body = client.get("/docs/openapi.json").get_json()["paths"]["/predict"]["post"]["requestBody"]
+    document = client.get("/docs/openapi.json").get_json()
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
 
-    [one_user, many_users] = body["content"]["application/json"]["schema"]["oneOf"]
-    for alternative in (one_user, many_users):
-        features = alternative["properties"]["features"]
+    forms = [form["$ref"].removeprefix("#/components/schemas/") for form in body["oneOf"]]
+    assert forms == ["OneUser", "ManyUsers"]
+    for form in forms:
+        features = document["components"]["schemas"][form]["properties"]["features"]
         assert list(features["properties"]) == ["months_active", "monthly_fee", "net_service"]
         assert features["additionalProperties"] is False
+        whole = features["properties"]["months_active"]
+        assert (whole["type"], whole["minimum"], whole["maximum"]) == ("integer", -(2**63), 2**63 - 1)
 
 
 def test_the_documented_example_can_be_tried_as_it_is(client: FlaskClient) -> None:
@@ -82,39 +95,138 @@ def test_the_documented_example_can_be_tried_as_it_is(client: FlaskClient) -> No
     assert client.post("/predict", json=example).status_code == 200
 
 
-@pytest.fixture
-def served(client: FlaskClient) -> Iterator[str]:
-    """The address of the gateway, served on a free port."""
-    server = make_server("127.0.0.1", 0, client.application, threaded=True)
+def test_the_examples_name_the_features_of_the_live_version(client: FlaskClient) -> None:
+    schemas = client.get("/docs/openapi.json").get_json()["components"]["schemas"]
+
+    example = {"months_active": 12, "monthly_fee": 98.7, "net_service": "a text"}
+    assert schemas["UserFeatures"]["example"]["features"] == example
+    assert schemas["PredictionAnswer"]["example"]["features_used"] == example
+    assert schemas["FeaturesMissing"]["example"]["missing_features"] == ["months_active", "monthly_fee"]
+
+
+def test_the_list_of_features_is_not_repeated_in_the_gateway() -> None:
+    names = set(re.findall(r'Field\(name="(\w+)"', (ROOT / "feature_repo" / "features.py").read_text()))
+    sources = {path.name: path.read_text() for path in (ROOT / "feature_enricher").rglob("*.py")}
+
+    assert len(names) >= 14
+    assert {name for name, text in sources.items() if any(feature in text for feature in names)} == set()
+
+
+def gateway(**config: Any) -> Flask:
+    app: Flask = create_app(config, features=EveryoneIsKnown(), targets=FixedTarget(FakeModel()))
+    return app
+
+
+def test_without_keys_the_document_asks_for_none() -> None:
+    document = gateway().test_client().get("/docs/openapi.json").get_json()
+
+    assert "security" not in document
+    assert "securitySchemes" not in document["components"]
+
+
+def test_with_keys_the_document_says_how_to_send_one_and_where_none_is_needed() -> None:
+    document = gateway(API_KEYS=KEY).test_client().get("/docs/openapi.json").get_json()
+
+    assert document["security"] == [{"X-API-Key": []}, {"Bearer": []}]
+    assert document["components"]["securitySchemes"].keys() == {"X-API-Key", "Bearer"}
+    assert document["paths"]["/health"]["get"]["security"] == []
+    assert "security" not in document["paths"]["/predict"]["post"]
+
+
+def test_a_browser_that_asks_for_the_root_is_sent_to_the_page_also_without_a_key() -> None:
+    answer = gateway(API_KEYS=KEY).test_client().get("/", follow_redirects=True)
+
+    assert (answer.status_code, answer.request.path) == (200, "/docs/")
+
+
+class StrippingProxy:
+    """Hands on what is below /churn, without it, and says nothing of it."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        path = environ["PATH_INFO"]
+        if not path.startswith(f"{PREFIX}/"):
+            return Response("outside", 404)(environ, start_response)
+        return self.app(environ | {"PATH_INFO": path.removeprefix(PREFIX)}, start_response)
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """Its address, on a free port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no program named chromium on this machine")
-def test_the_page_works_in_a_browser_and_asks_no_other_host(served: str) -> None:
-    asked: list[str] = []
+@contextmanager
+def chromium() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{served}/docs")
-        page.wait_for_selector(".opblock-summary-path")
-        shown = {text.replace("\u200b", "") for text in page.locator(".opblock-summary-path").all_inner_texts()}
-        page.locator(".opblock-post").click()
-        page.get_by_role("button", name="Try it out").click()
-        page.get_by_role("button", name="Execute").click()
-        answer = page.locator(".live-responses-table .response-col_status").last
-        answer.wait_for()
-        status = answer.inner_text().split()[0]
+        yield browser.new_page()
         browser.close()
 
-    assert shown == ENDPOINTS
-    assert status == "200"
-    assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {urlsplit(served).netloc}
+
+def tried_out(page: Page) -> str:
+    """The status of the documented example."""
+    page.locator(".opblock-post").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    answer = page.locator(".live-responses-table .response-col_status").last
+    answer.wait_for()
+    return answer.inner_text().split()[0]
+
+
+@needs_chromium
+def test_the_page_works_in_a_browser_and_asks_no_other_host() -> None:
+    asked: list[str] = []
+    with served(gateway()) as address, chromium() as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/")
+        page.wait_for_selector(".opblock-summary-path")
+        shown = {text.replace("\u200b", "") for text in page.locator(".opblock-summary-path").all_inner_texts()}
+
+        assert page.url == f"{address}/docs/"
+        assert shown == ENDPOINTS
+        assert tried_out(page) == "200"
+    assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {urlsplit(address).netloc}
+
+
+@needs_chromium
+@pytest.mark.parametrize("path", ["", "/docs", "/docs/swagger"])
+def test_the_page_works_below_a_proxys_prefix(path: str) -> None:
+    asked: list[str] = []
+    with served(StrippingProxy(gateway())) as address, chromium() as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}{PREFIX}{path or '/'}")
+        page.wait_for_selector(".opblock-summary-path")
+
+        assert tried_out(page) == "200"
+    local = [url for url in asked if not url.startswith("data:")]
+    assert f"{address}{PREFIX}/predict" in local
+    assert [url for url in local if not url.startswith(f"{address}{PREFIX}/")] == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["X-API-Key", "Bearer"])
+def test_a_key_can_be_given_on_the_page(scheme: str) -> None:
+    with served(gateway(API_KEYS=KEY)) as address, chromium() as page:
+        page.goto(f"{address}/docs/")
+        page.wait_for_selector(".opblock-summary-path")
+        page.locator(".auth-wrapper .authorize").first.click()
+        form = page.locator(".auth-container form", has_text=scheme)
+        form.locator("input").fill(KEY)
+        form.get_by_role("button", name="Apply credentials").click()
+        page.locator(".btn-done").first.click()
+
+        assert tried_out(page) == "200"

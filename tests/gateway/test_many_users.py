@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from feature_enricher import create_app, what_if
-from feature_enricher.errors import InvalidRequest, StoreUnavailable
+from feature_enricher import create_app, values
+from feature_enricher.errors.parts import StoreUnavailable
+from feature_enricher.errors.requests import InvalidRequest
 
 from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
 
@@ -129,6 +130,22 @@ def test_an_unknown_user_with_all_features_given_is_answered_without_a_day(clien
     assert (answer.status_code, answer.get_json()["as_of"]) == (200, None)
 
 
+def test_a_refused_value_is_named_with_its_type_and_with_what_is_allowed(client: FlaskClient) -> None:
+    def refusal(**features: Any) -> str:
+        return str(ask(client, user_id=USER, features=features).get_json()["detail"])
+
+    assert refusal(months_active="x") == (
+        "features.months_active must be a whole number within 64 bits, not a string: 'x'"
+    )
+    assert refusal(monthly_fee=None, months_active=1.5) == (
+        "features.months_active must be a whole number within 64 bits, not a number: 1.5; "
+        "features.monthly_fee must be a finite number in double precision, not null"
+    )
+    assert refusal(shoe_size=43) == (
+        "Not features of churn_v1: shoe_size. Expected: months_active, monthly_fee, net_service"
+    )
+
+
 @pytest.mark.parametrize(
     ("overrides", "fields"),
     [
@@ -169,12 +186,12 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 @given(st.dictionaries(st.sampled_from(["months_active", "monthly_fee", "net_service", "x"]), VALUES))
 def test_whatever_is_given_is_either_of_the_models_types_or_refused(features: dict[str, Any]) -> None:
     try:
-        values = what_if.checked(plan("churn_v1"), features)
+        checked = values.checked(plan("churn_v1"), features)
     except InvalidRequest:
         return
     types = {"months_active": int, "monthly_fee": float, "net_service": str}
-    assert {name: type(value) for name, value in values.items()} == {name: types[name] for name in features}
-    json.dumps(values, allow_nan=False)
+    assert {name: type(value) for name, value in checked.items()} == {name: types[name] for name in features}
+    json.dumps(checked, allow_nan=False)
 
 
 @given(fee=st.floats(allow_nan=False, allow_infinity=False))

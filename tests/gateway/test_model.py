@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import ModelRejected, ModelUnavailable
+from feature_enricher.errors.parts import ModelRejected, ModelUnavailable
 from feature_enricher.model import ModelServer, NotTrainedOn
 from feature_enricher.upstream import Upstream
+from feature_repo.reading import FeatureRow
 
 from .fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 
-ROWS = [{"months_active": 70, "net_service": "No"}, {"months_active": 3, "net_service": "DSL"}]
+ROWS = [
+    FeatureRow({"months_active": 70, "net_service": "No"}, {}),
+    FeatureRow({"months_active": 3, "net_service": "DSL"}, {}),
+]
 TIMEOUT_S = 0.3
 
 
@@ -41,14 +45,16 @@ def test_rows_go_out_as_columns_and_predictions_come_back_in_order(model_server:
         "inputs": {"months_active": [70, 3], "net_service": ["No", "DSL"]},
         "params": {"unknown_categories": "mark"},
     }
-    assert predictions == [prediction(), replace(prediction(), prediction=1, probability=1.0)]
+    assert predictions == [prediction(ROWS[0]), replace(prediction(ROWS[1]), prediction=1, probability=1.0)]
 
 
 def test_a_version_from_before_tells_neither_calibration_nor_threshold(model_server: FakeServer) -> None:
     before = {name: value for name, value in ANSWER.items() if name not in ("calibration", "threshold")}
     model_server.replies = [reply({"predictions": [before, before]})]
 
-    assert model_at(model_server.url).predict(ROWS, soon()) == [replace(prediction(), calibration="none")] * 2
+    predictions = model_at(model_server.url).predict(ROWS, soon())
+
+    assert predictions == [replace(prediction(row), calibration="none") for row in ROWS]
 
 
 def test_a_marked_row_is_told_from_its_neighbours(model_server: FakeServer) -> None:
@@ -57,7 +63,7 @@ def test_a_marked_row_is_told_from_its_neighbours(model_server: FakeServer) -> N
 
     predicted, unknown = model_at(model_server.url).predict(ROWS, soon())
 
-    assert predicted == prediction()
+    assert predicted == prediction(ROWS[0])
     assert unknown == NotTrainedOn({"net_service": "Satellite"}, "streamflow_churn", "3", RUN_ID, "churn_v1")
 
 

@@ -3,18 +3,38 @@
 import json
 import logging
 import re
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from feature_enricher import create_app
 from feature_enricher.access_log import set_level
 from feature_enricher.auth import check_binding
-from feature_enricher.errors import InvalidSetting, ModelUnavailable
+from feature_enricher.deadline import Deadline
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.errors.parts import ModelUnavailable
+from feature_enricher.model import ModelServer, Prediction
+from feature_enricher.targets import HandStarted
+from feature_enricher.upstream import Upstream
+from feature_repo.reading import FeatureRow
 from local_stack.settings import ROOT
 
-from .fakes import COMPLETE, USER, FailingModel, FakeFeatures, FakeModel, FixedTarget
+from .fakes import (
+    COMPLETE,
+    USER,
+    FailingModel,
+    FakeFeatures,
+    FakeModel,
+    FakeRegistry,
+    FakeServer,
+    FixedTarget,
+    reply,
+)
 
 OLD, NEW = "the-old-key-0123456789", "the-new-key-0123456789"
 
@@ -88,29 +108,91 @@ def test_metrics_tell_outcomes_parts_batches_ages_breakers_and_the_version() -> 
     assert value(page, 'gateway_requests_total{code="unknown_user",route="/predict",status="404"}') == 1
     assert value(page, 'gateway_results_total{code="unknown_user"}') == 2
     assert value(page, "gateway_batch_users_sum") == 3
-    for part in ("queue", "look-up", "model"):
+    for part in ("queue", "lookup", "model"):
         assert value(page, f'gateway_part_seconds_count{{part="{part}"}}') == 2
     assert value(page, 'gateway_feature_age_seconds{view="usage"}') > 0
     assert value(page, 'gateway_breaker_state{part="store",state="closed"}') == 1
 
 
-def test_the_readme_names_every_metric_with_its_labels() -> None:
-    client = gateway()
+def labels(page: str) -> dict[str, set[str]]:
+    """metric -> the labels of its series, but for a histogram's own `le`."""
+    names: dict[str, set[str]] = {}
+    for sample in (sample for family in text_string_to_metric_families(page) for sample in family.samples):
+        metric = re.sub("_(bucket|count|sum)$", "", sample.name)
+        names.setdefault(metric, set()).update(sample.labels.keys() - {"le"})
+    return names
+
+
+def test_the_readme_names_every_metric_with_its_labels(client: FlaskClient) -> None:
     client.post("/predict", json={"user_id": USER})
-    client.get("/ready")
+    readme = (ROOT / "README.md").read_text()
+    documented = re.findall(r"`(gateway_\w+)(?:\{([\w,]+)\})?`", readme)
 
-    page, readme = client.get("/metrics").text, (ROOT / "README.md").read_text()
+    kept = {name: told for name, told in labels(client.get("/metrics").text).items() if name.startswith("gateway_")}
 
-    kept = {name for name in re.findall(r"^# TYPE (\w+)", page, re.MULTILINE) if not name.endswith("_created")}
-    assert kept == set(re.findall(r"`(gateway_\w+)[{`]", readme))
+    assert kept == {name: set(filter(None, told.split(","))) for name, told in documented}
 
 
-def test_metrics_tell_the_model_breakers_state_and_the_live_version(client: FlaskClient) -> None:
+def test_metrics_show_the_process_and_no_series_of_when_others_began() -> None:
+    page = gateway().get("/metrics").text
+
+    assert value(page, "process_resident_memory_bytes") > 0
+    assert value(page, "process_open_fds") > 0
+    assert "_created" not in page
+
+
+def test_metrics_show_the_requests_in_flight_and_the_users_waiting() -> None:
+    class Slow(FakeModel):
+        def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[Prediction]:
+            begun.set()
+            assert answered.wait(10)
+            return super().predict(rows, deadline)
+
+    begun, answered = threading.Event(), threading.Event()
+    client = gateway(Slow(), LANES=1)
+    application = client.application
+    ask = lambda: application.test_client().post("/predict", json={"user_ids": [USER, USER]})  # noqa: E731
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(ask)]
+        assert begun.wait(10)
+        asked.append(threads.submit(ask))
+        until = Deadline.after(10)
+        while value(page := client.get("/metrics").text, "gateway_queue_users") == 0 and not until.is_over():
+            pass
+        answered.set()
+    assert value(page, "gateway_queue_users") == 2
+    assert value(page, "gateway_requests_in_flight") == 3  # this look at the metrics is one of them
+    assert [one.result().status_code for one in asked] == [200, 200]
+    assert value(client.get("/metrics").text, "gateway_requests_in_flight") == 1
+    assert value(client.get("/metrics").text, "gateway_queue_users") == 0
+
+
+def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server: FakeServer) -> None:
+    model_server.replies = [reply(b"", 500)]
+    targets = HandStarted(model_server.url, ModelServer(Upstream(model_server.url, 5.0, 1)), FakeRegistry())
+    client = create_app(features=FakeFeatures({USER: COMPLETE}), targets=targets).test_client()
+    state = 'gateway_breaker_state{part="model",state="%s"}'
+    client.post("/predict", json={"user_id": USER})
+    assert value(client.get("/metrics").text, state % "closed") == 1
+
     client.post("/predict", json={"user_id": USER})
 
     page = client.get("/metrics").text
-
+    assert value(page, state % "closed") == 0
+    assert value(page, state % "open") + value(page, state % "half_open") == 1
     assert value(page, 'gateway_served_version{feature_service="churn_v1",model="",run_id="",version=""}') == 1
+
+
+def test_no_request_that_failed_is_counted_as_ok() -> None:
+    client = gateway(FailingModel(ModelUnavailable("down")))
+    asked = [client.get(path) for path in ("/ready", "/features/nobody", "/predict", "/no/such/path", "/docs/x")]
+    asked += [client.post("/predict", data=b"{"), client.post("/predict", json={"user_id": USER}), client.put("/")]
+
+    page = client.get("/metrics").text
+
+    assert [answer.status_code for answer in asked if answer.status_code < 400] == []
+    assert value(page, 'gateway_requests_total{code="not_ready",route="/ready",status="503"}') == 1
+    assert re.findall(r'gateway_requests_total{code="ok",.*status="[45].*', page) == []
 
 
 def test_unknown_paths_do_not_make_metrics_of_their_own() -> None:
@@ -150,6 +232,19 @@ def test_a_failed_request_is_one_line_with_its_cause(caplog: pytest.LogCaptureFi
     [line] = lines(caplog)
     assert (line["status"], line["code"]) == (503, "model_unavailable")
     assert line["cause"] == "ModelUnavailable: The model server did not answer <- RuntimeError: connection refused"
+
+
+def test_a_clients_own_mistake_is_one_line_without_the_values_that_its_answer_quotes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "feature_enricher.access")
+
+    answer = gateway().post("/predict", json={"user_id": USER, "features": {"monthly_fee": "4711"}})
+
+    [line] = lines(caplog)
+    assert "4711" in answer.get_json()["error"]
+    assert (line["status"], line["code"]) == (422, "invalid_request")
+    assert "4711" not in json.dumps(line)
 
 
 def test_the_access_log_can_be_turned_down_and_off(caplog: pytest.LogCaptureFixture) -> None:

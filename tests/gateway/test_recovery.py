@@ -84,7 +84,7 @@ def gateway(database: Settings) -> Iterator[FlaskClient]:
     assert recovers(client, 30)
     yield client
     app.extensions["streamflow"].close()
-    app.extensions["streamflow"].features._features._reader.close()
+    app.extensions["streamflow"].features._reader.close()
 
 
 def ask(client: FlaskClient) -> tuple[int, str]:

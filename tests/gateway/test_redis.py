@@ -5,7 +5,8 @@ import pytest
 from bench.redis_server import RedisServer
 from feature_enricher import create_app
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import InvalidSetting, StoreUnavailable
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.errors.parts import StoreUnavailable
 from feature_enricher.features import FeastFeatures
 from local_stack.settings import Settings
 
@@ -29,7 +30,7 @@ def test_look_ups_come_from_redis_are_errors_while_it_is_away_and_come_again_aft
     user = key.split(b"streamflow/")[0][-10:].decode()
 
     _plan, [before] = features.lookup("churn_v1", [user], Deadline.after(5))
-    assert None not in before.values
+    assert None not in before.features.values()
     redis_online.stop()
     try:
         with pytest.raises(StoreUnavailable, match="The feature store did not answer"):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.errors import NoServingVersion, RegistryUnavailable
+from feature_enricher.errors.parts import NoServingVersion, RegistryUnavailable
 from feature_enricher.registry import Registry
 from feature_enricher.upstream import Upstream
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from flask.testing import FlaskClient
 
 from feature_enricher import create_app
 from feature_enricher.deadline import Deadline
-from feature_enricher.features import Row
-from feature_enricher.model import ModelServer, NotTrainedOn, Said
+from feature_enricher.errors.requests import UnknownCategory
+from feature_enricher.model import ModelAnswer, ModelServer, NotTrainedOn
 from feature_enricher.upstream import Upstream
+from feature_repo.reading import FeatureRow
 from local_stack.settings import Settings
 from rollout.settings import server_environment
 from steps import model, train
@@ -33,7 +34,10 @@ TYPES = {"months_active": "Int64", "monthly_fee": "Float64", "net_service": "Str
 ROWS = pd.DataFrame({"months_active": range(40), "monthly_fee": [20.5 + n for n in range(40)]}).assign(
     net_service=["Fiber optic", "No"] * 20, **{LABEL: [n % 3 == 0 for n in range(40)]}
 )
-USERS: dict[str, Row] = {"new": SATELLITE, **{f"user {n}": COMPLETE | {"months_active": n} for n in range(30)}}
+USERS: dict[str, dict[str, Any]] = {
+    "new": SATELLITE,
+    **{f"user {n}": COMPLETE | {"months_active": n} for n in range(30)},
+}
 EVERYBODY = list(USERS)
 LOST = {
     "type": "urn:streamflow:error:unknown_category",
@@ -42,6 +46,7 @@ LOST = {
     "code": "unknown_category",
     "detail": "The live version was not trained on net_service = 'Satellite' of user_id=new",
     "error": "The live version was not trained on net_service = 'Satellite' of user_id=new",
+    "remedy": UnknownCategory.remedy,
     "unknown_categories": {"net_service": "Satellite"},
 }
 
@@ -51,10 +56,10 @@ class Marking(FakeModel):
 
     calls = 0
 
-    def predict(self, rows: Sequence[Mapping[str, Any]], _deadline: Deadline) -> list[Said]:  # type: ignore[override]
+    def predict(self, rows: Sequence[FeatureRow], _deadline: Deadline) -> list[ModelAnswer]:  # type: ignore[override]
         self.calls += 1
         marked = NotTrainedOn({"net_service": "Satellite"}, "streamflow_churn", "3", RUN_ID, "churn_v1")
-        return [marked if row["net_service"] == "Satellite" else prediction() for row in rows]
+        return [marked if row.features["net_service"] == "Satellite" else prediction(row) for row in rows]
 
 
 @pytest.fixture

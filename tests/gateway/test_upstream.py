@@ -9,13 +9,15 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import EnricherError, ModelUnavailable
+from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import ModelUnavailable
 from feature_enricher.model import ModelServer
 from feature_enricher.upstream import Upstream
+from feature_repo.reading import FeatureRow
 
 from .fakes import ANSWER, FakeServer, reply
 
-ROWS = [{"months_active": 70}]
+ROWS = [FeatureRow({"months_active": 70}, {})]
 TIMEOUT_S = 0.3
 
 

@@ -40,7 +40,7 @@ def test_it_can_do_all_that_the_gateway_does(as_reader: dict[str, str]) -> None:
     [found] = reader.read(make_plan("churn_v1"), ["anna"], time.monotonic() + 5)
     reader.close()
 
-    assert found.values == [None] * 14
+    assert list(found.features.values()) == [None] * 14
 
 
 def test_it_reads_the_tables_that_a_materialisation_exchanged_in(
@@ -56,7 +56,7 @@ def test_it_reads_the_tables_that_a_materialisation_exchanged_in(
     [found] = reader.read(make_plan("churn_v1"), [user], time.monotonic() + 5)
     reader.close()
 
-    assert None not in found.values
+    assert None not in found.features.values()
 
 
 FORBIDDEN = [

@@ -1,0 +1,150 @@
+"""What a client may send: one model of it, which checks requests and describes them in the OpenAPI document."""
+
+from typing import Annotated, Any, ClassVar, NoReturn
+
+from flask import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from feature_enricher.errors.requests import InvalidRequest, TooManyUsers
+from feature_enricher.request_bytes import body_of, path_of
+from feature_enricher.schemas import USER
+from feature_enricher.serving import Item
+from feature_enricher.values import (
+    BROKEN_TEXT,
+    MOST_NAMED,
+    OVERRIDES,
+    fields_named,
+    listed,
+    shortened,
+    shown,
+    text_type,
+)
+
+FIELDS = ("user_id", "user_ids", "features")
+FEATURES_PATH = "/features/"
+SCHEMA_REF = "#/components/schemas/{model}"
+# What a field must be, for each kind of error that pydantic finds in it
+MUST = {
+    "string_type": "must be a string, not {shown}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must not be longer than {max_length} characters; it has {length}",
+    "string_unicode": BROKEN_TEXT,
+    "unreadable": BROKEN_TEXT,
+    "list_type": "must be an array, not {shown}",
+    "too_short": "must not be empty",
+    "dict_type": "must be an object, not {shown}",
+    "missing": "is missing",
+}
+
+
+class Asked(BaseModel):
+    """What both forms of a body have."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    is_list: ClassVar[bool]
+    """Asked for with user_ids, and so answered with a list"""
+    features: dict[str, Any] = Field(default_factory=dict, description=OVERRIDES)
+
+    def items(self) -> list[Item]:
+        raise NotImplementedError
+
+
+class RequestModel:
+    """The rules for a body of POST /predict and for a user_id in a path, with the deployment's limits."""
+
+    def __init__(self, longest_id: int, most_users: int) -> None:
+        user_id = text_type(longest_id, 1, example=USER)
+        self._user_id: TypeAdapter[str] = TypeAdapter(user_id)
+        self._body: TypeAdapter[Asked] = TypeAdapter(_body_type(user_id, most_users))
+
+    def of_body(self, request: Request) -> Asked:
+        """Raises InvalidRequest, NotJson, UnsupportedEncoding, TooManyUsers."""
+        body = body_of(request)
+        if not isinstance(body, dict):
+            message = f"The body must be a JSON object with the field user_id or user_ids, not {shown(body)}"
+            raise InvalidRequest(message, ["user_id"])
+        try:
+            return self._body.validate_python(body)
+        except ValidationError as error:
+            _refuse(error)
+
+    def user_id_of_path(self, request: Request) -> str:
+        """What follows /features/, as the client's bytes spell it."""
+        user_id = path_of(request).removeprefix(FEATURES_PATH)
+        try:
+            return self._user_id.validate_python(user_id)
+        except ValidationError as error:
+            _refuse(error, "user_id")
+
+    def user_id_parameter(self) -> dict[str, Any]:
+        schema = self._user_id.json_schema()
+        return {"name": "user_id", "in": "path", "required": True, "schema": schema, "example": USER}
+
+    def request_body(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The body as the OpenAPI document has it, and the schemas that it refers to."""
+        schema = self._body.json_schema(ref_template=SCHEMA_REF)
+        schemas = schema.pop("$defs")
+        content = {"application/json": {"schema": schema | {"example": {"user_id": USER}}}}
+        return {"required": True, "content": content}, schemas
+
+
+def _body_type(identifier: Any, most_users: int) -> Any:
+    def at_most(value: object) -> object:
+        if isinstance(value, list) and len(value) > most_users:
+            raise TooManyUsers(f"user_ids has {len(value)} users; one request may ask for {most_users}")
+        return value
+
+    # The limit in words: a list above it is answered 413, which tools do not take for the refusal of a wrong body.
+    limit = Field(min_length=1, description=f"At most {most_users} users; above, 413")
+
+    class OneUser(Asked):
+        """Asks for one user's prediction."""
+
+        is_list = False
+        user_id: identifier
+
+        def items(self) -> list[Item]:
+            return [Item(self.user_id, self.features)]
+
+    class ManyUsers(Asked):
+        """Asks for the predictions of several users."""
+
+        is_list = True
+        user_ids: Annotated[list[identifier], limit, BeforeValidator(at_most)]
+
+        def items(self) -> list[Item]:
+            return [Item(user_id, self.features) for user_id in self.user_ids]
+
+    one, many = Annotated[OneUser, Tag("user_id")], Annotated[ManyUsers, Tag("user_ids")]
+    return Annotated[one | many, Discriminator(_form)]
+
+
+def _form(body: Any) -> str:
+    """Which of the two forms a body has: so, errors are about that one alone."""
+    if "user_id" in body and "user_ids" in body:
+        raise InvalidRequest("Give user_id or user_ids, not both", ["user_id", "user_ids"])
+    return "user_ids" if "user_ids" in body else "user_id"
+
+
+def _refuse(error: ValidationError, field: str = "") -> NoReturn:
+    """With the first errors; `field`: where the value stands that has no place in a body."""
+    details = [detail | {"loc": detail["loc"][1:]} for detail in error.errors(include_url=False)]
+    unknown = [str(detail["loc"][0]) for detail in details if detail["type"] == "extra_forbidden"]
+    if unknown:
+        raise InvalidRequest(f"Unknown fields: {listed(unknown)}. Expected: {', '.join(FIELDS)}", fields_named(unknown))
+    wrong = [(field or _field_at(detail["loc"]), _must(detail)) for detail in details[:MOST_NAMED]]
+    message = "; ".join(f"{name} {must}" for name, must in wrong)
+    raise InvalidRequest(message, [name for name, _must in wrong])
+
+
+def _must(detail: ErrorDetails) -> str:
+    value = detail["input"]
+    length = len(value) if isinstance(value, str) else 0
+    return MUST[detail["type"]].format(shown=shown(value), length=length, **detail.get("ctx", {}))
+
+
+def _field_at(place: tuple[int | str, ...]) -> str:
+    """As a client would write it: user_ids[3]."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in place)
+    return "".join(steps).removeprefix(".") or "a name"
