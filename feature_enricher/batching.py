@@ -11,13 +11,14 @@ from typing import Protocol
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import DeadlineExceeded, EnricherError, Overloaded, Unavailable
 from feature_enricher.serving import Ask, Scored
-from feature_enricher.turns import take_turn
 
 Result = Scored | EnricherError
-# Requests that go on together; then comes what is ready meanwhile, and whom to refuse.
-ANSWERED_AT_ONCE = 8
-# Fewer requests are not split: what a batch costs by itself, they would pay twice.
+# Fewer users wait for the batch in flight to return: what a batch costs by itself, a second one would cost again.
 WORTH_A_BATCH = 16
+# Longer than most batches take: one that waits for a server that hangs must not hold up the others.
+PATIENCE_S = 0.025
+# Clients that ask again do so within this time after their answer; the next batch waits for them.
+RETURN_S = float(__import__("os").environ.get("RETURN", "0.002"))
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,10 @@ class _Job:
 
 
 class Batcher:
-    """`lanes` threads, each with one batch on its way: the gateway reads for one while another's model call runs.
+    """`lanes` threads, each with one batch in flight: while one waits for the model, another reads features.
 
-    So, whoever waits to be read is shared evenly among the lanes that have nothing on its way.
+    A second batch leaves beside one in flight only when enough users wait for it, or when one has waited long. So a
+    few requests that come together leave together, and many are split between the threads.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Batcher:
         self._waiting: deque[_Job] = deque()
         self._users_waiting = 0
         self._closed = False
-        self._idle = lanes  # lanes with no batch on its way
+        self._in_flight = 0  # batches
+        self._clients = 0  # requests in the batch that returned last, and those that waited then
+        self._last_return = 0.0
         self._changed = threading.Condition()
         for lane in range(lanes):
             threading.Thread(target=self._run, name=f"batch-{lane}", daemon=True).start()
@@ -105,18 +109,37 @@ class Batcher:
 
     def _run(self) -> None:
         while self._something_waits():
-            take_turn(share=1 / self._idle, at_least=WORTH_A_BATCH)  # those who go first come along
             if jobs := self._gathered():
                 self._serve(jobs)
-                with self._changed:
-                    self._idle += 1
+                self._returned(jobs)
 
     def _something_waits(self) -> bool:
-        """Waits for the first job. False once closed, when all is answered."""
+        """Waits until a batch may leave. False once closed, when all is answered."""
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            return bool(self._waiting)
+            while not (self._closed and not self._waiting):
+                if (pause_s := self._pause_s()) == 0:
+                    return True
+                self._changed.wait(pause_s)
+            return False
+
+    def _pause_s(self) -> float | None:
+        """Until the next batch may leave: 0 for now, None for not before something changes."""
+        if not self._waiting:
+            return None
+        if self._users_waiting >= WORTH_A_BATCH:
+            return 0
+        if self._in_flight:
+            return max(0.0, self._waiting[0].since + PATIENCE_S - time.monotonic())
+        if len(self._waiting) >= self._clients:
+            return 0
+        return max(0.0, self._last_return + RETURN_S - time.monotonic())
+
+    def _returned(self, jobs: Sequence[_Job]) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            self._clients = len(jobs) + len(self._waiting)
+            self._last_return = time.monotonic()
+            self._changed.notify()
 
     def _gathered(self) -> list[_Job]:
         """As many as fit; none where another lane was quicker."""
@@ -127,7 +150,7 @@ class Batcher:
                 jobs.append(self._waiting.popleft())
                 users += len(jobs[-1].asks)
             self._users_waiting -= users
-            self._idle -= bool(jobs)
+            self._in_flight += bool(jobs)
             return jobs
 
     def _serve(self, jobs: Sequence[_Job]) -> None:
@@ -148,10 +171,8 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
             _fail(jobs, _fault(error))
         else:
-            for nth, job in enumerate(jobs, 1):
+            for job in jobs:
                 job.answer(list(itertools.islice(results, len(job.asks))))
-                if nth % ANSWERED_AT_ONCE == 0:
-                    take_turn(share=0)
 
     def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
         asks = [ask for job in jobs for ask in job.asks]

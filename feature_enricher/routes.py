@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
 
 from feature_enricher import answers, problem, readiness, request_schemas, schemas
-from feature_enricher.deadline import Deadline
+from feature_enricher.deadline import deadline_of
 from feature_enricher.intake import checked_user_id, wanted_by
 from feature_enricher.parts import Parts
 from feature_enricher.serving import Ask
@@ -44,7 +44,7 @@ def _add_state(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int
         responses={200: schemas.Ready, 503: schemas.NotReady, **guarded},
     )
     def ready() -> tuple[dict[str, Any], int]:
-        state, failing = readiness.check(parts.serving, Deadline.after(settings.deadline_s))
+        state, failing = readiness.check(parts.serving, deadline_of(request.environ, settings.deadline_s))
         if failing:
             return {"status": "not ready", "error": f"Not ready: {', '.join(failing)}", **state}, 503
         return {"status": "ready", **state}, 200
@@ -73,7 +73,9 @@ def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[
     def features() -> dict[str, Any]:
         # flask-openapi3 hands path parameters over only as a model, whose errors are not ours
         user_id = checked_user_id((request.view_args or {})["user_id"], longest_id)
-        return answers.features(user_id, parts.serving.features_of(user_id, Deadline.after(settings.deadline_s)))
+        return answers.features(
+            user_id, parts.serving.features_of(user_id, deadline_of(request.environ, settings.deadline_s))
+        )
 
 
 def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any]) -> None:
@@ -96,7 +98,7 @@ def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[i
         openapi_extensions={"requestBody": body},
     )
     def predict() -> dict[str, Any]:
-        deadline = Deadline.after(settings.deadline_s)
+        deadline = deadline_of(request.environ, settings.deadline_s)
         wanted = wanted_by(request, settings.max_user_id_length, settings.max_users)
         results = parts.predict([Ask(user_id, wanted.overrides) for user_id in wanted.user_ids], deadline)
         return answers.answer_to(wanted, results)

@@ -20,7 +20,10 @@ DEFAULTS: Mapping[str, Any] = {
     "MODEL_TIMEOUT_S": 2.0,
     "STORE_TIMEOUT_S": 2.0,
     "REGISTRY_TIMEOUT_S": 2.0,
-    "MAX_IN_FLIGHT": 384,
+    "WORKERS": 1,
+    "TLS_CERT": "",
+    "TLS_KEY": "",
+    "MAX_IN_FLIGHT": 64,
     "LANES": 2,
     "MAX_BATCH": 256,
     "MAX_QUEUE": 1024,
@@ -35,7 +38,8 @@ DEFAULTS: Mapping[str, Any] = {
     "ACCESS_LOG": "all",
 }
 LONGEST_TIMEOUT_S = 300.0
-MOST_IN_FLIGHT = 4096
+MOST_IN_FLIGHT = 512
+MOST_WORKERS = 64
 MOST_LANES = 16
 MOST_USERS = 100_000
 SHORTEST_KEY = 16
@@ -55,8 +59,12 @@ class Settings:
     model_timeout_s: float
     store_timeout_s: float
     registry_timeout_s: float
+    workers: int
+    """Processes"""
+    tls_cert: str
+    tls_key: str
     max_in_flight: int
-    """Requests at once"""
+    """Requests worked on at once, per process; more wait"""
     lanes: int
     """Batches on their way at once"""
     max_batch: int
@@ -92,6 +100,9 @@ def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
         model_timeout_s=_seconds(given, "MODEL_TIMEOUT_S"),
         store_timeout_s=_seconds(given, "STORE_TIMEOUT_S"),
         registry_timeout_s=_seconds(given, "REGISTRY_TIMEOUT_S"),
+        workers=_count(given, "WORKERS", MOST_WORKERS),
+        tls_cert=str(given["TLS_CERT"]),
+        tls_key=str(given["TLS_KEY"]),
         max_in_flight=_count(given, "MAX_IN_FLIGHT", MOST_IN_FLIGHT),
         lanes=_count(given, "LANES", MOST_LANES),
         max_batch=_count(given, "MAX_BATCH", MOST_USERS),
