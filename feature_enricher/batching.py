@@ -1,4 +1,9 @@
-"""Natural batching: while one batch is on its way the next one gathers. No timer, no wait when idle; bounded."""
+"""Requests that wait at the same time are predicted together, with one look-up and one call of the model.
+
+Each request's code runs in a greenlet, several in one thread: where it asks for predictions it is suspended, the others
+of its batch run up to the same point, and all go on with their results. With a thread for each request instead, handing
+over between threads took more time than the requests themselves (docs/decisions/0060).
+"""
 
 import itertools
 import logging
@@ -6,19 +11,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+from greenlet import getcurrent, greenlet
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors import DeadlineExceeded, EnricherError, Overloaded, Unavailable
+from feature_enricher.errors import EnricherError, Overloaded, Unavailable
 from feature_enricher.serving import Ask, Scored
 
 Result = Scored | EnricherError
-# Fewer users wait for the batch in flight to return: what a batch costs by itself, a second one would cost again.
+
+# Fewer requests wait for the batch in flight to return: what a batch costs by itself, a second would cost again.
 WORTH_A_BATCH = 16
 # Longer than most batches take: one that waits for a server that hangs must not hold up the others.
 PATIENCE_S = 0.025
-# Clients that ask again do so within this time after their answer; the next batch waits for them.
-RETURN_S = float(__import__("os").environ.get("RETURN", "0.002"))
+# Clients that ask again at once do so within this time after their answer; the next batch waits for them.
+RETURN_S = 0.002
 
 log = logging.getLogger(__name__)
 
@@ -27,79 +35,104 @@ class Observer(Protocol):
     def batch_left(self, users: int, waited_s: Sequence[float]) -> None: ...
 
 
-class _Job:
-    """Some users of one request, who wait together."""
+class Call:
+    """One submitted function. `began` and `abandoned` tell its two sides of each other."""
 
-    __slots__ = ("_answered", "asks", "deadline", "results", "since")
-
-    def __init__(self, asks: Sequence[Ask], deadline: Deadline) -> None:
-        self.asks = asks
-        self.deadline = deadline
+    def __init__(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> None:
         self.since = time.monotonic()
-        self.results: Sequence[Result] = ()
-        self._answered = threading.Lock()  # the cheapest thing that one can wait on and another let go
-        self._answered.acquire()
+        self.asks: Sequence[Ask] = ()
+        self.deadline = Deadline(0)
+        """Of the predictions that it waits for, like `asks`"""
+        self.began = False
+        self.abandoned = False
+        """Nobody waits for its result: it need not begin"""
+        self._function = function
+        self._deliver = deliver
+        self._greenlet: greenlet | None = None
 
-    def answer(self, results: Sequence[Result]) -> None:
-        self.results = results
-        self._answered.release()
+    def begins(self) -> bool:
+        """Whether it waits for predictions now; else it has ended. In the thread that goes on with it later."""
+        if self.abandoned:
+            return False
+        self.began = True
+        self._greenlet = _Greenlet(self._run)
+        self._greenlet.call = self
+        return bool(self._greenlet.switch())
 
-    def fail(self, error: EnricherError) -> None:
-        self.answer([error] * len(self.asks))
+    def goes_on(self, results: list[Result]) -> bool:
+        return bool(self._greenlet and self._greenlet.switch(results))
 
-    def wait(self) -> Sequence[Result]:
-        """At the deadline at the latest; the batch may still be on its way then, and nobody reads its answer."""
-        if self._answered.acquire(timeout=self.deadline.left()):
-            return self.results
-        late = DeadlineExceeded("The answer was not there by the deadline")
-        return [late] * len(self.asks)
+    def _run(self) -> bool:
+        try:
+            result = self._function()
+        except Exception as error:  # noqa: BLE001 - whoever waits for it must hear of it
+            self._deliver(None, error)
+        else:
+            self._deliver(result, None)
+        return False
 
 
-class Batcher:
-    """`lanes` threads, each with one batch in flight: while one waits for the model, another reads features.
+class _Greenlet(greenlet):
+    call: Call
 
-    A second batch leaves beside one in flight only when enough users wait for it, or when one has waited long. So a
+    def wait(self) -> list[Result]:
+        """Back to the batch, until it goes on."""
+        assert self.parent is not None  # noqa: S101 - the greenlet that began it
+        results: list[Result] = self.parent.switch(True)
+        return results
+
+
+class Batches:
+    """`workers` threads, each with one batch in flight: while one waits for the model, another reads features.
+
+    A second batch leaves beside one in flight only when enough requests wait for it, or when one has waited long. So a
     few requests that come together leave together, and many are split between the threads.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Ask], Deadline], Sequence[Result]],
+        predict: Callable[[Sequence[Ask], Deadline], Sequence[Result]],
         *,
-        lanes: int,
+        workers: int,
         largest_batch: int,
-        longest_queue: int,
         observer: Observer | None = None,
     ) -> None:
-        """`largest_batch` and `longest_queue` count users."""
-        self._answer = answer
+        """`largest_batch` counts users, and requests as well."""
+        self._predict = predict
         self._largest_batch = largest_batch
-        self._longest_queue = longest_queue
         self._observer = observer
-        self._waiting: deque[_Job] = deque()
-        self._users_waiting = 0
+        self._waiting: deque[Call] = deque()
         self._closed = False
         self._in_flight = 0  # batches
         self._clients = 0  # requests in the batch that returned last, and those that waited then
         self._last_return = 0.0
         self._changed = threading.Condition()
-        for lane in range(lanes):
-            threading.Thread(target=self._run, name=f"batch-{lane}", daemon=True).start()
+        for worker in range(workers):
+            threading.Thread(target=self._work, name=f"batch-{worker}", daemon=True).start()
 
-    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
-        """One result per ask, in order, by the deadline. Raises Overloaded at once when the queue is full."""
-        size = self._largest_batch
-        jobs = [_Job(asks[start : start + size], deadline) for start in range(0, len(asks), size)]
+    def submit(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> Call:
+        """`deliver` is called in another thread with the function's result, or with what it raised.
+
+        Raises Overloaded after close().
+        """
+        call = Call(function, deliver)
         with self._changed:
             if self._closed:
                 raise Overloaded("The gateway is stopping")
-            # an empty queue takes any request, however many users it is for
-            if self._waiting and self._users_waiting + len(asks) > self._longest_queue:
-                raise Overloaded(f"{self._users_waiting} users are waiting already")
-            self._waiting.extend(jobs)
-            self._users_waiting += len(asks)
-            self._changed.notify(len(jobs))
-        return [result for job in jobs for result in job.wait()]
+            self._waiting.append(call)
+            self._changed.notify()
+        return call
+
+    def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
+        """One result per ask, in order. In a submitted function: together with the other functions of its batch."""
+        current = getcurrent()
+        if not isinstance(current, _Greenlet):
+            return self._predicted(asks, deadline)
+        current.call.asks, current.call.deadline = asks, deadline
+        return current.wait()
+
+    def queue_length(self) -> int:
+        return len(self._waiting)
 
     def close(self) -> None:
         """What waits is still answered."""
@@ -107,26 +140,34 @@ class Batcher:
             self._closed = True
             self._changed.notify_all()
 
-    def _run(self) -> None:
-        while self._something_waits():
-            if jobs := self._gathered():
-                self._serve(jobs)
-                self._returned(jobs)
+    def _work(self) -> None:
+        while calls := self._next_batch():
+            try:
+                self._run(calls)
+            except Exception:
+                log.exception("A batch met a fault")
+            with self._changed:
+                self._in_flight -= 1
+                self._clients = len(calls) + len(self._waiting)
+                self._last_return = time.monotonic()
+                self._changed.notify()
 
-    def _something_waits(self) -> bool:
-        """Waits until a batch may leave. False once closed, when all is answered."""
+    def _next_batch(self) -> list[Call]:
+        """Waits until one may leave. Empty once closed, when all is answered."""
         with self._changed:
-            while not (self._closed and not self._waiting):
-                if (pause_s := self._pause_s()) == 0:
-                    return True
+            while (pause_s := self._pause_s()) != 0:
+                if self._closed and not self._waiting:
+                    return []
                 self._changed.wait(pause_s)
-            return False
+            self._in_flight += 1
+            most = min(len(self._waiting), self._largest_batch)
+            return [self._waiting.popleft() for _ in range(most)]
 
     def _pause_s(self) -> float | None:
         """Until the next batch may leave: 0 for now, None for not before something changes."""
         if not self._waiting:
             return None
-        if self._users_waiting >= WORTH_A_BATCH:
+        if len(self._waiting) >= WORTH_A_BATCH:
             return 0
         if self._in_flight:
             return max(0.0, self._waiting[0].since + PATIENCE_S - time.monotonic())
@@ -134,64 +175,29 @@ class Batcher:
             return 0
         return max(0.0, self._last_return + RETURN_S - time.monotonic())
 
-    def _returned(self, jobs: Sequence[_Job]) -> None:
-        with self._changed:
-            self._in_flight -= 1
-            self._clients = len(jobs) + len(self._waiting)
-            self._last_return = time.monotonic()
-            self._changed.notify()
-
-    def _gathered(self) -> list[_Job]:
-        """As many as fit; none where another lane was quicker."""
-        with self._changed:
-            jobs: list[_Job] = []
-            users = 0
-            while self._waiting and (not jobs or users + len(self._waiting[0].asks) <= self._largest_batch):
-                jobs.append(self._waiting.popleft())
-                users += len(jobs[-1].asks)
-            self._users_waiting -= users
-            self._in_flight += bool(jobs)
-            return jobs
-
-    def _serve(self, jobs: Sequence[_Job]) -> None:
-        in_time = []
-        for job in jobs:
-            if job.deadline.is_over():
-                job.fail(DeadlineExceeded("The deadline came while the request was waiting"))
-            else:
-                in_time.append(job)
-        if in_time:
-            self._serve_in_time(in_time)
-
-    def _serve_in_time(self, jobs: Sequence[_Job]) -> None:
-        try:
-            results = self._results(jobs)
-        except Unavailable as error:
-            _fail(jobs, error)
-        except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
-            _fail(jobs, _fault(error))
-        else:
-            for job in jobs:
-                job.answer(list(itertools.islice(results, len(job.asks))))
-
-    def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
-        asks = [ask for job in jobs for ask in job.asks]
+    def _run(self, calls: Sequence[Call]) -> None:
+        """All of them up to their end; a call that asks for predictions again begins another round."""
+        began = time.monotonic()
         if self._observer:
-            now = time.monotonic()
-            self._observer.batch_left(len(asks), [now - job.since for job in jobs])
-        # the latest: one with little time left must not spoil the others' answer
-        until = max((job.deadline for job in jobs), key=lambda deadline: deadline.until)
-        results = self._answer(asks, until)
-        if len(results) != len(asks):
-            raise ValueError(f"{len(results)} results for {len(asks)} users")
+            self._observer.batch_left(len(calls), [began - call.since for call in calls])
+        running = [call for call in calls if call.begins()]
+        while running:
+            deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
+            results = iter(self._predicted([ask for call in running for ask in call.asks], deadline))
+            running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.asks))))]
+
+    def _predicted(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
+        size = self._largest_batch
+        parts = [asks[start : start + size] for start in range(0, len(asks), size)]
+        return [result for part in parts for result in self._part_predicted(part, deadline)]
+
+    def _part_predicted(self, asks: Sequence[Ask], deadline: Deadline) -> Iterator[Result]:
+        """With the latest deadline of all: one with little time left must not spoil the others' answer."""
+        try:
+            results = self._predict(asks, deadline)
+        except Unavailable as error:
+            results = [error] * len(asks)
+        except Exception:
+            log.exception("A batch met a fault")
+            results = [EnricherError("Internal error")] * len(asks)
         return iter(results)
-
-
-def _fault(error: Exception) -> EnricherError:
-    log.error("A batch met a fault", exc_info=error)
-    return EnricherError("Internal error")
-
-
-def _fail(jobs: Sequence[_Job], error: EnricherError) -> None:
-    for job in jobs:
-        job.fail(error)

@@ -8,7 +8,7 @@ from typing import Any
 
 import feature_repo
 from feature_enricher.answers import code_of
-from feature_enricher.batching import Batcher, Result
+from feature_enricher.batching import Batches, Result
 from feature_enricher.breaker import GuardedFeatures, GuardedModel
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors import InvalidSetting, StoreUnavailable, Unavailable
@@ -34,12 +34,12 @@ SPARE_CONNECTIONS = 4
 class Parts:
     features: GuardedFeatures
     serving: Serving
-    batcher: Batcher
+    batches: Batches
     metrics: Metrics
     watch: Watch | None
 
     def predict(self, asks: Sequence[Ask], deadline: Deadline) -> list[Result]:
-        results = self.batcher.predict(asks, deadline)
+        results = self.batches.predict(asks, deadline)
         self.metrics.results_given([code_of(result) for result in results])
         return results
 
@@ -55,7 +55,7 @@ class Parts:
         return self.metrics.page({"store": self.features.breaker.state, **self._model_breaker()}, serving)
 
     def close(self) -> None:
-        self.batcher.close()
+        self.batches.close()
         self.serving.targets.close()
         if self.watch:
             self.watch.close()
@@ -74,15 +74,9 @@ def make_parts(settings: Settings, features: Features | None, targets: Targets |
     metrics = Metrics()
     freshness = Freshness(settings.stale_relative_to, settings.stale_policy)
     serving = Serving(guarded, targets or make_targets(settings, guarded), freshness, metrics)
-    batcher = Batcher(
-        serving.predict,
-        lanes=settings.lanes,
-        largest_batch=settings.max_batch,
-        longest_queue=settings.max_queue,
-        observer=metrics,
-    )
+    batches = Batches(serving.predict, workers=settings.lanes, largest_batch=settings.max_batch, observer=metrics)
     watch = _watch(settings, store, serving, freshness) if isinstance(store, FeastFeatures) else None
-    return Parts(guarded, serving, batcher, metrics, watch)
+    return Parts(guarded, serving, batches, metrics, watch)
 
 
 def make_targets(settings: Settings, features: Features) -> Targets:

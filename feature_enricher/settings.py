@@ -23,10 +23,8 @@ DEFAULTS: Mapping[str, Any] = {
     "WORKERS": 1,
     "TLS_CERT": "",
     "TLS_KEY": "",
-    "MAX_IN_FLIGHT": 64,
     "LANES": 2,
     "MAX_BATCH": 256,
-    "MAX_QUEUE": 1024,
     "MAX_USERS": 1000,
     "MAX_BODY_BYTES": 256 * 1024,
     "MAX_USER_ID_LENGTH": 128,
@@ -38,7 +36,6 @@ DEFAULTS: Mapping[str, Any] = {
     "ACCESS_LOG": "all",
 }
 LONGEST_TIMEOUT_S = 300.0
-MOST_IN_FLIGHT = 512
 MOST_WORKERS = 64
 MOST_LANES = 16
 MOST_USERS = 100_000
@@ -63,14 +60,10 @@ class Settings:
     """Processes"""
     tls_cert: str
     tls_key: str
-    max_in_flight: int
-    """Requests worked on at once, per process; more wait"""
     lanes: int
     """Batches on their way at once"""
     max_batch: int
     """Users in one batch"""
-    max_queue: int
-    """Users who may wait for the next one"""
     max_users: int
     """Users in one request"""
     max_body_bytes: int
@@ -103,10 +96,8 @@ def load_settings(config: Mapping[str, Any] | None = None) -> Settings:
         workers=_count(given, "WORKERS", MOST_WORKERS),
         tls_cert=str(given["TLS_CERT"]),
         tls_key=str(given["TLS_KEY"]),
-        max_in_flight=_count(given, "MAX_IN_FLIGHT", MOST_IN_FLIGHT),
         lanes=_count(given, "LANES", MOST_LANES),
         max_batch=_count(given, "MAX_BATCH", MOST_USERS),
-        max_queue=_count(given, "MAX_QUEUE", MOST_USERS),
         max_users=_count(given, "MAX_USERS", MOST_USERS),
         max_body_bytes=_count(given, "MAX_BODY_BYTES", LARGEST_BODY_BYTES),
         max_user_id_length=_count(given, "MAX_USER_ID_LENGTH", LONGEST_USER_ID),

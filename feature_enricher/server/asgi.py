@@ -23,12 +23,13 @@ def create() -> Front:
     write_to(sys.stderr)
     set_level(settings.access_log)
     app = create_app()
+    parts = app.extensions["streamflow"]
     return Front(
         app,
-        threads=settings.max_in_flight,
+        parts.batches,
         deadline_s=settings.deadline_s,
         largest_body=settings.max_body_bytes,
-        count_refusal=app.extensions["streamflow"].metrics.request_shed,
+        count_refusal=parts.metrics.request_shed,
     )
 
 

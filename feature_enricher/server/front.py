@@ -1,32 +1,39 @@
-"""An ASGI application around the Flask one: it reads each request whole, then waits for one of a few threads.
+"""An ASGI application around the Flask one: it reads each request whole, then has a few threads answer it.
 
 Reading and waiting happen on the event loop, where thousands of slow or always-asking clients cost next to nothing.
-/health, /ready and /metrics have threads of their own, so that they answer however many predictions wait.
+Requests wait first come, first served, until their deadline. /health, /ready and /metrics have threads of their own, so
+that they answer however many predictions wait.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from feature_enricher.batching import Batches
 from feature_enricher.deadline import WSGI_KEY
 from feature_enricher.errors.base import EnricherError
+from feature_enricher.errors.parts import DeadlineExceeded, Overloaded
 from feature_enricher.errors.requests import RequestRefused
 from feature_enricher.problem import MEDIA_TYPE, problem_text
 from feature_enricher.request_ids import HEADER, id_from
 from feature_enricher.server import wsgi
-from feature_enricher.server.admission import Admission
 from feature_enricher.server.bodies import Bodies, Receive
+from feature_enricher.server.predictions import Predictions
 from feature_enricher.server.wsgi import Answer, Scope
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 PROBE_THREADS = 2
-# Of the deadline; the rest is for the answer itself.
-WAIT_SHARE = 0.85
+# For all but predictions and probes: features, documentation, errors.
+OTHER_THREADS = 8
+# Of the deadline. With less left when its turn comes, a request is refused: it could not be answered in time.
+RESERVE = 0.15
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +42,22 @@ class Front:
     def __init__(
         self,
         app: Any,
+        batches: Batches,
         *,
-        threads: int,
         deadline_s: float,
         largest_body: int,
         count_refusal: Callable[[int, str], None] = lambda _status, _code: None,
     ) -> None:
-        """`app` is the WSGI application; `count_refusal` is told status and code of each request it never saw."""
+        """`app` is the WSGI application, `batches` run it for /predict; `count_refusal` is told status and
+        code of each request it never saw."""
         self._app = app
         self._deadline_s = deadline_s
         self._largest_body = largest_body
         self._count_refusal = count_refusal
         self._bodies = Bodies(largest_body)
-        self.work = Admission(threads, WAIT_SHARE * deadline_s)
-        self._probes = Admission(PROBE_THREADS, WAIT_SHARE * deadline_s)
+        self._predictions = Predictions(batches)
+        self._probes = ThreadPoolExecutor(PROBE_THREADS, "probe")
+        self._others = ThreadPoolExecutor(OTHER_THREADS, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytearray()
@@ -73,8 +82,25 @@ class Front:
             wsgi.add_body(environ, body)
         # a body whose length is above the limit is not read: Flask refuses it by its length
         environ[WSGI_KEY] = time.monotonic() + self._deadline_s
-        threads = self._probes if environ["PATH_INFO"] in PROBES else self.work
-        return await threads.run(partial(wsgi.call, self._app, environ))
+        return await self._called(environ)
+
+    async def _called(self, environ: dict[str, Any]) -> Answer:
+        """The application's answer. Raises Overloaded and DeadlineExceeded, at the deadline at the latest."""
+        call, path = partial(self._call, environ), environ["PATH_INFO"]
+        if path == "/predict":
+            answer: Answer = await self._predictions.run(call, self._deadline_s)
+            return answer
+        threads = self._probes if path in PROBES else self._others
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await asyncio.get_running_loop().run_in_executor(threads, call)
+        except TimeoutError as error:
+            raise DeadlineExceeded("The answer was not there by the deadline") from error
+
+    def _call(self, environ: dict[str, Any]) -> Answer:
+        if environ[WSGI_KEY] - time.monotonic() < RESERVE * self._deadline_s:
+            raise Overloaded("Too many requests in flight")
+        return wsgi.call(self._app, environ)
 
     def _refusal(self, scope: Scope, error: EnricherError) -> Answer:
         self._count_refusal(error.status, error.code)

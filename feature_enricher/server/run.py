@@ -67,7 +67,7 @@ def check_free(host: str, port: int) -> None:
 
 
 def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:
-    """Certificate and key, or neither: with one of them alone granian would serve without TLS. Raises InvalidSetting."""
+    """Certificate and key, or neither: with one of them alone granian would serve without TLS."""
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise InvalidSetting("Set both ENRICHER_TLS_CERT and ENRICHER_TLS_KEY, or neither. See .env.example")
     if not settings.tls_cert:

@@ -25,7 +25,10 @@ class Answer:
 
 
 def environ_of(scope: Scope) -> dict[str, Any]:
-    """The WSGI environment, with an empty body. Bytes of path and headers stand in it as Latin-1, as PEP 3333 wants them."""
+    """The WSGI environment, with an empty body.
+
+    Bytes of path and headers stand in it as Latin-1, as PEP 3333 wants them.
+    """
     host, port = scope["server"]
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
