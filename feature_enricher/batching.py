@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
@@ -182,6 +182,7 @@ class Batches:
             self._observer.batch_left(len(calls), [began - call.since for call in calls])
         running = [call for call in calls if call.begins()]
         while running:
+            # the latest: one with little time left must not spoil the others' answer
             deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
             results = iter(self._predicted([ask for call in running for ask in call.asks], deadline))
             running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.asks))))]
@@ -191,13 +192,15 @@ class Batches:
         parts = [asks[start : start + size] for start in range(0, len(asks), size)]
         return [result for part in parts for result in self._part_predicted(part, deadline)]
 
-    def _part_predicted(self, asks: Sequence[Ask], deadline: Deadline) -> Iterator[Result]:
-        """With the latest deadline of all: one with little time left must not spoil the others' answer."""
+    def _part_predicted(self, asks: Sequence[Ask], deadline: Deadline) -> Sequence[Result]:
         try:
             results = self._predict(asks, deadline)
         except Unavailable as error:
-            results = [error] * len(asks)
+            return [error] * len(asks)
         except Exception:
             log.exception("A batch met a fault")
-            results = [EnricherError("Internal error")] * len(asks)
-        return iter(results)
+            return [EnricherError("Internal error")] * len(asks)
+        if len(results) != len(asks):
+            log.error("%s results for %s users", len(results), len(asks))
+            return [EnricherError("Internal error")] * len(asks)
+        return results

@@ -8,7 +8,7 @@ that they answer however many predictions wait.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
@@ -22,11 +22,9 @@ from feature_enricher.errors.requests import RequestRefused
 from feature_enricher.problem import MEDIA_TYPE, problem_text
 from feature_enricher.request_ids import HEADER, id_from
 from feature_enricher.server import wsgi
-from feature_enricher.server.bodies import Bodies, Receive
+from feature_enricher.server.bodies import Bodies, Receive, Send
 from feature_enricher.server.predictions import Predictions
 from feature_enricher.server.wsgi import Answer, Scope
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 PROBE_THREADS = 2
@@ -63,6 +61,7 @@ class Front:
         body = bytearray()
         try:
             answer = await self._answer(scope, body, receive)
+            self._bodies.hold(answer.body)
         except EnricherError as error:
             answer = self._refusal(scope, error)
         except Exception:  # the client gets an answer whatever it is
@@ -70,8 +69,11 @@ class Front:
             answer = self._refusal(scope, EnricherError("Internal error"))
         finally:
             self._bodies.release(body)
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            await self._bodies.send(answer.body, send)
+        finally:
+            self._bodies.release(answer.body)
 
     async def _answer(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
         environ = wsgi.environ_of(scope)
@@ -111,7 +113,10 @@ class Front:
 
 
 def _check_host(environ: dict[str, Any]) -> None:
-    """RFC 9112, section 3.2: a request of HTTP/1.1 without exactly one Host is refused."""
-    host = environ.get("HTTP_HOST")
-    if (host is None and environ["SERVER_PROTOCOL"] == "HTTP/1.1") or (host and "," in host):
+    """RFC 9112, section 3.2: a request of HTTP/1.1 without exactly one Host is refused.
+
+    granian hands over an empty one where there was none, and a client of HTTP/1.0 need not send one.
+    """
+    host = environ.get("HTTP_HOST", "")
+    if "," in host or (not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
         raise RequestRefused("HTTP/1.1 requires exactly one Host header", HTTPStatus.BAD_REQUEST)

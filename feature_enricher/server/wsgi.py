@@ -53,7 +53,8 @@ def environ_of(scope: Scope) -> dict[str, Any]:
 
 def add_body(environ: dict[str, Any], body: bytearray) -> None:
     environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))  # one in chunks came without
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the chunks are put together
 
 
 def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[bytes, bytes]]) -> None:
