@@ -1,23 +1,31 @@
-"""Natural batching: while one batch is on its way the next one gathers. No timer, no wait when idle; bounded."""
+"""Requests that wait at the same time are predicted together, with one lookup and one call of the model.
+
+Each request's code runs in a greenlet, several in one thread: where it asks for predictions it is suspended, the others
+of its batch run up to the same point, and all go on with their results. With a thread for each request instead, handing
+over between threads took more time than the requests themselves (docs/decisions/0060).
+"""
 
 import itertools
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from greenlet import getcurrent, greenlet
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import DeadlineExceeded, Overloaded, Unavailable
+from feature_enricher.errors.parts import Overloaded, Unavailable
 from feature_enricher.serving import Item, Result
-from feature_enricher.turns import take_turn
 
-# Requests that go on together; then comes what is ready meanwhile, and whom to refuse.
-ANSWERED_AT_ONCE = 8
-# Fewer requests are not split: what a batch costs by itself, they would pay twice.
+# Fewer requests wait for the batch in flight to return: what a batch costs by itself, a second would cost again.
 WORTH_A_BATCH = 16
+# Longer than most batches take: one that waits for a server that hangs must not hold up the others.
+PATIENCE_S = 0.025
+# Clients that ask again at once do so within this time after their answer; the next batch waits for them.
+RETURN_S = 0.002
 
 log = logging.getLogger(__name__)
 
@@ -26,80 +34,104 @@ class Observer(Protocol):
     def batch_left(self, users: int, waited_s: Sequence[float]) -> None: ...
 
 
-class _Job:
-    """Some users of one request, who wait together."""
+class Call:
+    """One submitted function. `began` and `abandoned` tell its two sides of each other."""
 
-    __slots__ = ("_answered", "asks", "deadline", "results", "since")
-
-    def __init__(self, asks: Sequence[Item], deadline: Deadline) -> None:
-        self.asks = asks
-        self.deadline = deadline
+    def __init__(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> None:
         self.since = time.monotonic()
-        self.results: Sequence[Result] = ()
-        self._answered = threading.Lock()  # the cheapest thing that one can wait on and another let go
-        self._answered.acquire()
+        self.items: Sequence[Item] = ()
+        self.deadline = Deadline(0)
+        """Of the predictions that it waits for, like `items`"""
+        self.began = False
+        self.abandoned = False
+        """Nobody waits for its result: it need not begin"""
+        self._function = function
+        self._deliver = deliver
+        self._greenlet: greenlet | None = None
 
-    def answer(self, results: Sequence[Result]) -> None:
-        self.results = results
-        self._answered.release()
+    def begins(self) -> bool:
+        """Whether it waits for predictions now; else it has ended. In the thread that goes on with it later."""
+        if self.abandoned:
+            return False
+        self.began = True
+        self._greenlet = _Greenlet(self._run)
+        self._greenlet.call = self
+        return bool(self._greenlet.switch())
 
-    def fail(self, error: EnricherError) -> None:
-        self.answer([error] * len(self.asks))
+    def goes_on(self, results: list[Result]) -> bool:
+        return bool(self._greenlet and self._greenlet.switch(results))
 
-    def wait(self) -> Sequence[Result]:
-        """At the deadline at the latest; the batch may still be on its way then, and nobody reads its answer."""
-        if self._answered.acquire(timeout=self.deadline.left()):
-            return self.results
-        late = DeadlineExceeded("The answer was not there by the deadline")
-        return [late] * len(self.asks)
+    def _run(self) -> bool:
+        try:
+            result = self._function()
+        except Exception as error:  # noqa: BLE001 - whoever waits for it must hear of it
+            self._deliver(None, error)
+        else:
+            self._deliver(result, None)
+        return False
 
 
-class Batcher:
-    """`lanes` threads, each with one batch on its way: the gateway reads for one while another's model call runs.
+class _Greenlet(greenlet):
+    call: Call
 
-    So, whoever waits to be read is shared evenly among the lanes that have nothing on its way.
+    def wait(self) -> list[Result]:
+        """Back to the batch, until it goes on."""
+        assert self.parent is not None  # noqa: S101 - the greenlet that began it
+        results: list[Result] = self.parent.switch(True)
+        return results
+
+
+class Batches:
+    """`workers` threads, each with one batch in flight: while one waits for the model, another reads features.
+
+    A second batch leaves beside one in flight only when enough requests wait for it, or when one has waited long. So a
+    few requests that come together leave together, and many are split between the threads.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Item], Deadline], Sequence[Result]],
+        predict: Callable[[Sequence[Item], Deadline], Sequence[Result]],
         *,
-        lanes: int,
+        workers: int,
         largest_batch: int,
-        longest_queue: int,
         observer: Observer | None = None,
     ) -> None:
-        """`largest_batch` and `longest_queue` count users."""
-        self._answer = answer
+        """`largest_batch` counts users, and requests as well."""
+        self._predict = predict
         self._largest_batch = largest_batch
-        self._longest_queue = longest_queue
         self._observer = observer
-        self._waiting: deque[_Job] = deque()
-        self._users_waiting = 0
+        self._waiting: deque[Call] = deque()
         self._closed = False
-        self._idle = lanes  # lanes with no batch on its way
+        self._in_flight = 0  # batches
+        self._clients = 0  # requests in the batch that returned last, and those that waited then
+        self._last_return = 0.0
         self._changed = threading.Condition()
-        for lane in range(lanes):
-            threading.Thread(target=self._run, name=f"batch-{lane}", daemon=True).start()
+        for worker in range(workers):
+            threading.Thread(target=self._work, name=f"batch-{worker}", daemon=True).start()
 
-    def predict(self, asks: Sequence[Item], deadline: Deadline) -> list[Result]:
-        """One result per ask, in order, by the deadline. Raises Overloaded at once when the queue is full."""
-        size = self._largest_batch
-        jobs = [_Job(asks[start : start + size], deadline) for start in range(0, len(asks), size)]
+    def submit(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> Call:
+        """`deliver` is called in another thread with the function's result, or with what it raised.
+
+        Raises Overloaded after close().
+        """
+        call = Call(function, deliver)
         with self._changed:
             if self._closed:
                 raise Overloaded("The gateway is stopping")
-            # an empty queue takes any request, however many users it is for
-            if self._waiting and self._users_waiting + len(asks) > self._longest_queue:
-                raise Overloaded(f"{self._users_waiting} users are waiting already")
-            self._waiting.extend(jobs)
-            self._users_waiting += len(asks)
-            self._changed.notify(len(jobs))
-        return [result for job in jobs for result in job.wait()]
+            self._waiting.append(call)
+            self._changed.notify()
+        return call
 
-    @property
-    def users_waiting(self) -> int:
-        return self._users_waiting
+    def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        """One result per item, in order. In a submitted function: together with the other functions of its batch."""
+        current = getcurrent()
+        if not isinstance(current, _Greenlet):
+            return self._predicted(items, deadline)
+        current.call.items, current.call.deadline = items, deadline
+        return current.wait()
+
+    def queue_length(self) -> int:
+        return len(self._waiting)
 
     def close(self) -> None:
         """What waits is still answered."""
@@ -107,74 +139,67 @@ class Batcher:
             self._closed = True
             self._changed.notify_all()
 
-    def _run(self) -> None:
-        while self._something_waits():
-            take_turn(share=1 / self._idle, at_least=WORTH_A_BATCH)  # those who go first come along
-            if jobs := self._gathered():
-                self._serve(jobs)
-                with self._changed:
-                    self._idle += 1
+    def _work(self) -> None:
+        while calls := self._next_batch():
+            try:
+                self._run(calls)
+            except Exception:
+                log.exception("A batch met a fault")
+            with self._changed:
+                self._in_flight -= 1
+                self._clients = len(calls) + len(self._waiting)
+                self._last_return = time.monotonic()
+                self._changed.notify()
 
-    def _something_waits(self) -> bool:
-        """Waits for the first job. False once closed, when all is answered."""
+    def _next_batch(self) -> list[Call]:
+        """Waits until one may leave. Empty once closed, when all is answered."""
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            return bool(self._waiting)
+            while (pause_s := self._pause_s()) != 0:
+                if self._closed and not self._waiting:
+                    return []
+                self._changed.wait(pause_s)
+            self._in_flight += 1
+            most = min(len(self._waiting), self._largest_batch)
+            return [self._waiting.popleft() for _ in range(most)]
 
-    def _gathered(self) -> list[_Job]:
-        """As many as fit; none where another lane was quicker."""
-        with self._changed:
-            jobs: list[_Job] = []
-            users = 0
-            while self._waiting and (not jobs or users + len(self._waiting[0].asks) <= self._largest_batch):
-                jobs.append(self._waiting.popleft())
-                users += len(jobs[-1].asks)
-            self._users_waiting -= users
-            self._idle -= bool(jobs)
-            return jobs
+    def _pause_s(self) -> float | None:
+        """Until the next batch may leave: 0 for now, None for not before something changes."""
+        if not self._waiting:
+            return None
+        if len(self._waiting) >= WORTH_A_BATCH:
+            return 0
+        if self._in_flight:
+            return max(0.0, self._waiting[0].since + PATIENCE_S - time.monotonic())
+        if len(self._waiting) >= self._clients:
+            return 0
+        return max(0.0, self._last_return + RETURN_S - time.monotonic())
 
-    def _serve(self, jobs: Sequence[_Job]) -> None:
-        in_time = []
-        for job in jobs:
-            if job.deadline.is_over():
-                job.fail(DeadlineExceeded("The deadline came while the request was waiting"))
-            else:
-                in_time.append(job)
-        if in_time:
-            self._serve_in_time(in_time)
-
-    def _serve_in_time(self, jobs: Sequence[_Job]) -> None:
-        try:
-            results = self._results(jobs)
-        except Unavailable as error:
-            _fail(jobs, error)
-        except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
-            _fail(jobs, _fault(error))
-        else:
-            for nth, job in enumerate(jobs, 1):
-                job.answer(list(itertools.islice(results, len(job.asks))))
-                if nth % ANSWERED_AT_ONCE == 0:
-                    take_turn(share=0)
-
-    def _results(self, jobs: Sequence[_Job]) -> Iterator[Result]:
-        asks = [ask for job in jobs for ask in job.asks]
+    def _run(self, calls: Sequence[Call]) -> None:
+        """All of them up to their end; a call that asks for predictions again begins another round."""
+        began = time.monotonic()
         if self._observer:
-            now = time.monotonic()
-            self._observer.batch_left(len(asks), [now - job.since for job in jobs])
-        # the latest: one with little time left must not spoil the others' answer
-        until = max((job.deadline for job in jobs), key=lambda deadline: deadline.until)
-        results = self._answer(asks, until)
-        if len(results) != len(asks):
-            raise ValueError(f"{len(results)} results for {len(asks)} users")
-        return iter(results)
+            self._observer.batch_left(len(calls), [began - call.since for call in calls])
+        running = [call for call in calls if call.begins()]
+        while running:
+            # the latest: one with little time left must not spoil the others' answer
+            deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
+            results = iter(self._predicted([item for call in running for item in call.items], deadline))
+            running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.items))))]
 
+    def _predicted(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        size = self._largest_batch
+        parts = [items[start : start + size] for start in range(0, len(items), size)]
+        return [result for part in parts for result in self._part_predicted(part, deadline)]
 
-def _fault(error: Exception) -> EnricherError:
-    log.error("A batch met a fault", exc_info=error)
-    return EnricherError("Internal error")
-
-
-def _fail(jobs: Sequence[_Job], error: EnricherError) -> None:
-    for job in jobs:
-        job.fail(error)
+    def _part_predicted(self, items: Sequence[Item], deadline: Deadline) -> Sequence[Result]:
+        try:
+            results = self._predict(items, deadline)
+        except Unavailable as error:
+            return [error] * len(items)
+        except Exception:
+            log.exception("A batch met a fault")
+            return [EnricherError("Internal error")] * len(items)
+        if len(results) != len(items):
+            log.error("%s results for %s users", len(results), len(items))
+            return [EnricherError("Internal error")] * len(items)
+        return results

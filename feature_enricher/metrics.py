@@ -1,4 +1,8 @@
-"""/metrics: what the gateway counts, in a registry of its own, so that each application starts from nothing."""
+"""/metrics: what the gateway counts, in a registry of its own, so that each application starts from nothing.
+
+With several worker processes prometheus_client keeps the values in files that all of them share (its multiprocess mode,
+which server/run.py turns on); values of the process itself are left out then, for they would be of any one of them.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +22,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -25,9 +30,11 @@ BREAKER_STATES = ("closed", "half_open", "open")
 
 
 class Metrics:
-    def __init__(self) -> None:
+    def __init__(self, shared_folder: str | None = None) -> None:
+        """shared_folder: where the values of all worker processes are, if there are several."""
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series beside each, which nothing here reads
         registry = self._registry = CollectorRegistry()
+        self._shared_folder = shared_folder
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self._requests = Counter(
@@ -44,21 +51,35 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._in_flight = Gauge("gateway_requests_in_flight", "Requests being answered", registry=registry)
-        self._queue = Gauge("gateway_queue_users", "Users waiting for the next batch", registry=registry)
+        self._in_flight = Gauge(
+            "gateway_requests_in_flight", "Requests being answered", registry=registry, multiprocess_mode="livesum"
+        )
+        self._queue = Gauge(
+            "gateway_queue_requests", "Waiting for the next batch", registry=registry, multiprocess_mode="livesum"
+        )
         self._batches = Histogram("gateway_batch_users", "Users in a batch", buckets=USERS, registry=registry)
         self._breakers = Gauge(
-            "gateway_breaker_state", "1 for the state it is in", ["part", "state"], registry=registry
+            "gateway_breaker_state",
+            "1 for the state it is in",
+            ["part", "state"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self._ages = Gauge(
-            "gateway_feature_age_seconds", "Of the oldest values of the last batch", ["view"], registry=registry
+            "gateway_feature_age_seconds",
+            "Of the oldest values of the last batch",
+            ["view"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self._served = Gauge(
             "gateway_served_version",
             "1 for the version that is live",
             ["model", "version", "run_id", "feature_service"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
+        self._live: tuple[str, ...] = ()
         # a series is found by its labels' texts, which takes longer than to count in it; few codes and routes exist
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
         self._users_of = cache(self._users.labels)
@@ -100,16 +121,26 @@ class Metrics:
         """The oldest event time of each view in a batch."""
         self._oldest = {**self._oldest, **oldest}
 
-    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, users_waiting: int) -> bytes:
+    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, requests_waiting: int) -> bytes:
         """The text that Prometheus reads; states are read off at this moment."""
-        self._queue.set(users_waiting)
+        self._queue.set(requests_waiting)
         for part, now in breakers.items():
             for state in BREAKER_STATES:
                 self._breakers.labels(part, state).set(state == now)
         for view, moment in self._oldest.items():
             self._ages.labels(view).set((datetime.now(UTC) - moment).total_seconds())
-        self._served.clear()
-        if serving:
-            names = ("model_name", "version", "run_id", "feature_service")
-            self._served.labels(*(str(serving.get(name) or "") for name in names)).set(1)
-        return generate_latest(self._registry)
+        self._is_live(serving)
+        if not self._shared_folder:
+            return generate_latest(self._registry)
+        of_all = CollectorRegistry()
+        MultiProcessCollector(of_all, self._shared_folder)  # type: ignore[no-untyped-call]
+        return generate_latest(of_all)
+
+    def _is_live(self, serving: Mapping[str, Any] | None) -> None:
+        names = ("model_name", "version", "run_id", "feature_service")
+        live = tuple(str(serving.get(name) or "") for name in names) if serving else ()
+        if self._live and self._live != live:
+            self._served.labels(*self._live).set(0)
+        if live:
+            self._served.labels(*live).set(1)
+        self._live = live

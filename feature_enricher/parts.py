@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import feature_repo
-from feature_enricher.batching import Batcher
+from feature_enricher.batching import Batches
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.parts import StoreUnavailable, Unavailable
@@ -18,7 +18,7 @@ from feature_enricher.model import ModelServer
 from feature_enricher.registry import Registry
 from feature_enricher.rollout import Rollout
 from feature_enricher.serving import Item, Result, Serving
-from feature_enricher.settings import Settings
+from feature_enricher.settings import Settings, metrics_folder
 from feature_enricher.targets import HandStarted, Targets
 from feature_enricher.upstream import Upstream
 from feature_repo.reading import Plan
@@ -33,12 +33,12 @@ SPARE_CONNECTIONS = 4
 class Parts:
     features: Features
     serving: Serving
-    batcher: Batcher
+    batches: Batches
     metrics: Metrics
     watch: Watch | None
 
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
-        results = self.batcher.predict(items, deadline)
+        results = self.batches.predict(items, deadline)
         self.metrics.results_given([result.code for result in results])
         return results
 
@@ -52,10 +52,10 @@ class Parts:
     def metrics_page(self) -> bytes:
         serving = self.serving.targets.state()["serving"]
         breakers = {"store": self.features.breaker.state, **self._model_breaker()}
-        return self.metrics.page(breakers, serving, self.batcher.users_waiting)
+        return self.metrics.page(breakers, serving, self.batches.queue_length())
 
     def close(self) -> None:
-        self.batcher.close()
+        self.batches.close()
         self.serving.targets.close()
         if self.watch:
             self.watch.close()
@@ -69,18 +69,12 @@ class Parts:
 def make_parts(settings: Settings, features: Features | None, targets: Targets | None) -> Parts:
     """Begins to import Feast, and to poll the watcher, unless features and targets are given."""
     store = features or _feast_features(settings)
-    metrics = Metrics()
+    metrics = Metrics(metrics_folder(settings))
     freshness = Freshness(settings.stale_relative_to, settings.stale_policy)
     serving = Serving(store, targets or make_targets(settings, store), freshness, metrics)
-    batcher = Batcher(
-        serving.predict,
-        lanes=settings.lanes,
-        largest_batch=settings.max_batch,
-        longest_queue=settings.max_queue,
-        observer=metrics,
-    )
+    batches = Batches(serving.predict, workers=settings.lanes, largest_batch=settings.max_batch, observer=metrics)
     watch = _watch(settings, store, serving, freshness) if isinstance(store, FeastFeatures) else None
-    return Parts(store, serving, batcher, metrics, watch)
+    return Parts(store, serving, batches, metrics, watch)
 
 
 def make_targets(settings: Settings, features: Features) -> Targets:

@@ -15,11 +15,15 @@ def new_id() -> str:
     return f"{random.getrandbits(64):016x}"
 
 
+def id_from(given: str) -> str:
+    """The client's own where it is short and harmless, else a new one."""
+    return given if SANE.fullmatch(given) else new_id()
+
+
 def add_request_ids(app: Flask) -> None:
     @app.before_request
     def name_the_request() -> None:
-        given = request.headers.get(HEADER, "")
-        g.request_id = given if SANE.fullmatch(given) else new_id()
+        g.request_id = id_from(request.headers.get(HEADER, ""))
 
     @app.after_request
     def tell_its_name(response: Response) -> Response:

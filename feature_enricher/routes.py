@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
 
 from feature_enricher import answers, problem, readiness, schemas
-from feature_enricher.deadline import Deadline
+from feature_enricher.deadline import deadline_of
 from feature_enricher.parts import Parts
 from feature_enricher.requests import RequestModel
 from feature_enricher.settings import Settings
@@ -45,7 +45,7 @@ def _add_state(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int
         responses={200: schemas.Ready, 503: schemas.NotReady, **guarded},
     )
     def ready() -> tuple[dict[str, Any], int]:
-        state, failing = readiness.check(parts.serving, Deadline.after(settings.deadline_s))
+        state, failing = readiness.check(parts.serving, deadline_of(request.environ, settings.deadline_s))
         if failing:
             g.code = NOT_READY
             return {"status": "not ready", "error": f"Not ready: {', '.join(failing)}", **state}, 503
@@ -73,7 +73,8 @@ def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[
     def features() -> dict[str, Any]:
         # not the framework's own: it replaces what is not UTF-8
         user_id = model.user_id_of_path(request)
-        return answers.features(user_id, parts.serving.features_of(user_id, Deadline.after(settings.deadline_s)))
+        deadline = deadline_of(request.environ, settings.deadline_s)
+        return answers.features(user_id, parts.serving.features_of(user_id, deadline))
 
 
 def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[int, Any], model: RequestModel) -> None:
@@ -96,8 +97,7 @@ def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[i
         openapi_extensions={"requestBody": body},
     )
     def predict() -> dict[str, Any]:
-        deadline = Deadline.after(settings.deadline_s)
         asked = model.of_body(request)
         items = asked.items()
-        results = parts.predict(items, deadline)
+        results = parts.predict(items, deadline_of(request.environ, settings.deadline_s))
         return answers.list_of_answers(items, results) if asked.is_list else answers.one_answer(items[0], results[0])

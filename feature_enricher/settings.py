@@ -1,6 +1,7 @@
 """The gateway's settings: what is handed to the factory, then ENRICHER_… and GATEWAY_… in the environment, then these
-defaults. Read once, when the application is made; the server's configuration uses the same ones."""
+defaults. Read once, when the application is made; the server uses the same ones."""
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,7 +27,9 @@ from configuration.fields import (
 from feature_enricher.errors.base import InvalidSetting
 
 PREFIX = "ENRICHER_"
-MOST_IN_FLIGHT = 4096
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own variable, which server/run.py sets for several worker processes"""
+MOST_WORKERS = 64
 MOST_LANES = 16
 MOST_USERS = 100_000
 SHORTEST_KEY = 16
@@ -57,6 +60,8 @@ class Settings(EnvironmentSettings):
         variable="GATEWAY_PUBLISHED_AT",
         derived=True,
     )
+    tls_cert: Text | None = text(None, "A PEM file with a certificate: the gateway speaks TLS", derived=True)
+    tls_key: Text | None = text(None, "The certificate's key, a PEM file without password", derived=True)
     rollout_url: WebAddress = web_address(
         f"http://{names.LOOPBACK}:{names.WATCHER_PORT}", "The watcher, which names the live model server", derived=True
     )
@@ -76,10 +81,9 @@ class Settings(EnvironmentSettings):
     store_timeout_s: Number = seconds(2.0, "Longest wait for the feature store")
     model_timeout_s: Number = seconds(2.0, "Longest wait for the model server")
     registry_timeout_s: Number = seconds(2.0, "Longest wait for MLflow")
-    max_in_flight: Whole = count(384, "Requests in flight", most=MOST_IN_FLIGHT)
-    lanes: Whole = count(2, "Batches in flight", most=MOST_LANES)
+    workers: Whole = count(1, "Processes", most=MOST_WORKERS)
+    lanes: Whole = count(2, "Batches in flight, per process", most=MOST_LANES)
     max_batch: Whole = count(256, "Users in one batch", most=MOST_USERS)
-    max_queue: Whole = count(1024, "Users who may wait for the next batch", most=MOST_USERS)
     max_users: Whole = count(1000, "Users in one request", most=MOST_USERS)
     max_body_bytes: Whole = count(256 * 1024, "Bytes of a request's body", most=LARGEST_BODY_BYTES)
     max_user_id_length: Whole = count(128, "Characters of a user_id", most=LONGEST_USER_ID)
@@ -107,6 +111,11 @@ class Settings(EnvironmentSettings):
     def reached_at(self) -> str:
         """The address at which others reach the gateway."""
         return self.published_at or self.host
+
+
+def metrics_folder(settings: Settings) -> str | None:
+    """Where several worker processes share their metrics."""
+    return os.environ[METRICS_FOLDER] if settings.workers > 1 and METRICS_FOLDER in os.environ else None
 
 
 def load_settings(config: Mapping[str, Any] | None = None) -> Settings:

@@ -27,10 +27,9 @@ def make_parts(settings: Settings) -> tuple[Part, Part, Part]:
     ]  # fmt: skip
     watcher = [sys.executable, "-m", "rollout"]
     gateway = [
-        str(programs / "gunicorn"),
-        "--config",
-        "feature_enricher/gunicorn_conf.py",
-        "feature_enricher:create_app()",
+        sys.executable,
+        "-m",
+        "feature_enricher",
     ]
     return (
         Part("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health"),

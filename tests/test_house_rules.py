@@ -185,7 +185,6 @@ def test_others_classes_are_replaced_in_two_places_and_given_back() -> None:
     """Each has a test that fails when what it replaces is no longer there, or no longer called."""
     ours = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "containers")
     places = {name_of(path): names for path in sources(*ours) if (names := replaced(path))}
-    assert places.pop("feature_enricher/gunicorn_conf.py", None) in (None, ["BoundedWorker.most_in_flight"])
     # a value of one request; what a program was called with
     assert places.pop("feature_enricher/request_ids.py", None) in (None, ["g.request_id"])
     assert places.pop("local_stack/mlflow_launcher.py", None) in (None, ["sys.argv"])

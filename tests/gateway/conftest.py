@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from feature_enricher.targets import HandStarted
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running

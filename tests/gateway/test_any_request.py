@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 
 from .fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget
 

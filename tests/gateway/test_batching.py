@@ -1,29 +1,29 @@
-"""Requests that arrive while a batch is on its way leave together as the next one; all of it is bounded."""
+"""Requests that wait while a batch is in flight are predicted together as the next one."""
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from feature_enricher.batching import Batcher
+from feature_enricher.batching import PATIENCE_S, Batches
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import DeadlineExceeded, ModelUnavailable, Overloaded
+from feature_enricher.errors.parts import ModelUnavailable, Overloaded
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser
 from feature_enricher.serving import Item, Result
+from tests.waiting import wait_until
 
-from ..waiting import wait_until
-
-Answer = Callable[[Sequence[Item], Deadline], Sequence[Result]]
+Predict = Callable[[Sequence[Item], Deadline], Sequence[Result]]
 
 
-def told(asks: Sequence[Item], _deadline: Deadline) -> list[Result]:
+def told(items: Sequence[Item], _deadline: Deadline) -> list[Result]:
     """Each user gets an answer of its own, told by its user_id."""
-    return [UnknownUser(ask.user_id, []) for ask in asks]
+    return [UnknownUser(item.user_id, []) for item in items]
 
 
 class Gate:
@@ -32,11 +32,13 @@ class Gate:
     def __init__(self) -> None:
         self.open = threading.Event()
         self.batches: list[list[str]] = []
+        self.deadlines: list[float] = []
 
-    def __call__(self, asks: Sequence[Item], deadline: Deadline) -> list[Result]:
-        self.batches.append([ask.user_id for ask in asks])
+    def __call__(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        self.batches.append([item.user_id for item in items])
+        self.deadlines.append(deadline.until)
         self.open.wait(10)
-        return told(asks, deadline)
+        return told(items, deadline)
 
 
 @pytest.fixture
@@ -46,11 +48,20 @@ def gate() -> Iterator[Gate]:
     gate.open.set()
 
 
-def batcher(answer: Answer, *, lanes: int = 1, largest_batch: int = 4, longest_queue: int = 8) -> Batcher:
-    return Batcher(answer, lanes=lanes, largest_batch=largest_batch, longest_queue=longest_queue)
+@pytest.fixture
+def batches_of() -> Iterator[Callable[..., Batches]]:
+    made: list[Batches] = []
+
+    def make(predict: Predict, *, workers: int = 1, largest_batch: int = 4) -> Batches:
+        made.append(Batches(predict, workers=workers, largest_batch=largest_batch))
+        return made[-1]
+
+    yield make
+    for batches in made:
+        batches.close()
 
 
-def asks(*users: str) -> list[Item]:
+def items_of(*users: str) -> list[Item]:
     return [Item(user) for user in users]
 
 
@@ -58,98 +69,132 @@ def names(results: Sequence[Result]) -> list[str]:
     return [result.user_id for result in results if isinstance(result, MissingFeatures)]
 
 
-class Asking(threading.Thread):
-    def __init__(self, batches: Batcher, *users: str, seconds: float = 5.0) -> None:
-        super().__init__()
-        self.users = users
-        self.results: list[Result] = []
-        self._batches, self._seconds = batches, seconds
-        self.start()
+def submitted(batches: Batches, function: Callable[[], Any]) -> "Future[Any]":
+    future: Future[Any] = Future()
 
-    def run(self) -> None:
-        self.results = self._batches.predict(asks(*self.users), Deadline.after(self._seconds))
+    def deliver(result: Any, error: Exception | None) -> None:
+        future.set_exception(error) if error else future.set_result(result)
+
+    batches.submit(function, deliver)
+    return future
 
 
-def test_a_request_alone_leaves_at_once_and_alone() -> None:
-    gate = Gate()
+def asking(batches: Batches, *users: str, seconds: float = 5.0) -> "Future[list[Result]]":
+    deadline = Deadline.after(seconds)
+    return submitted(batches, lambda: batches.predict(items_of(*users), deadline))
+
+
+def test_a_request_alone_leaves_at_once_and_alone(batches_of: Callable[..., Batches], gate: Gate) -> None:
     gate.open.set()
 
-    assert names(batcher(gate).predict(asks("a"), Deadline.after(5))) == ["a"]
+    assert names(asking(batches_of(gate), "a").result(5)) == ["a"]
     assert gate.batches == [["a"]]
 
 
-def test_what_arrives_while_a_batch_is_on_its_way_leaves_together_and_no_more_than_fit(gate: Gate) -> None:
-    batches = batcher(gate)
-    first = Asking(batches, "first")
+def test_requests_that_wait_while_a_batch_is_in_flight_are_predicted_together_and_no_more_than_fit(
+    batches_of: Callable[..., Batches], gate: Gate
+) -> None:
+    batches = batches_of(gate)
+    first = asking(batches, "first")
     wait_until(lambda: gate.batches == [["first"]])
-    later = []
-    for number in range(6):
-        later.append(Asking(batches, f"u{number}"))
-        wait_until(lambda: batches._users_waiting == len(later))
+    later = [asking(batches, f"u{number}") for number in range(6)]
     gate.open.set()
-    for asking in (first, *later):
-        asking.join(5)
 
+    assert [names(future.result(5)) for future in (first, *later)] == [["first"], *([f"u{n}"] for n in range(6))]
     assert gate.batches == [["first"], ["u0", "u1", "u2", "u3"], ["u4", "u5"]]
-    assert [names(asking.results) for asking in later] == [[f"u{number}"] for number in range(6)]
 
 
-def test_many_users_of_one_request_go_in_several_batches_and_come_back_in_order() -> None:
-    gate = Gate()
+def test_few_requests_wait_for_the_batch_in_flight_but_not_longer_than_the_patience(
+    batches_of: Callable[..., Batches], gate: Gate
+) -> None:
+    batches = batches_of(gate, workers=2)
+    asking(batches, "first")
+    wait_until(lambda: len(gate.batches) == 1)
+    began = time.monotonic()
+    asking(batches, "second")
+    wait_until(lambda: len(gate.batches) == 2)
+
+    assert time.monotonic() - began >= PATIENCE_S
+    assert gate.batches == [["first"], ["second"]]
+
+
+def test_many_requests_do_not_wait_for_the_batch_in_flight(batches_of: Callable[..., Batches], gate: Gate) -> None:
+    held = threading.Event()
+    batches = batches_of(gate, workers=2, largest_batch=64)
+    asking(batches, "first")
+    wait_until(lambda: len(gate.batches) == 1)
+    with batches._changed:  # so that all are there before a worker looks
+        many = [asking(batches, f"u{number}") for number in range(32)]
+        held.set()
+    wait_until(lambda: len(gate.batches) == 2)
+
+    assert gate.batches[1] == [f"u{number}" for number in range(32)]
+    gate.open.set()
+    assert [names(future.result(5)) for future in many] == [[f"u{number}"] for number in range(32)]
+
+
+def test_many_users_of_one_request_go_in_several_batches_and_come_back_in_order(
+    batches_of: Callable[..., Batches], gate: Gate
+) -> None:
     gate.open.set()
     users = [f"u{number}" for number in range(11)]
 
-    assert names(batcher(gate, lanes=2).predict(asks(*users), Deadline.after(5))) == users
-    assert sorted(map(len, gate.batches)) == [3, 4, 4]
+    assert names(asking(batches_of(gate), *users).result(5)) == users
+    assert [len(batch) for batch in gate.batches] == [4, 4, 3]
 
 
-def test_a_full_queue_refuses_at_once(gate: Gate) -> None:
-    batches = batcher(gate, longest_queue=3)
-    on_its_way = Asking(batches, "first")
+def test_a_batch_has_the_latest_deadline_of_its_requests(batches_of: Callable[..., Batches], gate: Gate) -> None:
+    batches = batches_of(gate)
+    asking(batches, "first")
     wait_until(lambda: len(gate.batches) == 1)
-    waiting = Asking(batches, "a", "b", "c")
-    wait_until(lambda: batches._users_waiting == 3)
-    began = time.monotonic()
-
-    with pytest.raises(Overloaded, match="3 users are waiting") as caught:
-        batches.predict(asks("d"), Deadline.after(5))
-
-    assert time.monotonic() - began < 0.5
-    assert caught.value.headers == {"Retry-After": "1"}
+    soon, late = asking(batches, "soon", seconds=1), asking(batches, "late", seconds=100)
     gate.open.set()
-    on_its_way.join(5)
-    waiting.join(5)
-    assert names(batches.predict(asks("d"), Deadline.after(5))) == ["d"]
+
+    assert names(soon.result(5)) + names(late.result(5)) == ["soon", "late"]
+    assert gate.deadlines[1] - time.monotonic() > 50
 
 
-def test_an_answer_that_is_late_is_a_named_error_at_the_deadline(gate: Gate) -> None:
-    began = time.monotonic()
-
-    [result] = batcher(gate).predict(asks("a"), Deadline.after(0.2))
-
-    assert isinstance(result, DeadlineExceeded)
-    assert 0.2 <= time.monotonic() - began < 1
-
-
-def test_who_waited_too_long_is_not_looked_up_any_more(gate: Gate) -> None:
-    batches = batcher(gate)
-    first = Asking(batches, "first")
+def test_a_request_that_nobody_waits_for_any_more_is_not_begun(batches_of: Callable[..., Batches], gate: Gate) -> None:
+    batches = batches_of(gate)
+    first = asking(batches, "first")
     wait_until(lambda: len(gate.batches) == 1)
-    late = Asking(batches, "late", seconds=0.05)
-    late.join(5)
+    begun: list[str] = []
+    call = batches.submit(lambda: begun.append("late"), lambda _result, _error: None)
+    call.abandoned = True
+    next_one = asking(batches, "next")
     gate.open.set()
-    first.join(5)
 
-    assert isinstance(late.results[0], DeadlineExceeded)
-    assert names(batches.predict(asks("next"), Deadline.after(5))) == ["next"]
-    assert gate.batches == [["first"], ["next"]]
+    assert names(first.result(5)) + names(next_one.result(5)) == ["first", "next"]
+    assert (begun, call.began, gate.batches) == ([], False, [["first"], ["next"]])
 
 
-def test_an_error_of_one_user_does_not_fail_its_neighbours() -> None:
-    def picky(asks: Sequence[Item], _deadline: Deadline) -> list[Result]:
-        return [ModelUnavailable("x") if ask.user_id == "bad" else UnknownUser(ask.user_id, []) for ask in asks]
+def test_requests_without_predictions_and_with_several_rounds_share_a_batch(
+    batches_of: Callable[..., Batches], gate: Gate
+) -> None:
+    batches = batches_of(gate)
+    asking(batches, "first")
+    wait_until(lambda: len(gate.batches) == 1)
 
-    results = batcher(picky).predict(asks("a", "bad", "b"), Deadline.after(5))
+    def twice() -> list[str]:
+        return [
+            *names(batches.predict(items_of("a"), Deadline.after(5))),
+            *names(batches.predict(items_of("b"), Deadline.after(5))),
+        ]
+
+    none, two, fails = submitted(batches, lambda: "plain"), submitted(batches, twice), submitted(batches, lambda: 1 / 0)
+    gate.open.set()
+
+    assert (none.result(5), two.result(5)) == ("plain", ["a", "b"])
+    with pytest.raises(ZeroDivisionError):
+        fails.result(5)
+    assert gate.batches == [["first"], ["a"], ["b"]]
+
+
+def test_an_error_of_one_user_does_not_fail_its_neighbours(batches_of: Callable[..., Batches]) -> None:
+    def picky(items: Sequence[Item], _deadline: Deadline) -> list[Result]:
+        return [ModelUnavailable("x") if item.user_id == "bad" else UnknownUser(item.user_id, []) for item in items]
+
+    results = asking(batches_of(picky), "a", "bad", "b").result(5)
 
     assert [type(result) for result in results] == [UnknownUser, ModelUnavailable, UnknownUser]
 
@@ -158,89 +203,81 @@ def test_an_error_of_one_user_does_not_fail_its_neighbours() -> None:
     ("error", "code"), [(ModelUnavailable("x"), "model_unavailable"), (KeyError(), "internal_error")]
 )
 def test_an_error_of_the_whole_batch_reaches_all_of_its_users_and_the_next_batch_leaves(
-    error: Exception, code: str
+    batches_of: Callable[..., Batches], error: Exception, code: str
 ) -> None:
     outcomes = iter([error, None])
 
-    def answer(asks: Sequence[Item], deadline: Deadline) -> list[Result]:
+    def predict(items: Sequence[Item], deadline: Deadline) -> list[Result]:
         if outcome := next(outcomes):
             raise outcome
-        return told(asks, deadline)
+        return told(items, deadline)
 
-    batches = batcher(answer)
-    results = batches.predict(asks("a", "b"), Deadline.after(5))
+    batches = batches_of(predict)
+    results = asking(batches, "a", "b").result(5)
 
     assert [result.code for result in results if isinstance(result, EnricherError)] == [code, code]
-    assert names(batches.predict(asks("c"), Deadline.after(5))) == ["c"]
+    assert names(asking(batches, "c").result(5)) == ["c"]
 
 
-def test_an_answer_with_too_few_results_is_a_fault_that_reaches_all(gate: Gate) -> None:
-    results = batcher(lambda asks, deadline: told(asks, deadline)[1:]).predict(asks("a", "b"), Deadline.after(5))
+def test_too_few_results_are_a_fault_that_reaches_all(batches_of: Callable[..., Batches]) -> None:
+    results = asking(batches_of(lambda items, deadline: told(items, deadline)[1:]), "a", "b").result(5)
 
     assert [result.code for result in results if isinstance(result, EnricherError)] == ["internal_error"] * 2
 
 
-def test_after_close_what_waits_is_answered_and_nothing_new_is_taken(gate: Gate) -> None:
-    batches = batcher(gate)
-    first = Asking(batches, "first")
+def test_after_close_what_waits_is_answered_and_nothing_new_is_taken(
+    batches_of: Callable[..., Batches], gate: Gate
+) -> None:
+    batches = batches_of(gate)
+    first = asking(batches, "first")
     wait_until(lambda: len(gate.batches) == 1)
-    waiting = Asking(batches, "waiting")
-    wait_until(lambda: batches._users_waiting == 1)
+    waiting = asking(batches, "waiting")
     batches.close()
 
     with pytest.raises(Overloaded, match="stopping"):
-        batches.predict(asks("new"), Deadline.after(5))
+        asking(batches, "new")
 
     gate.open.set()
-    first.join(5)
-    waiting.join(5)
-    assert names(waiting.results) == ["waiting"]
+    assert names(first.result(5)) + names(waiting.result(5)) == ["first", "waiting"]
 
 
-# As in the gateway's process, which computes before it asks: in a process of its own, for gevent's stand-ins cannot be
-# taken back. The batches' sizes, without those of the first rounds.
-CLIENTS_THAT_ASK_AGAIN_AT_ONCE = """
-from gevent import monkey
-monkey.patch_all()
-import json, sys, time
-import gevent
-from feature_enricher.batching import Batcher
-from feature_enricher.deadline import Deadline
-from feature_enricher.serving import Item
-from feature_enricher.turns import take_turn
+def test_outside_of_a_batch_predictions_are_made_at_once(batches_of: Callable[..., Batches], gate: Gate) -> None:
+    gate.open.set()
 
-clients, sizes = int(sys.argv[1]), []
-def told(asks, deadline):
-    sizes.append(len(asks))
-    time.sleep(0.005)
-    return [None] * len(asks)
-batches = Batcher(told, lanes=2, largest_batch=256, longest_queue=1024)
-def client():
-    for _ in range(30):
-        time.sleep(0)
-        take_turn()
-        until = time.perf_counter() + 0.0003
-        while time.perf_counter() < until:
-            pass
-        batches.predict([Item("u")], Deadline.after(10))
-gevent.joinall([gevent.spawn(client) for _ in range(clients)], raise_error=True)
-print(json.dumps(sizes[len(sizes) // 4:]))
-"""
+    assert names(batches_of(gate).predict(items_of("a"), Deadline.after(5))) == ["a"]
 
 
-def sizes_with(clients: int) -> list[int]:
-    command = [sys.executable, "-c", CLIENTS_THAT_ASK_AGAIN_AT_ONCE, str(clients)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    sizes: list[int] = json.loads(done.stdout)
-    return sizes
+def test_few_clients_that_ask_again_at_once_stay_together(batches_of: Callable[..., Batches]) -> None:
+    sizes: list[int] = []
+
+    def slow(items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        sizes.append(len(items))
+        time.sleep(0.005)
+        return told(items, deadline)
+
+    batches = batches_of(slow, workers=2, largest_batch=256)
+
+    def client() -> None:
+        for _ in range(30):
+            asking(batches, "u").result(10)
+
+    clients = [threading.Thread(target=client) for _ in range(8)]
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join(30)
+
+    settled = sizes[len(sizes) // 4 :]
+    assert sum(settled) / len(settled) > 4
 
 
-def test_many_clients_are_shared_among_the_lanes_so_that_some_are_read_while_others_wait_for_the_model() -> None:
-    sizes = sizes_with(64)
-    assert 12 < sum(sizes) / len(sizes) < 48  # 64 where nobody is left for the other lane, 3 where nothing gathers
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.text(max_size=3), max_size=7), max_size=40), st.integers(1, 3), st.integers(1, 9))
+def test_every_request_gets_its_own_users_in_order_whatever_shares_its_batch(
+    requests: list[list[str]], workers: int, largest: int
+) -> None:
+    batches = Batches(told, workers=workers, largest_batch=largest)
+    futures = [asking(batches, *users) for users in requests]
 
-
-def test_few_clients_are_not_split() -> None:
-    sizes = sizes_with(8)
-    assert sum(sizes) / len(sizes) > 4
+    assert [names(future.result(5)) for future in futures] == requests
+    batches.close()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from feature_enricher.errors.requests import MissingFeatures
 
 from .fakes import JANUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from local_stack.settings import ROOT
 
 from .fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget

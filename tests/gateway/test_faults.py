@@ -6,7 +6,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from feature_enricher.errors.parts import (
     ModelUnavailable,
     NoServingVersion,

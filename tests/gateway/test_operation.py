@@ -12,8 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from feature_enricher import create_app
 from feature_enricher.access_log import set_level
+from feature_enricher.app import create_app
 from feature_enricher.auth import check_binding
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting

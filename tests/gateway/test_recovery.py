@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import feature_repo
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from feature_enricher.features import FeastFeatures
 from local_stack import postgres
 from local_stack.settings import Settings

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from flask.testing import FlaskClient
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FixedTarget
 

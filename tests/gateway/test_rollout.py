@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 
 from ..waiting import wait_until
 from .fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, FakeServer, reply, running

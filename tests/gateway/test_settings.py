@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import load_settings
 
@@ -18,13 +18,13 @@ def test_the_environment_wins_over_the_defaults(monkeypatch: pytest.MonkeyPatch)
     settings = load_settings()
 
     assert (settings.model_url, settings.model_timeout_s) == ("http://models:5001", 0.5)
-    assert settings.max_in_flight == 384
+    assert settings.max_users == 1000
 
 
 def test_what_is_handed_in_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENRICHER_MAX_IN_FLIGHT", "3")
+    monkeypatch.setenv("ENRICHER_MAX_USERS", "3")
 
-    assert load_settings({"MAX_IN_FLIGHT": 5}).max_in_flight == 5
+    assert load_settings({"MAX_USERS": 5}).max_users == 5
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -44,9 +44,9 @@ WRONG: list[tuple[str, Any]] = [
     ("STORE_TIMEOUT_S", float("nan")),
     ("STORE_TIMEOUT_S", True),
     ("REGISTRY_TIMEOUT_S", float("inf")),
-    ("MAX_IN_FLIGHT", 0),
-    ("MAX_IN_FLIGHT", 2.5),
-    ("MAX_IN_FLIGHT", True),
+    ("MAX_USERS", 0),
+    ("MAX_USERS", 2.5),
+    ("MAX_USERS", True),
     ("MAX_BODY_BYTES", -1),
     ("MAX_USER_ID_LENGTH", "a few"),
     ("GATEWAY_PORT", "tcp://10.0.0.1:8000"),

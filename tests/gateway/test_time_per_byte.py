@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 
 from .fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
 

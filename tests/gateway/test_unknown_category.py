@@ -12,7 +12,7 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from feature_enricher import create_app
+from feature_enricher.app import create_app
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.requests import UnknownCategory
 from feature_enricher.model import ModelAnswer, ModelServer, NotTrainedOn

@@ -152,7 +152,7 @@ def test_a_model_server_started_by_hand_serves_a_gateway_that_is_pointed_at_it(u
     pointed = {"ENRICHER_MODEL_URL": model, "GATEWAY_PORT": gateway.split(":")[2]}
     with (
         started(f"{serve} --port {model.split(':')[2]}", up_stack.environment),
-        started("gunicorn -c feature_enricher/gunicorn_conf.py", {**up_stack.environment, **pointed}),
+        started("python -m feature_enricher", {**up_stack.environment, **pointed}),
     ):
         wait_until(lambda: answers(f"{model}/ping"), 90, 0.2)
         wait_until(lambda: answers(f"{gateway}/ready"), 60, 0.2)

@@ -1,0 +1,100 @@
+"""serve(): granian, with what it must not leave to its defaults."""
+
+import math
+import os
+import resource
+import socket
+import ssl
+import tempfile
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.settings import METRICS_FOLDER, Settings
+
+# Idle ones included; more wait to be accepted.
+MAX_CONNECTIONS = 8192
+FILES_BESIDE_CONNECTIONS = 1024
+# Line and headers of a request together.
+MAX_HEAD_BYTES = 16 * 1024
+# For a whole head, and for a connection that idles: the most that granian allows.
+HEAD_TIMEOUT_MS = 60_000
+
+
+def serve(target: str, settings: Settings, host: str, port: int) -> None:
+    """Serves the ASGI application that the factory `target` (module:function) makes, until SIGTERM or SIGINT.
+
+    Requests in flight are answered before it returns. Raises InvalidSetting before it starts.
+    """
+    check_free(host, port)
+    if settings.workers == 1:
+        _serve(target, settings, host, port)
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as folder:
+        # prometheus_client looks for it when it is imported, which the workers do
+        os.environ[METRICS_FOLDER] = folder
+        _serve(target, settings, host, port)
+
+
+def _serve(target: str, settings: Settings, host: str, port: int) -> None:
+    cert, key = tls_files(settings)
+    allow_open_files(MAX_CONNECTIONS + FILES_BESIDE_CONNECTIONS)
+    server = Granian(
+        target,
+        factory=True,
+        interface=Interfaces.ASGINL,
+        address=host,
+        port=port,
+        workers=settings.workers,
+        backlog=MAX_CONNECTIONS,
+        backpressure=MAX_CONNECTIONS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT_MS, max_buffer_size=MAX_HEAD_BYTES),
+        websockets=False,
+        loop=Loops.uvloop,
+        log_access=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=1 + math.ceil(settings.deadline_s),
+        ssl_cert=cert,
+        ssl_key=key,
+        ssl_protocol_min=SSLProtocols.tls12,
+    )
+    server.serve()
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises InvalidSetting. granian would share a port that is in use with the process that has it (SO_REUSEPORT)."""
+    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise InvalidSetting(f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}: cannot listen there: {error}") from error
+
+
+def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:
+    """Certificate and key, or neither: with one of them alone granian would serve without TLS."""
+    if settings.tls_cert is None and settings.tls_key is None:
+        return None, None
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise InvalidSetting("Set both ENRICHER_TLS_CERT and ENRICHER_TLS_KEY, or neither. See .env.example")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except (OSError, ValueError) as error:
+        files = f"ENRICHER_TLS_CERT={settings.tls_cert!r} with ENRICHER_TLS_KEY={settings.tls_key!r}"
+        raise InvalidSetting(f"{files}: {error}. Both must be PEM files, the key without a password") from error
+    return Path(settings.tls_cert), Path(settings.tls_key)
+
+
+def allow_open_files(wanted: int) -> None:
+    """Each connection is one; many shells allow 1,024. Raised as far as the system lets this user."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
