@@ -22,7 +22,7 @@ from feature_enricher.schemas import USER
 from feature_enricher.values import shortened
 
 MEDIA_TYPE = "application/problem+json"
-# A name, not an address: the README's table says what each code means.
+# A name, not an address: the table in docs/gateway.md says what each code means.
 TYPE_PREFIX = "urn:streamflow:error:"
 
 

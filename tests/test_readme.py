@@ -1,17 +1,23 @@
-"""Every command of the README is run somewhere: by a test, by `make report`, or by `make test-compose`."""
+"""Every command of the README and of docs/ is run somewhere: by a test, by `make report`, or by `make test-compose`."""
 
 import re
 import subprocess
 
 import pytest
+import yaml
 
 from local_stack.settings import ROOT
 from report.template import commands
 
 README = (ROOT / "README.md").read_text()
+PAGES = [README, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
+ALL_PAGES = "\n".join(PAGES)
 REPORT, COMPOSE = "report/template.md", "containers/check.py"
 LAUNCHER = "tests/local_stack/test_mlflow_launcher.py"
 STACK, BACKUP = "tests/local_stack/test_stack.py", "tests/local_stack/test_backup.py"
+NEW_FEATURE = "tests/test_add_a_feature.py"
+
+ENTRY_POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
 # command -> the file that runs it, and its words there
 RUN_BY = {
@@ -21,6 +27,15 @@ RUN_BY = {
     "make test": (".ci/run", "make check"),
     ". .venv/bin/activate": (STACK, ". .venv/bin/activate"),
     "mlflow run . -e train -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e train -P as_of=2024-01-31"),
+    "mlflow run . -e train -P as_of=2024-01-31 -P model=hist_gradient_boosting -P feature_service=churn_v2": (
+        REPORT,
+        "-P model=hist_gradient_boosting -P feature_service=churn_v2",
+    ),
+    "mlflow run . -e train -P as_of=2024-01-31 -P feature_service=churn_v3": (NEW_FEATURE, '"churn_v3"'),
+    "mlflow run . -e ingest": (NEW_FEATURE, 'step(patched, "ingest"'),
+    "mlflow run . -e materialize": (NEW_FEATURE, 'step(patched, "materialize"'),
+    "mlflow run . -e labels": ("tests/steps/test_labels.py", "labels.main("),
+    "mlflow run . -e remove_month": ("tests/steps/test_remove_month.py", "remove_month.main("),
     "mlflow models serve -m models:/streamflow_churn/Production": (LAUNCHER, "mlflow models serve -m models:/"),
     "curl -X POST": (REPORT, "curl -s -X POST"),
     "mlflow run . -e register -P as_of=2024-02-29": (REPORT, "$ mlflow run . -e register -P as_of=2024-02-29"),
@@ -55,8 +70,8 @@ RECIPES = {
 
 
 def shown() -> list[str]:
-    """The README's commands, less their comments."""
-    return [re.sub(r"\s+#.*$", "", command) for command in commands(README)]
+    """Each command once, less its comment."""
+    return sorted({re.sub(r"\s+#.*$", "", command) for command in commands(ALL_PAGES)})
 
 
 def is_a(command: str, name: str) -> bool:
@@ -65,7 +80,7 @@ def is_a(command: str, name: str) -> bool:
 
 
 @pytest.mark.parametrize("command", shown())
-def test_a_command_of_the_readme_is_run_somewhere(command: str) -> None:
+def test_a_command_that_is_shown_is_run_somewhere(command: str) -> None:
     known = [name for name in RUN_BY if is_a(command, name)]
     assert known, f"nothing is known to run {command}"
     file, words = RUN_BY[max(known, key=len)]
@@ -82,23 +97,29 @@ def test_a_target_of_make_is_another_name_for_what_is_tested(target: str) -> Non
 
 def test_every_target_that_is_named_exists_and_has_a_line_of_help() -> None:
     helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)", README))
+    named = set(re.findall(r"`make ([a-z-]+)", ALL_PAGES))
     assert named
     assert named <= helped
 
 
-def test_nothing_is_listed_that_the_readme_no_longer_shows() -> None:
+def test_nothing_is_listed_that_is_no_longer_shown() -> None:
     assert [name for name in RUN_BY if not any(is_a(command, name) for command in shown())] == []
 
 
-def test_every_file_that_the_readme_links_to_is_there() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_the_readme_lists_the_entry_points_of_mlproject() -> None:
+    table = README.split("## Entry points")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(listed) == sorted(ENTRY_POINTS)
 
 
-def test_every_folder_of_the_project_has_its_line_in_the_tree() -> None:
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"mlflow run \. -e [a-z][^`\n#]*", ALL_PAGES))))
+def test_a_run_that_is_named_is_of_an_entry_point_with_these_parameters(command: str) -> None:
+    name, given = command.split()[4], set(re.findall(r"-P (\w+)=", command))
+    assert given <= set(ENTRY_POINTS[name]["parameters"])
+
+
+def test_every_folder_of_the_project_has_its_line() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     folders = {path.split("/")[0] for path in listed.stdout.splitlines() if "/" in path} - {".ci"}
-    tree = README.split("## The house")[1].split("```")[1]
-    assert {folder for folder in folders if f"{folder}/" not in tree} == set()
+    tree = README.split("## Folders")[1].split("```")[1]
+    assert {line.split("/ ")[0] for line in tree.strip().splitlines()} == folders

@@ -1,4 +1,4 @@
-"""Every error a client can meet has its line in the README, and says nothing else than it."""
+"""Every error a client can meet has its line in docs/gateway.md, and says nothing else than it."""
 
 import re
 
@@ -18,9 +18,9 @@ MODULES = {requests.__name__, parts.__name__, EnricherError.__module__}
 KINDS = {kind for kind in family(EnricherError) - NEVER_ANSWERS if kind.__module__ in MODULES}
 
 
-def test_the_readmes_table_is_the_errors_of_the_gateway() -> None:
-    readme = (ROOT / "README.md").read_text()
-    lines = re.findall(r"^\| `(\w+)` \| (\d{3}) \| (.+) \| (.+) \|$", readme, re.MULTILINE)
+def test_the_documented_table_is_the_errors_of_the_gateway() -> None:
+    page = (ROOT / "docs" / "gateway.md").read_text()
+    lines = re.findall(r"^\| `(\w+)` \| (\d{3}) \| (.+) \| (.+) \|$", page, re.MULTILINE)
 
     assert lines == sorted(lines, key=lambda line: (line[1], line[0]))
     assert set(lines) == {(kind.code, str(kind.status), kind.title, kind.remedy) for kind in KINDS}

@@ -123,10 +123,10 @@ def labels(page: str) -> dict[str, set[str]]:
     return names
 
 
-def test_the_readme_names_every_metric_with_its_labels(client: FlaskClient) -> None:
+def test_the_documentation_names_every_metric_with_its_labels(client: FlaskClient) -> None:
     client.post("/predict", json={"user_id": USER})
-    readme = (ROOT / "README.md").read_text()
-    documented = re.findall(r"`(gateway_\w+)(?:\{([\w,]+)\})?`", readme)
+    page = (ROOT / "docs" / "gateway.md").read_text()
+    documented = re.findall(r"`(gateway_\w+)(?:\{([\w,]+)\})?`", page)
 
     kept = {name: told for name, told in labels(client.get("/metrics").text).items() if name.startswith("gateway_")}
 
