@@ -113,6 +113,11 @@ class Settings(EnvironmentSettings):
         return self.published_at or self.host
 
 
+def share_metrics(folder: str) -> None:
+    """Before prometheus_client is imported, which the worker processes do."""
+    os.environ[METRICS_FOLDER] = folder
+
+
 def metrics_folder(settings: Settings) -> str | None:
     """Where several worker processes share their metrics."""
     return os.environ[METRICS_FOLDER] if settings.workers > 1 and METRICS_FOLDER in os.environ else None

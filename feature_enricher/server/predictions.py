@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from feature_enricher.batching import Batches, Call
+from feature_enricher.batching import Batches
+from feature_enricher.calls import Call
 from feature_enricher.errors.parts import DeadlineExceeded, Overloaded
 
 Outcome = tuple[asyncio.Future[Any], Any, Exception | None]

@@ -1,7 +1,6 @@
 """serve(): granian, with what it must not leave to its defaults."""
 
 import math
-import os
 import resource
 import socket
 import ssl
@@ -14,7 +13,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.settings import METRICS_FOLDER, Settings
+from feature_enricher.settings import Settings, share_metrics
 
 # Idle ones included; more wait to be accepted.
 MAX_CONNECTIONS = 8192
@@ -35,8 +34,7 @@ def serve(target: str, settings: Settings, host: str, port: int) -> None:
         _serve(target, settings, host, port)
         return
     with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as folder:
-        # prometheus_client looks for it when it is imported, which the workers do
-        os.environ[METRICS_FOLDER] = folder
+        share_metrics(folder)
         _serve(target, settings, host, port)
 
 
