@@ -20,8 +20,9 @@ MAX_CONNECTIONS = 8192
 FILES_BESIDE_CONNECTIONS = 1024
 # Line and headers of a request together.
 MAX_HEAD_BYTES = 16 * 1024
-# For a whole head, and for a connection that idles: the most that granian allows.
-HEAD_TIMEOUT_MS = 60_000
+# For a whole head, and for an idle connection: longer than the 60 s that load balancers keep theirs, so that they never
+# meet a closed one.
+HEAD_TIMEOUT_MS = 75_000
 
 
 def serve(target: str, settings: Settings, host: str, port: int) -> None:
@@ -31,6 +32,7 @@ def serve(target: str, settings: Settings, host: str, port: int) -> None:
     """
     check_free(host, port)
     if settings.workers == 1:
+        share_metrics(None)
         _serve(target, settings, host, port)
         return
     with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as folder:

@@ -62,6 +62,7 @@ def environment(tmp_path: Path, model_server: FakeServer, registry_server: FakeS
     }
     values |= {f"ENRICHER_{part}_TIMEOUT_S": "0.5" for part in ("STORE", "MODEL", "REGISTRY")}
     values |= {"PGHOST": str(tmp_path), "PGPORT": "1", "PGUSER": "x", "PGPASSWORD": "x"}
+    values["PROMETHEUS_MULTIPROC_DIR"] = "/no/such/folder"  # of some other program in the shell
     return values | {"PGDATABASE": "x", "PGSSLMODE": "prefer"}
 
 
