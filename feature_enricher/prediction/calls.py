@@ -7,7 +7,7 @@ from typing import Any
 from greenlet import greenlet
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.serving import Item, Result
+from feature_enricher.prediction.predictor import Item, Result
 
 
 class Call:
