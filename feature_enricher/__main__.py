@@ -2,7 +2,7 @@
 
 import sys
 
-from feature_enricher.auth import check_binding
+from feature_enricher.api.auth import check_binding
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.server.run import serve
 from feature_enricher.settings import load_settings

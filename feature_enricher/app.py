@@ -10,19 +10,19 @@ from flask.json.provider import JSONProvider
 from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 
-from feature_enricher.access_log import add_access_log
-from feature_enricher.auth import require_keys
-from feature_enricher.docs import add_docs
+from feature_enricher.api.access_log import add_access_log
+from feature_enricher.api.auth import require_keys
+from feature_enricher.api.docs import add_docs
+from feature_enricher.api.problems import MEDIA_TYPE, Failure, as_enricher_error, problem_text
+from feature_enricher.api.request_ids import add_request_ids, request_id
+from feature_enricher.api.requests import RequestModel
+from feature_enricher.api.routes import add_routes
 from feature_enricher.errors.base import reason
-from feature_enricher.features import Features
-from feature_enricher.parts import make_parts
-from feature_enricher.problem import MEDIA_TYPE, Failure, as_enricher_error, problem_text
-from feature_enricher.request_ids import add_request_ids, request_id
-from feature_enricher.requests import RequestModel
-from feature_enricher.routes import add_routes
+from feature_enricher.prediction.features import Features
 from feature_enricher.settings import Settings, load_settings
-from feature_enricher.targets import Targets
+from feature_enricher.upstream.targets import Targets
 from feature_enricher.version import project_version
+from feature_enricher.wiring import make_parts
 
 INTERNAL_ERROR = 500
 
@@ -56,7 +56,8 @@ class FastJson(JSONProvider):
     """By orjson, which takes a tenth of Python's own time for an answer.
 
     It would write null for a number that is not finite. None comes here: the store's count as missing
-    (feature_repo/plans.py), a request's are refused (values.py), as is a model's answer with one (model.py).
+    (feature_repo/plans.py), a request's are refused (prediction/values.py), as is a model's answer with one
+    (upstream/model_server.py).
     """
 
     def dumps(self, obj: Any, **_options: Any) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from prometheus_client import (
@@ -51,39 +51,24 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._in_flight = Gauge(
-            "gateway_requests_in_flight", "Requests being answered", registry=registry, multiprocess_mode="livesum"
-        )
-        self._queue = Gauge(
-            "gateway_queue_requests", "Waiting for the next batch", registry=registry, multiprocess_mode="livesum"
-        )
         self._batches = Histogram("gateway_batch_users", "Users in a batch", buckets=USERS, registry=registry)
-        self._breakers = Gauge(
-            "gateway_breaker_state",
-            "1 for the state it is in",
-            ["part", "state"],
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-        self._ages = Gauge(
-            "gateway_feature_age_seconds",
-            "Of the oldest values of the last batch",
-            ["view"],
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-        self._served = Gauge(
-            "gateway_served_version",
-            "1 for the version that is live",
-            ["model", "version", "run_id", "feature_service"],
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
+        self._add_gauges()
         self._live: tuple[str, ...] = ()
         # a series is found by its labels' texts, which takes longer than to count in it; few codes and routes exist
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
         self._users_of = cache(self._users.labels)
         self._oldest: dict[str, datetime] = {}
+
+    def _add_gauges(self) -> None:
+        """The modes say how values of several processes become one."""
+        summed = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
+        highest = partial(Gauge, registry=self._registry, multiprocess_mode="livemax")
+        self._in_flight = summed("gateway_requests_in_flight", "Requests being answered")
+        self._queue = summed("gateway_queue_requests", "Requests waiting for the next batch")
+        self._breakers = highest("gateway_breaker_state", "1 for the state it is in", ["part", "state"])
+        self._ages = highest("gateway_feature_age_seconds", "Of the oldest values of the last batch", ["view"])
+        identity = ["model", "version", "run_id", "feature_service"]
+        self._served = highest("gateway_served_version", "1 for the version that is live", identity)
 
     def request_began(self) -> None:
         self._in_flight.inc()
@@ -103,11 +88,14 @@ class Metrics:
         for code in codes:
             self._users_of(code).inc()
 
-    def batch_left(self, users: int, waited_s: Sequence[float]) -> None:
+    def batch_left(self, users: int) -> None:
         self._batches.observe(users)
+
+    def waited(self, seconds: Sequence[float]) -> None:
+        """Each request of a batch, for the batch to leave."""
         queue = self._parts.labels("queue")
-        for seconds in waited_s:
-            queue.observe(seconds)
+        for waited_s in seconds:
+            queue.observe(waited_s)
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

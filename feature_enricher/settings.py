@@ -113,6 +113,14 @@ class Settings(EnvironmentSettings):
         return self.published_at or self.host
 
 
+def share_metrics(folder: str | None) -> None:
+    """None: with nobody, whatever the shell says. To be called before prometheus_client is imported."""
+    os.environ.pop(METRICS_FOLDER.lower(), None)  # its older name
+    os.environ.pop(METRICS_FOLDER, None)
+    if folder:
+        os.environ[METRICS_FOLDER] = folder
+
+
 def metrics_folder(settings: Settings) -> str | None:
     """Where several worker processes share their metrics."""
     return os.environ[METRICS_FOLDER] if settings.workers > 1 and METRICS_FOLDER in os.environ else None

@@ -4,7 +4,6 @@ They stand in no text that is parsed: Feast puts variables into feature_store.ya
 a password ends the value, and a message about the text shows the password.
 """
 
-import os
 from functools import partial
 from typing import Any
 
@@ -12,12 +11,14 @@ from feast.infra.utils.postgres.postgres_config import PostgreSQLConfig
 from pydantic import Field, StrictStr
 
 from feature_repo import UnsetVariables
+from feature_repo.settings import libpq_variable
 
 
 def _variable(name: str) -> str:
-    if name not in os.environ:
+    value = libpq_variable(name)
+    if value is None:
         raise UnsetVariables([name])
-    return os.environ[name]
+    return value
 
 
 def _of(name: str, **more: Any) -> Any:

@@ -51,3 +51,7 @@ class StoreSettings(EnvironmentSettings):
 def unset(names: Iterable[str]) -> list[str]:
     """Which of these variables, which Feast or libpq read themselves, are not set."""
     return sorted({name for name in names if name not in os.environ})
+
+
+def libpq_variable(name: str) -> str | None:
+    return os.environ.get(name)

@@ -1,6 +1,6 @@
 """The ways a request can end badly, each imported from its own module: base, requests, parts.
 
-Each class carries what a client may see of it; problem.py writes it down.
+Each class carries what a client may see of it; api/problems.py writes it down.
 
 EnricherError (500)
 ├── InvalidSetting            at start, never an answer

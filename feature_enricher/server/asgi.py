@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from feature_enricher.access_log import set_level, write_to
+from feature_enricher.api.access_log import set_level, write_to
 from feature_enricher.app import create_app
 from feature_enricher.server.front import Front
 from feature_enricher.settings import load_settings

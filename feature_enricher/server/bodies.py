@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from feature_enricher.errors.parts import Overloaded
 from feature_enricher.errors.requests import RequestRefused
+from feature_enricher.errors.upstream import Overloaded
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -14,13 +14,13 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from feature_enricher.batching import Batches
+from feature_enricher.api.problems import MEDIA_TYPE, problem_text
+from feature_enricher.api.request_ids import HEADER, id_from
 from feature_enricher.deadline import WSGI_KEY
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import DeadlineExceeded, Overloaded
 from feature_enricher.errors.requests import RequestRefused
-from feature_enricher.problem import MEDIA_TYPE, problem_text
-from feature_enricher.request_ids import HEADER, id_from
+from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
+from feature_enricher.prediction.batching import Batches
 from feature_enricher.server import wsgi
 from feature_enricher.server.bodies import Bodies, Receive, Send
 from feature_enricher.server.predictions import Predictions

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from feature_enricher.batching import Batches, Call
-from feature_enricher.errors.parts import DeadlineExceeded, Overloaded
+from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
+from feature_enricher.prediction.batching import Batches
+from feature_enricher.prediction.calls import Call
 
 Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
 

@@ -1,7 +1,6 @@
 """serve(): granian, with what it must not leave to its defaults."""
 
 import math
-import os
 import resource
 import socket
 import ssl
@@ -14,15 +13,16 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.settings import METRICS_FOLDER, Settings
+from feature_enricher.settings import Settings, share_metrics
 
 # Idle ones included; more wait to be accepted.
 MAX_CONNECTIONS = 8192
 FILES_BESIDE_CONNECTIONS = 1024
 # Line and headers of a request together.
 MAX_HEAD_BYTES = 16 * 1024
-# For a whole head, and for a connection that idles: the most that granian allows.
-HEAD_TIMEOUT_MS = 60_000
+# For a whole head, and for an idle connection: longer than the 60 s that load balancers keep theirs, so that they never
+# meet a closed one.
+HEAD_TIMEOUT_MS = 75_000
 
 
 def serve(target: str, settings: Settings, host: str, port: int) -> None:
@@ -32,11 +32,11 @@ def serve(target: str, settings: Settings, host: str, port: int) -> None:
     """
     check_free(host, port)
     if settings.workers == 1:
+        share_metrics(None)
         _serve(target, settings, host, port)
         return
     with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as folder:
-        # prometheus_client looks for it when it is imported, which the workers do
-        os.environ[METRICS_FOLDER] = folder
+        share_metrics(folder)
         _serve(target, settings, host, port)
 
 

@@ -1,7 +1,7 @@
 """An ASGI request as a call of a WSGI application, for requests whose body is there already (PEP 3333).
 
 Libraries do this, too; a2wsgi passes body and answer between thread and event loop piece by piece, which took 0.85
-instead of 0.5 ms of processor time for one prediction (docs/decisions/0060).
+instead of 0.5 ms of processor time for one prediction (docs/decisions/0061).
 """
 
 import io

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.targets import HandStarted
+from feature_enricher.upstream.targets import HandStarted
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
 

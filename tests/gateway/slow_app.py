@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from flask import Flask, Response, jsonify, request
 
-from feature_enricher.batching import Batches
+from feature_enricher.prediction.batching import Batches
 from feature_enricher.server.front import Front
 from feature_enricher.server.run import serve
 from feature_enricher.settings import load_settings

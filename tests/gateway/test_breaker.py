@@ -2,8 +2,8 @@
 
 import pytest
 
-from feature_enricher.breaker import Breaker
-from feature_enricher.errors.parts import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.upstream.breaker import Breaker
 
 
 class Clock:

@@ -2,7 +2,7 @@
 
 import re
 
-from feature_enricher.errors import parts, requests
+from feature_enricher.errors import requests, upstream
 from feature_enricher.errors.base import EnricherError, InvalidSetting, NoAnswer
 from local_stack.settings import ROOT
 
@@ -14,7 +14,7 @@ def family(kind: type[EnricherError]) -> set[type[EnricherError]]:
 
 
 # all are in one of these, and so known once these are imported
-MODULES = {requests.__name__, parts.__name__, EnricherError.__module__}
+MODULES = {requests.__name__, upstream.__name__, EnricherError.__module__}
 KINDS = {kind for kind in family(EnricherError) - NEVER_ANSWERS if kind.__module__ in MODULES}
 
 

@@ -7,16 +7,16 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.errors.parts import (
+from feature_enricher.errors.upstream import (
     ModelUnavailable,
     NoServingVersion,
     RegistryUnavailable,
     RolloutUnavailable,
     StoreUnavailable,
 )
-from feature_enricher.features import Features
-from feature_enricher.model import Model
-from feature_enricher.targets import HandStarted, Targets
+from feature_enricher.prediction.features import Features
+from feature_enricher.upstream.model_server import Model
+from feature_enricher.upstream.targets import HandStarted, Targets
 
 from .fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry, FixedTarget
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.breaker import PAUSE_S
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors.parts import StoreCircuitOpen, StoreUnavailable
-from feature_enricher.features import FeastFeatures
+from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
+from feature_enricher.prediction.features import FeastFeatures
+from feature_enricher.upstream.breaker import PAUSE_S
 from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_repo.online_reader import OnlineReader
 from feature_repo.reading import FeatureRow, Plan

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.freshness import Freshness, Watch
+from feature_enricher.prediction.freshness import Freshness, Watch
 from feature_repo.reading import FeatureRow
 
 from ..waiting import wait_until

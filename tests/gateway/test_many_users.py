@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from feature_enricher import values
 from feature_enricher.app import create_app
-from feature_enricher.errors.parts import StoreUnavailable
 from feature_enricher.errors.requests import InvalidRequest
+from feature_enricher.errors.upstream import StoreUnavailable
+from feature_enricher.prediction import values
 
 from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
 

@@ -5,25 +5,25 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from feature_enricher.access_log import set_level
+from feature_enricher.api.access_log import set_level
+from feature_enricher.api.auth import check_binding
 from feature_enricher.app import create_app
-from feature_enricher.auth import check_binding
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.errors.parts import ModelUnavailable
-from feature_enricher.model import ModelServer, Prediction
-from feature_enricher.targets import HandStarted
-from feature_enricher.upstream import Upstream
+from feature_enricher.errors.upstream import ModelUnavailable
+from feature_enricher.upstream.http_client import Upstream
+from feature_enricher.upstream.model_server import ModelServer, Prediction
+from feature_enricher.upstream.targets import HandStarted
 from feature_repo.reading import FeatureRow
 from local_stack.settings import ROOT
 
+from ..waiting import wait_until
 from .fakes import (
     COMPLETE,
     USER,
@@ -108,7 +108,7 @@ def test_metrics_tell_outcomes_parts_batches_ages_breakers_and_the_version() -> 
     assert value(page, 'gateway_requests_total{code="unknown_user",route="/predict",status="404"}') == 1
     assert value(page, 'gateway_results_total{code="unknown_user"}') == 2
     assert value(page, "gateway_batch_users_sum") == 3
-    for part in ("queue", "lookup", "model"):
+    for part in ("lookup", "model"):
         assert value(page, f'gateway_part_seconds_count{{part="{part}"}}') == 2
     assert value(page, 'gateway_feature_age_seconds{view="usage"}') > 0
     assert value(page, 'gateway_breaker_state{part="store",state="closed"}') == 1
@@ -141,7 +141,7 @@ def test_metrics_show_the_process_and_no_series_of_when_others_began() -> None:
     assert "_created" not in page
 
 
-def test_metrics_show_the_requests_in_flight_and_the_users_waiting() -> None:
+def test_metrics_show_the_requests_in_flight_and_those_that_wait() -> None:
     class Slow(FakeModel):
         def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[Prediction]:
             begun.set()
@@ -151,20 +151,24 @@ def test_metrics_show_the_requests_in_flight_and_the_users_waiting() -> None:
     begun, answered = threading.Event(), threading.Event()
     client = gateway(Slow(), LANES=1)
     application = client.application
-    ask = lambda: application.test_client().post("/predict", json={"user_ids": [USER, USER]})  # noqa: E731
-    with ThreadPoolExecutor(2) as threads:
-        asked = [threads.submit(ask)]
-        assert begun.wait(10)
-        asked.append(threads.submit(ask))
-        until = Deadline.after(10)
-        while value(page := client.get("/metrics").text, "gateway_queue_users") == 0 and not until.is_over():
-            pass
-        answered.set()
-    assert value(page, "gateway_queue_users") == 2
-    assert value(page, "gateway_requests_in_flight") == 3  # this look at the metrics is one of them
-    assert [one.result().status_code for one in asked] == [200, 200]
+    batches, statuses = application.extensions["streamflow"].batches, []
+
+    def ask() -> int:
+        return application.test_client().post("/predict", json={"user_ids": [USER, USER]}).status_code
+
+    batches.submit(ask, lambda status, _error: statuses.append(status))
+    assert begun.wait(10)
+    batches.submit(ask, lambda status, _error: statuses.append(status))
+    page = client.get("/metrics").text
+    answered.set()
+
+    assert value(page, "gateway_queue_requests") == 1
+    assert value(page, "gateway_requests_in_flight") == 2  # this look at the metrics is one of them
+    wait_until(lambda: len(statuses) == 2)
+    assert statuses == [200, 200]
+    assert value(client.get("/metrics").text, 'gateway_part_seconds_count{part="queue"}') == 2
     assert value(client.get("/metrics").text, "gateway_requests_in_flight") == 1
-    assert value(client.get("/metrics").text, "gateway_queue_users") == 0
+    assert value(client.get("/metrics").text, "gateway_queue_requests") == 0
 
 
 def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server: FakeServer) -> None:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 import feature_repo
 from feature_enricher.app import create_app
-from feature_enricher.features import FeastFeatures
+from feature_enricher.prediction.features import FeastFeatures
 from local_stack import postgres
 from local_stack.settings import Settings
 from tests.conftest import free_port, open_folder

@@ -6,8 +6,8 @@ from bench.redis_server import RedisServer
 from feature_enricher.app import create_app
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.errors.parts import StoreUnavailable
-from feature_enricher.features import FeastFeatures
+from feature_enricher.errors.upstream import StoreUnavailable
+from feature_enricher.prediction.features import FeastFeatures
 from local_stack.settings import Settings
 
 from ..conftest import JANUARY

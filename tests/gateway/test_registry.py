@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.errors.parts import NoServingVersion, RegistryUnavailable
-from feature_enricher.registry import Registry
-from feature_enricher.upstream import Upstream
+from feature_enricher.errors.upstream import NoServingVersion, RegistryUnavailable
+from feature_enricher.upstream.http_client import Upstream
+from feature_enricher.upstream.registry import Registry
 
 from .fakes import FakeServer, reply
 

@@ -62,6 +62,7 @@ def environment(tmp_path: Path, model_server: FakeServer, registry_server: FakeS
     }
     values |= {f"ENRICHER_{part}_TIMEOUT_S": "0.5" for part in ("STORE", "MODEL", "REGISTRY")}
     values |= {"PGHOST": str(tmp_path), "PGPORT": "1", "PGUSER": "x", "PGPASSWORD": "x"}
+    values["PROMETHEUS_MULTIPROC_DIR"] = "/no/such/folder"  # of some other program in the shell
     return values | {"PGDATABASE": "x", "PGSSLMODE": "prefer"}
 
 
@@ -297,3 +298,19 @@ def test_clients_that_do_not_read_their_answers_hold_up_nobody(slow_gateway: Dep
 def test_a_large_answer_arrives_whole(slow_gateway: Deployed) -> None:
     for size in (0, 1, 16_384, 16_385, 65_536, 131_072, 1_000_001):
         assert requests.get(f"{slow_gateway.url}/large?n={size}", timeout=5).content == b"x" * size
+
+
+def test_several_processes_answer_and_their_metrics_are_added_up(environment: dict[str, str], tmp_path: Path) -> None:
+    several = environment | {"ENRICHER_WORKERS": "2"}
+    for gateway in started(COMMAND, several, several["GATEWAY_PORT"], tmp_path):
+        workers = psutil.Process(gateway.process.pid).children()
+        for _ in range(40):  # a connection each, so that both processes get some
+            requests.post(f"{gateway.url}/predict", json={}, timeout=5)
+        pages = [requests.get(f"{gateway.url}/metrics", timeout=5).text for _ in range(10)]
+
+        counted = [
+            line for page in pages for line in page.splitlines() if 'code="invalid_request",route="/predict"' in line
+        ]
+        assert len(workers) == 2
+        assert {line.split()[-1] for line in counted} == {"40.0"}
+        assert len(counted) == 10

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from feature_enricher import serving as serving_module
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors.parts import AnotherVersion, ModelRejected, ModelUnavailable, RegistryUnavailable
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser, ValuesRefused
-from feature_enricher.model import Model, Prediction
-from feature_enricher.serving import Item, Result, Serving
-from feature_enricher.targets import HandStarted
+from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable, RegistryUnavailable
+from feature_enricher.prediction import predictor
+from feature_enricher.prediction.predictor import Item, Result, Serving
+from feature_enricher.upstream.model_server import Model, Prediction
+from feature_enricher.upstream.targets import HandStarted
 from feature_repo.reading import FeatureRow
 
 from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
@@ -165,7 +165,7 @@ def test_a_model_that_never_agrees_is_given_up() -> None:
     with pytest.raises(ModelUnavailable, match="changes its feature list"):
         predict(hand_started(features, Fickle(), FakeRegistry()), USER)
 
-    assert len(features.asked) == serving_module.MAX_ROUNDS
+    assert len(features.asked) == predictor.MAX_ROUNDS
 
 
 def test_a_version_that_is_not_the_live_one_is_not_believed() -> None:

@@ -31,7 +31,7 @@ Maker = Callable[[int], Request]
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[FlaskClient]:
-    config = {"MAX_USERS": 100_000, "MAX_QUEUE": 100_000, "API_KEYS": KEYS, "MAX_USER_ID_LENGTH": 4096}
+    config = {"MAX_USERS": 100_000, "API_KEYS": KEYS, "MAX_USER_ID_LENGTH": 4096}
     app = create_app(config, features=EveryoneIsKnown(), targets=FixedTarget(FakeModel()))
     yield app.test_client()
     app.extensions["streamflow"].close()

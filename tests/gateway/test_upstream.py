@@ -10,9 +10,9 @@ import pytest
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import ModelUnavailable
-from feature_enricher.model import ModelServer
-from feature_enricher.upstream import Upstream
+from feature_enricher.errors.upstream import ModelUnavailable
+from feature_enricher.upstream.http_client import Upstream
+from feature_enricher.upstream.model_server import ModelServer
 from feature_repo.reading import FeatureRow
 
 from .fakes import ANSWER, FakeServer, reply

@@ -20,7 +20,7 @@ from pandera.errors import SchemaError
 from pandera.pandas import Check, Column, DataFrameSchema
 from pydantic import TypeAdapter, ValidationError
 
-from feature_enricher import values
+from feature_enricher.prediction import values
 from steps import column_rules, file_check, month_files
 from steps.column_rules import TEXT
 from steps.csv_bytes import Fault

@@ -7,8 +7,8 @@ from typing import Any
 from configuration import stages
 from configuration.names import FEATURE_SERVICE_TAG
 from feature_enricher.errors.base import NoAnswer
-from feature_enricher.errors.parts import NoServingVersion, RegistryUnavailable
-from feature_enricher.upstream import Answer, Upstream
+from feature_enricher.errors.upstream import NoServingVersion, RegistryUnavailable
+from feature_enricher.upstream.http_client import Answer, Upstream
 
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"
 

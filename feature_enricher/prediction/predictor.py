@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from feature_enricher import values
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.errors.requests import (
     InvalidRequest,
     MissingFeatures,
@@ -19,11 +17,13 @@ from feature_enricher.errors.requests import (
     UnknownUser,
     ValuesRefused,
 )
-from feature_enricher.features import Features
-from feature_enricher.freshness import Freshness, newest, oldest
+from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.metrics import Metrics
-from feature_enricher.model import ModelAnswer, NotTrainedOn, Prediction
-from feature_enricher.targets import Target, Targets
+from feature_enricher.prediction import values
+from feature_enricher.prediction.features import Features
+from feature_enricher.prediction.freshness import Freshness, newest, oldest
+from feature_enricher.upstream.model_server import ModelAnswer, NotTrainedOn, Prediction
+from feature_enricher.upstream.targets import Target, Targets
 from feature_repo.reading import FeatureRow, Plan
 
 # Each round goes to another target: the known one, and those that its failures lead to.

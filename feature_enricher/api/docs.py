@@ -12,9 +12,9 @@ from flask_openapi3 import OpenAPI
 from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response as AnyResponse
 
-from feature_enricher import values
-from feature_enricher.auth import OPEN_PATHS, SCHEMES
-from feature_enricher.problem import MEDIA_TYPE
+from feature_enricher.api.auth import OPEN_PATHS, SCHEMES
+from feature_enricher.api.problems import MEDIA_TYPE
+from feature_enricher.prediction import values
 from feature_repo.reading import Plan
 
 PREFIX = "/docs"

@@ -8,8 +8,8 @@ from typing import TextIO
 
 from flask import Flask, Response, g, request
 
+from feature_enricher.api.request_ids import request_id
 from feature_enricher.metrics import Metrics
-from feature_enricher.request_ids import request_id
 
 OK = "ok"
 LEVELS = {"all": logging.INFO, "errors": logging.ERROR, "off": logging.CRITICAL}

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from feature_enricher.errors.parts import Unavailable
+from feature_enricher.errors.upstream import Unavailable
 
 FAILURES = 2
 # Half a second: a part that is back is used again well within five.

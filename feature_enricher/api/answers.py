@@ -5,12 +5,12 @@ from datetime import UTC, datetime, time
 from functools import lru_cache
 from typing import Any
 
+from feature_enricher.api.problems import problem
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import Unavailable
 from feature_enricher.errors.requests import InvalidRequest
-from feature_enricher.model import Prediction
-from feature_enricher.problem import problem
-from feature_enricher.serving import Item, Result
+from feature_enricher.errors.upstream import Unavailable
+from feature_enricher.prediction.predictor import Item, Result
+from feature_enricher.upstream.model_server import Prediction
 from feature_repo.reading import FeatureRow
 
 MOMENTS_KEPT = 1000

@@ -7,11 +7,11 @@ from flask_openapi3 import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
 
-from feature_enricher import answers, problem, readiness, schemas
+from feature_enricher.api import answers, problems, readiness, schemas
+from feature_enricher.api.requests import RequestModel
 from feature_enricher.deadline import deadline_of
-from feature_enricher.parts import Parts
-from feature_enricher.requests import RequestModel
 from feature_enricher.settings import Settings
+from feature_enricher.wiring import Parts
 
 NOT_READY = "not_ready"
 
@@ -27,7 +27,7 @@ def add_routes(app: OpenAPI, parts: Parts, settings: Settings, model: RequestMod
     app.url_map.converters["any_text"] = AnyText
     # or /features//x would be redirected to another user, x
     app.url_map.merge_slashes = False
-    guarded = {401: problem.Failure} if settings.api_keys else {}
+    guarded = {401: problems.Failure} if settings.api_keys else {}
     _add_state(app, parts, settings, guarded)
     _add_features(app, parts, settings, guarded, model)
     _add_predict(app, parts, settings, guarded, model)
@@ -63,9 +63,9 @@ def _add_features(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[
         summary="The user's features, as the serving version asks for them",
         responses={
             200: schemas.UserFeatures,
-            404: problem.FeaturesMissing,
-            422: problem.Unprocessable,
-            503: problem.Failure,
+            404: problems.FeaturesMissing,
+            422: problems.Unprocessable,
+            503: problems.Failure,
             **guarded,
         },
         openapi_extensions={"parameters": [model.user_id_parameter()]},
@@ -86,12 +86,12 @@ def _add_predict(app: OpenAPI, parts: Parts, settings: Settings, guarded: dict[i
         summary="Will this user leave? Class, probability, the features used and the version that answered",
         responses={
             200: schemas.Predicted,
-            404: problem.FeaturesMissing,
-            409: problem.InvalidFields,
-            413: problem.Failure,
-            415: problem.Failure,
-            422: problem.NotPredictable,
-            503: problem.Failure,
+            404: problems.FeaturesMissing,
+            409: problems.InvalidFields,
+            413: problems.Failure,
+            415: problems.Failure,
+            422: problems.NotPredictable,
+            503: problems.Failure,
             **guarded,
         },
         openapi_extensions={"requestBody": body},

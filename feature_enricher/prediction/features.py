@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import feature_repo
-from feature_enricher import native_threads
-from feature_enricher.breaker import Breaker
+from feature_enricher import background
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
-from feature_enricher.errors.parts import StoreCircuitOpen, StoreUnavailable
+from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
+from feature_enricher.upstream.breaker import Breaker
 from feature_repo.connections import OnlineReadError, OnlineReadRefused
 from feature_repo.reading import FeatureRow, Plan, Reader
 
@@ -69,7 +69,7 @@ class FeastFeatures:
 
     def warm_up(self) -> None:
         """Begins to import Feast and returns at once."""
-        native_threads.begin(_import_feast)
+        background.begin(_import_feast)
 
     def plan(self, service: str, deadline: Deadline) -> Plan:
         """What is fixed about the service; asked of Feast once. Raises StoreUnavailable."""
@@ -128,7 +128,7 @@ class _Planning:
 
     def __init__(self, make: Callable[[], Plan]) -> None:
         self._since = time.monotonic()
-        self.plan: Future[Plan] = native_threads.begin(make)
+        self.plan: Future[Plan] = background.begin(make)
 
     def is_hopeless(self) -> bool:
         if self.plan.done():

@@ -6,11 +6,11 @@ from flask import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from feature_enricher.api.request_bytes import body_of, path_of
+from feature_enricher.api.schemas import USER
 from feature_enricher.errors.requests import InvalidRequest, TooManyUsers
-from feature_enricher.request_bytes import body_of, path_of
-from feature_enricher.schemas import USER
-from feature_enricher.serving import Item
-from feature_enricher.values import (
+from feature_enricher.prediction.predictor import Item
+from feature_enricher.prediction.values import (
     BROKEN_TEXT,
     MOST_NAMED,
     OVERRIDES,

@@ -36,7 +36,8 @@ class Answer:
 class Upstream:
     """Thread-safe. Knows no proxies and no .netrc: those are for the outside world.
 
-    http.client itself: urllib3 around it took about a tenth of the gateway's processor time for a single prediction.
+    http.client itself: with urllib3's pool around it, a call took twice the processor time (0.1 to 0.2 ms more, four
+    rounds of 2,000 calls), which a single prediction would wait for.
     """
 
     def __init__(self, url: str, timeout_s: float, connections: int) -> None:

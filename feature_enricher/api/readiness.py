@@ -3,9 +3,9 @@
 from typing import Any
 
 from feature_enricher.deadline import Deadline
-from feature_enricher.errors.parts import Unavailable
-from feature_enricher.serving import Serving
-from feature_enricher.targets import Target
+from feature_enricher.errors.upstream import Unavailable
+from feature_enricher.prediction.predictor import Serving
+from feature_enricher.upstream.targets import Target
 
 OK = "ok"
 # Any user will do: the look-up is real, and a user the store does not know is an answer too.

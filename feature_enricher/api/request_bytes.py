@@ -9,7 +9,7 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from feature_enricher.errors.requests import InvalidRequest, NotJson, RequestRefused, UnsupportedEncoding
-from feature_enricher.values import fields_named, listed, repeated, shortened
+from feature_enricher.prediction.values import fields_named, listed, repeated, shortened
 
 UTF_8 = {"utf-8", "utf8"}
 # What servers call the path as it was sent

@@ -1,8 +1,8 @@
 """Requests that wait at the same time are predicted together, with one lookup and one call of the model.
 
-Each request's code runs in a greenlet, several in one thread: where it asks for predictions it is suspended, the others
-of its batch run up to the same point, and all go on with their results. With a thread for each request instead, handing
-over between threads took more time than the requests themselves (docs/decisions/0060).
+Each request's code runs in a greenlet (calls.py), several in one thread: where it asks for predictions it is suspended,
+the others of its batch run up to the same point, and all go on with their results. With a thread for each request
+instead, handing over between threads took more time than the requests themselves (docs/decisions/0061).
 """
 
 import itertools
@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import Overloaded, Unavailable
-from feature_enricher.serving import Item, Result
+from feature_enricher.errors.upstream import Overloaded, Unavailable
+from feature_enricher.prediction.calls import Call, CallGreenlet
+from feature_enricher.prediction.predictor import Item, Result
 
 # Fewer requests wait for the batch in flight to return: what a batch costs by itself, a second would cost again.
 WORTH_A_BATCH = 16
@@ -31,54 +32,8 @@ log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    def batch_left(self, users: int, waited_s: Sequence[float]) -> None: ...
-
-
-class Call:
-    """One submitted function. `began` and `abandoned` tell its two sides of each other."""
-
-    def __init__(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> None:
-        self.since = time.monotonic()
-        self.items: Sequence[Item] = ()
-        self.deadline = Deadline(0)
-        """Of the predictions that it waits for, like `items`"""
-        self.began = False
-        self.abandoned = False
-        """Nobody waits for its result: it need not begin"""
-        self._function = function
-        self._deliver = deliver
-        self._greenlet: greenlet | None = None
-
-    def begins(self) -> bool:
-        """Whether it waits for predictions now; else it has ended. In the thread that goes on with it later."""
-        if self.abandoned:
-            return False
-        self.began = True
-        self._greenlet = _Greenlet(self._run)
-        self._greenlet.call = self
-        return bool(self._greenlet.switch())
-
-    def goes_on(self, results: list[Result]) -> bool:
-        return bool(self._greenlet and self._greenlet.switch(results))
-
-    def _run(self) -> bool:
-        try:
-            result = self._function()
-        except Exception as error:  # noqa: BLE001 - whoever waits for it must hear of it
-            self._deliver(None, error)
-        else:
-            self._deliver(result, None)
-        return False
-
-
-class _Greenlet(greenlet):
-    call: Call
-
-    def wait(self) -> list[Result]:
-        """Back to the batch, until it goes on."""
-        assert self.parent is not None  # noqa: S101 - the greenlet that began it
-        results: list[Result] = self.parent.switch(True)
-        return results
+    def waited(self, seconds: Sequence[float]) -> None: ...
+    def batch_left(self, users: int) -> None: ...
 
 
 class Batches:
@@ -125,7 +80,7 @@ class Batches:
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         """One result per item, in order. In a submitted function: together with the other functions of its batch."""
         current = getcurrent()
-        if not isinstance(current, _Greenlet):
+        if not isinstance(current, CallGreenlet):
             return self._predicted(items, deadline)
         current.call.items, current.call.deadline = items, deadline
         return current.wait()
@@ -143,7 +98,7 @@ class Batches:
         while calls := self._next_batch():
             try:
                 self._run(calls)
-            except Exception:
+            except Exception:  # the next batch must leave all the same
                 log.exception("A batch met a fault")
             with self._changed:
                 self._in_flight -= 1
@@ -176,9 +131,9 @@ class Batches:
 
     def _run(self, calls: Sequence[Call]) -> None:
         """All of them up to their end; a call that asks for predictions again begins another round."""
-        began = time.monotonic()
         if self._observer:
-            self._observer.batch_left(len(calls), [began - call.since for call in calls])
+            now = time.monotonic()
+            self._observer.waited([now - call.since for call in calls])
         running = [call for call in calls if call.begins()]
         while running:
             # the latest: one with little time left must not spoil the others' answer
@@ -192,11 +147,13 @@ class Batches:
         return [result for part in parts for result in self._part_predicted(part, deadline)]
 
     def _part_predicted(self, items: Sequence[Item], deadline: Deadline) -> Sequence[Result]:
+        if self._observer:
+            self._observer.batch_left(len(items))
         try:
             results = self._predict(items, deadline)
         except Unavailable as error:
             return [error] * len(items)
-        except Exception:
+        except Exception:  # every request of the batch must hear of it
             log.exception("A batch met a fault")
             return [EnricherError("Internal error")] * len(items)
         if len(results) != len(items):

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, RootModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from feature_enricher.api.schemas import USER
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.parts import ModelUnavailable
 from feature_enricher.errors.requests import (
     BodyTooLarge,
     InvalidRequest,
@@ -18,8 +18,8 @@ from feature_enricher.errors.requests import (
     UnknownUser,
     WrongMethod,
 )
-from feature_enricher.schemas import USER
-from feature_enricher.values import shortened
+from feature_enricher.errors.upstream import ModelUnavailable
+from feature_enricher.prediction.values import shortened
 
 MEDIA_TYPE = "application/problem+json"
 # A name, not an address: the table in docs/gateway.md says what each code means.

@@ -4,13 +4,13 @@ import threading
 
 import pytest
 
-from feature_enricher import native_threads
+from feature_enricher import background
 
 
 def test_work_begins_at_once_in_a_thread_of_its_own_and_its_result_comes_later() -> None:
     may_end = threading.Event()
 
-    begun = native_threads.begin(lambda: (may_end.wait(5), threading.get_ident()))
+    begun = background.begin(lambda: (may_end.wait(5), threading.get_ident()))
 
     assert not begun.done()
     may_end.set()
@@ -22,4 +22,4 @@ def test_an_error_reaches_those_who_wait() -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
-        native_threads.begin(fail).result(5)
+        background.begin(fail).result(5)

@@ -7,20 +7,20 @@ from datetime import datetime
 from typing import Any
 
 import feature_repo
-from feature_enricher.batching import Batches
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.errors.parts import StoreUnavailable, Unavailable
-from feature_enricher.features import FeastFeatures, Features
-from feature_enricher.freshness import Freshness, Watch
+from feature_enricher.errors.upstream import StoreUnavailable, Unavailable
 from feature_enricher.metrics import Metrics
-from feature_enricher.model import ModelServer
-from feature_enricher.registry import Registry
-from feature_enricher.rollout import Rollout
-from feature_enricher.serving import Item, Result, Serving
+from feature_enricher.prediction.batching import Batches
+from feature_enricher.prediction.features import FeastFeatures, Features
+from feature_enricher.prediction.freshness import Freshness, Watch
+from feature_enricher.prediction.predictor import Item, Result, Serving
 from feature_enricher.settings import Settings, metrics_folder
-from feature_enricher.targets import HandStarted, Targets
-from feature_enricher.upstream import Upstream
+from feature_enricher.upstream.http_client import Upstream
+from feature_enricher.upstream.model_server import ModelServer
+from feature_enricher.upstream.registry import Registry
+from feature_enricher.upstream.targets import HandStarted, Targets
+from feature_enricher.upstream.watcher import Rollout
 from feature_repo.reading import Plan
 
 WATCHER_TIMEOUT_S = 1.0
