@@ -20,11 +20,11 @@ from unittest import mock
 
 import pandas as pd
 
-import feature_repo
+import feature_store
 from bench.ground import free_port
 from bench.redis_server import open_redis
 from bench.scale import open_state, run
-from feature_repo.plans import make_plan
+from feature_store.plans import make_plan
 from local_stack.settings import ROOT
 from steps.entry_points import arguments
 
@@ -120,7 +120,7 @@ def expected(month: Values, found: Values) -> Values:
 
 
 def online(users: "set[str] | Values") -> Values:
-    plan, reader, asked = make_plan("churn_v1"), feature_repo.open_reader(), list(users)
+    plan, reader, asked = make_plan("churn_v1"), feature_store.open_reader(), list(users)
     try:
         found = reader.read(plan, asked, time.monotonic() + READ_LIMIT_S)
         return {user: list(row.features.values()) for user, row in zip(asked, found, strict=True)}

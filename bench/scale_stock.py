@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import feature_repo
+import feature_store
 from bench.stock_address import stock_address
-from feature_repo.plans import make_plan
+from feature_store.plans import make_plan
 
 FILES = ("users", "subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d", "labels")
 LOOK_UPS = 2_000
@@ -69,10 +69,10 @@ def stock_store() -> Any:
     the offline sessions alone, without which the join may be planned as nested loops."""
     import yaml  # noqa: PLC0415
 
-    lines = (feature_repo.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
+    lines = (feature_store.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
     for ours, stock in {
-        "feature_repo.online_store.SteadyPostgreSQLOnlineStore": "postgres",
-        "feature_repo.offline_store.SortingPostgreSQLOfflineStore": "postgres",
+        "feature_store.online_store.SteadyPostgreSQLOnlineStore": "postgres",
+        "feature_store.offline_store.SortingPostgreSQLOfflineStore": "postgres",
         "  db_schema: public\n": f"  db_schema: {SESSION}\n",
         "feast_registry": "stock_registry",
         "feast_online": "stock_online",
@@ -80,12 +80,12 @@ def stock_store() -> Any:
         "  statement_timeout_ms: 60000\n": "",
     }.items():
         lines = lines.replace(ours, stock)
-    feast = feature_repo.import_feast()
+    feast = feature_store.import_feast()
     config = yaml.safe_load(lines)
     for name in ("offline_store", "online_store"):
         config[name] |= stock_address()
-    store = feast.FeatureStore(config=feast.RepoConfig(repo_path=feature_repo.FOLDER, **config))
-    feature_repo.apply_definitions(store)
+    store = feast.FeatureStore(config=feast.RepoConfig(repo_path=feature_store.FOLDER, **config))
+    feature_store.apply_definitions(store)
     return store
 
 
@@ -113,7 +113,7 @@ def look_up(month: str) -> None:
     """One user at a time through the gateway's own reader: the median in milliseconds."""
     with (Path(month) / "users.csv").open() as file:
         users = [row[0] for row in csv.reader(file)][1:]
-    plan, reader = make_plan("churn_v1"), feature_repo.open_reader()
+    plan, reader = make_plan("churn_v1"), feature_store.open_reader()
     chosen = random.Random(1).choices(users, k=LOOK_UPS)  # noqa: S311 - repeatable, not secret
     taken = []
     for user in chosen:

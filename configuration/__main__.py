@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 
 from configuration.environment import EnvironmentSettings, mark
 from feature_enricher.settings import Settings as GatewaySettings
-from feature_repo.settings import StoreSettings
+from feature_store.settings import StoreSettings
 from local_stack.variables import StackVariables
 from rollout.settings import Settings as WatcherSettings
 from steps.settings import Settings as StepSettings

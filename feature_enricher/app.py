@@ -56,7 +56,7 @@ class FastJson(JSONProvider):
     """By orjson, which takes a tenth of Python's own time for an answer.
 
     It would write null for a number that is not finite. None comes here: the store's count as missing
-    (feature_repo/plans.py), a request's are refused (prediction/values.py), as is a model's answer with one
+    (feature_store/plans.py), a request's are refused (prediction/values.py), as is a model's answer with one
     (upstream/model_server.py).
     """
 

@@ -69,6 +69,8 @@ requirements=
 for file in "$@"; do requirements="$requirements -r $file"; done
 # shellcheck disable=SC2086
 .venv/bin/uv pip install --quiet $requirements
+# so that Feast finds our stores from wherever it is called: cd feature_repo && feast apply
+printf '%s\n' "$PWD" > "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/streamflow.pth"
 sed -i '/^# StreamFlow: /d; /local_stack env/d' .venv/bin/activate # what an older set-up wrote there
 cat >> .venv/bin/activate <<'ACTIVATE'
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo import UnusableOnlineStore, open_store, spark_conf
+from feature_store import UnusableOnlineStore, open_store, spark_conf
 from steps import lake, warehouse
 from steps.errors import EngineUnavailable, OnlineStoreUnavailable
 from steps.settings import Settings, let_children_use_this_python

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import mlflow
 
-from feature_repo import apply_definitions, online_views
+from feature_store import apply_definitions, online_views
 from steps import console, engines, online_month, parameters, run_words, tracking, warehouse
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from feature_repo import OnlineView, entity_keys, next_month, online_moment
+from feature_store import OnlineView, entity_keys, next_month, online_moment
 from steps import warehouse
 from steps.errors import OnlineStoreUnavailable
 from steps.online_rows import composed_keys, encoded
@@ -21,7 +21,7 @@ from steps.progress import Advance
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_repo.redis_store import NextMonth
+    from feature_store.redis_store import NextMonth
 
 
 def online_as_of(store: "FeatureStore") -> date | None:
@@ -79,7 +79,7 @@ def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advanc
 def _translated() -> Iterator[None]:
     import redis  # noqa: PLC0415 - an extra
 
-    from feature_repo.redis_store import OvertakenError  # noqa: PLC0415
+    from feature_store.redis_store import OvertakenError  # noqa: PLC0415
 
     try:
         yield

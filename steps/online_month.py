@@ -5,7 +5,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
-from feature_repo import OnlineView, entity_keys, online_views, redis_url
+from feature_store import OnlineView, entity_keys, online_views, redis_url
 from steps import console, online_hashes, progress, warehouse
 from steps.online_rows import online_rows
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from feature_repo import apply_definitions, feature_types
+from feature_store import apply_definitions, feature_types
 from steps import engines
 from steps.errors import BadParameter
 

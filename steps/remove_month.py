@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import mlflow
 
-from feature_repo import apply_definitions
+from feature_store import apply_definitions
 from steps import console, engines, lake, month_traces, online_month, parameters, run_words, tracking, warehouse
 
 if TYPE_CHECKING:

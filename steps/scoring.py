@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from feature_repo import online_views, service_views
+from feature_store import online_views, service_views
 from steps import categories, dataset, engines, point_in_time, progress, versions, warehouse
 from steps.settings import MODEL_NAME, Settings
 from steps.trained_on import TrainedOn

@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 from configuration import names
 from configuration.environment import EnvironmentSettings
 from configuration.fields import Folder, Text, choice, folder, setting, text
-from feature_repo.settings import StoreSettings
+from feature_store.settings import StoreSettings
 from steps.errors import BadParameter
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent

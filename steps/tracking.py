@@ -28,7 +28,7 @@ COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # of a run whose artifacts were deleted: see leftovers.py
 KIND_TAG = "mlflow.experimentKind"
-CODE_FOLDERS = ("configuration", "steps", "feature_repo")
+CODE_FOLDERS = ("configuration", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
 
 

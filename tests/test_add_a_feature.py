@@ -19,7 +19,7 @@ from tests.sql import empty
 from tests.steps.database import last_run
 
 PAGE = (ROOT / "docs" / "add-a-feature.md").read_text()
-COPIED = ("configuration", "steps", "feature_repo", "MLproject", "conda.yaml", "requirements.txt")
+COPIED = ("configuration", "steps", "feature_repo", "feature_store", "MLproject", "conda.yaml", "requirements.txt")
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ def test_the_image_holds_what_the_services_run() -> None:
         "rollout",
         "feature_enricher",
         "feature_repo",
+        "feature_store",
         "local_stack",
         "containers",
         "MLproject",

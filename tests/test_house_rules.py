@@ -20,6 +20,7 @@ PACKAGES = (
     "configuration",
     "steps",
     "feature_repo",
+    "feature_store",
     "feature_enricher",
     "rollout",
     "local_stack",
@@ -137,7 +138,7 @@ def test_the_gateways_rooms_import_one_way() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("package", ["feature_enricher", "configuration"])
+@pytest.mark.parametrize("package", ["feature_enricher", "feature_repo", "feature_store", "configuration"])
 def test_no_room_is_crowded(package: str) -> None:
     rooms = {path.parent for path in sources(package)}
     modules = {name_of(room): len([path for path in room.glob("*.py") if path.stem != "__init__"]) for room in rooms}
@@ -147,16 +148,22 @@ def test_no_room_is_crowded(package: str) -> None:
 def test_the_watcher_takes_nothing_from_the_steps_but_the_warehouse() -> None:
     taken = {name for path in sources("rollout") for name in imports(path) if name.startswith("steps")}
     assert {name for name in taken if not name.startswith("steps.warehouse")} == set()
-    assert importing(sources("rollout"), "feature_enricher", "feature_repo", "local_stack") == []
+    assert importing(sources("rollout"), "feature_enricher", "feature_repo", "feature_store", "local_stack") == []
 
 
 def test_the_stack_takes_nothing_from_the_steps_but_the_digest_of_a_month() -> None:
     taken = {name for path in sources("local_stack") for name in imports(path) if name.startswith("steps")}
     assert {name.rsplit(".", 1)[0] for name in taken} == {"steps.month_digest"}
-    assert importing(sources("local_stack"), "feature_enricher", "feature_repo") == []
+    assert importing(sources("local_stack"), "feature_enricher", "feature_repo", "feature_store") == []
 
 
-def test_the_feature_repo_imports_feast_and_its_drivers_alone() -> None:
+def test_the_definitions_import_feast_alone_and_nothing_else_lies_beside_them() -> None:
+    assert {path.name for path in sources("feature_repo")} == {"__init__.py", "features.py"}
+    roots = {name.split(".")[0] for path in sources("feature_repo") for name in imports(path)}
+    assert roots - set(sys.stdlib_module_names) == {"feast"}
+
+
+def test_the_feature_store_imports_the_definitions_feast_and_its_drivers_alone() -> None:
     allowed = {
         *sys.stdlib_module_names,
         "feast",
@@ -170,8 +177,9 @@ def test_the_feature_repo_imports_feast_and_its_drivers_alone() -> None:
         "pydantic_settings",
         "configuration",
         "feature_repo",
+        "feature_store",
     }
-    roots = {name.split(".")[0] for path in sources("feature_repo") for name in imports(path)}
+    roots = {name.split(".")[0] for path in sources("feature_store") for name in imports(path)}
     assert roots - allowed == set()
 
 
@@ -189,7 +197,11 @@ def reads_the_environment(node: ast.AST) -> bool:
 
 
 def test_in_the_steps_the_feature_store_and_the_gateway_nothing_but_settings_reads_the_environment() -> None:
-    others = [path for path in sources("steps", "feature_repo", "feature_enricher") if path.name != "settings.py"]
+    others = [
+        path
+        for path in sources("steps", "feature_repo", "feature_store", "feature_enricher")
+        if path.name != "settings.py"
+    ]
     assert found(others, reads_the_environment) == []
 
 
@@ -214,7 +226,7 @@ def replaced(path: Path) -> list[str]:
 
 def test_others_classes_are_replaced_in_two_places_and_given_back() -> None:
     """Each has a test that fails when what it replaces is no longer there, or no longer called."""
-    ours = ("steps", "feature_repo", "feature_enricher", "rollout", "local_stack", "containers")
+    ours = ("steps", "feature_store", "feature_enricher", "rollout", "local_stack", "containers")
     places = {name_of(path): names for path in sources(*ours) if (names := replaced(path))}
     # a value of one request; what a program was called with
     assert places.pop("feature_enricher/api/request_ids.py", None) in (None, ["g.request_id"])
@@ -222,7 +234,7 @@ def test_others_classes_are_replaced_in_two_places_and_given_back() -> None:
     assert places.pop("feature_enricher/api/routes.py", None) in (None, ["g.code"])
     assert places.pop("local_stack/mlflow_launcher.py", None) in (None, ["sys.argv"])
     assert places == {
-        "feature_repo/plain_feast.py": ["typeguard.typechecked", "typeguard.typechecked"],
+        "feature_store/plain_feast.py": ["typeguard.typechecked", "typeguard.typechecked"],
         "local_stack/mlflow_command/made_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],
     }
 
@@ -269,8 +281,8 @@ SQL = re.compile(
     r"|(CREATE|DROP|ALTER)\s+(OR\s+REPLACE\s+)?(TEMP\s+)?(TABLE|SCHEMA|VIEW|ROLE|DATABASE|INDEX)|COPY\s+\S+\s+(FROM|TO))\b"
 )
 SPEAK_SQL = (
-    "feature_repo/offline_store.py", "feature_repo/online_store.py", "feature_repo/plans.py", "local_stack/postgres.py",
-    "local_stack/databases.py", "local_stack/cluster.py", "steps/warehouse/",
+    "feature_store/offline_store.py", "feature_store/online_store.py", "feature_store/plans.py", "steps/warehouse/",
+    "local_stack/postgres.py", "local_stack/databases.py", "local_stack/cluster.py",
 )  # fmt: skip
 
 
@@ -386,7 +398,7 @@ def test_importing_reads_no_environment_and_opens_nothing() -> None:
 
     early = [
         name_of(path)
-        for path in sources("steps", "feature_repo")
+        for path in sources("steps", "feature_repo", "feature_store")
         for statement in at_top_level(path)
         for node in ast.walk(statement)
         if reads_the_environment(node) or (isinstance(node, ast.Attribute) and node.attr == "connect")

@@ -8,7 +8,7 @@ set -eu
 [ ! -e "$1" ] || { echo "$1 is there already. Name a new folder" >&2; exit 2; }
 source=$(CDPATH="" cd -- "$(dirname -- "$0")/../.." && pwd)
 mkdir -p "$1"
-for part in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration steps feature_repo deploy; do
+for part in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration steps feature_repo feature_store deploy; do
     cp -R "$source/$part" "$1/"
 done
 find "$1" -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,7 +11,7 @@ from feature_enricher.errors.requests import InvalidRequest
 from feature_enricher.errors.upstream import Unavailable
 from feature_enricher.prediction.predictor import Item, Result
 from feature_enricher.upstream.model_server import Prediction
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 
 MOMENTS_KEPT = 1000
 

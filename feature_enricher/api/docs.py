@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from feature_enricher.api.auth import OPEN_PATHS, SCHEMES
 from feature_enricher.api.problems import MEDIA_TYPE
 from feature_enricher.prediction import values
-from feature_repo.reading import Plan
+from feature_store.reading import Plan
 
 PREFIX = "/docs"
 # The page's own scripts and styles are inline; nothing may be fetched from, or sent to, another host.

@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-import feature_repo
+import feature_store
 from feature_enricher import background
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
-from feature_repo.connections import OnlineReadError, OnlineReadRefused
-from feature_repo.reading import FeatureRow, Plan, Reader
+from feature_store.connections import OnlineReadError, OnlineReadRefused
+from feature_store.reading import FeatureRow, Plan, Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 
 
 def make_plan(service: str) -> Plan:
-    plan: Plan = importlib.import_module("feature_repo.plans").make_plan(service)  # imports Feast
+    plan: Plan = importlib.import_module("feature_store.plans").make_plan(service)  # imports Feast
     return plan
 
 
 def _import_feast() -> None:
-    feature_repo.import_feast()
+    feature_store.import_feast()
     # Half a million objects that stay: looking through them for garbage would hold up all requests for a tenth of a
     # second, every few seconds.
     gc.freeze()
@@ -63,7 +63,7 @@ class FeastFeatures:
         self.breaker = Breaker(lambda: StoreCircuitOpen("The feature store did not answer several times in a row"))
         self._timeout_s = timeout_s
         self._plan_of = plan_of
-        self._reader = reader or feature_repo.open_reader()
+        self._reader = reader or feature_store.open_reader()
         self._lock = threading.Lock()
         self._planning: dict[str, _Planning] = {}
 

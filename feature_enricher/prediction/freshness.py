@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from feature_enricher.errors.base import reason
-from feature_repo.reading import FeatureRow, Plan
+from feature_store.reading import FeatureRow, Plan
 
 NEWEST, NOW = "newest", "now"
 REFUSE, FLAG = "refuse", "flag"

@@ -24,7 +24,7 @@ from feature_enricher.prediction.features import Features
 from feature_enricher.prediction.freshness import Freshness, newest, oldest
 from feature_enricher.upstream.model_server import ModelAnswer, NotTrainedOn, Prediction
 from feature_enricher.upstream.targets import Target, Targets
-from feature_repo.reading import FeatureRow, Plan
+from feature_store.reading import FeatureRow, Plan
 
 # Each round goes to another target: the known one, and those that its failures lead to.
 MAX_ROUNDS = 3

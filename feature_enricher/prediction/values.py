@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from feature_enricher.errors.requests import InvalidRequest
-from feature_repo.reading import Plan
+from feature_store.reading import Plan
 
 OVERRIDES = "Values to use instead of the stored ones"
 LONGEST_TEXT = 1024

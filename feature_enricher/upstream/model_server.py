@@ -10,7 +10,7 @@ from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.http_client import Answer, Upstream
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 
 # A row with a category that the version was not trained on must not fail the others. Versions from before the option
 # ignore it, and refuse the rows.

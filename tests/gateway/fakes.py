@@ -15,7 +15,7 @@ from feature_enricher.errors.upstream import ModelUnavailable, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.model_server import Model, Prediction
 from feature_enricher.upstream.targets import Target
-from feature_repo.reading import FeatureRow, Plan
+from feature_store.reading import FeatureRow, Plan
 
 USER = "4686-GEFRM"
 RUN_ID = "0123456789abcdef0123456789abcdef"

@@ -11,9 +11,9 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
 from feature_enricher.upstream.breaker import PAUSE_S
-from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
-from feature_repo.online_reader import OnlineReader
-from feature_repo.reading import FeatureRow, Plan
+from feature_store.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_store.online_reader import OnlineReader
+from feature_store.reading import FeatureRow, Plan
 
 from .fakes import plan
 

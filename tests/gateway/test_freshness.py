@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
 from feature_enricher.prediction.freshness import Freshness, Watch
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 
 from ..waiting import wait_until
 from .fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan

@@ -10,7 +10,7 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer, NotTrainedOn
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 
 from .fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 

@@ -20,7 +20,7 @@ from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer, Prediction
 from feature_enricher.upstream.targets import HandStarted
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 from local_stack.settings import ROOT
 
 from ..waiting import wait_until

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from flask.testing import FlaskClient
 
-import feature_repo
+import feature_store
 from feature_enricher.app import create_app
 from feature_enricher.prediction.features import FeastFeatures
 from local_stack import postgres
@@ -63,9 +63,9 @@ def database() -> Iterator[Settings]:
 
 def put_online() -> None:
     execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
-    store = feature_repo.open_store()
-    feature_repo.apply_definitions(store)
-    from tests.feature_repo.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
+    store = feature_store.open_store()
+    feature_store.apply_definitions(store)
+    from tests.feature_store.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
 
     for name, values in VALUES.items():
         row = (entity_key(USER), {feature: proto(value) for feature, value in values.items()}, JANUARY, None)

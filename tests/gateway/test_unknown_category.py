@@ -17,7 +17,7 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.requests import UnknownCategory
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelAnswer, ModelServer, NotTrainedOn
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 from local_stack.settings import Settings
 from rollout.settings import server_environment
 from steps import model, train

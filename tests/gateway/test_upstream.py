@@ -13,7 +13,7 @@ from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer
-from feature_repo.reading import FeatureRow
+from feature_store.reading import FeatureRow
 
 from .fakes import ANSWER, FakeServer, reply
 

@@ -8,9 +8,9 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-import feature_repo
-from feature_repo.online_reader import OnlineReader
-from feature_repo.plans import make_plan
+import feature_store
+from feature_store.online_reader import OnlineReader
+from feature_store.plans import make_plan
 from local_stack import reader_role
 from local_stack.settings import Settings
 from steps import materialize
@@ -23,8 +23,8 @@ from ..sql import execute
 def as_reader(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The environment says: connect as the gateway's role. The tables were made after the role."""
     given = reader_role.make(january_loaded)
-    store = feature_repo.open_store()
-    feature_repo.apply_definitions(store)
+    store = feature_store.open_store()
+    feature_store.apply_definitions(store)
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
     with monkeypatch.context() as changed:

@@ -10,8 +10,8 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import P
 from hypothesis import HealthCheck, assume, given, settings
 from psycopg.errors import UndefinedObject
 
-from feature_repo import FOLDER
-from feature_repo.offline_store import CopyingJob, SortingPostgreSQLOfflineStore
+from feature_store import FOLDER
+from feature_store.offline_store import CopyingJob, SortingPostgreSQLOfflineStore
 from local_stack.settings import Settings
 from steps import point_in_time
 

@@ -2,7 +2,7 @@
 key, `PROJECT:online`, names the month that is read. See docs/decisions/0025.
 
 Keys, fields and values are Feast's, but for the month's name behind the project's (as long as no month was ever put
-online, to the byte): tests/feature_repo/test_redis_store.py compares each with the stock class.
+online, to the byte): tests/feature_store/test_redis_store.py compares each with the stock class.
 """
 
 import re
@@ -22,7 +22,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis, WatchError
 from redis.connection import Connection
 
-from feature_repo.redis_names import field_of_times, moment_of, next_key, online_key, values_key
+from feature_store.redis_names import field_of_times, moment_of, next_key, online_key, values_key
 
 CONNECT_S, ANSWER_S = 5.0, 60.0
 SCANNED = 5_000  # keys a call
@@ -38,8 +38,8 @@ class OvertakenError(Exception):
 class MonthlyRedisOnlineStoreConfig(RedisOnlineStoreConfig):
     """connection_string: a URL like redis://:password@host:6379/0."""
 
-    type: Literal["feature_repo.redis_store.MonthlyRedisOnlineStore"] = (
-        "feature_repo.redis_store.MonthlyRedisOnlineStore"
+    type: Literal["feature_store.redis_store.MonthlyRedisOnlineStore"] = (
+        "feature_store.redis_store.MonthlyRedisOnlineStore"
     )
 
 

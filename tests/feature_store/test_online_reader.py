@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-import feature_repo
-from feature_repo.connections import OnlineReadError, OnlineReadTimeout
-from feature_repo.online_reader import OnlineReader
-from feature_repo.plans import UnknownService, make_plan
-from feature_repo.reading import Plan
+import feature_store
+from feature_store.connections import OnlineReadError, OnlineReadTimeout
+from feature_store.online_reader import OnlineReader
+from feature_store.plans import UnknownService, make_plan
+from feature_store.reading import Plan
 from tests.conftest import JANUARY
-from tests.feature_repo.test_online_store import connections, cut, entity_key, proto
+from tests.feature_store.test_online_store import connections, cut, entity_key, proto
 from tests.sql import empty, fetch
 
 JANUARYS_MOMENT = datetime(2024, 1, 31, tzinfo=UTC)
@@ -48,7 +48,7 @@ def loaded(tracking: str, sample_months: Path) -> None:
 def store(loaded: None) -> Iterator[Any]:
     """January online. What a test writes into it, put_back takes out again."""
     materialize()
-    store = feature_repo.open_store()
+    store = feature_store.open_store()
     yield store
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
@@ -113,7 +113,7 @@ def test_every_users_values_and_times_are_those_that_feast_itself_gives(
 
 
 def test_the_plan_has_the_services_features_in_its_order_with_types_and_largest_ages(store: Any, plan: Plan) -> None:
-    assert dict(zip(plan.names, plan.types, strict=True)) == feature_repo.feature_types(store, "churn_v1")
+    assert dict(zip(plan.names, plan.types, strict=True)) == feature_store.feature_types(store, "churn_v1")
     assert {view: age.days for view, age in plan.largest_age.items()} == dict.fromkeys(plan.views, 27)
 
 

@@ -18,9 +18,9 @@ from redis.connection import ConnectionPool
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from feature_repo.connections import Connections, OnlineReadError, OnlineReadTimeout
-from feature_repo.reading import FeatureRow, Plan
-from feature_repo.redis_names import moment_of, online_key, values_key
+from feature_store.connections import Connections, OnlineReadError, OnlineReadTimeout
+from feature_store.reading import FeatureRow, Plan
+from feature_store.redis_names import moment_of, online_key, values_key
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-import feature_repo
+import feature_store
 from bench.redis_server import RedisServer
-from feature_repo.connections import OnlineReadError, OnlineReadTimeout
-from feature_repo.online_reader import OnlineReader
-from feature_repo.plans import make_plan
-from feature_repo.reading import FeatureRow, Plan, Reader
+from feature_store.connections import OnlineReadError, OnlineReadTimeout
+from feature_store.online_reader import OnlineReader
+from feature_store.plans import make_plan
+from feature_store.reading import FeatureRow, Plan, Reader
 from local_stack.settings import Settings
 
 from ..conftest import FEBRUARY, JANUARY
@@ -48,7 +48,7 @@ def plan(january_online: RedisServer) -> Plan:
 
 @pytest.fixture
 def reader(redis_online: RedisServer) -> Iterator[Reader]:
-    reader = feature_repo.open_reader()
+    reader = feature_store.open_reader()
     yield reader
     reader.close()
 
@@ -62,7 +62,7 @@ ODD_VALUES = {"monthly_fee": -0.0, "net_service": 'a"\\,é', "months_active": No
 
 
 def write_odd_ones() -> None:
-    store = feature_repo.open_store()
+    store = feature_store.open_store()
     write(store, "payments_agg_90d_fv", "half known", {"failed_payments_90d": 3})
     write(store, "subs_profile_fv", 'odd "é\\,{}', ODD_VALUES)
     write(store, "subs_profile_fv", "no number", {"monthly_fee": float("nan"), "months_active": 1})
@@ -81,12 +81,12 @@ def test_values_and_times_are_those_that_postgresql_gives_and_feast_itself(
             patch.setenv("STREAMFLOW_ONLINE_STORE", chosen)
             materialize(JANUARY)
             write_odd_ones()
-            answers[chosen] = told(feature_repo.open_reader().read(make_plan(service), everybody, soon()))
+            answers[chosen] = told(feature_store.open_reader().read(make_plan(service), everybody, soon()))
     assert answers["redis"] == answers["postgres"]
-    assert feature_repo.open_reader().__class__.__name__ == "RedisReader"
+    assert feature_store.open_reader().__class__.__name__ == "RedisReader"
     assert answers["redis"][0][1] == dict.fromkeys(make_plan(service).views, JANUARYS_MOMENT)
 
-    store = feature_repo.open_store()
+    store = feature_store.open_store()
     feast = store.get_online_features(
         features=store.get_feature_service(service), entity_rows=[{"user_id": user} for user in users()]
     ).to_dict()
@@ -181,8 +181,8 @@ def test_reads_recover_when_redis_was_away(january_online: RedisServer, plan: Pl
 def test_a_refused_password_is_an_error(january_online: RedisServer, plan: Plan, monkeypatch: Any) -> None:
     monkeypatch.setenv("STREAMFLOW_REDIS", january_online.url.replace("://", "://:wrong@"))
     with pytest.raises(OnlineReadError, match="password"):
-        feature_repo.open_reader().read(plan, ["anna"], soon())
+        feature_store.open_reader().read(plan, ["anna"], soon())
 
 
 def test_without_the_setting_values_come_from_postgresql(server: Settings) -> None:
-    assert isinstance(feature_repo.open_reader(), OnlineReader)
+    assert isinstance(feature_store.open_reader(), OnlineReader)

@@ -7,7 +7,7 @@ from psycopg import Error
 from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
 
-from feature_repo.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_store.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 
 
 class Connection:

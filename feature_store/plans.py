@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-import feature_repo
+import feature_store
 from configuration import names
-from feature_repo.reading import Plan
-from feature_repo.redis_names import field_of_times
+from feature_store.reading import Plan
+from feature_store.redis_names import field_of_times
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
@@ -34,7 +34,7 @@ class UnknownService(LookupError):
 
 def make_plan(service_name: str) -> Plan:
     """Leaves nothing open. Raises UnknownService, and whatever Feast raises while it reads the definition."""
-    store = feature_repo.open_store()
+    store = feature_store.open_store()
     try:
         return _plan(store, service_name)
     finally:
@@ -81,7 +81,7 @@ def _service(store: "FeatureStore", name: str) -> "FeatureService":
 
 
 def _table(store: "FeatureStore", view: str) -> sql.Identifier:
-    return sql.Identifier(names.ONLINE_SCHEMA, feature_repo.online_table(store, view))
+    return sql.Identifier(names.ONLINE_SCHEMA, feature_store.online_table(store, view))
 
 
 def _fields(features: "list[tuple[str, str]]") -> tuple[bytes, ...]:
@@ -91,7 +91,7 @@ def _fields(features: "list[tuple[str, str]]") -> tuple[bytes, ...]:
 
 
 def _key_of() -> Callable[[str], bytes]:
-    return lru_cache(KEYS_KEPT)(lambda user_id: next(iter(feature_repo.entity_keys([user_id]))))
+    return lru_cache(KEYS_KEPT)(lambda user_id: next(iter(feature_store.entity_keys([user_id]))))
 
 
 def _value_of() -> Callable[[bytes], Any]:

@@ -10,8 +10,8 @@ from typing import Any
 from feast.infra.utils.postgres.postgres_config import PostgreSQLConfig
 from pydantic import Field, StrictStr
 
-from feature_repo import UnsetVariables
-from feature_repo.settings import libpq_variable
+from feature_store import UnsetVariables
+from feature_store.settings import libpq_variable
 
 
 def _variable(name: str) -> str:

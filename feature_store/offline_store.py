@@ -25,7 +25,7 @@ from feast.infra.utils.postgres.connection_utils import _get_conn
 from feast.type_map import pg_type_code_to_arrow
 from pyarrow import csv
 
-from feature_repo.address import LibpqAddress
+from feature_store.address import LibpqAddress
 
 MICROSECONDS = pa.timestamp("us", tz="UTC")
 
@@ -47,8 +47,8 @@ LEFT JOIN (
 
 
 class SortingPostgreSQLOfflineStoreConfig(LibpqAddress, PostgreSQLOfflineStoreConfig):
-    type: Literal["feature_repo.offline_store.SortingPostgreSQLOfflineStore"] = (
-        "feature_repo.offline_store.SortingPostgreSQLOfflineStore"
+    type: Literal["feature_store.offline_store.SortingPostgreSQLOfflineStore"] = (
+        "feature_store.offline_store.SortingPostgreSQLOfflineStore"
     )
     session: dict[str, str] = {}  # noqa: RUF012 - pydantic gives each its own
     """PostgreSQL's parameters, by name, for the transaction that joins a training set."""

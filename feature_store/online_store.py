@@ -5,7 +5,7 @@ Stock behaviour, measured with feast 0.67: executemany is two thirds of a materi
 overwrite February; `conn_type: singleton` fails for ever after one dropped connection and `pool` leaks one per error.
 
 This module also holds what Feast keeps private about those tables: their names, their columns, the form of their keys.
-tests/feature_repo/test_online_store.py compares each with the stock class, so that a new Feast cannot drift unseen.
+tests/feature_store/test_online_store.py compares each with the stock class, so that a new Feast cannot drift unseen.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ from feast.type_map import python_values_to_proto_values
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-from feature_repo.address import LibpqAddress
+from feature_store.address import LibpqAddress
 
 COLUMNS = ("entity_key", "feature_name", "value", "value_text", "event_ts", "created_ts")
 KEY_VERSION = 3  # entity_key_serialization_version in feature_store.yaml
@@ -52,8 +52,8 @@ OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
 class SteadyPostgreSQLOnlineStoreConfig(LibpqAddress, PostgreSQLOnlineStoreConfig):
-    type: Literal["feature_repo.online_store.SteadyPostgreSQLOnlineStore"] = (
-        "feature_repo.online_store.SteadyPostgreSQLOnlineStore"
+    type: Literal["feature_store.online_store.SteadyPostgreSQLOnlineStore"] = (
+        "feature_store.online_store.SteadyPostgreSQLOnlineStore"
     )
     connection_timeout_s: float = 2.0
     statement_timeout_ms: int = 0  # 0: none

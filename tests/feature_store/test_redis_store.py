@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import feature_repo
+import feature_store
 from bench.redis_server import RedisServer
 from local_stack.settings import Settings
 
@@ -25,7 +25,7 @@ class Online:
     """An online store with a database of its own."""
 
     def __init__(self, kind: str, address: str, server: RedisServer) -> None:
-        feast = feature_repo.import_feast()
+        feast = feature_store.import_feast()
         from feast.infra.online_stores.helpers import get_online_store_from_config  # noqa: PLC0415
 
         from feature_repo.features import subs_profile_fv  # noqa: PLC0415 - both import feast
@@ -51,7 +51,7 @@ class Online:
                 for _moment, values in found]  # fmt: skip
 
     def next_month(self, moment: datetime) -> Any:
-        from feature_repo.redis_store import NextMonth  # noqa: PLC0415 - imports feast
+        from feature_store.redis_store import NextMonth  # noqa: PLC0415 - imports feast
 
         return NextMonth(self.config.online_store.connection_string, "streamflow", moment)
 
@@ -69,7 +69,7 @@ class Online:
 
 def fill(month: Any, users: list[str], fee: float) -> None:
     fees = ([proto(fee).SerializeToString()], [0] * len(users))
-    month.write(VIEW, list(feature_repo.entity_keys(users)), {"monthly_fee": fees})
+    month.write(VIEW, list(feature_store.entity_keys(users)), {"monthly_fee": fees})
 
 
 def without_month(hashes: dict[bytes, dict[bytes, bytes]]) -> dict[bytes, dict[bytes, bytes]]:
@@ -78,7 +78,7 @@ def without_month(hashes: dict[bytes, dict[bytes, bytes]]) -> dict[bytes, dict[b
 
 @pytest.fixture
 def ours(redis_online: RedisServer) -> Iterator[Online]:
-    online = Online("feature_repo.redis_store.MonthlyRedisOnlineStore", redis_online.url, redis_online)
+    online = Online("feature_store.redis_store.MonthlyRedisOnlineStore", redis_online.url, redis_online)
     yield online
     online.store.close_connections()
     online.client.close()
@@ -139,7 +139,7 @@ def test_what_belongs_to_others_is_left_alone(ours: Online) -> None:
 
 
 def test_a_month_that_another_run_overtook_never_comes_online(ours: Online) -> None:
-    from feature_repo.redis_store import OvertakenError  # noqa: PLC0415 - imports feast
+    from feature_store.redis_store import OvertakenError  # noqa: PLC0415 - imports feast
 
     slow = ours.next_month(FEBRUARY)
     slow.begin()
@@ -150,7 +150,7 @@ def test_a_month_that_another_run_overtook_never_comes_online(ours: Online) -> N
 
 
 def test_an_older_month_never_comes_online(ours: Online) -> None:
-    from feature_repo.redis_store import OvertakenError  # noqa: PLC0415 - imports feast
+    from feature_store.redis_store import OvertakenError  # noqa: PLC0415 - imports feast
 
     ours.put(FEBRUARY, ["anna"], 99.9)
     with pytest.raises(OvertakenError):
@@ -205,17 +205,17 @@ def test_a_setting_that_makes_no_sense_is_named(
 ) -> None:
     monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", chosen)
     monkeypatch.setenv("STREAMFLOW_REDIS", url)
-    with pytest.raises(feature_repo.UnusableOnlineStore, match=problem):
-        feature_repo.open_reader()
+    with pytest.raises(feature_store.UnusableOnlineStore, match=problem):
+        feature_store.open_reader()
 
 
 def test_the_registry_is_the_same_whatever_the_online_store(
     empty_warehouse: Settings, redis_online: RedisServer
 ) -> None:
     fetch("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online; SELECT 1")
-    store = feature_repo.open_store()
-    feature_repo.apply_definitions(store)
+    store = feature_store.open_store()
+    feature_store.apply_definitions(store)
     assert store.config.online_store.connection_string == redis_online.url
-    assert list(feature_repo.feature_types(store, "churn_v1"))[:2] == ["months_active", "monthly_fee"]
+    assert list(feature_store.feature_types(store, "churn_v1"))[:2] == ["months_active", "monthly_fee"]
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()

@@ -2,7 +2,7 @@
 
 Feast's own way asks once per view and spends 0.17 ms of Python on each user; a server that froze is waited for without
 end, and a pool takes a second or more to replace connections that were cut. This speaks to libpq without blocking, so
-that every wait ends at the deadline. tests/feature_repo/test_online_reader.py holds its answers to Feast's own.
+that every wait ends at the deadline. tests/feature_store/test_online_reader.py holds its answers to Feast's own.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from psycopg.pq.abc import PGresult
 
-from feature_repo.connections import Connections
-from feature_repo.libpq import Connection
-from feature_repo.reading import FeatureRow, Plan
+from feature_store.connections import Connections
+from feature_store.libpq import Connection
+from feature_store.reading import FeatureRow, Plan
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MOMENTS_KEPT = 10_000

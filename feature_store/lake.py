@@ -15,7 +15,7 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.passthrough_provider import PassthroughProvider
 
-from feature_repo.settings import StoreSettings
+from feature_store.settings import StoreSettings
 
 TIMES = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created_at"}
 
