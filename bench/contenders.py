@@ -116,3 +116,4 @@ def _warm(part: Part) -> None:
 def _end(part: Part) -> None:
     if part.process is not None and not part.ended():
         processes.end(psutil.Process(part.process.pid))
+        part.process.wait(ANSWER_TIMEOUT_S)
