@@ -86,7 +86,7 @@ def beside_slow(ground: Ground, checker: Checker, seconds: float, *, kind: str, 
     with slow_clients(replace(ground.target(), bodies=[slow_body]), kind, count) as state:
         found = many(ground, checker, seconds, count=NORMAL)
         at_work, _opened = state()
-    outcome = replace(found.outcome, name=f"{count:,} with slow {kind}")
+    outcome = replace(found.outcome, name=f"{NORMAL} beside {count:,} with slow {kind}")
     return replace(found, outcome=outcome, slow_at_work=at_work)
 
 
@@ -94,7 +94,7 @@ def many(ground: Ground, checker: Checker, seconds: float, *, count: int) -> Bes
     target = ground.target()
     with probing(target.host, target.port) as probes:
         recording = load.drive(load.closed, target, count, seconds, 1, RAMP_S)
-    outcome = Outcome(f"{count:,} at once", recording, checker.check(recording, ground.users))
+    outcome = Outcome(f"{count:,} asking again at once", recording, checker.check(recording, ground.users))
     return Beside(outcome, probes, rate_of(recording, seconds), float("nan"))
 
 
