@@ -75,10 +75,10 @@ lock: dev ## make requirements*.txt anew from pyproject.toml
 settings: dev ## write .env.example from the defaults in the programs' settings
 	@.venv/bin/python -m configuration
 
-bench: dev ## ours, the published way and an empty gateway under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
+bench: dev ## the gateway, the published way and applications without work under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
 	@$(BENCH) speed $(ON) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)
 
-chaos: dev ## steady load, overload, faults and any request, every answer checked -> reports/reliability.md (MINUTES= SCALE= CASES=)
+chaos: dev ## steady load, overload, slow and many clients, faults and any request, every answer checked -> reports/reliability.md (MINUTES= SCALE= CASES=)
 	@$(BENCH) chaos $(ON) --minutes $(or $(MINUTES),10) --scale $(or $(SCALE),1)
 	@$(BENCH) any-request $(ON) --cases $(or $(CASES),10000)
 

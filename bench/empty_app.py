@@ -1,20 +1,31 @@
-"""A gateway that does no work: the most that Flask, flask-openapi3 and gunicorn can do with our settings.
+"""An application that does no work: what Flask can answer, with the gateway's JSON and an answer of the same size.
 
-gunicorn --config feature_enricher/gunicorn_conf.py "bench.empty_app:create_app('an answer as JSON')"
+python -m bench.empty_app                     under the gateway's server, /predict in batches as the gateway's own is
+gunicorn "bench.empty_app:create_app('…')"    under stock gunicorn; a file with the answer as JSON
 """
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
-from flask import request
-from flask_openapi3 import Info, OpenAPI
+from flask import Flask, request
+
+from feature_enricher.app import FastJson
+from feature_enricher.prediction.batching import Batches
+from feature_enricher.server.front import Front
+from feature_enricher.server.run import serve
+from feature_enricher.settings import load_settings
+
+ANSWER_VARIABLE = "BENCH_ANSWER"
+"""The same file, for the server's worker processes, which are given no arguments"""
 
 
-def create_app(answer: str) -> OpenAPI:
-    """Every request's body is read, and the same answer made into JSON."""
-    app = OpenAPI("empty", info=Info(title="empty", version="1"), doc_ui=False)
-    app.json.sort_keys = False
-    same: dict[str, Any] = json.loads(answer)
+def create_app(answer: str) -> Flask:
+    """Reads each request's body as JSON, and writes the same answer as JSON with its user_id."""
+    app = Flask("empty")
+    app.json = FastJson(app)
+    same: dict[str, Any] = json.loads(Path(answer).read_text())
 
     @app.post("/predict")
     def predict() -> dict[str, Any]:
@@ -25,3 +36,16 @@ def create_app(answer: str) -> OpenAPI:
         return {"status": "ok"}
 
     return app
+
+
+def create() -> Front:
+    """With the gateway's settings. Its requests run in batches but never ask for predictions."""
+    settings = load_settings()
+    batches = Batches(lambda _items, _deadline: [], workers=settings.lanes, largest_batch=settings.max_batch)
+    app = create_app(os.environ[ANSWER_VARIABLE])
+    return Front(app, batches, deadline_s=settings.deadline_s, largest_body=settings.max_body_bytes)
+
+
+if __name__ == "__main__":
+    own_settings = load_settings()
+    serve("bench.empty_app:create", own_settings, own_settings.host, own_settings.port)

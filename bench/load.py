@@ -46,24 +46,30 @@ class Target:
         return OnTheirWay((self.host, self.port), self.requests(), self.patience_s, connections, seed)
 
 
-def closed(target: Target, connections: int, seconds: float, seed: int) -> Recording:
-    """`connections` clients, each asking for a random body as soon as its last answer came."""
-    return uvloop.run(_closed(target.on_their_way(connections, seed), connections, seconds))
+def closed(target: Target, connections: int, seconds: float, seed: int, ramp_s: float = 0.0) -> Recording:
+    """`connections` clients, each asking for a random body as soon as its last answer came.
+
+    They begin one after the other within `ramp_s`, and all end `seconds` after that.
+    """
+    return uvloop.run(_closed(target.on_their_way(connections, seed), connections, seconds, ramp_s))
 
 
-async def _closed(requests: OnTheirWay, clients: int, seconds: float) -> Recording:
-    until = time.monotonic() + seconds
+async def _closed(requests: OnTheirWay, clients: int, seconds: float, ramp_s: float) -> Recording:
+    start = now = time.monotonic()
+    until, began = start + ramp_s + seconds, 0
 
     def ask_again() -> None:
         if (now := time.monotonic()) < until:
             requests.add(now)
 
     requests.on_reply = ask_again
-    for _ in range(clients):
-        ask_again()
-    while not requests.over or time.monotonic() < until:
-        requests.go_on(time.monotonic())
+    while not requests.over or now < until:
+        while began < clients and start + ramp_s * began / clients <= now:
+            ask_again()
+            began += 1
+        requests.go_on(now)
         await asyncio.sleep(TICK_S)
+        now = time.monotonic()
     requests.close()
     return requests.recorder.recording(until)
 

@@ -13,7 +13,7 @@ import psutil
 from local_stack.settings import ROOT
 
 REPORTS = ROOT / "reports"
-PACKAGES = ("mlflow", "feast", "scikit-learn", "flask", "gunicorn", "uvicorn")
+PACKAGES = ("mlflow", "feast", "scikit-learn", "flask", "granian", "gunicorn", "uvicorn")
 GIB = 2**30
 
 

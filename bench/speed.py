@@ -1,4 +1,4 @@
-"""make bench: our gateway, the published way and an empty gateway under the same load; reports/benchmarks.md."""
+"""make bench: the gateway, the published way and two empty applications under the same load; reports/benchmarks.md."""
 
 import json
 from collections import defaultdict
@@ -32,7 +32,7 @@ def main(data: Path, state: str, seconds: float, rounds: int) -> None:
 
 
 def measure(ground: Ground, targets: dict[str, Target], seconds: float, rounds: int) -> tuple[Measured, Spent]:
-    """In each round each of the three at each number of connections, in turn. Ours are checked, each answer."""
+    """In each round each system at each number of connections, in turn. Ours are checked, each answer."""
     found: Measured = defaultdict(list)
     cpu: Spent = defaultdict(list)
     checker = Checker()
@@ -50,7 +50,9 @@ def measure(ground: Ground, targets: dict[str, Target], seconds: float, rounds: 
                 figures = figures_of(recording)
                 found[name, connections].append(figures)
                 said = "" if name != "ours" else f"  {checker.check(recording, ground.users)}"
-                report.say(f"  round {turn + 1}/{rounds} {name:<9} {connections:>2} connections {_line(figures)}{said}")
+                report.say(
+                    f"  round {turn + 1}/{rounds} {name:<11} {connections:>2} connections {_line(figures)}{said}"
+                )
     return found, cpu
 
 

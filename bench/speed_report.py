@@ -14,13 +14,15 @@ Spent = dict[int, list[Figures]]
 MANY = 1_000
 GOAL_FASTER, GOAL_MORE, GOAL_SHARE, GOAL_MANY_MS = 10, 100, 0.5, 400
 HOW = """\
-Medians of {rounds} rounds of {seconds:g} s for each cell, the three in turn within a round; users drawn at random. \
-Latency is what the client sees. `published`: one process, Feast's own look-up and the RandomForest in it with \
-n_jobs=-1, per request, under gunicorn with 8 threads (bench/published_app.py). `empty`: the same Flask, \
-flask-openapi3 and gunicorn settings and an answer of the same size, without work (bench/empty_app.py). Made by \
-`make bench`."""
+Medians of {rounds} rounds of {seconds:g} s for each cell, the systems in turn within a round; users drawn at random. \
+Latency is what the client sees. `published`: one process, Feast's own lookup and the RandomForest in it with \
+n_jobs=-1, per request, under gunicorn with 8 threads (bench/published_app.py). `empty`: a Flask application that does \
+no work, with the gateway's JSON library, an answer of the same size, and the gateway's server, threads and batches \
+(bench/empty_app.py). `empty_stock`: the same application under stock gunicorn with 8 threads. Made by `make bench`."""
 RATIOS = """\
-A ratio is of two gateways side by side in one round; here the median of the rounds' ratios, and the rounds."""
+A ratio compares two systems within one round. Shown: the median of the rounds' ratios, then each round's. The third \
+row is the share of the server's speed that is left with the gateway's work; the fourth compares with a server that \
+has none of our code; the fifth compares the two servers."""
 WAY = """\
 Processor milliseconds per request, by who spends them (with all that it started: the watcher's are the model \
 server's). {cores} cores have {cores} to spend in each millisecond, and one Python process at most one:"""
@@ -60,11 +62,14 @@ def goals(measured: Measured, many_ms: list[float]) -> list[list[str]]:
     """What the project set out to reach, beside what it did."""
     faster = _ratios(measured, "p50", ("published", 1), ("ours", 1))
     more = _ratios(measured, "rate", ("ours", 64), ("published", 64))
-    share = _ratios(measured, "rate", ("ours", 64), ("empty", 64))
+    share, of_stock = (_ratios(measured, "rate", ("ours", 64), (other, 64)) for other in ("empty", "empty_stock"))
+    servers = _ratios(measured, "rate", ("empty", 64), ("empty_stock", 64))
     return [
         _at_least(GOAL_FASTER, "p50 at 1 connection, published / ours", faster, "{:.1f}"),
         _at_least(GOAL_MORE, "requests/s at 64 connections, ours / published", more, "{:.1f}"),
         _at_least(GOAL_SHARE, "requests/s at 64 connections, ours / empty", share, "{:.2f}"),
+        _at_least(GOAL_SHARE, "requests/s at 64 connections, ours / empty_stock", of_stock, "{:.2f}"),
+        _row("requests/s at 64 connections, empty / empty_stock", "", servers, "{:.2f}"),
         _row(
             f"{MANY:,} users in one request, ms",
             f"under {GOAL_MANY_MS}",
@@ -83,9 +88,10 @@ def _at_least(goal: float, name: str, rounds: list[float], form: str) -> list[st
     return _row(name, f"{goal} or more", rounds, form, median(rounds) >= goal)
 
 
-def _row(name: str, goal: str, rounds: list[float], form: str, reached: bool) -> list[str]:
-    said = "reached" if reached else "not reached"
-    return [name, goal, form.format(median(rounds)), said, ", ".join(form.format(each) for each in rounds)]
+def _row(name: str, goal: str, rounds: list[float], form: str, reached: bool | None = None) -> list[str]:
+    """reached: None where there is no goal."""
+    verdict = "" if reached is None else "reached" if reached else "not reached"
+    return [name, goal, form.format(median(rounds)), verdict, ", ".join(form.format(each) for each in rounds)]
 
 
 def obstacles(spent: dict[int, Figures]) -> list[str]:

@@ -48,8 +48,6 @@ def login_fault(values: Mapping[str, str]) -> str | None:
     for name in ("PGUSER", "PGPASSWORD"):
         value = values[name]
         shown = "" if name == "PGPASSWORD" else f"={value!r}"
-        if not value and values["STREAMFLOW_POSTGRES"] == EMBEDDED:
-            return f"{name} is empty. Give the stack's own PostgreSQL one, or leave it unset"
         if any(ord(character) < ord(" ") for character in value):
             return f"{name}{shown} has a line break or another control character in it. Give one without"
         try:

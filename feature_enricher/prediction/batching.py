@@ -17,7 +17,7 @@ from greenlet import getcurrent
 
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.upstream import Overloaded, Unavailable
+from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded, Unavailable
 from feature_enricher.prediction.calls import Call, CallGreenlet
 from feature_enricher.prediction.predictor import Item, Result
 
@@ -131,15 +131,30 @@ class Batches:
 
     def _run(self, calls: Sequence[Call]) -> None:
         """All of them up to their end; a call that asks for predictions again begins another round."""
-        if self._observer:
-            now = time.monotonic()
-            self._observer.waited([now - call.since for call in calls])
-        running = [call for call in calls if call.begins()]
+        running = self._begun(deque(calls))
         while running:
             # the latest: one with little time left must not spoil the others' answer
             deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
             results = iter(self._predicted([item for call in running for item in call.items], deadline))
             running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.items))))]
+
+    def _begun(self, calls: deque[Call]) -> list[Call]:
+        """Those that wait for predictions now. Once they ask for a whole batch of users, the others go back to wait."""
+        running: list[Call] = []
+        users, began_at = 0, time.monotonic()
+        waited_s = []
+        while calls and users < self._largest_batch:
+            call = calls.popleft()
+            waited_s.append(began_at - call.since)
+            if call.begins():
+                running.append(call)
+                users += len(call.items)
+        if self._observer:
+            self._observer.waited(waited_s)
+        with self._changed:
+            self._waiting.extendleft(reversed(calls))
+            self._changed.notify()
+        return running
 
     def _predicted(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         size = self._largest_batch
@@ -147,6 +162,8 @@ class Batches:
         return [result for part in parts for result in self._part_predicted(part, deadline)]
 
     def _part_predicted(self, items: Sequence[Item], deadline: Deadline) -> Sequence[Result]:
+        if deadline.is_over():  # neither the store's fault nor the model's, whose breakers would count it
+            return [DeadlineExceeded("The deadline came while other users were predicted")] * len(items)
         if self._observer:
             self._observer.batch_left(len(items))
         try:

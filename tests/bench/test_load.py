@@ -63,6 +63,13 @@ def test_a_closed_loop_keeps_as_many_requests_under_way_as_it_has_connections() 
     assert most[0] == 3
 
 
+def test_clients_of_a_closed_loop_begin_one_after_the_other_within_the_ramp() -> None:
+    with server(slow(1.0)) as port:
+        recording = load.drive(load.closed, aimed_at(port), 20, 0.1, 1, 0.5)
+    assert len(recording) == 20
+    assert np.allclose(np.sort(recording.due) - recording.due.min(), np.arange(20) * 0.025, atol=0.1)
+
+
 def test_an_open_loop_sends_by_the_clock_however_slow_the_server() -> None:
     with server(slow(0.1)) as port:
         recording = load.drive(load.opened, aimed_at(port), 100.0, 1.0, 30, 1)

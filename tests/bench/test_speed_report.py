@@ -13,6 +13,7 @@ MEASURED = {
     ("published", 64): [figures(2000, 25), figures(2000, 20), figures(2000, 30)],
     ("ours", 64): [figures(25, 2400), figures(26, 2300), figures(24, 2700)],
     ("empty", 64): [figures(12, 5000), figures(12, 4800), figures(12, 5000)],
+    ("empty_stock", 64): [figures(24, 2500), figures(24, 2400), figures(24, 2600)],
 }
 SPENT = {
     1: [{"gateway": 1.0, "watcher": 2.0, "load generator": 0.1}],
@@ -34,7 +35,14 @@ def test_a_ratio_is_the_median_of_those_within_the_rounds() -> None:
     assert (
         "| requests/s at 64 connections, ours / empty | 0.5 or more | 0.48 | not reached | 0.48, 0.48, 0.54 |" in told
     )
+    assert (
+        "| requests/s at 64 connections, ours / empty_stock | 0.5 or more | 0.96 | reached | 0.96, 0.96, 1.04 |" in told
+    )
     assert "| 1,000 users in one request, ms | under 400 | 100 | reached | 90, 100, 110 |" in told
+
+
+def test_a_ratio_of_the_two_servers_has_no_goal() -> None:
+    assert "| requests/s at 64 connections, empty / empty_stock |  | 2.00 |  | 2.00, 2.00, 1.92 |" in report([90.0])
 
 
 def test_one_slow_round_of_many_users_is_not_hidden() -> None:

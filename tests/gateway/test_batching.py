@@ -281,3 +281,32 @@ def test_every_request_gets_its_own_users_in_order_whatever_shares_its_batch(
 
     assert [names(future.result(5)) for future in futures] == requests
     batches.close()
+
+
+def test_requests_for_many_users_do_not_fill_a_batch_beyond_its_users(
+    batches_of: Callable[..., Batches], gate: Gate
+) -> None:
+    batches = batches_of(gate, largest_batch=4)
+    first = asking(batches, "first")
+    wait_until(lambda: len(gate.batches) == 1)
+    many = [asking(batches, *(f"{request}-{user}" for user in range(3))) for request in range(4)]
+    gate.open.set()
+
+    assert names(first.result(5)) == ["first"]
+    assert [names(future.result(5)) for future in many] == [[f"{n}-{user}" for user in range(3)] for n in range(4)]
+    assert [len(batch) for batch in gate.batches[1:]] == [4, 2, 4, 2]
+
+
+def test_a_deadline_that_others_have_used_up_is_not_held_against_the_store(batches_of: Callable[..., Batches]) -> None:
+    asked: list[int] = []
+
+    def slow(items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        asked.append(len(items))
+        time.sleep(0.3)
+        return told(items, deadline)
+
+    results = asking(batches_of(slow), *"abcdefgh", seconds=0.2).result(5)
+
+    assert names(results) == list("abcd")
+    assert [result.code for result in results[4:]] == ["deadline_exceeded"] * 4
+    assert asked == [4]

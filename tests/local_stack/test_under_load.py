@@ -3,11 +3,13 @@ promoted or put back under load costs no request."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
 from unittest import mock
 
 import pytest
 
-from bench import any_request, candidates, scenarios, swap
+from bench import any_request, candidates, client_scenarios, contenders, load, scenarios, swap
 from bench.checker import Checker
 from bench.faults import all_faults
 from bench.ground import Ground, known_users
@@ -17,6 +19,10 @@ from .conftest import OwnStack
 pytestmark = pytest.mark.slow
 FAULTS = {fault.name: fault for fault in all_faults(frozen_s=1.0)}
 RATE, AROUND_S, AFTER_S = 20.0, 1.5, 4.0
+CONNECTIONS = 64
+# The gateway's requests a second by those of bench/empty_app.py: median of 12 rounds as below, least 0.30, most 0.52.
+# Measured on two cores (AMD EPYC, Python 3.11) that other work shared, at a load average of 6.
+USUAL_RATIO = 0.375
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +34,21 @@ def ground(up_stack: OwnStack) -> Iterator[Ground]:
 @pytest.fixture(scope="module")
 def checker() -> Checker:
     return Checker()
+
+
+def test_the_gateway_keeps_at_least_half_of_its_usual_speed_beside_an_empty_application(
+    ground: Ground, tmp_path: Path
+) -> None:
+    """A ratio within each round, so that neither the machine nor what else runs on it decides."""
+    with contenders.running(ground, [contenders.empty(contenders.answer_of(ground), tmp_path)]) as others:
+        targets = {**others, "ours": ground.target()}
+        for target in targets.values():
+            load.drive(load.closed, target, CONNECTIONS, 1.0, 0)  # warm
+        rounds = [
+            {name: load.drive(load.closed, target, CONNECTIONS, 1.0, seed).rate() for name, target in targets.items()}
+            for seed in range(5)
+        ]
+    assert median(rates["ours"] / rates["empty"] for rates in rounds) > USUAL_RATIO / 2, rounds
 
 
 def test_a_steady_load_gets_right_answers_alone(ground: Ground, checker: Checker) -> None:
@@ -43,10 +64,30 @@ def test_under_overload_what_is_too_much_is_refused_and_all_else_is_right(ground
     assert storm.unnamed == 0
     assert storm.verdict.wrong == []
     assert storm.recording.ok.sum() > 500
-    assert set(storm.recording.codes()) - {"no answer (no free connection)"} == {"503 overloaded"}
-    assert storm.notes["shed with Retry-After"] == 1
+    assert set(storm.recording.codes()) <= {"no answer (no free connection)", "503 overloaded"}
+    assert storm.notes["shed without Retry-After"] == 0
     assert calm.verdict.wrong == []
     assert calm.notes["normal after"] < 2
+
+
+@pytest.mark.parametrize("kind", ["heads", "bodies", "answers"])
+def test_normal_clients_are_answered_beside_slow_ones(ground: Ground, checker: Checker, kind: str) -> None:
+    found = client_scenarios.beside_slow(ground, checker, 1.0, kind=kind, count=100)
+    assert found.slow_at_work > 50
+    assert found.badly_refused == 0
+    assert found.outcome.verdict.checked > 100
+    assert found.outcome.verdict.wrong == []
+    assert {probe.status for probe in found.probes} == {200}
+
+
+def test_many_clients_that_ask_again_at_once_get_predictions_or_a_503_with_retry_after(
+    ground: Ground, checker: Checker
+) -> None:
+    found = client_scenarios.many(ground, checker, 1.0, count=1_000)
+    assert found.badly_refused == 0
+    assert found.outcome.verdict.checked > 500
+    assert found.outcome.verdict.wrong == []
+    assert {probe.status for probe in found.probes} == {200}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def own_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]
     """Its address, in a shell whose proxies answer nothing, with a login for everybody and no certificates."""
     for name in PROXIES:
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "netrc").write_text("default login somebody password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")

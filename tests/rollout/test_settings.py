@@ -3,7 +3,14 @@
 import pytest
 
 from rollout.errors import InvalidSetting
-from rollout.settings import load_settings
+from rollout.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file's stack may have left its own there."""
+    for name in Settings.variables():
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_defaults_are_for_one_machine() -> None:

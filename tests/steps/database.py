@@ -31,12 +31,12 @@ def rewrite_in_another_order() -> None:
         )
 
 
-def last_run(step: str, experiment: str, status: str = "") -> Run:
-    """The newest run of the step, in whatever status when none is given."""
-    having_status = f" AND attributes.status = '{status}'" if status else ""
+def last_run(step: str, experiment: str, status: str = "", having: str = "") -> Run:
+    """The newest run of the step, in whatever status when none is given. having: another condition for MLflow."""
+    conditions = "".join(f" AND {part}" for part in (status and f"attributes.status = '{status}'", having) if part)
     found = MlflowClient().search_runs(
         [experiment],
-        filter_string=f"tags.`streamflow.step` = '{step}'{having_status}",
+        filter_string=f"tags.`streamflow.step` = '{step}'{conditions}",
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )

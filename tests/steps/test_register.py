@@ -78,7 +78,7 @@ def test_another_stage_leaves_production_alone(trainings: dict[str, str], tracki
 
 
 def test_the_newest_training_of_the_month_is_taken(trainings: dict[str, str], tracking: str) -> None:
-    newest = last_run("train", tracking, "FINISHED")
+    newest = last_run("train", tracking, "FINISHED", "params.as_of = '2024-01-31'")
     version = registered(tracking, as_of="2024-01-31")
     assert MlflowClient().get_model_version(MODEL_NAME, version).run_id == newest.info.run_id
 

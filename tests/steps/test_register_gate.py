@@ -356,6 +356,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*An input example was not provided")  # the lookalikes have none
 @pytest.mark.parametrize(("changes", "reason"), DEFECTS.values(), ids=DEFECTS)
 def test_a_version_with_a_defect_is_refused_even_by_force(
     registered: Register,

@@ -59,7 +59,9 @@ def test_a_register_that_was_killed_before_the_verdict_is_gone_on_with(
     runs: dict[str, str], tracking: str, server: Settings, empty_registry: None
 ) -> None:
     command = ["steps.register", *arguments("register", {"run_id": runs["forest"], **SMALL})]
-    with killed.held("LOCK TABLE labels IN ACCESS SHARE MODE"):  # the gate brings the schema up to date
+    with killed.held(
+        "LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE"
+    ):  # the gate looks for the schema's version
         process = killed.start(server, *command)
         killed.wait_until_stuck(process)
         killed.kill(process)
