@@ -29,6 +29,7 @@ from feature_enricher.errors.base import InvalidSetting
 PREFIX = "ENRICHER_"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's own variable, which server/run.py sets for several worker processes"""
+FEASTS_METRICS_FOLDER = "PROMETHEUS_MULTIPROCESS_DIR"
 MOST_WORKERS = 64
 MOST_LANES = 16
 MOST_USERS = 100_000
@@ -119,6 +120,8 @@ def share_metrics(folder: str | None) -> None:
     os.environ.pop(METRICS_FOLDER, None)
     if folder:
         os.environ[METRICS_FOLDER] = folder
+    # where this one is not set, Feast makes a temporary folder, which a worker process would leave behind
+    os.environ[FEASTS_METRICS_FOLDER] = folder or ""
 
 
 def metrics_folder(settings: Settings) -> str | None:

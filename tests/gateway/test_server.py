@@ -22,17 +22,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.conftest import free_port
+
 from .fakes import FakeServer, reply
 from .slow_app import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "feature_enricher"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -53,7 +49,7 @@ def environment(tmp_path: Path, model_server: FakeServer, registry_server: FakeS
     tags = [{"key": "feature_service", "value": "churn_v1"}]
     production = {"version": "3", "current_stage": "Production", "tags": tags}
     registry_server.replies = [reply({"registered_model": {"latest_versions": [production]}})]
-    values = os.environ | {"HOME": str(tmp_path), "GATEWAY_PORT": str(free_port())}
+    values = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "GATEWAY_PORT": str(free_port())}
     values |= {
         "ENRICHER_ROLLOUT_URL": "",
         "ENRICHER_ACCESS_LOG": "all",
@@ -114,6 +110,7 @@ def test_it_serves_and_says_what_is_not_ready(gateway: Deployed) -> None:
 
 def test_it_refuses_a_large_body_and_stops_in_time_despite_an_idle_client(gateway: Deployed, tmp_path: Path) -> None:
     chunks = iter([b"x" * 300_000])
+    time.sleep(4)  # Feast is imported meanwhile, which makes a folder unless told not to
 
     with requests.Session() as idle:
         refused = idle.post(

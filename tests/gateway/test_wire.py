@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .test_server import free_port, wait_until_it_answers
+from tests.conftest import free_port
+
+from .test_server import wait_until_it_answers
 
 ROOT = Path(__file__).parents[2]
 HOST = b"Host: gateway\r\n"
