@@ -70,7 +70,7 @@ for file in "$@"; do requirements="$requirements -r $file"; done
 # shellcheck disable=SC2086
 .venv/bin/uv pip install --quiet $requirements
 # so that Feast finds our stores from wherever it is called: cd feature_repo && feast apply
-printf '%s\n' "$PWD" > "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/streamflow.pth"
+for site in .venv/lib/python*/site-packages; do [ ! -d "$site" ] || printf '%s\n' "$PWD" > "$site/streamflow.pth"; done
 sed -i '/^# StreamFlow: /d; /local_stack env/d' .venv/bin/activate # what an older set-up wrote there
 cat >> .venv/bin/activate <<'ACTIVATE'
 
