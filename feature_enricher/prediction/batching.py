@@ -23,6 +23,8 @@ from feature_enricher.prediction.predictor import Item, Result
 
 # Fewer requests wait for the batch in flight to return: what a batch costs by itself, a second would cost again.
 WORTH_A_BATCH = 16
+# More at a time would compute for so long that probes and the event loop wait for the interpreter.
+MOST_REQUESTS = 64
 # Longer than most batches take: one that waits for a server that hangs must not hold up the others.
 PATIENCE_S = 0.025
 # Clients that ask again at once do so within this time after their answer; the next batch waits for them.
@@ -51,7 +53,7 @@ class Batches:
         largest_batch: int,
         observer: Observer | None = None,
     ) -> None:
-        """`largest_batch` counts users, and requests as well."""
+        """`largest_batch` counts users."""
         self._predict = predict
         self._largest_batch = largest_batch
         self._observer = observer
@@ -61,6 +63,8 @@ class Batches:
         self._clients = 0  # requests in the batch that returned last, and those that waited then
         self._last_return = 0.0
         self._changed = threading.Condition()
+        # One at a time: two that compute would take turns at the interpreter, and the event loop would seldom get it
+        self._computing = threading.Lock()
         for worker in range(workers):
             threading.Thread(target=self._work, name=f"batch-{worker}", daemon=True).start()
 
@@ -114,7 +118,7 @@ class Batches:
                     return []
                 self._changed.wait(pause_s)
             self._in_flight += 1
-            most = min(len(self._waiting), self._largest_batch)
+            most = min(len(self._waiting), self._largest_batch, MOST_REQUESTS)
             return [self._waiting.popleft() for _ in range(most)]
 
     def _pause_s(self) -> float | None:
@@ -131,12 +135,14 @@ class Batches:
 
     def _run(self, calls: Sequence[Call]) -> None:
         """All of them up to their end; a call that asks for predictions again begins another round."""
-        running = self._begun(deque(calls))
+        with self._computing:
+            running = self._begun(deque(calls))
         while running:
             # the latest: one with little time left must not spoil the others' answer
             deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
             results = iter(self._predicted([item for call in running for item in call.items], deadline))
-            running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.items))))]
+            with self._computing:
+                running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.items))))]
 
     def _begun(self, calls: deque[Call]) -> list[Call]:
         """Those that wait for predictions now. Once they ask for a whole batch of users, the others go back to wait."""
