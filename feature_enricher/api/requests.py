@@ -1,5 +1,6 @@
 """What a client may send: one model of it, which checks requests and describes them in the OpenAPI document."""
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, NoReturn
 
 from flask import Request
@@ -38,7 +39,7 @@ MUST = {
 }
 
 
-class Asked(BaseModel):
+class Asked(BaseModel, ABC):
     """What both forms of a body have."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -46,8 +47,9 @@ class Asked(BaseModel):
     """Asked for with user_ids, and so answered with a list"""
     features: dict[str, Any] = Field(default_factory=dict, description=OVERRIDES)
 
+    @abstractmethod
     def items(self) -> list[Item]:
-        raise NotImplementedError
+        """One for each user, in the order of the request."""
 
 
 class RequestModel:
