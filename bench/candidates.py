@@ -13,9 +13,10 @@ from mlflow.tracking import MlflowClient
 from bench.faults import AS_OF
 from configuration import names
 from local_stack import chain
-from steps import logged_model, register, train
-from steps.entry_points import arguments
-from steps.settings import MODEL_NAME
+from steps import register, train
+from steps.cli.settings import MODEL_NAME
+from steps.runs.entry_points import arguments
+from steps.training import logged_model
 
 RAISES = """
 import mlflow

@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from bench.recording import Recording
-from steps.served_model import TRUSTED_TYPES
-from steps.settings import MODEL_NAME
+from steps.cli.settings import MODEL_NAME
+from steps.training.served_model import TRUSTED_TYPES
 
 MOST_SHOWN = 5
 DTYPES = {"long": "int64", "double": "float64", "boolean": "bool", "string": "object"}

@@ -20,7 +20,7 @@ from bench.load import Target
 from local_stack import processes
 from local_stack.processes import Part
 from local_stack.settings import LOOPBACK, Settings
-from steps.served_model import TRUSTED_TYPES
+from steps.training.served_model import TRUSTED_TYPES
 
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 10.0

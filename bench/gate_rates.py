@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from bench.report import table
 from local_stack.settings import ROOT
-from steps import entry_points, gate, interval
+from steps.registry import gate, interval
+from steps.runs import entry_points
 
 SEED = 42
 GAINS = (-0.02, -0.01, 0.0, 0.01, 0.02)

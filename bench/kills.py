@@ -26,7 +26,7 @@ from bench.redis_server import open_redis
 from bench.scale import open_state, run
 from feature_store.plans import make_plan
 from local_stack.settings import ROOT
-from steps.entry_points import arguments
+from steps.runs.entry_points import arguments
 
 USERS = 2_000
 READ_LIMIT_S = 30.0

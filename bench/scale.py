@@ -21,7 +21,7 @@ from bench.ground import free_port
 from bench.scale_report import Measured
 from local_stack import chain, postgres
 from local_stack.settings import ROOT, Settings
-from steps import entry_points
+from steps.runs import entry_points
 
 AS_OF = "2024-01-31"
 BOOSTING = ["--model", "hist_gradient_boosting", "--n-estimators", "1", "--max-iter", "150", "--max-leaf-nodes", "8"]

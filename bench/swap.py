@@ -19,7 +19,7 @@ from bench.ground import Ground, standing
 from bench.recording import Recording
 from bench.scenarios import MOST_CONNECTIONS
 from steps import rollback
-from steps.entry_points import arguments
+from steps.runs.entry_points import arguments
 
 RATE = 100.0
 AROUND_S, LIVE_TIMEOUT_S, POLL_S = 2.0, 60.0, 0.1

@@ -10,7 +10,7 @@ from feature_enricher.settings import Settings as GatewaySettings
 from feature_store.settings import StoreSettings
 from local_stack.variables import StackVariables
 from rollout.settings import Settings as WatcherSettings
-from steps.settings import Settings as StepSettings
+from steps.cli.settings import Settings as StepSettings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 PROGRAMS: tuple[type[EnvironmentSettings], ...] = (

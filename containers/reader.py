@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from local_stack import reader_role
 from local_stack.settings import Settings
-from steps import console, warehouse
+from steps import warehouse
+from steps.cli import console
 
 
 def main(_argv: Sequence[str] | None = None) -> None:

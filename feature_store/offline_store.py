@@ -2,8 +2,8 @@
 
 Stock behaviour, measured with feast 0.67 and a million users: its query joins each view's rows with themselves twice,
 over texts that it makes of their keys, 20 s where one sort takes 5; its job takes rows one by one through Python, which
-is 5 s more. tests/steps/test_offline_store.py compares the rows with the stock store's, so that a new Feast cannot
-drift unseen.
+is 5 s more. tests/steps/features/test_offline_store.py compares the rows with the stock store's, so that a new Feast
+cannot drift unseen.
 """
 
 import io

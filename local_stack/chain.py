@@ -21,7 +21,7 @@ from configuration import names, stages
 from local_stack import processes
 from local_stack.settings import ROOT, Settings, StackError
 from rollout import loopback
-from steps.month_digest import FILE_NAMES, LABELS, files_sha256, has_labels
+from steps.month.digest import FILE_NAMES, LABELS, files_sha256, has_labels
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -11,7 +11,7 @@ import psycopg2.errors
 
 from local_stack import postgres
 from local_stack.settings import ROOT, Settings, StackError
-from steps.month_digest import FROM_FILES
+from steps.month.digest import FROM_FILES
 
 SQL_FOLDER = Path(__file__).with_name("sql")
 

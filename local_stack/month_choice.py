@@ -9,7 +9,7 @@ from pathlib import Path
 from local_stack import chain, loaded
 from local_stack.chain import Month
 from local_stack.settings import ROOT, Settings, StackError
-from steps.month_digest import MADE_UP, files_sha256
+from steps.month.digest import MADE_UP, files_sha256
 
 SAMPLES = ROOT / "data" / "sample"  # where the entry point sample_months writes, unless told otherwise
 

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pandas as pd
 
-from steps import console, dataset, dataset_runs, engines, parameters, point_in_time, run_words, tracking, warehouse
-from steps.errors import NoLabels, TooFewToLearn
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.cli.errors import NoLabels, TooFewToLearn
+from steps.features import engines, historical
+from steps.runs import descriptions, tracking
+from steps.training import dataset, dataset_runs
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "files_sha256": warehouse.files_sha256(args.as_of),
             "labels_sha256": warehouse.label_files(args.as_of, args.labels_known_at),
         }
-        with point_in_time.applied_store() as store:
+        with historical.applied_store() as store:
             rows, facts = build(store, args.as_of, args.feature_service, args.labels_known_at)
         publish(rows, {**facts, **source})
 
@@ -67,14 +71,14 @@ def build(
     store: "FeatureStore", as_of: date, service_name: str, labels_known_at: date | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The dataset and what is to be known about it. Raises NoLabels, BadParameter, TooFewToLearn."""
-    types = dict(point_in_time.types_of(store, service_name))
+    types = dict(historical.types_of(store, service_name))
     labels = warehouse.labels_of(as_of, labels_known_at)
     if labels.empty:
         known = f" was known on {labels_known_at}" if labels_known_at else " is loaded"
         users = warehouse.count_snapshot(engines.PROFILES, as_of)
         raise NoLabels(f"No label of the {users} users of {as_of}{known}. Load them: {how_to_load(as_of)}")
     with console.timed("join features, point in time"):
-        features = point_in_time.features(store, as_of, service_name)
+        features = historical.features(store, as_of, service_name)
     rows = dataset.assemble(features, labels, types)
     if rows.empty:
         raise TooFewToLearn(
@@ -102,7 +106,7 @@ def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
     mlflow.set_tags({**{name: facts[name] for name in IDENTITY}, "constant_columns": ", ".join(constant)})
     mlflow.set_tag("labels_sha256", ", ".join(facts["labels_sha256"]))
     mlflow.log_metrics({name: facts[name] for name in ("rows", "users_without_label", "users_missing_features")})
-    run_words.conclude(
+    descriptions.conclude(
         f"[OK] Dataset {facts['as_of']}: {facts['rows']} rows ({facts['users_without_label']} users without label and "
         f"{facts['users_missing_features']} with missing features left out), categorical columns "
         f"{facts['categorical_cols']}, constant columns {constant}, sha256 {facts['dataset_sha256']}"

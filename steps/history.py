@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from steps import console, parameters, run_words, tracking, warehouse
-from steps.settings import MODEL_NAME
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.cli.settings import MODEL_NAME
+from steps.runs import descriptions, tracking
 from steps.warehouse import Turnover
 
 HEADER = ("version", "run", "dataset sha256", "from", "to", "reason")
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         width = shutil.get_terminal_size((WIDE_ENOUGH_FOR_A_FILE, 0)).columns
         for line in table(history, args.last, width):
             console.say(line)
-        run_words.conclude(f"[OK] {MODEL_NAME}: {min(args.last, len(history))} of {len(history)} turnovers shown.")
+        descriptions.conclude(f"[OK] {MODEL_NAME}: {min(args.last, len(history))} of {len(history)} turnovers shown.")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

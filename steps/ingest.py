@@ -16,9 +16,13 @@ import mlflow
 import pandas as pd
 import pyarrow as pa
 
-from steps import console, dates, lake, month_files, parameters, progress, run_words, tracking, warehouse
-from steps.errors import FaultyMonth
-from steps.month_digest import origin_of
+from steps import warehouse
+from steps.cli import console, dates, parameters, progress
+from steps.cli.errors import FaultyMonth
+from steps.features import lake
+from steps.month import files
+from steps.month.digest import origin_of
+from steps.runs import descriptions, tracking
 
 NewCategories = Mapping[str, Mapping[str, int]]
 
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         changes, new = ingest(args.month_dir, args.as_of, known_at, accepted)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
-        run_words.conclude(summary(args.as_of, changes, new))
+        descriptions.conclude(summary(args.as_of, changes, new))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -85,8 +89,8 @@ def ingest(
     lake.folder()  # where none is set, it is said before anything is done
     try:
         with console.timed("check the files"), progress.bar("check") as advance:
-            month = month_files.read_month(folder, as_of, advance, new_categories=accepted.new_categories)
-            new = month_files.count_new_categories(month) if accepted.new_categories else {}
+            month = files.read_month(folder, as_of, advance, new_categories=accepted.new_categories)
+            new = files.count_new_categories(month) if accepted.new_categories else {}
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise
@@ -94,8 +98,8 @@ def ingest(
     with console.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
         load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), accepted.mix)
-        files = {name: month.chunks(name) for name in month.rows}
-        return warehouse.load_month(load, files, partial(lake.write_month, as_of), advance), new
+        chunks = {name: month.chunks(name) for name in month.rows}
+        return warehouse.load_month(load, chunks, partial(lake.write_month, as_of), advance), new
 
 
 def give_memory_back() -> None:

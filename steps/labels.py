@@ -14,8 +14,11 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from steps import console, dates, month_files, parameters, progress, run_words, tracking, warehouse
-from steps.errors import FaultyMonth
+from steps import warehouse
+from steps.cli import console, dates, parameters, progress
+from steps.cli.errors import FaultyMonth
+from steps.month import files
+from steps.runs import descriptions, tracking
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         change = load(args.labels_file, args.as_of, args.known_at or args.as_of)
         mlflow.log_dict({"labels": asdict(change)}, "rows.json")
         mlflow.log_metrics({"rows_labels": change.rows})
-        run_words.conclude(summary(args.as_of, change))
+        descriptions.conclude(summary(args.as_of, change))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -50,7 +53,7 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
     warehouse.apply_schema()
     try:
         with console.timed("check the file"), progress.bar("check") as advance:
-            labels = month_files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
+            labels = files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from steps import console, parameters, promotion, provenance, run_words, tracking, versions
-from steps.errors import NoSuchVersion
-from steps.link import Link, State
-from steps.settings import MODEL_NAME
+from steps.cli import console, parameters
+from steps.cli.errors import NoSuchVersion
+from steps.cli.settings import MODEL_NAME
+from steps.registry import provenance, versions
+from steps.registry.links import Link, State
+from steps.runs import descriptions, tracking
 
 PREFIXES = {"broken": "BROKEN: ", "differs": "DIFFERS: "}
 
@@ -20,12 +22,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tracking.step_run("lineage", f"lineage_{args.version or 'of_production'}", {"version": args.version or ""}):
         version = versions.get(args.version or in_production())
-        links = provenance.links(version)
+        links = provenance.chain(version)
         text = readable(version, links)
         found = {"broken_links": ", ".join(in_state(links, "broken")), "differs": ", ".join(in_state(links, "differs"))}
         mlflow.set_tags({"model_version": version.version, **found})
         mlflow.log_text(text, "lineage.txt")
-        run_words.conclude(text)
+        descriptions.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,7 +43,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def in_production() -> str:
     """Raises NoSuchVersion when nothing is there."""
-    serving = promotion.serving()
+    serving = versions.serving()
     if serving is None:
         raise NoSuchVersion("Nothing is in Production. Give a version: -P version=N")
     return serving

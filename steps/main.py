@@ -13,8 +13,10 @@ from datetime import date
 
 import mlflow
 
-from steps import console, entry_points, parameters, run_words, tracking, warehouse
-from steps.month_digest import files_sha256
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.month.digest import files_sha256
+from steps.runs import descriptions, entry_points, tracking
 
 LEARNING = ("build_dataset", "train", "register")  # what a month without labels cannot do yet
 
@@ -32,14 +34,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         mlflow.set_tag("as_of", args.as_of)
         for number, (step, given) in enumerate(order.items(), start=1):
             if step == LEARNING[0] and not warehouse.any_label(args.as_of):
-                run_words.conclude(unlabelled(args.as_of))
+                descriptions.conclude(unlabelled(args.as_of))
                 break
             started = time.perf_counter()
             console.say(f"[{number}/{len(order)}] {step}")
             importlib.import_module(f"steps.{step}").main(entry_points.arguments(step, given))
             console.say(f"[{number}/{len(order)}] {step} took {time.perf_counter() - started:.1f} s")
         else:
-            run_words.describe(f"[OK] {args.as_of}: {', '.join(order)}; what each did is in its own run's description.")
+            descriptions.describe(
+                f"[OK] {args.as_of}: {', '.join(order)}; what each did is in its own run's description."
+            )
         # last: only a month that went all the way is one that need not be run again
         mlflow.set_tag("files_sha256", files_sha256(args.month_dir))
 

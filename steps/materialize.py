@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from feature_store import apply_definitions, online_views
-from steps import console, engines, online_month, parameters, run_words, tracking, warehouse
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.features import engines, online_month
+from steps.runs import descriptions, tracking
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -24,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.require_month(args.as_of)
         store = engines.open_online()
         apply_definitions(store)
-        run_words.conclude(materialize(store, args.as_of))
+        descriptions.conclude(materialize(store, args.as_of))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -15,9 +15,12 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from steps import console, leftovers, old_logs, parameters, run_words, tracking, warehouse
-from steps.leftovers import Leftover
-from steps.settings import Settings
+from steps import warehouse
+from steps.cleanup import leftovers, old_logs
+from steps.cleanup.leftovers import Leftover
+from steps.cli import console, parameters
+from steps.cli.settings import Settings
+from steps.runs import descriptions, tracking
 from steps.warehouse import OldScores
 
 MB = 1e6
@@ -49,12 +52,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not args.apply:
             mlflow.log_metric("mb_to_free", room.bytes / MB)
             command = f"mlflow run . -e prune -P keep_months={args.keep_months} -P apply=true"
-            run_words.conclude(f"[OK] {room.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}")
+            descriptions.conclude(
+                f"[OK] {room.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}"
+            )
             return
         with console.timed("delete"):
             freed = delete(room)
         mlflow.log_metric("mb_freed", freed / MB)
-        run_words.conclude(f"[OK] Freed {freed / MB:.1f} MB.")
+        descriptions.conclude(f"[OK] Freed {freed / MB:.1f} MB.")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,5 +1,5 @@
 """Make a version of streamflow_churn from a training run, and promote it if it is good enough. In: a finished train
-run. Out: the version; in Production only when the gate let it pass (steps/gate.py), with the verdict as its tags.
+run. Out: the version; in Production only when the gate let it pass (registry/gate.py), with the verdict as its tags.
 
 A refusal is no failure: the run is FINISHED, the version is there, in no stage. A training has one version: where an
 earlier register was ended before the verdict, or the UI's button made it, this one goes on with it. The twin of the
@@ -13,13 +13,17 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from steps import admission, console, gate_rules, parameters, promotion, run_words, tracking, twins, versions, warehouse
-from steps.admission import Admission
-from steps.errors import BadParameter, NoTraining, UnusableVersion
-from steps.gate import Rules
-from steps.settings import MODEL_NAME
+from configuration import names
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.cli.errors import BadParameter, NoTraining, UnusableVersion
+from steps.cli.settings import MODEL_NAME
+from steps.registry import gate_rules, twins, validation, versions
+from steps.registry.gate import Rules
+from steps.registry.validation import Admission
+from steps.runs import descriptions, tracking
 
-STAGES = (promotion.PRODUCTION, "Staging", "None")
+STAGES = (names.PRODUCTION, "Staging", "None")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         mlflow.set_tag("training_run_id", training.info.run_id)
         with warehouse.promotion_lock():
             text = already_serving(training) or register(training, args.stage, gate_rules.rules_of(args))
-        run_words.conclude(text)
+        descriptions.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -80,7 +84,7 @@ def logged_model(training: Run) -> str:
 
 def already_serving(training: Run) -> str | None:
     """The closing line where Production has this training's version or its twin; None where there is one to judge."""
-    serving = promotion.serving()
+    serving = versions.serving()
     theirs = versions.training_of(versions.get(serving)) if serving else None
     if serving is None or theirs is None:
         return None
@@ -89,7 +93,7 @@ def already_serving(training: Run) -> str | None:
         return None
     mlflow.set_tags({"model_version": serving, "twin_of": serving})
     if same:
-        verdict = admission.ensure_verdict(versions.get(serving))
+        verdict = validation.ensure_verdict(versions.get(serving))
         return (
             f"[OK] Run {run_id} is version {serving} of {MODEL_NAME}, in Production already (gate: {verdict}); "
             f"no new version is made."
@@ -115,13 +119,13 @@ def register(training: Run, stage: str, rules: Rules) -> str:
     version = version_of(training)
     mlflow.set_tag("model_version", version)
     with console.timed("gate"):
-        admitted = admission.admit(version, training, rules)
+        admitted = validation.admit(version, training, rules)
     archived = settle(version, stage, admitted)
     return summary(training, version, stage, archived, admitted)
 
 
 def version_of(training: Run) -> str:
-    tags, there = admission.carried(training), versions.of_training(training)
+    tags, there = validation.carried(training), versions.of_training(training)
     if there:
         number = str(there[0].version)
         versions.tag(number, tags)
@@ -131,9 +135,9 @@ def version_of(training: Run) -> str:
 
 def settle(version: str, stage: str, admitted: Admission) -> list[str] | None:
     """Puts the version where it may go. Returns the versions archived for it; None when it stays in no stage."""
-    if stage == "None" or (stage == promotion.PRODUCTION and not admitted.verdict.promotes):
+    if stage == "None" or (stage == names.PRODUCTION and not admitted.verdict.promotes):
         return None
-    return promotion.put_in_stage(version, stage)
+    return versions.put_in_stage(version, stage)
 
 
 def summary(training: Run, version: str, stage: str, archived: Sequence[str] | None, admitted: Admission) -> str:

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from feature_store import apply_definitions
-from steps import console, engines, lake, month_traces, online_month, parameters, run_words, tracking, warehouse
+from steps import warehouse
+from steps.cleanup import month_traces
+from steps.cli import console, parameters
+from steps.features import engines, lake, online_month
+from steps.runs import descriptions, tracking
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -32,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         mlflow.log_dict({**asdict(found), "as_of": str(args.as_of)}, "depends.json")
         for line in found.lines():
             console.say(line)
-        run_words.conclude(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
+        descriptions.conclude(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from steps import admission, console, parameters, promotion, run_words, tracking, versions, warehouse
-from steps.errors import NoRollback
-from steps.settings import MODEL_NAME
+from configuration import names
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.cli.errors import NoRollback
+from steps.cli.settings import MODEL_NAME
+from steps.registry import validation, versions
+from steps.runs import descriptions, tracking
 from steps.warehouse import Turnover
 
 
@@ -23,11 +27,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rollback", f"rollback_{args.version or 'to_the_one_before'}", {"version": args.version or ""}
     ):
         with warehouse.promotion_lock():
-            now, history = promotion.serving(), warehouse.turnovers(MODEL_NAME)
+            now, history = versions.serving(), warehouse.turnovers(MODEL_NAME)
             target, passed_over = (chosen(args.version, now), []) if args.version else previous(now, history)
-            archived = promotion.put_in_stage(target, promotion.PRODUCTION)
+            archived = versions.put_in_stage(target, names.PRODUCTION)
         mlflow.set_tags({"model_version": target, "from_version": now or "none"})
-        run_words.conclude(summary(now, target, archived, passed_over))
+        descriptions.conclude(summary(now, target, archived, passed_over))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -53,7 +57,7 @@ def previous(now: str | None, history: Sequence[Turnover]) -> tuple[str, list[st
             continue
         if version is None or not is_same(version, turnover):
             reason = f"version {turnover.version} of run {turnover.run_id} was deleted since"
-        elif turnover.version != now and not admission.may_serve(version):
+        elif turnover.version != now and not validation.may_serve(version):
             reason = objection(turnover.version)
         elif turnover.version != now:
             return turnover.version, passed_over
@@ -85,7 +89,7 @@ def chosen(number: str, now: str | None) -> str:
     version = versions.get(number)
     if number == now:
         raise NoRollback(f"Version {number} is in Production already")
-    if not admission.may_serve(version):
+    if not validation.may_serve(version):
         why = objection(number)
         raise NoRollback(f"{why[0].upper()}{why[1:]}. {remedy(version)}")
     return number

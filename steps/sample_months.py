@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from steps import console, parameters, progress
-from steps.errors import StepError
-from steps.month_digest import mark_made_up
-from steps.month_files import FILES
-from steps.population import CHUNK_USERS, MAX_MONTHS, MAX_USERS, monthly_snapshots
-from steps.settings import project_run_id
+from steps.cli import console, parameters, progress
+from steps.cli.errors import StepError
+from steps.cli.settings import project_run_id
+from steps.month.digest import mark_made_up
+from steps.month.files import FILES
+from steps.month.population import CHUNK_USERS, MAX_MONTHS, MAX_USERS, monthly_snapshots
 
 MIN_USERS = 100
 MAX_SEED = 2**63 - 1
@@ -44,9 +44,9 @@ def main(argv: list[str] | None = None) -> None:
     line = f"[OK] Wrote {args.months} months of {args.users} users to {args.out_dir} (seed {args.seed}, {took})"
     console.say(line)
     if project_run_id():
-        from steps import run_words  # noqa: PLC0415 - MLflow is seconds that made-up months alone need not wait
+        from steps.runs import descriptions  # noqa: PLC0415 - MLflow is seconds that made-up months alone need not wait
 
-        run_words.name_project_run(f"sample_months_{args.out_dir.name}", line)
+        descriptions.name_project_run(f"sample_months_{args.out_dir.name}", line)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -17,23 +17,17 @@ from typing import Any
 import mlflow
 import pyarrow as pa
 
-from steps import (
-    console,
-    html_report,
-    parameters,
-    promotion,
-    run_words,
-    scoring,
-    scoring_report,
-    tracking,
-    versions,
-    warehouse,
-)
-from steps.errors import NoSuchVersion, TooFewToLearn
-from steps.scoring import Model
-from steps.scoring_report import Facts, Subject
-from steps.settings import MODEL_NAME
-from steps.trained_on import trained_on
+from steps import warehouse
+from steps.cli import console, parameters
+from steps.cli.errors import NoSuchVersion, TooFewToLearn
+from steps.cli.settings import MODEL_NAME
+from steps.registry import versions
+from steps.registry.trained_on import trained_on
+from steps.runs import descriptions, tracking
+from steps.scoring import report, scores
+from steps.scoring.report import Facts, Subject
+from steps.scoring.scores import Model
+from steps.training import html_report
 
 ENGINES = ("local", "spark")
 
@@ -46,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.apply_schema()
         version = args.version or version_in_production()
         with tracking.artifact_folder() as folder:
-            run_words.conclude(score(args.as_of, version, args.engine, args.top, folder))
+            descriptions.conclude(score(args.as_of, version, args.engine, args.top, folder))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,7 +59,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def version_in_production() -> str:
     """Raises NoSuchVersion."""
-    serving = promotion.serving()
+    serving = versions.serving()
     if serving is None:
         raise NoSuchVersion(f"No version of {MODEL_NAME} is in Production. Give one, -P version=…, or register one")
     return serving
@@ -76,11 +70,11 @@ def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str
     TooFewToLearn when nobody can be scored, TrackingUnavailable."""
     trained = trained_on(versions.get(version))
     scored_at = datetime.now(UTC).isoformat()
-    with console.timed("score"), scoring.features_of(version, trained) as model:
-        predict = scoring.local(model) if engine == "local" else scoring.spark(version)
+    with console.timed("score"), scores.features_of(version, trained) as model:
+        predict = scores.local(model) if engine == "local" else scores.spark(version)
         with warehouse.replaced_scores(as_of, version) as store:
             keep = partial(_keep, store, scored_at)
-            scored = scoring.score_month(model, as_of, predict, keep, folder)
+            scored = scores.score_month(model, as_of, predict, keep, folder)
             if not scored.users:
                 left_out = scored.left_out
                 raise TooFewToLearn(
@@ -89,13 +83,13 @@ def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str
                 )
     with console.timed("report"):
         subject = subject_of(as_of, version, engine, model)
-        facts = scoring_report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
+        facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
     record(folder, {"as_of": str(as_of), "model_version": version, "engine": engine, **facts})
     return summary(subject, facts)
 
 
-def _keep(store: Callable[[pa.Table, str], None], scored_at: str, scores: pa.Table) -> None:
-    store(scores, scored_at)
+def _keep(store: Callable[[pa.Table, str], None], scored_at: str, rows: pa.Table) -> None:
+    store(rows, scored_at)
 
 
 def subject_of(as_of: date, version: str, engine: str, model: Model) -> Subject:
@@ -115,7 +109,7 @@ def record(folder: Path, facts: Facts) -> None:
 def summary(subject: Subject, facts: Facts) -> str:
     trained = facts["listed_trained_on"]
     rows = "" if trained is None else f" ({trained} of them are training users)"
-    unknown = scoring_report.unknown(facts)
+    unknown = report.unknown(facts)
     category = f", {facts['users_unknown_category']} with a category that the version does not know{unknown}"
     return (
         f"[OK] Scored {subject.as_of} with {MODEL_NAME} version {subject.version}: {facts['users']} users "
@@ -128,7 +122,7 @@ def summary(subject: Subject, facts: Facts) -> str:
 def _quality(facts: Facts) -> str:
     if "no_quality" in facts:
         return f"No quality figures: {facts['no_quality']}."
-    auc = scoring_report.figure(facts, "AUC")
+    auc = report.figure(facts, "AUC")
     return f"AUC {auc} on the {facts['measured_on']}; more in {html_report.REPORT}."
 
 

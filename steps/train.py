@@ -14,20 +14,12 @@ import mlflow
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from steps import (
-    console,
-    dataset_runs,
-    evaluation,
-    logged_model,
-    model,
-    parameters,
-    run_words,
-    tracking,
-    training_report,
-)
-from steps.errors import TooFewToLearn
-from steps.settings import LABEL
-from steps.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
+from steps.cli import console, parameters
+from steps.cli.errors import TooFewToLearn
+from steps.cli.settings import LABEL
+from steps.runs import descriptions, tracking
+from steps.training import dataset_runs, evaluation, logged_model, pipelines, report
+from steps.training.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
 
 MIN_PER_CLASS = 2 * FOLDS
 
@@ -37,9 +29,9 @@ class Training:
     """A dataset's rows and facts, and what to do with them."""
 
     name: str  # of the model: random_forest, …
-    hyperparameters: model.Hyperparameters
+    hyperparameters: pipelines.Hyperparameters
     split: SplitRule
-    calibration: model.Calibration
+    calibration: pipelines.Calibration
     threshold: float
     rows: pd.DataFrame
     facts: dict[str, Any]
@@ -50,21 +42,21 @@ class Training:
 
     @property
     def title(self) -> str:
-        return f"{model.TITLES[self.name]} {self.facts['as_of']}"
+        return f"{pipelines.TITLES[self.name]} {self.facts['as_of']}"
 
     def unfitted(self) -> Pipeline:
         categories = {name: sorted(self.rows[name].unique()) for name in self.facts["categorical_cols"]}
-        return model.pipeline(self.name, self.hyperparameters, categories)
+        return pipelines.pipeline(self.name, self.hyperparameters, categories)
 
     def fitted(self, rows: pd.DataFrame) -> Pipeline:
         """To these rows, calibrated on folds of them by the rule of the split."""
         places = folds(rows, self.split) if self.calibration != "none" else []
-        return model.fit(model.calibrated(self.unfitted(), self.calibration, places), rows, self.features)
+        return pipelines.fit(pipelines.calibrated(self.unfitted(), self.calibration, places), rows, self.features)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    hyperparameters = model.Hyperparameters(
+    hyperparameters = pipelines.Hyperparameters(
         args.n_estimators, args.max_iter, args.max_leaf_nodes, args.learning_rate, args.C
     )
     params = {
@@ -76,26 +68,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         "calibration": args.calibration,
         "threshold": args.threshold,
         **hyperparameters.of(args.model),
-        **model.fixed_settings(args.model),
+        **pipelines.fixed_settings(args.model),
     }
-    with tracking.step_run("train", f"{model.RUN_NAMES[args.model]}_{args.as_of}", params) as run:
+    with tracking.step_run("train", f"{pipelines.RUN_NAMES[args.model]}_{args.as_of}", params) as run:
         dataset_run = dataset_runs.find_or_build(args.as_of, args.feature_service, args.labels_known_at)
         rows, facts = dataset_runs.load(dataset_run)
         training = Training(args.model, hyperparameters, args.split, args.calibration, args.threshold, rows, facts)
         scores = train(training, run.info.run_id)
         figures = " ".join(f"{name}={scores[name]:.4f}" for name in ("AUC", "F1", "ACC"))
-        run_words.conclude(f"[OK] Trained {model.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
+        descriptions.conclude(f"[OK] Trained {pipelines.TITLES[args.model]}. {figures} (run_id={run.info.run_id})")
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="train", description=__doc__)
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
-    parser.add_argument("--model", choices=sorted(model.KNOWN), required=True)
-    parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="who validates: see steps/split.py")
+    parser.add_argument("--model", choices=sorted(pipelines.KNOWN), required=True)
+    parser.add_argument(
+        "--split", choices=SPLIT_RULES, required=True, help="who validates: see steps/training/split.py"
+    )
     parser.add_argument("--labels-known-at", type=parameters.optional(parameters.as_of), required=True, help="a day")
     parser.add_argument(
-        "--calibration", choices=model.CALIBRATIONS, required=True, help="none: the classifier's own score"
+        "--calibration", choices=pipelines.CALIBRATIONS, required=True, help="none: the classifier's own score"
     )
     parser.add_argument(
         "--threshold", type=parameters.number(0, 1), required=True, help="predicted to leave above this probability"
@@ -127,7 +121,7 @@ def train(training: Training, run_id: str) -> dict[str, float]:
         fitted = training.fitted(parts.train)
     seconds = time.perf_counter() - started
     with console.timed(f"{FOLDS} folds"):
-        aucs = model.cross_validate(
+        aucs = pipelines.cross_validate(
             training.unfitted(),
             training.rows,
             training.features,
@@ -156,8 +150,8 @@ def train(training: Training, run_id: str) -> dict[str, float]:
 def validate(training: Training, fitted: Pipeline, rows: pd.DataFrame) -> evaluation.Validated:
     return evaluation.Validated(
         rows[LABEL].to_numpy(dtype=bool),
-        model.churn_probability(fitted, rows, training.features),
-        model.churn_probability(model.uncalibrated(fitted), rows, training.features),
+        pipelines.churn_probability(fitted, rows, training.features),
+        pipelines.churn_probability(pipelines.uncalibrated(fitted), rows, training.features),
         training.calibration,
         training.threshold,
     )
@@ -171,11 +165,11 @@ def log_pictures(
     figures: Mapping[str, float],
 ) -> None:
     """The pictures, report.html with all of them, and feature_schema.json, as artifacts."""
-    answering = model.answering_at_once(fitted, training.features)
+    answering = pipelines.answering_at_once(fitted, training.features)
     importances = evaluation.importances(answering, parts.validation, training.features)
     numeric = [name for name in training.features if name not in training.facts["categorical_cols"]]
     with tracking.artifact_folder() as folder:
-        training_report.write(folder, training.title, validated, importances, figures)
+        report.write(folder, training.title, validated, importances, figures)
         schema = {"categorical_cols": training.facts["categorical_cols"], "numeric_cols": numeric}
         (folder / "feature_schema.json").write_text(json.dumps(schema, indent=2) + "\n")
 

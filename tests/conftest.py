@@ -14,8 +14,7 @@ import pytest
 
 from local_stack import chain, postgres
 from local_stack.settings import ROOT, Settings
-
-from . import sql
+from tests import sql
 
 TESTS = ROOT / "tests"
 REAL_DATA = ROOT.parent / "shared" / "data"
@@ -67,8 +66,8 @@ def state_folder() -> Iterator[Path]:
 # What takes longest on two cores begins first, so that a run does not wait for one file in the end.
 LONGEST = (
     "local_stack/test_under_load.py", "steps/test_year.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
-    "steps/test_honest_figures.py", "local_stack/test_mlflow_launcher.py", "rollout/test_serving.py",
-    "steps/test_register_gate.py", "steps/test_gate_pool.py", "local_stack/test_backup.py", "test_add_a_feature.py",
+    "steps/registry/test_honest_figures.py", "local_stack/test_mlflow_launcher.py", "rollout/test_serving.py",
+    "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py", "local_stack/test_backup.py", "test_add_a_feature.py",
 )  # fmt: skip
 
 
@@ -132,7 +131,7 @@ def sample_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ingest(tracking: str) -> Callable[[Path, date], None]:
     """Loads a month's folder by the step itself."""
     from steps import ingest  # noqa: PLC0415 - mlflow and more, which not every test needs
-    from steps.entry_points import arguments  # noqa: PLC0415
+    from steps.runs.entry_points import arguments  # noqa: PLC0415
 
     return lambda folder, as_of: ingest.main(arguments("ingest", {"month_dir": str(folder), "as_of": str(as_of)}))
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.redis_server import RedisServer, missing, open_redis
-
-from .conftest import free_port
+from tests.conftest import free_port
 
 needs_redis = pytest.mark.skipif(missing() is not None, reason=missing() or "")
 

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from local_stack.settings import ROOT, Settings
-from steps.entry_points import arguments
+from steps.runs.entry_points import arguments
 from tests.conftest import JANUARY
 from tests.sql import empty
-from tests.steps.database import last_run
+from tests.steps.states.database import last_run
 
 PAGE = (ROOT / "docs" / "add-a-feature.md").read_text()
 COPIED = ("configuration", "steps", "feature_repo", "feature_store", "MLproject", "conda.yaml", "requirements.txt")

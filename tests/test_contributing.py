@@ -39,9 +39,9 @@ def test_the_commands_of_make_that_are_named_exist() -> None:
 
 def test_what_a_recipe_changes_is_in_the_file_it_names() -> None:
     for name, file in {
-        "KNOWN": "steps/model.py",
-        "TITLES": "steps/model.py",
-        "MODELS": "tests/steps/trainings.py",
+        "KNOWN": "steps/training/pipelines.py",
+        "TITLES": "steps/training/pipelines.py",
+        "MODELS": "tests/steps/states/trainings.py",
     }.items():
         assert f"`{name}`" in text("CONTRIBUTING.md")
         assert re.search(rf"^{name}\b", Path(ROOT / file).read_text(), re.MULTILINE)

@@ -52,7 +52,7 @@ def found(paths: list[Path], is_wrong: Finding) -> list[str]:
 
 
 def imports(path: Path) -> set[str]:
-    """Full names: `from steps import model` is steps.model."""
+    """Full names: `from steps.training import split` is steps.training.split."""
     names: set[str] = set()
     for node in nodes(path):
         if isinstance(node, ast.Import):
@@ -116,33 +116,45 @@ def test_the_gateway_knows_neither_the_steps_nor_mlflow() -> None:
     )
 
 
-# Each room imports from those after it, and from itself
-ROOMS_OF_THE_GATEWAY = (
-    "__main__", "server", "app", "api", "wiring", "prediction", "upstream", "metrics", "background", "deadline",
-    "settings", "version", "errors",
-)  # fmt: skip
+# Each room imports from those after it, and from itself. The entry points come first: they are no room's.
+ROOMS = {
+    "feature_enricher": (
+        "__main__", "server", "app", "api", "wiring", "prediction", "upstream", "metrics", "background", "deadline",
+        "settings", "version", "errors",
+    ),
+    "steps": (
+        *ENTRY_POINTS, "cleanup", "scoring", "registry", "training", "features", "runs", "warehouse", "month", "cli",
+    ),
+}  # fmt: skip
 MOST_MODULES_IN_A_ROOM = 14
 
 
-def room_of(module: str) -> str:
-    return module.split(".")[1]
+def dotted(path: Path) -> str:
+    return name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def test_the_gateways_rooms_import_one_way() -> None:
-    wrong = []
-    for path in sources("feature_enricher"):
-        here = name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for name in sorted(name for name in imports(path) if name.startswith("feature_enricher.")):
-            if ROOMS_OF_THE_GATEWAY.index(room_of(name)) < ROOMS_OF_THE_GATEWAY.index(room_of(here)):
-                wrong.append(f"{name_of(path)} imports {name}")
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_one_way(package: str) -> None:
+    rooms = ROOMS[package]
+    wrong = [
+        f"{name_of(path)} imports {name}"
+        for path in sources(package)
+        for name in sorted(imports(path))
+        if name.startswith(f"{package}.") and dotted(path) != package
+        if rooms.index(name.split(".")[1]) < rooms.index(dotted(path).split(".")[1])
+    ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("package", ["feature_enricher", "feature_repo", "feature_store", "configuration"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_room_is_crowded(package: str) -> None:
     rooms = {path.parent for path in sources(package)}
     modules = {name_of(room): len([path for path in room.glob("*.py") if path.stem != "__init__"]) for room in rooms}
     assert {room: count for room, count in modules.items() if count > MOST_MODULES_IN_A_ROOM} == {}
+
+
+def test_beside_the_rooms_of_the_steps_are_the_entry_points_alone() -> None:
+    assert {path.stem for path in (ROOT / "steps").glob("*.py")} == {*ENTRY_POINTS, "__init__"}
 
 
 def test_the_watcher_takes_nothing_from_the_steps_but_the_warehouse() -> None:
@@ -153,7 +165,7 @@ def test_the_watcher_takes_nothing_from_the_steps_but_the_warehouse() -> None:
 
 def test_the_stack_takes_nothing_from_the_steps_but_the_digest_of_a_month() -> None:
     taken = {name for path in sources("local_stack") for name in imports(path) if name.startswith("steps")}
-    assert {name.rsplit(".", 1)[0] for name in taken} == {"steps.month_digest"}
+    assert {name.rsplit(".", 1)[0] for name in taken} == {"steps.month.digest"}
     assert importing(sources("local_stack"), "feature_enricher", "feature_repo", "feature_store") == []
 
 
@@ -185,7 +197,8 @@ def test_the_feature_store_imports_the_definitions_feast_and_its_drivers_alone()
 
 def test_the_served_model_and_the_digest_stand_alone() -> None:
     alone = [
-        ROOT / "steps" / name for name in ("served_model.py", "early_exit.py", "packed_forest.py", "month_digest.py")
+        ROOT / "steps" / f"{name}.py"
+        for name in ("training/served_model", "training/fast_path", "training/packed_forest", "month/digest")
     ]
     assert importing(alone, *PACKAGES) == []
 
@@ -272,7 +285,7 @@ def test_a_broad_except_raises_again_or_says_why_not() -> None:
 
 
 def test_nothing_is_left_to_do() -> None:
-    texts = [*sources(*PACKAGES), *sorted((ROOT / "steps" / "sql").rglob("*.sql")), ROOT / "MLproject"]
+    texts = [*sources(*PACKAGES), *sorted((ROOT / "steps" / "warehouse" / "sql").rglob("*.sql")), ROOT / "MLproject"]
     assert [name_of(path) for path in texts if re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text())] == []
 
 
@@ -301,7 +314,7 @@ def test_the_steps_long_statements_are_files() -> None:
 
     assert found(sources("steps"), is_long_sql) == []
     used = {match for path in sources("steps") for match in re.findall(r'"(\w+)"', path.read_text())}
-    assert {path.stem for path in (ROOT / "steps" / "sql").glob("*.sql")} <= used
+    assert {path.stem for path in (ROOT / "steps" / "warehouse" / "sql").glob("*.sql")} <= used
 
 
 def test_defaults_of_parameters_are_in_mlproject_alone() -> None:

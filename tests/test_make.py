@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from local_stack.settings import ROOT
-
-from .local_stack.pythons import tools
+from tests.local_stack.pythons import tools
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)

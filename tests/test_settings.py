@@ -19,8 +19,9 @@ from feature_store.settings import StoreSettings
 from local_stack import variables
 from local_stack.settings import ROOT, Settings, StackError
 from rollout.settings import Settings as WatcherSettings
-from steps import console, lake
-from steps.settings import Settings as StepSettings
+from steps.cli import console
+from steps.cli.settings import Settings as StepSettings
+from steps.features import lake
 from steps.warehouse import connection
 from steps.warehouse.loading import TARGETS
 

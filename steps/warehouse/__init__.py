@@ -1,6 +1,6 @@
-"""The only room that talks SQL. Statements live in steps/sql; the address comes from libpq's own PG… variables."""
+"""The only package with SQL. Statements are in sql/; the address comes from libpq's own PG… variables."""
 
-from steps.warehouse.connection import event_time, ping, statement, transaction
+from steps.warehouse.connection import event_time, ping, promotion_lock, run_held, run_if_free, statement, transaction
 from steps.warehouse.export import (
     LakeFile,
     export,
@@ -10,7 +10,6 @@ from steps.warehouse.export import (
     recorded_lake_files,
     snapshot_targets,
 )
-from steps.warehouse.history import Turnover, record_turnover, turnovers
 from steps.warehouse.known_labels import (
     any_label,
     count_without_label,
@@ -22,7 +21,6 @@ from steps.warehouse.known_labels import (
 )
 from steps.warehouse.labels import LabelsLoad, load_late_labels
 from steps.warehouse.loading import TARGETS, USERS, Load, Target, load_month
-from steps.warehouse.locks import promotion_lock, run_held, run_if_free
 from steps.warehouse.migrations import apply_schema
 from steps.warehouse.months import (
     count_snapshot,
@@ -32,13 +30,16 @@ from steps.warehouse.months import (
     files_sha256,
     loaded_months,
     month_fingerprint,
+    month_rows,
     online_as_of,
+    remove_month,
     require_known,
     require_month,
+    scores_of_month,
 )
 from steps.warehouse.online import OnlineTable, clear_online, month_state, read_snapshot, replace_online, side_by_side
-from steps.warehouse.removal import month_rows, remove_month, scores_of_month
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
+from steps.warehouse.serving_history import Turnover, record_turnover, turnovers
 from steps.warehouse.staging import Change
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from steps import console
+from steps.cli import console
 from steps.warehouse.migrations import apply_schema
 
 

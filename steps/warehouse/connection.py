@@ -11,15 +11,18 @@ import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from steps.errors import DatabaseUnavailable
-from steps.room import disk_full
-from steps.settings import Settings
+from steps.cli.disk import disk_full
+from steps.cli.errors import DatabaseUnavailable
+from steps.cli.settings import Settings
 
-SQL_FOLDER = Path(__file__).parent.parent / "sql"
+SQL_FOLDER = Path(__file__).with_name("sql")
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 60_000
 # Keys of advisory locks: any fixed numbers, no two alike. Of loads and schema changes, promotions, materialisations
 SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK = 0x57F10, 0x57F11, 0x57F12
+
+# of a session: kept beyond its transaction, dropped soon after its host went down without a word
+OF_A_SESSION = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 
 
 def event_time(as_of: date) -> datetime:
@@ -74,3 +77,49 @@ def first_column(name: str, table: str = "", **parameters: object) -> list[Any]:
     with transaction() as cur:
         cur.execute(sql.SQL(statement(name)).format(table=sql.Identifier(table or "none")), parameters)
         return [row[0] for row in cur.fetchall()]
+
+
+@contextmanager
+def promotion_lock() -> Iterator[None]:
+    """Held while it is decided who is in Production. Raises DatabaseUnavailable when another holds it for a minute."""
+    with transaction(busy="another promotion") as cur:
+        cur.execute("SELECT pg_advisory_xact_lock(%s)", (PROMOTION_LOCK,))
+        yield
+
+
+@contextmanager
+def run_held(run_id: str) -> Iterator[str]:
+    """Held for as long as the run's process lives. Gives the name of the server and database that keep the lock.
+
+    Raises DatabaseUnavailable, also when another process holds the same run for a minute.
+    """
+    with translated(f"run {run_id}, in another process,"):
+        session = connect()
+        session.autocommit = True  # a transaction as long as a step would keep PostgreSQL from tidying up
+        with session.cursor() as cur:
+            cur.execute(OF_A_SESSION)
+            cur.execute("SELECT pg_advisory_lock(%s)", (_key(run_id),))
+            place = _place(cur)
+    with closing(session):
+        yield place
+
+
+@contextmanager
+def run_if_free(run_id: str) -> Iterator[str | None]:
+    """The same where nobody holds the run; None where somebody does. Nobody can take it until the block is left."""
+    with transaction() as cur:
+        cur.execute("SELECT pg_try_advisory_xact_lock(%s)", (_key(run_id),))
+        [is_free] = cur.fetchall()[0]
+        yield _place(cur) if is_free else None
+
+
+def _place(cur: cursor) -> str:
+    """A restored copy of a database is another place than the database it was copied from."""
+    cur.execute("SELECT system_identifier || '/' || current_database() FROM pg_control_system()")
+    [place] = cur.fetchall()[0]
+    return str(place)
+
+
+def _key(run_id: str) -> int:
+    """MLflow's run ids are random: their first 64 bits are as good as the whole."""
+    return int.from_bytes(bytes.fromhex(run_id[:16]), "big", signed=True)

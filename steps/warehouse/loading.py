@@ -9,8 +9,8 @@ import pyarrow as pa
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from steps.errors import RowRefused
-from steps.progress import Advance, unseen
+from steps.cli.errors import RowRefused
+from steps.cli.progress import Advance, unseen
 from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
 from steps.warehouse.labels import LabelsLoad, bring_labels_in_line
 from steps.warehouse.origins import months_of_other_origin, require_same_users

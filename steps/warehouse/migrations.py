@@ -15,9 +15,9 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import cursor
 
-from steps import console
-from steps.errors import SchemaMismatch
-from steps.settings import Settings
+from steps.cli import console
+from steps.cli.errors import SchemaMismatch
+from steps.cli.settings import Settings
 from steps.warehouse.connection import SCHEMA_LOCK, SQL_FOLDER, statement, transaction
 
 MIGRATIONS_FOLDER = SQL_FOLDER / "migrations"

@@ -19,8 +19,8 @@ from psycopg2 import sql
 from pyarrow import csv
 
 from configuration import names
-from steps.errors import DatabaseUnavailable, OnlineStoreUnavailable
-from steps.progress import Advance
+from steps.cli.errors import DatabaseUnavailable, OnlineStoreUnavailable
+from steps.cli.progress import Advance
 from steps.warehouse.connection import MATERIALIZE_LOCK, connect, event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
 from steps.warehouse.months import online_as_of

@@ -5,7 +5,7 @@ from datetime import date
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from steps.errors import MixedOrigins
+from steps.cli.errors import MixedOrigins
 from steps.warehouse.connection import statement
 
 # Months of one warehouse share most of their users, real and made-up ones not one. An edited or copied made-up month

@@ -18,8 +18,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from pyarrow import csv
 
-from steps.errors import RowRefused, StepError
-from steps.progress import Advance
+from steps.cli.errors import RowRefused, StepError
+from steps.cli.progress import Advance
 from steps.warehouse.connection import connect, statement
 
 USERS_FILE = "users"

@@ -11,11 +11,11 @@ import pytest
 
 from bench.checker import Checker, Offline
 from bench.recording import Recorder, Recording
-from steps import model
+from steps.training import pipelines
 
 FEATURES = {"months": "int64", "fee": "float64", "net_service": "object"}
 USERS = ["anna", "ben", "carl", "dora"]
-FEW = model.Hyperparameters(n_estimators=5, max_iter=5, max_leaf_nodes=8, learning_rate=0.1, C=1.0)
+FEW = pipelines.Hyperparameters(n_estimators=5, max_iter=5, max_leaf_nodes=8, learning_rate=0.1, C=1.0)
 
 
 def offline(version: str) -> Offline:
@@ -28,8 +28,8 @@ def offline(version: str) -> Offline:
             "net_service": random.choice(["DSL", "No"], 100),
         }
     ).assign(churn_label=random.random(100) < 0.5)
-    unfitted = model.pipeline("random_forest", FEW, {"net_service": ["DSL", "No"]})
-    return Offline(model.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1", 0.5)
+    unfitted = pipelines.pipeline("random_forest", FEW, {"net_service": ["DSL", "No"]})
+    return Offline(pipelines.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1", 0.5)
 
 
 KNOWN = {version: offline(version) for version in ("1", "2")}

@@ -12,8 +12,7 @@ import pytest
 from bench import load
 from bench.load import Target
 from bench.recording import Recorder
-
-from .servers import Answer, server
+from tests.bench.servers import Answer, server
 
 USERS = [f"user-{nth}" for nth in range(50)]
 BODIES = [json.dumps({"user_id": user}).encode() for user in USERS]

@@ -38,7 +38,7 @@ def soon(seconds: float = 5.0) -> float:
 def loaded(tracking: str, sample_months: Path) -> None:
     """A January in the warehouse."""
     from steps import ingest  # noqa: PLC0415 - mlflow and more
-    from steps.entry_points import arguments  # noqa: PLC0415
+    from steps.runs.entry_points import arguments  # noqa: PLC0415
 
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))

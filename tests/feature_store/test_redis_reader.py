@@ -18,10 +18,9 @@ from feature_store.online_reader import OnlineReader
 from feature_store.plans import make_plan
 from feature_store.reading import FeatureRow, Plan, Reader
 from local_stack.settings import Settings
-
-from ..conftest import FEBRUARY, JANUARY
-from ..redis_online import needs_redis, redis_online, redis_server
-from .test_online_reader import soon, users, write
+from tests.conftest import FEBRUARY, JANUARY
+from tests.feature_store.test_online_reader import soon, users, write
+from tests.redis_online import needs_redis, redis_online, redis_server
 
 __all__ = ["redis_online", "redis_server"]
 

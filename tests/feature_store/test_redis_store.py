@@ -10,10 +10,9 @@ import pytest
 import feature_store
 from bench.redis_server import RedisServer
 from local_stack.settings import Settings
-
-from ..redis_online import needs_redis, redis_online, redis_server
-from ..sql import fetch
-from .test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, proto
+from tests.feature_store.test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, proto
+from tests.redis_online import needs_redis, redis_online, redis_server
+from tests.sql import fetch
 
 __all__ = ["redis_online", "redis_server"]
 

@@ -8,8 +8,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
 from feature_enricher.upstream.targets import HandStarted
-
-from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
+from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
 
 
 @pytest.fixture

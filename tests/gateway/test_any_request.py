@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
 from feature_enricher.app import create_app
-
-from .fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget
+from tests.gateway.fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget
 
 NAMES = ["user_id", "user_ids", "features", "monthly_fee"]
 JSON = st.recursive(

@@ -11,8 +11,17 @@ from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
 from feature_enricher.errors.requests import MissingFeatures
-
-from .fakes import JANUARY, LISTS, RUN_ID, USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget, ServedFromARun
+from tests.gateway.fakes import (
+    JANUARY,
+    LISTS,
+    RUN_ID,
+    USER,
+    EveryoneIsKnown,
+    FakeFeatures,
+    FakeModel,
+    FixedTarget,
+    ServedFromARun,
+)
 
 
 def test_health_says_only_that_the_process_lives(client: FlaskClient) -> None:

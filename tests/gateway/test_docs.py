@@ -17,8 +17,7 @@ from werkzeug.serving import make_server
 
 from feature_enricher.app import create_app
 from local_stack.settings import ROOT
-
-from .fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
+from tests.gateway.fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
 
 KEY = "a-key-of-letters-0123"
 PREFIX = "/churn"

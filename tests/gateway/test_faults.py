@@ -17,8 +17,7 @@ from feature_enricher.errors.upstream import (
 from feature_enricher.prediction.features import Features
 from feature_enricher.upstream.model_server import Model
 from feature_enricher.upstream.targets import HandStarted, Targets
-
-from .fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry, FixedTarget
+from tests.gateway.fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry, FixedTarget
 
 INNER = 'SELECT * FROM "feast_online".x; File "/srv/app.py", line 1 password=x'
 INSIDE = ("Traceback", "/", "SELECT", "File", "password", "psycopg", "Error:")

@@ -14,8 +14,7 @@ from feature_enricher.upstream.breaker import PAUSE_S
 from feature_store.connections import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_store.online_reader import OnlineReader
 from feature_store.reading import FeatureRow, Plan
-
-from .fakes import plan
+from tests.gateway.fakes import plan
 
 TIMEOUT_S = 0.2
 ROW = FeatureRow({"months_active": 1, "monthly_fee": 2.0, "net_service": "No"}, {})

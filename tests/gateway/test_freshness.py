@@ -9,9 +9,8 @@ from flask.testing import FlaskClient
 from feature_enricher.app import create_app
 from feature_enricher.prediction.freshness import Freshness, Watch
 from feature_store.reading import FeatureRow
-
-from ..waiting import wait_until
-from .fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan
+from tests.gateway.fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan
+from tests.waiting import wait_until
 
 PLAN = plan("churn_v1")
 

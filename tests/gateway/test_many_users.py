@@ -13,8 +13,7 @@ from feature_enricher.app import create_app
 from feature_enricher.errors.requests import InvalidRequest
 from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.prediction import values
-
-from .fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
+from tests.gateway.fakes import COMPLETE, USER, EveryoneIsKnown, FailingFeatures, FakeModel, FixedTarget, plan
 
 
 def ask(client: FlaskClient, **body: Any) -> TestResponse:

@@ -11,8 +11,7 @@ from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer, NotTrainedOn
 from feature_store.reading import FeatureRow
-
-from .fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
+from tests.gateway.fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 
 ROWS = [
     FeatureRow({"months_active": 70, "net_service": "No"}, {}),

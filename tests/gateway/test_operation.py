@@ -22,9 +22,7 @@ from feature_enricher.upstream.model_server import ModelServer, Prediction
 from feature_enricher.upstream.targets import HandStarted
 from feature_store.reading import FeatureRow
 from local_stack.settings import ROOT
-
-from ..waiting import wait_until
-from .fakes import (
+from tests.gateway.fakes import (
     COMPLETE,
     USER,
     FailingModel,
@@ -35,6 +33,7 @@ from .fakes import (
     FixedTarget,
     reply,
 )
+from tests.waiting import wait_until
 
 OLD, NEW = "the-old-key-0123456789", "the-new-key-0123456789"
 

@@ -16,10 +16,9 @@ from feature_enricher.prediction.features import FeastFeatures
 from local_stack import postgres
 from local_stack.settings import Settings
 from tests.conftest import free_port, open_folder
+from tests.gateway.fakes import JANUARY, FakeModel, FixedTarget
 from tests.sql import execute, fetch
 from tests.waiting import wait_until
-
-from .fakes import JANUARY, FakeModel, FixedTarget
 
 DEADLINE_S = 1.0
 RECOVERY_S = 5.0

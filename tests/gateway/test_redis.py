@@ -9,9 +9,8 @@ from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
 from local_stack.settings import Settings
-
-from ..conftest import JANUARY
-from ..redis_online import needs_redis, redis_online, redis_server
+from tests.conftest import JANUARY
+from tests.redis_online import needs_redis, redis_online, redis_server
 
 __all__ = ["redis_online", "redis_server"]
 

@@ -7,8 +7,7 @@ import pytest
 from feature_enricher.errors.upstream import NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.registry import Registry
-
-from .fakes import FakeServer, reply
+from tests.gateway.fakes import FakeServer, reply
 
 
 def registry_at(url: str) -> Registry:

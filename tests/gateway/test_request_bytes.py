@@ -9,8 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-
-from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FixedTarget
+from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FixedTarget
 
 CAFES = ("caf\ufffd", "cafÃ©", "café")
 BODY = json.dumps({"user_id": USER}).encode()

@@ -9,9 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-
-from ..waiting import wait_until
-from .fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, FakeServer, reply, running
+from tests.gateway.fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, FakeServer, reply, running
+from tests.waiting import wait_until
 
 DEADLINE_S = 1.0
 LIST_OF = {"3": "churn_v1", "4": "churn_v2"}

@@ -23,9 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.conftest import free_port
-
-from .fakes import FakeServer, reply
-from .slow_app import DEADLINE_S
+from tests.gateway.fakes import FakeServer, reply
+from tests.gateway.slow_app import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "feature_enricher"]

@@ -13,8 +13,7 @@ from feature_enricher.prediction.predictor import Item, Result, Serving
 from feature_enricher.upstream.model_server import Model, Prediction
 from feature_enricher.upstream.targets import HandStarted
 from feature_store.reading import FeatureRow
-
-from .fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
+from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
 
 
 def known(*names: str) -> FakeFeatures:

@@ -7,8 +7,7 @@ import pytest
 from feature_enricher.app import create_app
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import load_settings
-
-from .fakes import FakeFeatures, FakeModel, FixedTarget
+from tests.gateway.fakes import FakeFeatures, FakeModel, FixedTarget
 
 
 def test_the_environment_wins_over_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_enricher.app import create_app
-
-from .fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
+from tests.gateway.fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
 
 KEYS = ",".join(f"a-key-of-letters-{n:04d}" for n in range(10))
 SMALL, LARGE = 4 * 1024, 64 * 1024

@@ -20,12 +20,12 @@ from feature_enricher.upstream.model_server import ModelAnswer, ModelServer, Not
 from feature_store.reading import FeatureRow
 from local_stack.settings import Settings
 from rollout.settings import server_environment
-from steps import model, train
-from steps.settings import LABEL
-
-from ..conftest import free_port
-from ..waiting import answers, wait_until
-from .fakes import COMPLETE, RUN_ID, FakeFeatures, FakeModel, FixedTarget, prediction
+from steps import train
+from steps.cli.settings import LABEL
+from steps.training import pipelines
+from tests.conftest import free_port
+from tests.gateway.fakes import COMPLETE, RUN_ID, FakeFeatures, FakeModel, FixedTarget, prediction
+from tests.waiting import answers, wait_until
 
 NAME = "marking_churn"
 START_S = 120.0
@@ -112,7 +112,7 @@ def test_it_is_counted_by_its_code(gateway: FlaskClient) -> None:
 def real_server(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`mlflow models serve` with a model that was trained on two categories."""
     facts = {"types": TYPES, "categorical_cols": ["net_service"], "feature_service": "churn_v1", "as_of": "2024-01-31"}
-    few = model.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
+    few = pipelines.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
     training = train.Training("random_forest", few, "random", "sigmoid", 0.5, ROWS, facts)
     with mlflow.start_run(experiment_id=tracking) as run:
         train.log_pipeline(training, training.fitted(ROWS), run.info.run_id)

@@ -14,8 +14,7 @@ from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer
 from feature_store.reading import FeatureRow
-
-from .fakes import ANSWER, FakeServer, reply
+from tests.gateway.fakes import ANSWER, FakeServer, reply
 
 ROWS = [FeatureRow({"months_active": 70}, {})]
 TIMEOUT_S = 0.3

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_port
-
-from .test_server import wait_until_it_answers
+from tests.gateway.test_server import wait_until_it_answers
 
 ROOT = Path(__file__).parents[2]
 HOST = b"Host: gateway\r\n"

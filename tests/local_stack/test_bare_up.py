@@ -15,10 +15,9 @@ from local_stack import chain, loaded, month_choice, parts, postgres
 from local_stack.month_choice import asked
 from local_stack.settings import Settings, StackError
 from local_stack.stack import Stack
-from steps.month_digest import FILE_NAMES, files_sha256
-
-from ..conftest import JANUARY, free_port, open_folder
-from .conftest import OwnStack, make_stack
+from steps.month.digest import FILE_NAMES, files_sha256
+from tests.conftest import JANUARY, free_port, open_folder
+from tests.local_stack.conftest import OwnStack, make_stack
 
 ROWS = "SELECT ctid::text, xmin::text, user_id FROM subscriptions_profile_snapshots ORDER BY 1"
 

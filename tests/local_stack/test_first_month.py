@@ -6,8 +6,7 @@ import pytest
 
 from containers import first_month
 from local_stack.settings import Settings
-
-from ..steps.months import write_month
+from tests.steps.states.months import write_month
 
 
 @pytest.fixture

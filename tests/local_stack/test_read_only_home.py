@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.settings import Settings
-
-from .pythons import project, python
+from tests.local_stack.pythons import project, python
 
 NOWHERE = "/proc/nonexistent"
 

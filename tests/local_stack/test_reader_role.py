@@ -14,9 +14,8 @@ from feature_store.plans import make_plan
 from local_stack import reader_role
 from local_stack.settings import Settings
 from steps import materialize
-
-from ..conftest import JANUARY
-from ..sql import execute
+from tests.conftest import JANUARY
+from tests.sql import execute
 
 
 @pytest.fixture

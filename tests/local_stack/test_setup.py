@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.settings import ROOT
-
-from .pythons import project, python, tools
+from tests.local_stack.pythons import project, python, tools
 
 Done = subprocess.CompletedProcess[str]
 SetUp = Callable[..., Done]

@@ -13,8 +13,7 @@ from bench import any_request, candidates, client_scenarios, contenders, load, s
 from bench.checker import Checker
 from bench.faults import all_faults
 from bench.ground import Ground, known_users
-
-from .conftest import OwnStack
+from tests.local_stack.conftest import OwnStack
 
 pytestmark = pytest.mark.slow
 FAULTS = {fault.name: fault for fault in all_faults(frozen_s=1.0)}

@@ -19,8 +19,9 @@ from mlflow.tracking import MlflowClient
 
 from local_stack.settings import ROOT, Settings
 from rollout import processes
-from steps import model, train
-from steps.settings import LABEL
+from steps import train
+from steps.cli.settings import LABEL
+from steps.training import pipelines
 from tests.conftest import free_port
 from tests.waiting import wait_until
 
@@ -77,7 +78,7 @@ def versions(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathF
 
 def log_right(run_id: str) -> None:
     facts = {"types": TYPES, "categorical_cols": ["net_service"], "feature_service": "churn_v1", "as_of": "2024-01-31"}
-    few = model.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
+    few = pipelines.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
     training = train.Training("logistic_regression", few, "random", "sigmoid", 0.5, ROWS, facts)
     train.log_pipeline(training, training.fitted(ROWS), run_id)
 

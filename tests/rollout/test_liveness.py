@@ -8,8 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from rollout.liveness import Liveness
-
-from .fakes import FakeModelServer
+from tests.rollout.fakes import FakeModelServer
 
 SILENCE_S = 3.0
 LIMIT_S = 60.0

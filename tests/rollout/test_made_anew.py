@@ -9,8 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
 from rollout.registry import wanted_version
-
-from .conftest import ROWS, TYPES, RunningWatcher, log_right, watching
+from tests.rollout.conftest import ROWS, TYPES, RunningWatcher, log_right, watching
 
 NAME = "made_anew"
 

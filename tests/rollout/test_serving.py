@@ -7,8 +7,7 @@ import requests
 from rollout import processes
 from rollout.registry import wanted_version
 from steps import warehouse
-
-from .conftest import NAME, ROWS, TYPES, RunningWatcher, Versions
+from tests.rollout.conftest import NAME, ROWS, TYPES, RunningWatcher, Versions
 
 COLUMNS = {name: ROWS[name].tolist() for name in TYPES}
 

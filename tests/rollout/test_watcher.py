@@ -10,8 +10,7 @@ from rollout import watcher
 from rollout.registry import RegistryPoll
 from rollout.settings import load_settings
 from rollout.watcher import Watcher
-
-from .fakes import FakeBringUp, FakeHistory, FakeModelServer, wanted
+from tests.rollout.fakes import FakeBringUp, FakeHistory, FakeModelServer, wanted
 
 
 class Scene:

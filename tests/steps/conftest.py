@@ -16,13 +16,12 @@ from mlflow.tracking import MlflowClient
 from local_stack.settings import Settings
 from steps import build_dataset
 from steps import ingest as ingest_step
-from steps.entry_points import arguments
-from steps.settings import MODEL_NAME
-
-from ..conftest import JANUARY
-from .database import empty
-from .months import february_files, write_month
-from .trainings import MODELS, train_quickly
+from steps.cli.settings import MODEL_NAME
+from steps.runs.entry_points import arguments
+from tests.conftest import JANUARY
+from tests.steps.states.database import empty
+from tests.steps.states.months import february_files, write_month
+from tests.steps.states.trainings import MODELS, train_quickly
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,14 +12,13 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import build_dataset as step
-from steps import dataset
-from steps.entry_points import arguments
-from steps.errors import BadParameter, NoLabels, NoSnapshot
-
-from ..conftest import FEBRUARY, JANUARY
-from .database import execute, last_run, rewrite_in_another_order
-from .months import FILES, february_files, without_line, write_month
-from .online import in_snapshot
+from steps.cli.errors import BadParameter, NoLabels, NoSnapshot
+from steps.runs.entry_points import arguments
+from steps.training import dataset
+from tests.conftest import FEBRUARY, JANUARY
+from tests.steps.states.database import execute, last_run, rewrite_in_another_order
+from tests.steps.states.months import FILES, february_files, without_line, write_month
+from tests.steps.states.online import in_snapshot
 
 Ingest = Callable[[Path, date], None]
 

@@ -4,10 +4,9 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import history, warehouse
-from steps.entry_points import arguments
 from steps.history import table
-
-from .serving import make_versions, served
+from steps.runs.entry_points import arguments
+from tests.steps.states.serving import make_versions, served
 
 WIDE, NARROW = 250, 120
 

@@ -14,14 +14,14 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import ingest as step
-from steps import lake, warehouse
-from steps.entry_points import arguments
-from steps.errors import DatabaseUnavailable, FaultyMonth, RowRefused
-
-from ..conftest import FEBRUARY, JANUARY, free_port
-from .database import contents, execute, fetch, last_run
-from .killed import held, kill, start, wait_until_stuck
-from .months import FILES, month_of, with_cell, without_line, write_month
+from steps import warehouse
+from steps.cli.errors import DatabaseUnavailable, FaultyMonth, RowRefused
+from steps.features import lake
+from steps.runs.entry_points import arguments
+from tests.conftest import FEBRUARY, JANUARY, free_port
+from tests.steps.states.database import contents, execute, fetch, last_run
+from tests.steps.states.killed import held, kill, start, wait_until_stuck
+from tests.steps.states.months import FILES, month_of, with_cell, without_line, write_month
 
 Ingest = Callable[[Path, date], None]
 

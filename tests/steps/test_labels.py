@@ -13,17 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local_stack.settings import Settings
-from steps import build_dataset, dataset_runs, ingest, labels, materialize, month_links, warehouse
-from steps import tracking as step_tracking
-from steps.entry_points import arguments
-from steps.errors import BadParameter, FaultyMonth, NoLabels, NoSnapshot
-
-from ..conftest import FEBRUARY, JANUARY
-from .database import empty, execute, fetch, last_run
-from .histories import Event
-from .killed import held, kill, start, wait_until_stuck
-from .months import FILES, with_cell, without_line, write_month
-from .online import in_snapshot, served
+from steps import build_dataset, ingest, labels, materialize, warehouse
+from steps.cli.errors import BadParameter, FaultyMonth, NoLabels, NoSnapshot
+from steps.registry.links import month_links
+from steps.runs import tracking as step_tracking
+from steps.runs.entry_points import arguments
+from steps.training import dataset_runs
+from tests.conftest import FEBRUARY, JANUARY
+from tests.steps.states.database import empty, execute, fetch, last_run
+from tests.steps.states.histories import Event
+from tests.steps.states.killed import held, kill, start, wait_until_stuck
+from tests.steps.states.months import FILES, with_cell, without_line, write_month
+from tests.steps.states.online import in_snapshot, served
 
 LATER, LATER_STILL = date(2024, 3, 15), date(2024, 4, 15)
 WHOLE = FILES["labels"]
@@ -261,7 +262,7 @@ def test_the_files_that_labels_came_in_are_named_in_the_training_set(
     facts = built()
     assert facts["labels_sha256"] == [sha256]
     assert facts["files_sha256"] == last_run("ingest", tracking).data.tags["files_sha256"]
-    links = month_links.links(str(JANUARY), last_run("build_dataset", tracking))
+    links = month_links(str(JANUARY), last_run("build_dataset", tracking))
     assert {link.name: link.state for link in links} == dict.fromkeys(("month", "rows", "ingest", "labels"), "same")
     assert f"sha256 {sha256}, run {last_run('labels', tracking).info.run_id}, from {tmp_path / 'late.csv'}" in [
         link.said for link in links

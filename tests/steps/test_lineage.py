@@ -10,17 +10,19 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps import build_dataset, environment, ingest, lineage, month_links, provenance, register, warehouse
-from steps.entry_points import arguments
-from steps.errors import NoSuchVersion, TrackingUnavailable
-from steps.settings import MODEL_NAME, PROJECT_ROOT
-
-from ..conftest import JANUARY, free_port
-from ..tracking_store import tracking_store_at
-from .database import empty, execute, last_run
-from .lookalikes import lookalike
-from .scores import load_january
-from .trainings import model_id, train_quickly
+from steps import build_dataset, ingest, lineage, register, warehouse
+from steps.cli.errors import NoSuchVersion, TrackingUnavailable
+from steps.cli.settings import MODEL_NAME, PROJECT_ROOT
+from steps.registry import provenance
+from steps.registry.links import month_links
+from steps.runs import environment
+from steps.runs.entry_points import arguments
+from tests.conftest import JANUARY, free_port
+from tests.steps.states.database import empty, execute, last_run
+from tests.steps.states.lookalikes import lookalike
+from tests.steps.states.scores import load_january
+from tests.steps.states.trainings import model_id, train_quickly
+from tests.tracking_store import tracking_store_at
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def test_a_month_that_the_warehouse_has_no_more_is_said(walk: Walk, sample_month
 def walk_again() -> dict[str, str]:
     """Version 1's links, without making it anew."""
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
-    _title, *lines, _end = lineage.readable(registered, provenance.links(registered)).splitlines()
+    _title, *lines, _end = lineage.readable(registered, provenance.chain(registered)).splitlines()
     return dict(line.strip().split(maxsplit=1) for line in lines)
 
 
@@ -151,7 +153,7 @@ def test_a_file_of_labels_alone_is_found_or_named(training: str, tracking: str) 
     client.set_terminated(load.info.run_id)
     client.set_tag(dataset.info.run_id, "labels_sha256", f"{'b' * 64}, {'c' * 64}")
     try:
-        links = month_links.links("2024-01-31", client.get_run(dataset.info.run_id))
+        links = month_links("2024-01-31", client.get_run(dataset.info.run_id))
     finally:
         client.delete_tag(dataset.info.run_id, "labels_sha256")
     found = [(link.said, link.state) for link in links if link.name == "labels"]
@@ -248,7 +250,7 @@ def test_a_tag_that_names_another_training_is_broken(walk: Walk, training: str) 
     walk()
     MlflowClient().set_model_version_tag(MODEL_NAME, "1", "run_id", "a" * 32)
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
-    found = {link.name: link for link in provenance.links(registered)}
+    found = {link.name: link for link in provenance.chain(registered)}
     assert found["training"].state == "broken"
     assert found["training"].said == f"run {training} logged the model, the version's tag run_id says {'a' * 32}"
 
@@ -257,7 +259,7 @@ def test_a_model_that_answers_otherwise_than_when_it_was_registered_is_broken(wa
     walk()
     MlflowClient().set_model_version_tag(MODEL_NAME, "1", "example_probability", "0.987654321")
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
-    found = {link.name: link for link in provenance.links(registered)}
+    found = {link.name: link for link in provenance.chain(registered)}
     assert found["model"].state == "broken"
     assert found["model"].said.endswith("when registered with 0.987654321")
 
@@ -292,7 +294,7 @@ def test_a_tracking_store_that_does_not_answer_is_not_told_as_a_broken_chain(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     elsewhere, unsaid = f"http://127.0.0.1:{free_port()}", "could not be asked"
     with tracking_store_at(elsewhere), pytest.raises(TrackingUnavailable, match=unsaid):
-        provenance.links(registered)
+        provenance.chain(registered)
 
 
 def test_a_load_in_another_experiment_is_found(walk: Walk, sample_months: Path) -> None:
@@ -300,7 +302,7 @@ def test_a_load_in_another_experiment_is_found(walk: Walk, sample_months: Path) 
     walk()
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     with mlflow.start_run(experiment_id=elsewhere):
-        found = {link.name: link for link in provenance.links(registered)}
+        found = {link.name: link for link in provenance.chain(registered)}
     assert found["ingest"].state == "same"
 
 

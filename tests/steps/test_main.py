@@ -8,17 +8,17 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import ROOT, Settings
-from steps import entry_points, warehouse
 from steps import main as chain
-from steps.entry_points import arguments
-from steps.errors import FaultyMonth, NoLabels
-from steps.month_digest import files_sha256
-from steps.settings import MODEL_NAME
-
-from ..conftest import JANUARY
-from .database import fetch, last_run
-from .months import FILES, with_cell, write_month
-from .online import in_snapshot, served
+from steps import warehouse
+from steps.cli.errors import FaultyMonth, NoLabels
+from steps.cli.settings import MODEL_NAME
+from steps.month.digest import files_sha256
+from steps.runs import entry_points
+from steps.runs.entry_points import arguments
+from tests.conftest import JANUARY
+from tests.steps.states.database import fetch, last_run
+from tests.steps.states.months import FILES, with_cell, write_month
+from tests.steps.states.online import in_snapshot, served
 
 
 def run_chain(folder: Path) -> None:

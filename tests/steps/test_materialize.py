@@ -11,14 +11,13 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import materialize as step
-from steps import online_month
-from steps.errors import DatabaseUnavailable, NoSnapshot, OnlineStoreUnavailable
-
-from ..conftest import FEBRUARY, JANUARY, free_port
-from .database import fetch, last_run
-from .killed import held, kill, start, wait_until_stuck
-from .months import FILES, february_files, month_of, without_line, write_month
-from .online import in_snapshot, served
+from steps.cli.errors import DatabaseUnavailable, NoSnapshot, OnlineStoreUnavailable
+from steps.features import online_month
+from tests.conftest import FEBRUARY, JANUARY, free_port
+from tests.steps.states.database import fetch, last_run
+from tests.steps.states.killed import held, kill, start, wait_until_stuck
+from tests.steps.states.months import FILES, february_files, month_of, without_line, write_month
+from tests.steps.states.online import in_snapshot, served
 
 Ingest = Callable[[Path, date], None]
 

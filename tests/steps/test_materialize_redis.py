@@ -13,14 +13,13 @@ import pytest
 from bench.redis_server import RedisServer
 from local_stack.settings import Settings
 from steps import build_dataset, materialize
-from steps.entry_points import arguments
-from steps.errors import BadParameter, OnlineStoreUnavailable
-
-from ..conftest import FEBRUARY, JANUARY
-from ..redis_online import needs_redis, redis_online, redis_server
-from ..waiting import wait_until
-from .killed import PATIENCE_S, kill, start
-from .online import in_snapshot, served
+from steps.cli.errors import BadParameter, OnlineStoreUnavailable
+from steps.runs.entry_points import arguments
+from tests.conftest import FEBRUARY, JANUARY
+from tests.redis_online import needs_redis, redis_online, redis_server
+from tests.steps.states.killed import PATIENCE_S, kill, start
+from tests.steps.states.online import in_snapshot, served
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import subprocess

@@ -14,15 +14,18 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import build_dataset, dataset_runs, ingest, leftovers, lineage, old_logs, prune, score, tracking, versions
-from steps.entry_points import arguments
-from steps.errors import ArtifactsUnavailable
-
-from ..conftest import FEBRUARY, JANUARY
-from ..tracking_store import tracking_store_at
-from .database import empty, execute, fetch, last_run
-from .scores import register
-from .trainings import model_id, train_quickly
+from steps import build_dataset, ingest, lineage, prune, score
+from steps.cleanup import leftovers, old_logs
+from steps.cli.errors import ArtifactsUnavailable
+from steps.registry import versions
+from steps.runs import tracking
+from steps.runs.entry_points import arguments
+from steps.training import dataset_runs
+from tests.conftest import FEBRUARY, JANUARY
+from tests.steps.states.database import empty, execute, fetch, last_run
+from tests.steps.states.scores import register
+from tests.steps.states.trainings import model_id, train_quickly
+from tests.tracking_store import tracking_store_at
 
 MARCH = date(2024, 3, 31)
 

@@ -13,13 +13,13 @@ from local_stack.settings import ROOT, Settings
 from report.figures import REPRODUCIBLE, french, of_training
 from report.pictures import USER
 from report.template import TEMPLATE, stated
-from steps import build_dataset, evaluation, ingest, model, register, train
-from steps.entry_points import arguments
-from steps.settings import MODEL_NAME
-from steps.split import folds, split
-
-from ..conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
-from .database import empty, last_run, rewrite_in_another_order
+from steps import build_dataset, ingest, register, train
+from steps.cli.settings import MODEL_NAME
+from steps.runs.entry_points import arguments
+from steps.training import evaluation, pipelines
+from steps.training.split import folds, split
+from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
+from tests.steps.states.database import empty, last_run, rewrite_in_another_order
 
 pytestmark = needs_real_data
 
@@ -52,9 +52,9 @@ def january(server: Settings, tracking: str) -> January:
     return January(last_run("train", tracking), before, last_run("build_dataset", tracking))
 
 
-def hyperparameters() -> model.Hyperparameters:
+def hyperparameters() -> pipelines.Hyperparameters:
     args: Any = train.parse_args(arguments("train", {"as_of": str(JANUARY)}))
-    return model.Hyperparameters(args.n_estimators, args.max_iter, args.max_leaf_nodes, args.learning_rate, args.C)
+    return pipelines.Hyperparameters(args.n_estimators, args.max_iter, args.max_leaf_nodes, args.learning_rate, args.C)
 
 
 def test_all_7043_users_are_in_the_dataset(january: January) -> None:
@@ -91,8 +91,12 @@ def test_the_baseline_is_the_same_after_february_is_loaded(january: January) -> 
     rows = january.rows()
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
     parts = split(rows, "user")
-    unfitted = model.pipeline("random_forest", hyperparameters(), {"net_service": sorted(rows["net_service"].unique())})
-    probability = model.churn_probability(model.fit(unfitted, parts.train, features), parts.validation, features)
+    unfitted = pipelines.pipeline(
+        "random_forest", hyperparameters(), {"net_service": sorted(rows["net_service"].unique())}
+    )
+    probability = pipelines.churn_probability(
+        pipelines.fit(unfitted, parts.train, features), parts.validation, features
+    )
     scores = evaluation.scores(parts.validation["churn_label"].to_numpy(), probability, 0.5)
     assert scores == {name: january.training.data.metrics[f"{name}_uncalibrated"] for name in scores}
 
@@ -101,8 +105,8 @@ def mean_of_folds(rows: pd.DataFrame, *categorical: str) -> float:
     """AUC of gradient boosting."""
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
     categories = {name: sorted(rows[name].unique()) for name in categorical}
-    unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
-    aucs = model.cross_validate(unfitted, rows, features, folds(rows, "user"))
+    unfitted = pipelines.pipeline("hist_gradient_boosting", hyperparameters(), categories)
+    aucs = pipelines.cross_validate(unfitted, rows, features, folds(rows, "user"))
     return sum(aucs) / len(aucs)
 
 
@@ -144,9 +148,11 @@ def test_the_contract_makes_gradient_boosting_better_still(
     assert mean_of_folds(rows, "net_service", "contract_type") >= 0.836
     features = [name for name in rows.columns if name not in ("user_id", "churn_label")]
     categories = {name: sorted(rows[name].unique()) for name in ("net_service", "contract_type")}
-    unfitted = model.pipeline("hist_gradient_boosting", hyperparameters(), categories)
+    unfitted = pipelines.pipeline("hist_gradient_boosting", hyperparameters(), categories)
     parts = split(rows, "user")
-    probability = model.churn_probability(model.fit(unfitted, parts.train, features), parts.validation, features)
+    probability = pipelines.churn_probability(
+        pipelines.fit(unfitted, parts.train, features), parts.validation, features
+    )
     auc = evaluation.scores(parts.validation["churn_label"].to_numpy(), probability, 0.5)["AUC"]
     assert reported["auc_challenger"] == french(auc)
 

@@ -5,11 +5,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from steps import register, train
-from steps.entry_points import arguments
-from steps.errors import BadParameter, NoSnapshot, NoTraining
-from steps.settings import MODEL_NAME
-
-from .database import last_run
+from steps.cli.errors import BadParameter, NoSnapshot, NoTraining
+from steps.cli.settings import MODEL_NAME
+from steps.runs.entry_points import arguments
+from tests.steps.states.database import last_run
 
 pytestmark = pytest.mark.usefixtures("empty_registry")  # a twin that another test left in Production is not made again
 

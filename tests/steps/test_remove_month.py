@@ -8,16 +8,16 @@ import mlflow
 import pytest
 
 from local_stack.settings import Settings
-from steps import build_dataset, ingest, labels, lake, materialize, remove_month, warehouse
-from steps.entry_points import arguments
-from steps.errors import NoSnapshot
-
-from ..conftest import FEBRUARY, JANUARY
-from ..redis_online import needs_redis, redis_online, redis_server
-from .database import TABLES, execute, fetch, last_run
-from .killed import held, kill, start, wait_until_stuck
-from .months import february_files, write_month
-from .online import in_snapshot, served
+from steps import build_dataset, ingest, labels, materialize, remove_month, warehouse
+from steps.cli.errors import NoSnapshot
+from steps.features import lake
+from steps.runs.entry_points import arguments
+from tests.conftest import FEBRUARY, JANUARY
+from tests.redis_online import needs_redis, redis_online, redis_server
+from tests.steps.states.database import TABLES, execute, fetch, last_run
+from tests.steps.states.killed import held, kill, start, wait_until_stuck
+from tests.steps.states.months import february_files, write_month
+from tests.steps.states.online import in_snapshot, served
 
 __all__ = ["redis_online", "redis_server"]
 

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from mlflow.tracking import MlflowClient
 
+from configuration import names
 from local_stack.settings import Settings
-from steps import promotion, rollback, warehouse
-from steps.entry_points import arguments
-from steps.errors import NoRollback, NoSuchVersion
-from steps.settings import MODEL_NAME
+from steps import rollback, warehouse
+from steps.cli.errors import NoRollback, NoSuchVersion
+from steps.cli.settings import MODEL_NAME
+from steps.registry import versions
+from steps.runs.entry_points import arguments
 from steps.warehouse import Turnover
-
-from .database import last_run
-from .serving import alias, in_production, make_versions, served
+from tests.steps.states.database import last_run
+from tests.steps.states.serving import alias, in_production, make_versions, served
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_a_new_version_of_a_deleted_models_number_is_not_the_one_that_served(emp
     served("1", "2")
     MlflowClient().delete_registered_model(MODEL_NAME)
     make_versions(3, first_run=5)  # numbers begin anew: version 1 is of run 555…
-    promotion.put_in_stage("3", promotion.PRODUCTION)
+    versions.put_in_stage("3", names.PRODUCTION)
     with pytest.raises(NoRollback, match=f"version 2 of run {'2' * 32} was deleted since; version 1 of run {'1' * 32}"):
         roll_back()
     assert in_production() == ["3"]
@@ -185,7 +186,7 @@ def test_the_one_before_that_never_passed_is_passed_over_and_named(
 def test_a_version_without_verdict_of_which_nothing_is_known_is_refused(empty_registry: None) -> None:
     make_versions(2, gate=None)
     MlflowClient().set_model_version_tag(MODEL_NAME, "1", "gate", "passed")
-    promotion.put_in_stage("1", promotion.PRODUCTION)
+    versions.put_in_stage("1", names.PRODUCTION)
     with pytest.raises(NoRollback, match=r"unknown what it was trained on.*cannot be registered again"):
         roll_back("2")
     assert MlflowClient().get_model_version(MODEL_NAME, "2").tags["gate"] == "refused"

@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from threadpoolctl import threadpool_limits
 
-from steps.month_files import PLANS, read_month
-from steps.population import CHUNK_USERS, MAX_MONTHS, monthly_snapshots, user_ids
+from steps.cli.settings import PROJECT_ROOT
+from steps.month.files import PLANS, read_month
+from steps.month.population import CHUNK_USERS, MAX_MONTHS, monthly_snapshots, user_ids
 from steps.sample_months import main, write_months
-from steps.settings import PROJECT_ROOT
 
 # of each file the first line, and what every other line looks like
 LAYOUT = {

@@ -11,16 +11,17 @@ import pyarrow as pa
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps import ingest, materialize, quality, score, scoring_report, versions, warehouse
-from steps.entry_points import arguments
-from steps.errors import NoSnapshot, NoSuchVersion
-from steps.scoring import LeftOut, Scored
-from steps.settings import MODEL_NAME
-
-from ..conftest import JANUARY
-from .database import execute, fetch
-from .online import served
-from .scores import Outcome, forget_versions, load_january, register
+from steps import ingest, materialize, score, warehouse
+from steps.cli.errors import NoSnapshot, NoSuchVersion
+from steps.cli.settings import MODEL_NAME
+from steps.registry import versions
+from steps.runs.entry_points import arguments
+from steps.scoring import quality, report
+from steps.scoring.scores import LeftOut, Scored
+from tests.conftest import JANUARY
+from tests.steps.states.database import execute, fetch
+from tests.steps.states.online import served
+from tests.steps.states.scores import Outcome, forget_versions, load_january, register
 
 NAMES = ["months_active", "monthly_fee", "paperless_billing", "plan_stream_tv", "plan_stream_movies", "net_service"]
 NAMES += ["watch_hours_30d", "avg_session_mins_7d", "unique_devices_30d", "skips_7d", "rebuffer_events_7d"]
@@ -168,7 +169,7 @@ def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
     users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
     scored = Scored(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
     labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
-    probability, left = scoring_report.never_trained_on(scored, labels)
+    probability, left = report.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
 
 

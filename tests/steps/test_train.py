@@ -16,18 +16,18 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from local_stack.settings import ROOT, Settings
-from steps import build_dataset, dataset_runs, train
+from steps import build_dataset, train
 from steps import ingest as ingest_step
-from steps import tracking as step_tracking
-from steps.entry_points import arguments
-from steps.errors import DatasetMismatch, NoSnapshot, TooFewToLearn
-from steps.month_files import FILES
-from steps.split import split
-
-from ..conftest import JANUARY
-from .database import empty, execute, last_run, rewrite_in_another_order
-from .months import month_of, write_month
-from .trainings import MODELS, model_folder, model_id, pipeline, quick, rows, train_quickly
+from steps.cli.errors import DatasetMismatch, NoSnapshot, TooFewToLearn
+from steps.month.files import FILES
+from steps.runs import tracking as step_tracking
+from steps.runs.entry_points import arguments
+from steps.training import dataset_runs
+from steps.training.split import split
+from tests.conftest import JANUARY
+from tests.steps.states.database import empty, execute, last_run, rewrite_in_another_order
+from tests.steps.states.months import month_of, write_month
+from tests.steps.states.trainings import MODELS, model_folder, model_id, pipeline, quick, rows, train_quickly
 
 BUILD = arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"})
 INPUTS = [

@@ -13,12 +13,22 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from steps import build_dataset, ingest, labels, materialize, model, register, score, train
-from steps.entry_points import arguments
-from steps.settings import MODEL_NAME
-
-from .database import empty, last_run
-from .year import MONTHS, NEW_CATEGORY, NEW_FROM, Array, Month, corrected, months_auc, validators, write_year
+from steps import build_dataset, ingest, labels, materialize, register, score, train
+from steps.cli.settings import MODEL_NAME
+from steps.runs.entry_points import arguments
+from steps.training import pipelines
+from tests.steps.states.database import empty, last_run
+from tests.steps.states.year import (
+    MONTHS,
+    NEW_CATEGORY,
+    NEW_FROM,
+    Array,
+    Month,
+    corrected,
+    months_auc,
+    validators,
+    write_year,
+)
 
 LOADED = (0, 1, 2, 4, 3, 5, 6, 7)  # April arrives after May
 MARCH, JUNE = 2, 5
@@ -224,17 +234,19 @@ def test_a_split_that_is_drawn_anew_each_month_is_far_off(year: Year) -> None:
     january = year.months[0].rows
     features = [name for name in january.columns if name in mlflow_inputs(year)]
     known, _ = train_test_split(january, test_size=0.25, random_state=42, stratify=january["churn_label"])
-    forest = model.pipeline(
-        "random_forest", model.Hyperparameters(40, 1, 2, 0.1, 1.0), {"net_service": sorted(set(january["net_service"]))}
+    forest = pipelines.pipeline(
+        "random_forest",
+        pipelines.Hyperparameters(40, 1, 2, 0.1, 1.0),
+        {"net_service": sorted(set(january["net_service"]))},
     )
-    fitted = model.fit(forest, known, features)
+    fitted = pipelines.fit(forest, known, features)
     off = []
     for month in year.months[1:NEW_FROM]:
         rows = month.rows
         _, validation = train_test_split(rows, test_size=0.25, random_state=42, stratify=rows["churn_label"])
         unseen = rows[~rows["user_id"].isin(known["user_id"])]
         at_the_gate, honest = (
-            roc_auc_score(part["churn_label"], model.churn_probability(fitted, part, features))
+            roc_auc_score(part["churn_label"], pipelines.churn_probability(fitted, part, features))
             for part in (validation, unseen)
         )
         off.append(at_the_gate - honest)

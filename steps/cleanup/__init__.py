@@ -1,0 +1,1 @@
+"""What can be deleted: months, and artifacts and logs that nothing needs."""

@@ -1,0 +1,1 @@
+"""What a person and the environment see of a step: parameters, settings, messages, progress, exit."""

@@ -1,0 +1,83 @@
+"""Names the whole project agrees on, and the one reader of the environment in the steps.
+
+The database's address is libpq's business (PGHOST, PGPORT, …) and the tracking store's is MLflow's
+(MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME): they read those variables themselves.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from configuration import names
+from configuration.environment import EnvironmentSettings
+from configuration.fields import Folder, Text, choice, folder, setting, text
+from feature_store.settings import StoreSettings
+from steps.cli.errors import BadParameter
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = names.EXPERIMENT
+MODEL_NAME = names.MODEL_NAME
+LABEL = "churn_label"
+RANDOM_STATE = 42
+VALIDATION_SHARE = 0.25
+# STREAMFLOW_… that the local stack alone reads
+OF_THE_STACK = ("STREAMFLOW_POSTGRES",)
+
+
+class Settings(StoreSettings):
+    invalid: ClassVar[type[Exception]] = BadParameter
+
+    offline_engine: Literal["postgres", "duckdb", "spark"] = choice(
+        "postgres",
+        "What joins training sets: postgres, duckdb (over the Parquet files) or spark (the same; needs\n"
+        "requirements-spark.txt and a Java of the system)",
+        section="The steps",
+    )
+    spark_master: Text = text("local[*]", "Where Spark runs: local[*] is this machine, spark://HOST:7077 a cluster")
+    state: Annotated[Folder, AfterValidator(lambda path: PROJECT_ROOT / path)] | None = folder(
+        None, "As above, absolute", derived=True
+    )
+    logs: Folder | None = folder(None, "The local stack's logs, which `prune` may delete", derived=True)
+    java_home: Folder | None = folder(
+        None, "Java, for Spark, where it is not on PATH", variable="JAVA_HOME", derived=True
+    )
+    commit: Text | None = text(None, "The commit that an image was built from, which `lineage` names", derived=True)
+    pghost: str = setting("(PGHOST not set)", "For messages", "a host", variable="PGHOST", derived=True)
+    pgport: str = setting(str(names.POSTGRES_PORT), "For messages", "a port", variable="PGPORT", derived=True)
+
+    @classmethod
+    def from_env(cls) -> "Settings":
+        """Raises BadParameter."""
+        return cls.read()
+
+    @property
+    def database(self) -> str:
+        """Where PostgreSQL is, for messages."""
+        return f"{self.pghost}:{self.pgport}"
+
+
+class ConsoleSettings(EnvironmentSettings):
+    """By themselves, so that a fault in the others can be shown."""
+
+    no_color: str | None = setting(None, "Anything: no colours", "a text", variable="NO_COLOR", derived=True)
+
+    @property
+    def colour(self) -> bool:
+        """Unless nobody wants any (https://no-color.org)."""
+        return self.no_color is None
+
+
+def project_run_id() -> str | None:
+    """The run that `mlflow run` made for this process; None once MLflow has resumed it."""
+    return os.environ.get("MLFLOW_RUN_ID") or None
+
+
+def let_children_use_this_python() -> None:
+    """MLflow's local runs call whatever `python` is first on PATH; without an activated shell that is another one."""
+    here = str(Path(sys.executable).parent)
+    paths = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if paths[0] != here:
+        os.environ["PATH"] = os.pathsep.join([here, *paths])

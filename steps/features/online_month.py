@@ -1,0 +1,60 @@
+"""The month that is online, in the store that is set: which one it is, another one in its place, or none."""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+from feature_store import OnlineView, entity_keys, online_views, redis_url
+from steps import warehouse
+from steps.cli import console, progress
+from steps.features import online_redis
+from steps.features.encoding import online_rows
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+def online_as_of(store: "FeatureStore") -> date | None:
+    """Raises OnlineStoreUnavailable."""
+    if redis_url():
+        return online_redis.online_as_of(store)
+    return warehouse.online_as_of(view.table for view in online_views(store))
+
+
+def put_online(store: "FeatureStore", as_of: date, instead_of: date | None = None) -> tuple[int, int]:
+    """Puts the month online in all views at one moment. Returns the numbers of rows and values. instead_of: a newer
+    month whose place it may take. Raises OnlineStoreUnavailable, also where another newer month is online."""
+    views, moment = online_views(store), warehouse.event_time(as_of)
+    rows = sum(warehouse.count_snapshot(view.snapshots, as_of) for view in views)
+    with console.timed("write all views"), progress.bar("write", rows) as advance:
+        values = _replace(store, views, as_of, advance, instead_of)
+    for view in views:
+        store.registry.apply_materialization(store.get_feature_view(view.name), store.project, moment, moment)
+    return rows, values
+
+
+def take_offline(store: "FeatureStore", as_of: date) -> None:
+    """Leaves nothing online, where the month is all that could be. Raises OnlineStoreUnavailable."""
+    if redis_url():
+        online_redis.clear_online(store, as_of)
+    else:
+        warehouse.clear_online([view.table for view in online_views(store)])
+
+
+def _replace(
+    store: "FeatureStore",
+    views: Sequence[OnlineView],
+    as_of: date,
+    advance: progress.Advance,
+    instead_of: date | None,
+) -> int:
+    if redis_url():
+        return online_redis.replace_online(store, views, as_of, advance, instead_of)
+    moment = warehouse.event_time(as_of).isoformat()
+    return warehouse.replace_online([_table(view, moment) for view in views], as_of, advance, instead_of)
+
+
+def _table(view: OnlineView, event_time: str) -> warehouse.OnlineTable:
+    to_online = partial(online_rows, event_time=event_time, keys=entity_keys, encoders=view.encoders)
+    return warehouse.OnlineTable(view.table, view.snapshots, list(view.encoders), to_online)

@@ -1,0 +1,89 @@
+"""A month online in Redis: all of its values under keys of its own, then the key turned over that says what is read.
+
+What is killed on the way leaves values that nobody reads, and the next run clears them. PostgreSQL's lock lets one run
+write at a time, as for its own online tables.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from feature_store import OnlineView, entity_keys, next_month, online_moment
+from steps import warehouse
+from steps.cli.errors import OnlineStoreUnavailable
+from steps.cli.progress import Advance
+from steps.features.encoding import composed_keys, encoded
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_store.redis_store import NextMonth
+
+
+def online_as_of(store: "FeatureStore") -> date | None:
+    """The month that is online. Raises OnlineStoreUnavailable."""
+    with _translated():
+        moment = online_moment(store)
+        return moment.date() if moment else None
+
+
+def replace_online(
+    store: "FeatureStore",
+    views: Sequence[OnlineView],
+    as_of: date,
+    advance: Advance,
+    instead_of: date | None = None,
+) -> int:
+    """Puts the month's snapshots online. Returns the number of values. instead_of: a newer month that may be online and
+    is to go. Raises OnlineStoreUnavailable."""
+    with _translated(), warehouse.month_state() as state:
+        month = next_month(store, warehouse.event_time(as_of))
+        month.begin()
+        values = warehouse.side_by_side([partial(_write, month, view, as_of, state, advance) for view in views])
+        month.turn(warehouse.event_time(instead_of) if instead_of else None)
+        month.clear()
+        month.close()
+        return values
+
+
+def clear_online(store: "FeatureStore", as_of: date) -> None:
+    """Takes the month that is online away; nothing is then. Raises OnlineStoreUnavailable."""
+    with _translated(), warehouse.month_state():
+        month = next_month(store, warehouse.event_time(as_of))
+        month.begin()
+        month.turn_off()
+        month.clear()
+        month.close()
+
+
+def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advance: Advance) -> int:
+    values = 0
+
+    def write(rows: pa.Table) -> None:
+        nonlocal values
+        keys = composed_keys(entity_keys, rows["user_id"].to_pylist())
+        columns = {name: encoded(rows[name].combine_chunks(), encoder) for name, encoder in view.encoders.items()}
+        month.write(view.name, keys, columns)
+        values += len(keys) * len(columns)
+        advance(rows.num_rows)
+
+    warehouse.read_snapshot(state, view.snapshots, list(view.encoders), as_of, write)
+    return values
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    import redis  # noqa: PLC0415 - an extra
+
+    from feature_store.redis_store import OvertakenError  # noqa: PLC0415
+
+    try:
+        yield
+    except OvertakenError as error:
+        raise OnlineStoreUnavailable("Another materialisation overtook this one; what is online is its") from error
+    except redis.RedisError as error:
+        raise OnlineStoreUnavailable(f"Redis at STREAMFLOW_REDIS: {error}. What was online still is") from error

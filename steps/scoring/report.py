@@ -1,0 +1,195 @@
+"""What a retention team works with: who is most likely to leave, how many there are, and how far to trust it.
+
+The list and the counts are of all users who were scored. Figures of quality, and the pictures of them, are of the users
+that the version was never trained on: over its training rows any forest looks nearly perfect.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.scoring import plots, quality
+from steps.scoring.quality import Labels, Probabilities, Quality
+from steps.scoring.scores import Scored
+from steps.training import html_report
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was scored, with what, and what the numbers are called."""
+
+    as_of: str
+    version: str
+    engine: str
+    calibration: str | None  # the version's own word; None where it says nothing of it
+    threshold: float
+    unknown_training: str  # why it is unknown whom the version was trained on; '' where it is known
+
+    @property
+    def title(self) -> str:
+        return f"{self.as_of}, version {self.version}"
+
+    @property
+    def number(self) -> str:
+        """A number that was never fitted to how many leave is a score."""
+        return "score" if self.calibration in (None, "none") else "probability of leaving"
+
+
+def write(folder: Path, subject: Subject, scored: Scored, labels: pd.DataFrame, top: int) -> Facts:
+    """The list, the pictures and report.html. Returns the figures."""
+    listed = most_likely(scored, top)
+    listed.to_csv(folder / f"top_{len(listed)}.csv", index=False)
+    everybody = f"{subject.title}, all {scored.users:,} users{_of_whom_trained(scored)}"
+    pictures = plots.distribution(folder, scored.probability, scored.trained_on, everybody, subject.number)
+    probability, left = never_trained_on(scored, labels)
+    measured = quality.measure(probability, left)
+    facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
+    if measured is None:
+        facts["no_quality"] = why_not(subject, facts)
+    else:
+        facts |= figures(measured) | {"measured_on": population(measured)}
+        title = f"{subject.title}, {population(measured)}"
+        pictures += plots.curves(folder, probability, left, title, subject.number)
+    page = html_report.page(f"Scores of {subject.title}", intro(facts), rows(subject, facts), pictures)
+    (folder / html_report.REPORT).write_text(page)
+    return facts
+
+
+def most_likely(scored: Scored, top: int) -> pd.DataFrame:
+    """rank, user_id, probability, trained_on: the most likely first; of equals, the first by user_id."""
+    order = np.argsort(-scored.probability, kind="stable")[:top]  # the users come in their order
+    users = scored.user_ids.take(pa.array(order)).to_pylist()
+    trained_on = None if scored.trained_on is None else scored.trained_on[order]
+    return pd.DataFrame(
+        {
+            "rank": range(1, len(order) + 1),
+            "user_id": users,
+            "probability": scored.probability[order],
+            "trained_on": trained_on,
+        }
+    )
+
+
+def labelled(scored: Scored, labels: pd.DataFrame) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
+    """Places among the scored users, and truth, of those of whom it is known."""
+    place = pc.index_in(pa.array(labels["user_id"], pa.string()), value_set=scored.user_ids)
+    known = np.asarray(place.is_valid(), dtype=np.bool_)
+    return place.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy(dtype=np.bool_)[known]
+
+
+def never_trained_on(scored: Scored, labels: pd.DataFrame) -> tuple[Probabilities, Labels]:
+    """Probability and truth of the labelled users that the version was not trained on, in the users' order; nobody
+    where it is unknown whom it was trained on."""
+    places, left = labelled(scored, labels)
+    if scored.trained_on is None:
+        places, left = places[:0], left[:0]
+    else:
+        unseen = ~scored.trained_on[places]
+        places, left = places[unseen], left[unseen]
+    order = np.argsort(places)  # labels come in any order, and equal probabilities are told apart by it
+    return scored.probability[places[order]], left[order]
+
+
+def counts(scored: Scored, labels: pd.DataFrame, listed: pd.DataFrame) -> Facts:
+    trained_on = scored.trained_on
+    return {
+        "users": scored.users,
+        "users_missing_features": scored.left_out.missing_features,
+        "users_unknown_category": scored.left_out.unknown_category,
+        "unknown_categories": {feature: dict(values) for feature, values in scored.left_out.values.items()},
+        "users_trained_on": None if trained_on is None else int(trained_on.sum()),
+        "predicted_to_leave": int(scored.leaves.sum()),
+        "predicted_to_leave_trained_on": None if trained_on is None else int((scored.leaves & trained_on).sum()),
+        "mean_probability": float(scored.probability.mean()),
+        "listed": len(listed),
+        "listed_trained_on": None if trained_on is None else int(listed["trained_on"].sum()),
+        "lowest_listed_probability": float(listed["probability"].iloc[-1]),
+        "labelled": len(labelled(scored, labels)[0]),
+    }
+
+
+def figures(measured: Quality) -> Facts:
+    found: Facts = {}
+    for name, figure in measured.named.items():
+        found |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return found
+
+
+def population(measured: Quality) -> str:
+    return f"{measured.users:,} users never trained on"
+
+
+def why_not(subject: Subject, facts: Facts) -> str:
+    """Why there is no figure of quality."""
+    if subject.unknown_training:
+        return f"the training users of version {subject.version} are unknown: {subject.unknown_training}"
+    if not facts["labelled"]:
+        return f"no label of {subject.as_of} is loaded for these users"
+    return (
+        f"{facts['users_measured']} labelled users were never trained on, {facts['left_of_measured']} of them left; at "
+        f"least {quality.MIN_USERS} are needed, {quality.MIN_PER_CLASS} who left and {quality.MIN_PER_CLASS} who stayed"
+    )
+
+
+def intro(facts: Facts) -> str:
+    if "no_quality" in facts:
+        return f"No quality figures: {facts['no_quality']}."
+    return (
+        f"AUC, Brier score, lift, gain and calibration are of the {facts['measured_on']}, whose labels are known "
+        f"({facts['left_of_measured']:,} of them left). The counts and the list are of all {facts['users']:,} users."
+    )
+
+
+def rows(subject: Subject, facts: Facts) -> dict[str, str]:
+    """The table of the page: each name says whose figure it is."""
+    measured = {
+        f"{name.replace('_', ' ')}, {facts['measured_on']}": figure(facts, name)
+        for name in ("AUC", "Brier", "lift_at_10_percent")
+        if name in facts
+    }
+    return {
+        "users scored": f"{facts['users']:,}",
+        "left out, features missing": f"{facts['users_missing_features']:,}",
+        "left out, category unknown to the version": f"{facts['users_unknown_category']:,}{unknown(facts)}",
+        "training users among those scored": _count(facts["users_trained_on"]),
+        f"predicted to leave ({subject.number} above {subject.threshold:g})": f"{facts['predicted_to_leave']:,}",
+        "training users among those predicted to leave": _count(facts["predicted_to_leave_trained_on"]),
+        f"mean {subject.number}, all users": f"{facts['mean_probability']:.4f}",
+        "listed": f"{facts['listed']:,}",
+        "training users among those listed (ranked too high)": _count(facts["listed_trained_on"]),
+        f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}",
+        "users scored with a known label": f"{facts['labelled']:,}",
+        **measured,
+        "calibration": subject.calibration or "not recorded",
+        "engine": subject.engine,
+    }
+
+
+def figure(facts: Facts, name: str) -> str:
+    low, high = facts[f"{name}_low"], facts[f"{name}_high"]
+    return f"{facts[name]:.4f} ({quality.LEVEL:.0%} interval {low:.4f} to {high:.4f})"
+
+
+def unknown(facts: Facts) -> str:
+    """The values that the version does not know, and how many users have each; '' where there are none."""
+    named = [
+        f"{feature}={value!r} {count}"
+        for feature, values in facts["unknown_categories"].items()
+        for value, count in values.items()
+    ]
+    return f": {', '.join(named)}" if named else ""
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _of_whom_trained(scored: Scored) -> str:
+    return "" if scored.trained_on is None else f" ({int(scored.trained_on.sum()):,} trained on)"

@@ -1,0 +1,1 @@
+"""Datasets, pipelines and the model as it is logged and served."""

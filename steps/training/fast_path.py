@@ -1,0 +1,182 @@
+"""The arithmetic of a fitted churn pipeline, to the last bit the same, without scikit-learn's checks, which cost more.
+Must not import anything else of the project: this file is copied into the model.
+"""
+
+import contextlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+FEW_ROWS = 256  # see docs/decisions/0030
+CALIBRATIONS = ("sigmoid", "isotonic")
+
+Matrix = NDArray[np.float64]
+Columns = Mapping[Hashable, Sequence[Any] | NDArray[Any]]
+Fill = Callable[[Columns, Matrix], None]
+Score = Callable[[Matrix], Matrix]
+
+
+class Unsupported(Exception):
+    """Something that the early exit leaves to the pipeline: a value, a type, a kind of estimator."""
+
+
+class FastPath:
+    """The pipeline's arithmetic: columns into one matrix, the matrix into probabilities."""
+
+    def __init__(self, pipeline: Pipeline, packed_forest: Any) -> None:
+        encode, classify = pipeline["encode"], pipeline["classify"]
+        self._fills = _fills(encode)
+        self._score = _score(classify, packed_forest)
+        if type(_uncalibrated(classify)) is LogisticRegression and not _lies_in_rows(encode):
+            raise Unsupported
+        self._width = classify.n_features_in_
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, packed_forest: Any) -> "FastPath | None":
+        """None for a pipeline of another make, or too large to pack, which then answers by itself."""
+        with contextlib.suppress(Unsupported, KeyError, OverflowError):
+            return cls(pipeline, packed_forest)
+        return None
+
+    def predict_proba(self, rows: pd.DataFrame) -> Matrix:
+        """Equal to the pipeline's. Raises Unsupported for a category or number it would not just compute with, and
+        OverflowError for a number that is too large for a forest."""
+        matrix, columns = np.zeros((len(rows), self._width)), _columns(rows)
+        for fill in self._fills:
+            fill(columns, matrix)
+        return self._score(matrix)
+
+
+def _columns(rows: pd.DataFrame) -> Columns:
+    """To ask a DataFrame for a column takes longer than to make objects of a few values."""
+    if len(rows) > FEW_ROWS:
+        return {name: rows[name].to_numpy() for name in rows}
+    return dict(zip(rows, rows.to_numpy(dtype=object).T.tolist(), strict=True))
+
+
+def _fills(encode: Any) -> list[Fill]:
+    """What writes each column of the matrix, in the order of the ColumnTransformer's own output."""
+    if type(encode) is not ColumnTransformer:
+        raise Unsupported
+    fills: list[Fill] = []
+    for name, transformer, chosen in encode.transformers_:
+        place = encode.output_indices_[name]
+        if place.start == place.stop:
+            continue
+        # the remainder has places instead of names where no column was chosen by its name
+        columns = [encode.feature_names_in_[column] if isinstance(column, int) else column for column in chosen]
+        if type(transformer) is OneHotEncoder:
+            fills += _one_hot(transformer, columns, place)
+        else:
+            fills.append(_numbers(columns, transformer, place))
+    return fills
+
+
+def _lies_in_rows(encode: ColumnTransformer) -> bool:
+    """Whether the encoder's own matrix has each row in one piece. The last bit of a sum of products depends on it, and
+    numbers alone, coming from a DataFrame, have each column in one piece."""
+    places = [encode.output_indices_[name] for name, kind, _ in encode.transformers_ if type(kind) is OneHotEncoder]
+    return any(place.stop - place.start > 1 for place in places)
+
+
+def _one_hot(encoder: OneHotEncoder, columns: list[str], place: slice) -> list[Fill]:
+    if encoder.handle_unknown != "error" or encoder.drop or encoder.min_frequency or encoder.max_categories:
+        raise Unsupported
+    fills: list[Fill] = []
+    start = place.start
+    for column, categories in zip(columns, encoder.categories_, strict=True):
+        fills.append(_marks(column, {value: start + nth for nth, value in enumerate(categories.tolist())}))
+        start += len(categories)
+    return fills
+
+
+def _marks(column: str, places: dict[Any, int]) -> Fill:
+    def fill(rows: Columns, matrix: Matrix) -> None:
+        found = [places.get(value, -1) for value in rows[column]]
+        if min(found, default=0) < 0:
+            raise Unsupported
+        matrix[np.arange(len(found)), found] = 1.0
+
+    return fill
+
+
+def _numbers(columns: list[str], transformer: Any, place: slice) -> Fill:
+    scales = type(transformer) is StandardScaler and transformer.mean_ is not None and transformer.scale_ is not None
+    if not scales and (type(transformer) is not FunctionTransformer or transformer.func is not None):  # "passthrough"
+        raise Unsupported
+
+    def fill(rows: Columns, matrix: Matrix) -> None:
+        for nth, column in enumerate(columns, place.start):
+            values = np.asarray(rows[column])
+            if values.dtype.kind not in "bif":
+                raise Unsupported
+            matrix[:, nth] = values
+        if not np.isfinite(matrix[:, place]).all():
+            raise Unsupported
+        if scales:
+            matrix[:, place] = (matrix[:, place] - transformer.mean_) / transformer.scale_
+
+    return fill
+
+
+def _score(classify: Any, packed_forest: Any) -> Score:
+    if type(classify) is CalibratedClassifierCV:
+        return _calibrated_score(classify, packed_forest)
+    if type(classify) in (HistGradientBoostingClassifier, LogisticRegression):
+        return lambda matrix: np.asarray(classify.predict_proba(matrix))
+    if type(classify) is not RandomForestClassifier:
+        raise Unsupported
+    mean: Score = packed_forest([tree.tree_ for tree in classify.estimators_], classify.n_features_in_).mean
+    return mean
+
+
+def _calibrated_score(classify: CalibratedClassifierCV, packed_forest: Any) -> Score:
+    """The one classifier's own score, through the one calibrator."""
+    inner = _uncalibrated(classify)
+    calibrate = _calibrate(classify.calibrated_classifiers_[0].calibrators[0], classify.method)
+    if hasattr(inner, "decision_function"):
+        leaving = inner.decision_function
+    else:
+        votes = _score(inner, packed_forest)
+
+        def leaving(matrix: Matrix) -> Matrix:
+            return votes(matrix)[:, 1]
+
+    def score(matrix: Matrix) -> Matrix:
+        probability = np.empty((len(matrix), 2))
+        probability[:, 1] = calibrate(leaving(matrix))
+        if probability[:, 1].max(initial=0.0) > 1.0:  # scikit-learn rounds these
+            raise Unsupported
+        probability[:, 0] = 1.0 - probability[:, 1]
+        return probability
+
+    return score
+
+
+def _calibrate(calibrator: Any, method: str) -> Callable[[Matrix], Matrix]:
+    if method == "isotonic":
+        interpolate: Callable[[Matrix], Matrix] = calibrator.predict
+        return interpolate
+    slope, shift = calibrator.a_, calibrator.b_
+    return lambda score: np.asarray(expit(-(slope * score + shift)))
+
+
+def _uncalibrated(classify: Any) -> Any:
+    if type(classify) is not CalibratedClassifierCV:
+        return classify
+    if len(classify.calibrated_classifiers_) != 1 or classify.method not in CALIBRATIONS:
+        raise Unsupported
+    inner = classify.calibrated_classifiers_[0].estimator
+    if type(inner) not in (HistGradientBoostingClassifier, LogisticRegression, RandomForestClassifier):
+        raise Unsupported
+    return inner

@@ -1,0 +1,39 @@
+"""A fitted pipeline as an artifact of the active run that `mlflow models serve` can serve."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import skops.io
+from sklearn.pipeline import Pipeline
+
+from steps.runs import tracking
+from steps.training.signature import signature
+
+MODEL_ARTIFACT = "model"
+SERVED_BY = Path(__file__).with_name("served_model.py")
+# what the served model is made with besides, by the name that it asks for
+SERVING_CODE = {name: str(SERVED_BY.with_name(f"{name}.py")) for name in ("fast_path", "packed_forest")}
+SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
+
+
+def log(fitted: Pipeline, config: Mapping[str, Any], types: Mapping[str, str], example: pd.DataFrame) -> None:
+    """config: features, feature_service, run_id, calibration and threshold, which the answers name.
+
+    types: Feast's type names, by feature, in the model's order. example: a row that a model server is tried with.
+    """
+    with tracking.scratch_folder() as folder:
+        path = folder / "pipeline.skops"
+        skops.io.dump(fitted, path)
+        mlflow.pyfunc.log_model(
+            name=MODEL_ARTIFACT,
+            python_model=str(SERVED_BY),
+            artifacts={"pipeline": str(path), **SERVING_CODE},
+            model_config=dict(config),
+            signature=signature(types),
+            input_example=example,
+            pip_requirements=[f"{package}=={version(package)}" for package in SERVING_PACKAGES],
+        )

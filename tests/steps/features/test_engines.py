@@ -1,0 +1,180 @@
+"""PostgreSQL, DuckDB and Spark: the same training set from the same history, and nothing in it from the future."""
+
+import importlib.util
+import shutil
+from datetime import date
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import feature_store
+from local_stack.settings import Settings
+from steps import warehouse
+from steps.cli.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnapshot
+from steps.features import engines, historical, lake
+from steps.runs.entry_points import arguments
+from steps.training import dataset
+from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
+from tests.steps.states.database import empty, execute
+from tests.steps.states.histories import HISTORIES, LATER, USERS, Event, expected, known, play
+from tests.steps.states.months import FILES
+
+NUMBERS = ["months_active", "skips_7d", "failed_payments_90d", "support_tickets_90d"]
+SHARED_WAREHOUSE = settings(
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+needs_spark = pytest.mark.skipif(
+    importlib.util.find_spec("pyspark") is None or shutil.which("java") is None, reason="PySpark or Java is not there"
+)
+BOTH = pytest.mark.parametrize("others", [["duckdb"], pytest.param(["duckdb", "spark"], marks=needs_spark)])
+
+
+def joined(use: pytest.MonkeyPatch, engine: str, as_of: date) -> tuple[pd.DataFrame, str]:
+    """The users with their features, and the identity of the training set that they make."""
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", engine)
+    with historical.applied_store() as store:
+        types = dict(historical.types_of(store, "churn_v2"))
+        found = historical.features(store, as_of, "churn_v2")
+    return found, dataset.sha256(dataset.assemble(found, warehouse.labels_of(as_of), types))
+
+
+def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:
+    return joined(use, engine, as_of)[0]
+
+
+def identity(use: pytest.MonkeyPatch, engine: str, as_of: date) -> str:
+    return joined(use, engine, as_of)[1]
+
+
+def numbers(frame: pd.DataFrame) -> dict[str, tuple[int | None, ...]]:
+    return {
+        row[0]: tuple(None if pd.isna(value) else int(value) for value in row[1:])
+        for row in frame[["user_id", *NUMBERS]].itertuples(index=False)
+    }
+
+
+@SHARED_WAREHOUSE
+@given(history=HISTORIES)
+def test_any_history_is_joined_alike_and_with_what_was_known_then(
+    use: pytest.MonkeyPatch, history: list[Event]
+) -> None:
+    play(history)
+    for as_of in {event.as_of for event in history}:
+        if not known(history, as_of)["subscriptions"]:
+            with pytest.raises(NoSnapshot, match="was known on that day"):
+                features(use, "postgres", as_of)
+            continue
+        by_postgres, by_duckdb = (joined(use, engine, as_of) for engine in ("postgres", "duckdb"))
+        assert numbers(by_postgres[0]) == numbers(by_duckdb[0]) == expected(history, as_of)
+        assert by_postgres[1] == by_duckdb[1]
+
+
+@needs_spark
+@settings(SHARED_WAREHOUSE, max_examples=8)
+@given(history=HISTORIES)
+def test_spark_joins_any_history_as_postgresql_does(use: pytest.MonkeyPatch, history: list[Event]) -> None:
+    play(history)
+    for as_of in {event.as_of for event in history}:
+        if known(history, as_of)["subscriptions"]:
+            found, identity_of_it = joined(use, "spark", as_of)
+            assert numbers(found) == expected(history, as_of)
+            assert identity_of_it == identity(use, "postgres", as_of)
+
+
+def test_spark_here_has_memory_for_a_million_users_and_a_cluster_keeps_its_own_settings() -> None:
+    here, cluster = (feature_store.spark_conf(master) for master in ("local[*]", "spark://HOST:7077"))
+    assert here["spark.driver.memory"] == "4g"
+    assert set(here) - set(cluster) == {
+        "spark.driver.memory", "spark.driver.host", "spark.driver.bindAddress", "spark.sql.shuffle.partitions",
+    }  # fmt: skip
+
+
+def sparse(value: int, *left_out: str) -> dict[str, dict[str, int]]:
+    """Everybody in every file, but for those left out of all but users and labels."""
+    present = {user: value + place for place, user in enumerate(USERS) if user not in left_out}
+    return {name: present if name not in ("users", "labels") else dict.fromkeys(USERS, 0) for name in FILES}
+
+
+# users come and go, rows come late, values are corrected, known from the start and known later
+A_HISTORY = [
+    Event(JANUARY, JANUARY, {**sparse(10), "usage_agg_30d": {"ann": 5, "7": 6}}),
+    Event(FEBRUARY, FEBRUARY, sparse(20, "bob")),
+    Event(JANUARY, LATER[JANUARY], sparse(30, "7")),
+    Event(FEBRUARY, FEBRUARY, {**sparse(40, "ann"), "payments_agg_90d": {"bob": 1}}),
+    Event(FEBRUARY, LATER[FEBRUARY], sparse(50)),
+]
+
+
+@BOTH
+def test_all_engines_agree_on_a_history_with_everything_in_it(use: pytest.MonkeyPatch, others: list[str]) -> None:
+    play(A_HISTORY)
+    for as_of in (JANUARY, FEBRUARY):
+        found = [joined(use, engine, as_of) for engine in ["postgres", *others]]
+        assert [numbers(frame) for frame, _identity in found] == [expected(A_HISTORY, as_of)] * len(found)
+        assert len({identity for _frame, identity in found}) == 1
+
+
+@needs_real_data
+@BOTH
+def test_all_engines_agree_on_the_real_months(use: pytest.MonkeyPatch, tracking: str, others: list[str]) -> None:
+    from steps import ingest  # noqa: PLC0415 - mlflow
+
+    empty()
+    for as_of, folder in {JANUARY: "month_000", FEBRUARY: "month_001"}.items():
+        ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / folder), "as_of": str(as_of)}))
+    for as_of in (JANUARY, FEBRUARY):
+        assert len({identity(use, engine, as_of) for engine in ["postgres", *others]}) == 1
+
+
+def test_postgresql_is_asked_for_entities_by_a_query_and_nothing_is_uploaded(use: pytest.MonkeyPatch) -> None:
+    play(A_HISTORY)
+    use.setattr("feast.infra.offline_stores.contrib.postgres_offline_store.postgres.df_to_postgres_table", None)
+    assert len(features(use, "postgres", JANUARY)) > 0
+
+
+def test_files_that_are_not_right_are_refused(use: pytest.MonkeyPatch, server: Settings) -> None:
+    play(A_HISTORY)
+    execute("DELETE FROM payments_agg_90d_snapshots WHERE user_id = 'bob'")
+    with pytest.raises(LakeDisagrees, match="rows, the database"):
+        features(use, "duckdb", FEBRUARY)
+
+
+def test_the_registry_never_hears_of_the_engine(use: pytest.MonkeyPatch, server: Settings) -> None:
+    play(A_HISTORY)
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", "duckdb")
+    with historical.applied_store() as store:
+        historical.features(store, JANUARY, "churn_v2")
+        sources = {type(view.batch_source).__name__ for view in store.list_feature_views()}
+    assert sources == {"PostgreSQLSource"}
+
+
+def test_an_engine_that_is_none_is_named_with_those_there_are(use: pytest.MonkeyPatch) -> None:
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", "oracle")
+    with pytest.raises(BadParameter, match="STREAMFLOW_OFFLINE_ENGINE='oracle': must be postgres, duckdb or spark"):
+        engines.open_engine()
+
+
+def test_an_engine_over_files_needs_to_know_where_they_are(use: pytest.MonkeyPatch) -> None:
+    use.setenv("STREAMFLOW_OFFLINE_ENGINE", "duckdb")
+    use.delenv("STREAMFLOW_LAKE")
+    with pytest.raises(BadParameter, match="STREAMFLOW_LAKE is not set"):
+        engines.open_engine()
+
+
+def test_spark_without_java_says_what_to_do(use: pytest.MonkeyPatch) -> None:
+    use.setattr(importlib.util, "find_spec", str)
+    use.setattr(shutil, "which", {}.get)
+    use.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(EngineUnavailable, match=r"needs Java 17.*default-jre-headless"):
+        engines.require_spark()
+
+
+def test_spark_without_pyspark_says_what_to_do(use: pytest.MonkeyPatch) -> None:
+    use.setattr(importlib.util, "find_spec", {}.get)
+    with pytest.raises(EngineUnavailable, match=r"requirements-spark\.txt"):
+        engines.require_spark()
+
+
+def test_the_lake_is_where_the_setting_says(server: Settings) -> None:
+    assert lake.folder() == server.state / "lake"

@@ -1,0 +1,35 @@
+"""Which commit lineage names: in a checkout, in an image that was told at its build, in one that was not."""
+
+from pathlib import Path
+
+import pytest
+
+from steps.runs import tracking
+
+commit = tracking.commit.__wrapped__  # it is asked once a process
+
+
+@pytest.fixture
+def without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("without_git")
+def test_an_image_names_the_commit_it_was_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMFLOW_COMMIT", "0f1e2d")
+    assert commit() == "0f1e2d"
+
+
+@pytest.mark.usefixtures("without_git")
+@pytest.mark.parametrize("given", [None, ""])
+def test_an_image_that_was_told_none_says_so(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STREAMFLOW_COMMIT", raising=False)
+    if given is not None:  # what a build without the argument leaves
+        monkeypatch.setenv("STREAMFLOW_COMMIT", given)
+    assert commit() == "not a git checkout"
+
+
+def test_a_checkout_believes_git_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = commit()
+    monkeypatch.setenv("STREAMFLOW_COMMIT", "0f1e2d")
+    assert commit() == head != "0f1e2d"

@@ -1,0 +1,105 @@
+"""MLproject and the steps agree: each accepts exactly what the other gives."""
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local_stack.settings import ROOT
+from steps.runs.entry_points import arguments
+
+ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
+
+
+def given_to(entry_point: str, folder: Path) -> dict[str, str]:
+    """A value for what has no default, and what register wants one of."""
+    (folder / "labels.csv").touch()
+    wanted = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder)}
+    wanted["labels_file"] = str(folder / "labels.csv")
+    return {name: wanted[name] for name in ENTRY_POINTS[entry_point]["parameters"] if name in wanted}
+
+
+def parsed(entry_point: str, argv: list[str]) -> argparse.Namespace:
+    found: argparse.Namespace = importlib.import_module(f"steps.{entry_point}").parse_args(argv)
+    return found
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_a_step_accepts_exactly_the_parameters_of_its_entry_point(entry_point: str, tmp_path: Path) -> None:
+    argv = arguments(entry_point, given_to(entry_point, tmp_path))
+    assert set(vars(parsed(entry_point, argv))) == set(ENTRY_POINTS[entry_point]["parameters"])
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_a_step_has_no_defaults_of_its_own(
+    entry_point: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = arguments(entry_point, given_to(entry_point, tmp_path))
+    for place in range(0, len(argv), 2):
+        with pytest.raises(SystemExit):
+            parsed(entry_point, argv[:place] + argv[place + 2 :])
+        assert f"required: {argv[place]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_the_command_runs_the_module_with_every_parameter(entry_point: str) -> None:
+    command = ENTRY_POINTS[entry_point]["command"]
+    parameters = ENTRY_POINTS[entry_point]["parameters"]
+    assert command.startswith(f"python -m steps.{entry_point} ")
+    assert dict(re.findall(r"--([\w-]+) \{(\w+)\}", command)) == {name.replace("_", "-"): name for name in parameters}
+
+
+def test_defaults_are_those_of_mlproject_and_what_is_given_wins() -> None:
+    argv = arguments("train", {"as_of": "2024-01-31", "model": "logistic_regression"})
+    given = dict(zip(argv[::2], argv[1::2], strict=True))
+    assert given["--model"] == "logistic_regression"
+    assert given["--n-estimators"] == "300"
+    assert given["--feature-service"] == "churn_v1"
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "given", "message"),
+    [
+        ("nothing", {}, "nothing"),
+        ("ingest", {"as_of": "2024-01-31"}, "ingest needs month_dir"),
+        ("ingest", {}, "ingest needs month_dir, as_of"),
+        ("materialize", {"as_of": "2024-01-31", "trees": "3"}, "materialize has no parameter trees"),
+    ],
+)
+def test_what_does_not_fit_is_named(entry_point: str, given: dict[str, str], message: str) -> None:
+    with pytest.raises(KeyError, match=message):
+        arguments(entry_point, given)
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "changed", "message"),
+    [
+        ("train", {"as_of": "31.01.2024"}, "YYYY-MM-DD"),
+        ("train", {"model": "xgboost"}, "invalid choice: 'xgboost'"),
+        ("train", {"n_estimators": "0"}, "is not a whole number from 1"),
+        ("train", {"learning_rate": "nan"}, "is not a number above 0"),
+        ("ingest", {"month_dir": "/nowhere"}, "'/nowhere' is not a folder"),
+        ("register", {"stage": "production"}, "invalid choice: 'production'"),
+        ("register", {"run_id": "latest", "as_of": ""}, "is not a run id"),
+        ("register", {"min_gain": "much"}, "is not a number from -1 to 1"),
+        ("register", {"min_auc": "nan"}, "is not a number from 0 to 1"),
+        ("register", {"force": "yes"}, "'yes' is neither true nor false"),
+        ("rollback", {"version": "latest"}, "'latest' is not a version's number"),
+        ("lineage", {"version": "0"}, "'0' is not a version's number"),
+        ("history", {"last": "0"}, "is not a whole number from 1"),
+        ("register", {"as_of": ""}, "give either run_id or as_of"),
+        ("register", {"run_id": "0" * 32}, "give either run_id or as_of"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_ends_the_step_with_code_2(
+    entry_point: str, changed: dict[str, str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = arguments(entry_point, {**given_to(entry_point, tmp_path), **changed})
+    with pytest.raises(SystemExit) as ended:
+        parsed(entry_point, argv)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""States that tests start from, and ways to look at them."""

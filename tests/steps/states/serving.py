@@ -1,0 +1,45 @@
+"""Versions and turnovers made in a moment, for what looks at nothing else of them."""
+
+from datetime import UTC, datetime, timedelta
+
+from mlflow.tracking import MlflowClient
+
+from configuration import names
+from steps import warehouse
+from steps.cli.settings import MODEL_NAME
+from steps.registry.versions import put_in_stage
+from steps.warehouse import Turnover
+
+MORNING = datetime(2024, 2, 1, 8, tzinfo=UTC)
+
+
+def make_versions(count: int, gate: str | None = "passed", first_run: int = 1) -> None:
+    """Numbered from 1, in no stage, of the runs that `served` names, with one verdict for all."""
+    client = MlflowClient()
+    client.create_registered_model(MODEL_NAME)
+    tags = {"gate": gate} if gate else None
+    for number in range(first_run, first_run + count):
+        client.create_model_version(MODEL_NAME, f"file:///nowhere/{number}", run_id=f"{number}" * 32, tags=tags)
+
+
+def served(*versions: str | None) -> list[Turnover]:
+    """One after the other for an hour each, as the watcher writes it; the last is in Production."""
+    before: str | None = None
+    for hour, version in enumerate(versions):
+        run = f"{version}" * 32 if version else None
+        sha256 = f"{version}" * 64 if version else None
+        turnover = Turnover(MORNING + timedelta(hours=hour), version, run, sha256, before, "promotion")
+        warehouse.record_turnover(MODEL_NAME, turnover)
+        before = version
+    if before is not None:
+        put_in_stage(before, names.PRODUCTION)
+    return warehouse.turnovers(MODEL_NAME)
+
+
+def in_production() -> list[str]:
+    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
+    return [str(version.version) for version in found if version.current_stage == "Production"]
+
+
+def alias() -> str:
+    return str(MlflowClient().get_model_version_by_alias(MODEL_NAME, "Production").version)

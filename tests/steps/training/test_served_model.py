@@ -1,0 +1,135 @@
+"""What answers /invocations: the pipeline's own numbers, and who gave them."""
+
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from steps import register
+from steps.cli.settings import MODEL_NAME
+from steps.runs.entry_points import arguments
+from tests.steps.states.database import last_run
+from tests.steps.states.trainings import MODELS, model_id, pipeline, rows
+
+IDENTITY = ["model_name", "model_version", "run_id", "feature_service", "calibration", "threshold"]
+ANSWER = ["prediction", "probability", *IDENTITY]
+PIGEON = "Carrier pigeon"
+
+
+def loaded(run_id: str) -> Any:
+    return mlflow.pyfunc.load_model(f"models:/{model_id(run_id)}")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_answers_equal_the_pipelines_bit_for_bit(model: str, trainings: dict[str, str]) -> None:
+    fitted, everybody = pipeline(trainings[model]), rows(trainings[model])
+    features = everybody.drop(columns=["user_id", "churn_label"])
+    answers = loaded(trainings[model]).predict(features)
+    assert len(answers) == len(features) == 300
+    assert answers["probability"].to_numpy().tobytes() == fitted.predict_proba(features)[:, 1].tobytes()
+    assert answers["prediction"].tolist() == fitted.predict(features).tolist()
+
+
+def test_one_row_at_a_time_gives_the_same_as_all_at_once(trainings: dict[str, str]) -> None:
+    model = loaded(trainings["random_forest"])
+    features = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]).head(20)
+    together = model.predict(features)["probability"].tolist()
+    assert [model.predict(features.iloc[[place]])["probability"][0] for place in range(20)] == together
+
+
+def test_the_answers_records_are_those_that_pandas_would_make(trainings: dict[str, str]) -> None:
+    model = loaded(trainings["random_forest"])
+    answers = model.predict(rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]))
+    assert answers.to_dict(orient="records") == pd.DataFrame(answers).to_dict(orient="records")
+    assert answers.to_dict() == pd.DataFrame(answers).to_dict()
+
+
+def test_the_order_of_the_columns_does_not_matter(trainings: dict[str, str]) -> None:
+    model = loaded(trainings["random_forest"])
+    features = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"])
+    turned = features[sorted(features.columns, reverse=True)]
+    assert model.predict(turned).equals(model.predict(features))
+
+
+def test_a_runs_own_model_has_no_version(trainings: dict[str, str]) -> None:
+    run_id = trainings["random_forest"]
+    answers = mlflow.pyfunc.load_model(f"runs:/{run_id}/model").predict(one_row(run_id))
+    assert list(answers.columns) == ANSWER
+    assert answers[ANSWER[2:]].to_numpy().tolist() == [[None, None, run_id, "churn_v1", "sigmoid", 0.5]]
+
+
+def test_a_registered_model_says_its_version(trainings: dict[str, str], tracking: str) -> None:
+    for model in ("logistic_regression", "random_forest"):
+        run_id = trainings[model]
+        register.main(arguments("register", {"run_id": run_id, "force": "true"}))
+        version = last_run("register", tracking).data.tags["model_version"]
+        answers = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/Production").predict(one_row(run_id))
+        assert answers[ANSWER[2:]].to_numpy().tolist() == [[MODEL_NAME, version, run_id, "churn_v1", "sigmoid", 0.5]]
+
+
+def one_row(run_id: str) -> pd.DataFrame:
+    return rows(run_id).drop(columns=["user_id", "churn_label"]).head(1)
+
+
+def some_rows(run_id: str, **changed: dict[int, object]) -> pd.DataFrame:
+    """Six rows; changed: per column, place -> value."""
+    frame = rows(run_id).drop(columns=["user_id", "churn_label"]).head(6).reset_index(drop=True)
+    for column, values in changed.items():
+        frame[column] = pd.Series([values.get(place, value) for place, value in enumerate(frame[column])])
+    return frame
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_missing_value_is_refused_with_its_row_and_feature(model: str, trainings: dict[str, str]) -> None:
+    frame = some_rows(trainings[model], monthly_fee={1: None}, watch_hours_30d={1: np.nan}, net_service={4: None})
+    with pytest.raises(
+        MlflowException, match=r"row 2: monthly_fee, watch_hours_30d; row 5: net_service\. Every feature"
+    ):
+        loaded(trainings[model]).predict(frame)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_missing_truth_value_is_refused(model: str, trainings: dict[str, str]) -> None:
+    with pytest.raises(MlflowException, match="row 3: paperless_billing"):
+        loaded(trainings[model]).predict(some_rows(trainings[model], paperless_billing={2: None}))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_unknown_category_is_refused_with_its_row_and_those_known(model: str, trainings: dict[str, str]) -> None:
+    frame = some_rows(trainings[model], net_service={1: PIGEON, 5: ""})
+    known = "It knows net_service: 'DSL', 'Fiber optic', 'No'"
+    with pytest.raises(MlflowException, match=f"row 2: net_service '{PIGEON}'; row 6: net_service ''. {known}"):
+        loaded(trainings[model]).predict(frame)
+
+
+def test_of_many_wrong_rows_ten_are_named(trainings: dict[str, str]) -> None:
+    frame = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]).assign(net_service=PIGEON)
+    with pytest.raises(MlflowException, match=r"row 10: net_service 'Carrier pigeon'; and 290 more rows\. It"):
+        loaded(trainings["random_forest"]).predict(frame)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("wrong", [[1, 4], [0, 1, 2, 3, 4, 5]], ids=["two", "all"])
+def test_marked_rows_do_not_touch_the_others(model: str, wrong: list[int], trainings: dict[str, str]) -> None:
+    served, right = loaded(trainings[model]), some_rows(trainings[model])
+    frame = some_rows(trainings[model], net_service=dict.fromkeys(wrong, PIGEON))
+    records = served.predict(frame, params={"unknown_categories": "mark"}).to_dict(orient="records")
+    known = [place for place in range(6) if place not in wrong]
+    expected = served.predict(right.iloc[known]).to_dict(orient="records") if known else []
+    assert [records[place] for place in known] == [one | {"unknown_categories": None} for one in expected]
+    identity = served.predict(right.head(1)).to_dict(orient="records")[0]
+    empty = {"prediction": None, "probability": None, "unknown_categories": {"net_service": PIGEON}}
+    assert [records[place] for place in wrong] == [identity | empty] * len(wrong)
+
+
+def test_rows_without_unknown_categories_are_answered_as_ever(trainings: dict[str, str]) -> None:
+    served, frame = loaded(trainings["random_forest"]), some_rows(trainings["random_forest"])
+    assert list(served.predict(frame, params={"unknown_categories": "mark"})) == ANSWER
+
+
+def test_an_option_that_is_none_is_refused(trainings: dict[str, str]) -> None:
+    with pytest.raises(MlflowException, match="unknown_categories must be refuse or mark, not 'guess'"):
+        loaded(trainings["random_forest"]).predict(one_row(trainings["random_forest"]), {"unknown_categories": "guess"})
