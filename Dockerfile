@@ -16,7 +16,7 @@ ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false
 
 COPY . .
-RUN .venv/bin/python -m compileall -q configuration containers feature_enricher feature_repo feature_store local_stack rollout steps
+RUN .venv/bin/python -m compileall -q configuration deploy feature_enricher feature_repo feature_store local_stack rollout steps
 ARG STREAMFLOW_COMMIT=
 # a builder that keeps layers by their text would take another commit's: of a RUN, the arguments count too
 RUN true "$STREAMFLOW_COMMIT"

@@ -1,7 +1,7 @@
 # Names for commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-SETUP := sh local_stack/setup.sh
-NEED   = sh local_stack/need.sh "make $@"
+SETUP := sh local_stack/setup/setup.sh
+NEED   = sh local_stack/setup/need.sh "make $@"
 # PYTHONSAFEPATH=1 keeps the project itself from being found
 HERE  := PYTHONPATH="$(CURDIR)"
 STACK := $(HERE) .venv/bin/python -m local_stack
@@ -60,7 +60,7 @@ coverage: dev ## all tests, and the lines that none of them ran (takes half as l
 	@$(TESTS) --cov --cov-report=term-missing:skip-covered
 
 test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
-	@sh containers/test-compose.sh
+	@sh deploy/containers/test-compose.sh
 
 check: dev ## format, lint, types, tests
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
@@ -70,7 +70,7 @@ format: dev ## format and mend what can be mended
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 lock: dev ## make requirements*.txt anew from pyproject.toml
-	@sh local_stack/lock.sh
+	@sh local_stack/setup/lock.sh
 
 settings: dev ## write .env.example from the defaults in the programs' settings
 	@.venv/bin/python -m configuration
@@ -97,4 +97,4 @@ gate-rates: dev ## how often the gate's rules are wrong, simulated -> docs/gate-
 
 report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
 	@$(NEED) chromium curl
-	@$(HERE) .venv/bin/python -m report --data "$(DATA)"
+	@$(HERE) .venv/bin/python -m reports.rapport --data "$(DATA)"

@@ -14,7 +14,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 
 from bench import report
-from bench.ground import standing
+from bench.testbed.testbed import standing
 
 # The share of the cases that each gets; those without parameters have few different ones.
 SHARES = {

@@ -7,9 +7,9 @@ from pathlib import Path
 from bench import client_report, report, scenarios
 from bench.checker import Checker
 from bench.client_scenarios import Beside, all_clients
-from bench.faults import Fault, all_faults
-from bench.ground import Ground, standing
 from bench.scenarios import Outcome
+from bench.testbed.faults import Fault, all_faults
+from bench.testbed.testbed import Ground, standing
 from local_stack.settings import ROOT
 
 RATE = 100.0

@@ -17,7 +17,7 @@ import skops.io
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from bench.recording import Recording
+from bench.load.recording import Recording
 from steps.cli.settings import MODEL_NAME
 from steps.training.served_model import TRUSTED_TYPES
 

@@ -11,13 +11,13 @@ from functools import partial
 
 import numpy as np
 
-from bench import load
 from bench.checker import Checker
-from bench.ground import DEADLINE_S, GRACE_S, Ground
-from bench.probes import Probe, probing, slowest_ms
-from bench.recording import UNAVAILABLE, Recording
+from bench.load import loops
+from bench.load.probes import Probe, probing, slowest_ms
+from bench.load.recording import UNAVAILABLE, Recording
+from bench.load.slow_clients import KINDS, slow_clients
 from bench.scenarios import Outcome
-from bench.slow_clients import KINDS, slow_clients
+from bench.testbed.testbed import DEADLINE_S, GRACE_S, Ground
 from feature_enricher.server.run import allow_open_files
 
 NORMAL = 64
@@ -78,7 +78,7 @@ def all_clients(ground: Ground, checker: Checker, seconds: float) -> Iterator[Be
 
 
 def usual_rate(ground: Ground, seconds: float) -> float:
-    return rate_of(load.drive(load.closed, ground.target(), NORMAL, seconds, 0, RAMP_S), seconds)
+    return rate_of(loops.drive(loops.closed, ground.target(), NORMAL, seconds, 0, RAMP_S), seconds)
 
 
 def beside_slow(ground: Ground, checker: Checker, seconds: float, *, kind: str, count: int) -> Beside:
@@ -93,7 +93,7 @@ def beside_slow(ground: Ground, checker: Checker, seconds: float, *, kind: str, 
 def many(ground: Ground, checker: Checker, seconds: float, *, count: int) -> Beside:
     target = ground.target()
     with probing(target.host, target.port) as probes:
-        recording = load.drive(load.closed, target, count, seconds, 1, RAMP_S)
+        recording = loops.drive(loops.closed, target, count, seconds, 1, RAMP_S)
     outcome = Outcome(f"{count:,} asking again at once", recording, checker.check(recording, ground.users))
     return Beside(outcome, probes, rate_of(recording, seconds), float("nan"))
 

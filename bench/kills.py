@@ -21,9 +21,9 @@ from unittest import mock
 import pandas as pd
 
 import feature_store
-from bench.ground import free_port
-from bench.redis_server import open_redis
-from bench.scale import open_state, run
+from bench.scale.stages import open_state, run
+from bench.testbed.redis_server import open_redis
+from bench.testbed.testbed import free_port
 from feature_store.plans import make_plan
 from local_stack.settings import ROOT
 from steps.runs.entry_points import arguments
@@ -49,7 +49,7 @@ def main() -> None:
         open_state(options.state) as environment,
         mock.patch.dict(os.environ, environment),
     ):
-        run(["-m", "bench.scale_stock", "empty"], environment)
+        run(["-m", "bench.scale.stock", "empty"], environment)
         days = [as_of for _number, as_of in zip(range(count), month_ends(), strict=False)]
         for number, as_of in enumerate(days):
             folder = str(months / f"month_{number:03d}")

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 
-from bench import load
 from bench.checker import Checker, Verdict
-from bench.faults import Fault
-from bench.ground import DEADLINE_S, GRACE_S, Ground
-from bench.on_their_way import NEVER_LEFT
-from bench.recording import UNAVAILABLE, Recording
+from bench.load import loops
+from bench.load.in_flight import NEVER_LEFT
+from bench.load.recording import UNAVAILABLE, Recording
+from bench.testbed.faults import Fault
+from bench.testbed.testbed import DEADLINE_S, GRACE_S, Ground
 
 MOST_CONNECTIONS = 512
 SAMPLE_S = 0.5
@@ -57,13 +57,13 @@ class Outcome:
 
 def peak(ground: Ground, seconds: float, rounds: int = 3) -> float:
     """Right answers per second that 64 clients get: the median of some rounds."""
-    rates = [load.drive(load.closed, ground.target(), 64, seconds, seed).rate() for seed in range(rounds)]
+    rates = [loops.drive(loops.closed, ground.target(), 64, seconds, seed).rate() for seed in range(rounds)]
     return float(np.median(rates))
 
 
 def steady(ground: Ground, checker: Checker, rate: float, seconds: float) -> Outcome:
     """Memory is the gateway's, in MiB: the median over the second tenth of the time, and over the last one."""
-    with load.start(ground.target(), rate, seconds, MOST_CONNECTIONS, 1) as running:
+    with loops.start(ground.target(), rate, seconds, MOST_CONNECTIONS, 1) as running:
         samples: list[float] = []
         with sampled(ground.part("gateway"), samples):
             recording = running.result()
@@ -78,8 +78,8 @@ def overload(
 ) -> tuple[Outcome, Outcome]:
     """Ten times the peak, then at once half of it: how soon is all normal again?"""
     target, much = ground.target(), peak_rate * OVERLOAD
-    storm = load.drive(load.opened, target, much, seconds, MOST_CONNECTIONS, 1)
-    calm = load.drive(load.opened, target, peak_rate / 2, after_s, MOST_CONNECTIONS, 2)
+    storm = loops.drive(loops.opened, target, much, seconds, MOST_CONNECTIONS, 1)
+    calm = loops.drive(loops.opened, target, peak_rate / 2, after_s, MOST_CONNECTIONS, 2)
     shed = storm.where(storm.status == UNAVAILABLE)
     in_time = storm.ok & (storm.latency_ms <= DEADLINE_S * 1e3)
     # from when it left: the load generator shares the cores, and what waits in it is not the gateway's to refuse
@@ -103,7 +103,7 @@ def under(ground: Ground, checker: Checker, fault: Fault, *, rate: float, around
     """`rate` requests a second from `around_s` before the fault until `after_s` after the part was back."""
     ground.await_ready(READY_TIMEOUT_S)
     longest = around_s + LONGEST_FAULT_S
-    with load.start(ground.target(), rate, longest, MOST_CONNECTIONS, 1) as running:
+    with loops.start(ground.target(), rate, longest, MOST_CONNECTIONS, 1) as running:
         time.sleep(around_s)
         returned = fault.do(ground)
         running.end_in(after_s)

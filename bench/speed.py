@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import load, report
+from bench import report
 from bench.checker import Checker
-from bench.contenders import contenders
-from bench.ground import Ground, standing
-from bench.load import Target
-from bench.recording import Recording
+from bench.load import loops
+from bench.load.loops import Target
+from bench.load.recording import Recording
 from bench.speed_report import MANY, Figures, Measured, Spent, paragraphs
+from bench.testbed.systems import contenders
+from bench.testbed.testbed import Ground, standing
 from local_stack.settings import ROOT
 
 CONNECTIONS = (1, 8, 64)
@@ -37,13 +38,13 @@ def measure(ground: Ground, targets: dict[str, Target], seconds: float, rounds: 
     cpu: Spent = defaultdict(list)
     checker = Checker()
     for name, target in targets.items():
-        load.drive(load.closed, target, CONNECTIONS[-1], WARM_S, 0)
+        loops.drive(loops.closed, target, CONNECTIONS[-1], WARM_S, 0)
         report.say(f"  {name} is warm")
     for turn in range(rounds):
         for connections in CONNECTIONS:
             for name in _turned(list(targets), turn):
                 before = ground.cpu_s()
-                recording = load.drive(load.closed, targets[name], connections, seconds, turn)
+                recording = loops.drive(loops.closed, targets[name], connections, seconds, turn)
                 spent = _per_request_ms(before, ground.cpu_s(), recording)
                 if name == "ours":
                     cpu[connections].append(spent)
@@ -74,7 +75,7 @@ def many_at_once(target: Target, users: list[str], seed: int) -> float:
     """Milliseconds for 1,000 users in one request; NaN where the gateway does not take them."""
     chosen = np.random.default_rng(seed).choice(users, MANY).tolist()
     body = json.dumps({"user_ids": chosen}).encode()
-    recording = load.drive(load.closed, replace(target, bodies=[body]), 1, WARM_S, 0)
+    recording = loops.drive(loops.closed, replace(target, bodies=[body]), 1, WARM_S, 0)
     return recording.percentile_ms(50)
 
 

@@ -16,9 +16,10 @@ GOAL_FASTER, GOAL_MORE, GOAL_SHARE, GOAL_MANY_MS = 10, 100, 0.5, 400
 HOW = """\
 Medians of {rounds} rounds of {seconds:g} s for each cell, the systems in turn within a round; users drawn at random. \
 Latency is what the client sees. `published`: one process, Feast's own lookup and the RandomForest in it with \
-n_jobs=-1, per request, under gunicorn with 8 threads (bench/published_app.py). `empty`: a Flask application that does \
-no work, with the gateway's JSON library, an answer of the same size, and the gateway's server, threads and batches \
-(bench/empty_app.py). `empty_stock`: the same application under stock gunicorn with 8 threads. Made by `make bench`."""
+n_jobs=-1, per request, under gunicorn with 8 threads (bench/testbed/published_app.py). `empty`: a Flask application \
+that does no work, with the gateway's JSON library, an answer of the same size, and the gateway's server, threads and \
+batches (bench/testbed/empty_app.py). `empty_stock`: the same application under stock gunicorn with 8 threads. Made by \
+`make bench`."""
 RATIOS = """\
 A ratio compares two systems within one round. Shown: the median of the rounds' ratios, then each round's. The third \
 row is the share of the server's speed that is left with the gateway's work; the fourth compares with a server that \

@@ -12,12 +12,14 @@ from unittest import mock
 
 import numpy as np
 
-from bench import candidates, load, report
-from bench.candidates import Broken
+from bench import report
 from bench.checker import Checker, Verdict
-from bench.ground import Ground, standing
-from bench.recording import Recording
+from bench.load import loops
+from bench.load.recording import Recording
 from bench.scenarios import MOST_CONNECTIONS
+from bench.testbed import candidates
+from bench.testbed.candidates import Broken
+from bench.testbed.testbed import Ground, standing
 from steps import rollback
 from steps.runs.entry_points import arguments
 
@@ -73,7 +75,7 @@ def main(data: Path, state: str, swaps: int) -> None:
 def turn_about(ground: Ground, checker: Checker, first: str, second: str, swaps: int) -> Swapped:
     """`swaps` promotions of the second version and as many rollbacks to the first, under 100 requests a second."""
     turns = []
-    with load.start(ground.target(), RATE, LONGEST_S, MOST_CONNECTIONS, 1) as running:
+    with loops.start(ground.target(), RATE, LONGEST_S, MOST_CONNECTIONS, 1) as running:
         time.sleep(AROUND_S)
         for nth in range(swaps):
             turns.append(turned(ground, second, lambda: candidates.promote(second)))
@@ -100,7 +102,7 @@ def refuse(ground: Ground, checker: Checker, each: Broken) -> tuple[str, Recordi
     """
     good = str(ground.live()["serving"]["version"])
     wrong = each.make()
-    with load.start(ground.target(), RATE, LONGEST_S, MOST_CONNECTIONS, 1) as running:
+    with loops.start(ground.target(), RATE, LONGEST_S, MOST_CONNECTIONS, 1) as running:
         time.sleep(AROUND_S)
         candidates.promote(wrong)
         wait_for(lambda: f"ersion {wrong}" in (ground.live()["problem"] or ""), f"a word on version {wrong}")

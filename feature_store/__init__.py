@@ -11,24 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_store.plain_feast import import_feast as import_feast
-from feature_store.settings import StoreSettings, unset
+from feature_store.settings import StoreSettings, UnsetVariables, unset
 from feature_store.settings import UnusableOnlineStore as UnusableOnlineStore  # raised by what is here
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
     from feature_store.reading import Reader
-    from feature_store.redis_store import NextMonth
+    from feature_store.redis.store import NextMonth
 
 FOLDER = Path(__file__).resolve().parent.parent / "feature_repo"
 ADDRESS = ("PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER")
-
-
-class UnsetVariables(ValueError):
-    """libpq's variables that say where PostgreSQL is are not set; another server might be asked."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        super().__init__(f"Not set: {', '.join(names)}. Run: . .venv/bin/activate (or see .env.example)")
 
 
 def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
@@ -46,7 +39,7 @@ def open_store(engine: str = "postgres", spark_master: str = "") -> "FeatureStor
         settings.provider = "feature_store.lake.LakeProvider"
         settings.offline_config = _engine(engine, spark_master)
     if redis:
-        store_class = "feature_store.redis_store.MonthlyRedisOnlineStore"
+        store_class = "feature_store.redis.store.MonthlyRedisOnlineStore"
         settings.online_config = {"type": store_class, "connection_string": redis}
     store: FeatureStore = feast.FeatureStore(config=settings)
     return store
@@ -66,9 +59,9 @@ def open_reader() -> "Reader":
     """What the gateway reads online values with. Connects to nothing yet. Raises UnusableOnlineStore."""
     url = redis_url()
     if url:
-        reader: Reader = importlib.import_module("feature_store.redis_reader").RedisReader(url, _project())
+        reader: Reader = importlib.import_module("feature_store.redis.reader").RedisReader(url, _project())
         return reader
-    postgres: Reader = importlib.import_module("feature_store.online_reader").OnlineReader()
+    postgres: Reader = importlib.import_module("feature_store.postgres.reader").OnlineReader()
     return postgres
 
 
@@ -91,13 +84,13 @@ def apply_definitions(store: "FeatureStore") -> None:
 
 def online_table(store: "FeatureStore", view_name: str) -> str:
     """The table, in the online schema, that holds the view's values."""
-    online_store = importlib.import_module("feature_store.online_store")
+    online_store = importlib.import_module("feature_store.postgres.online_store")
     return str(online_store.online_table(store.project, store.get_feature_view(view_name)))
 
 
 def entity_keys(user_ids: Iterable[str]) -> Iterator[bytes]:
     """The users' keys as the online tables hold them."""
-    keys: Iterator[bytes] = importlib.import_module("feature_store.online_store").entity_keys(user_ids)
+    keys: Iterator[bytes] = importlib.import_module("feature_store.postgres.online_store").entity_keys(user_ids)
     return keys
 
 
@@ -115,7 +108,7 @@ class OnlineView:
 
 def online_views(store: "FeatureStore") -> list[OnlineView]:
     """In the order in which the services read them, so that readers and writers lock tables in one order."""
-    online_store = importlib.import_module("feature_store.online_store")
+    online_store = importlib.import_module("feature_store.postgres.online_store")
     services = sorted(store.list_feature_services(), key=lambda service: str(service.name))
     read = [projection.name for service in services for projection in service.feature_view_projections]
     views = {view.name: view for view in store.list_feature_views()}
@@ -132,14 +125,14 @@ def online_views(store: "FeatureStore") -> list[OnlineView]:
 
 def online_moment(store: "FeatureStore") -> datetime | None:
     """The event time of the month that is online in Redis."""
-    redis_store = importlib.import_module("feature_store.redis_store")
+    redis_store = importlib.import_module("feature_store.redis.store")
     moment: datetime | None = redis_store.online_moment(store.config.online_store.connection_string, store.project)
     return moment
 
 
 def next_month(store: "FeatureStore", moment: datetime) -> "NextMonth":
     """A month to be written into Redis."""
-    redis_store = importlib.import_module("feature_store.redis_store")
+    redis_store = importlib.import_module("feature_store.redis.store")
     month: NextMonth = redis_store.NextMonth(store.config.online_store.connection_string, store.project, moment)
     return month
 

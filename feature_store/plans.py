@@ -12,7 +12,7 @@ from psycopg import sql
 import feature_store
 from configuration import names
 from feature_store.reading import Plan
-from feature_store.redis_names import field_of_times
+from feature_store.redis.names import field_of_times
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView

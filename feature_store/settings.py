@@ -13,6 +13,13 @@ from configuration.fields import Folder, choice, folder, setting
 REDIS_URLS = ("redis://", "rediss://", "unix://")
 
 
+class UnsetVariables(ValueError):
+    """libpq's variables that say where PostgreSQL is are not set; another server might be asked."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(f"Not set: {', '.join(names)}. Run: . .venv/bin/activate (or see .env.example)")
+
+
 class UnusableOnlineStore(ValueError):
     """STREAMFLOW_ONLINE_STORE or STREAMFLOW_REDIS cannot be used, or what they need is missing."""
 

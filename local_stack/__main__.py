@@ -12,7 +12,9 @@ import psutil
 import psycopg2
 import requests
 
-from local_stack import backup, own_server, postgres, processes, room, variables
+from local_stack import disk, own_server, processes, variables
+from local_stack.backups import backup
+from local_stack.database import postgres
 from local_stack.month_choice import asked
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import Stack
@@ -39,7 +41,7 @@ def main() -> None:
         settings = Settings.from_env(
             of_running=args.command in ("down", "status"), server_of_running=args.command in ("env", "backup")
         )
-        ignored = own_server.keep_others_out(settings, dict(os.environ) if args.command == "env" else os.environ)
+        ignored = own_server.keep_others_out(settings.values, dict(os.environ) if args.command == "env" else os.environ)
         if ignored:
             print(f"[WARNING] {ignored}", file=sys.stderr, flush=True)
         sys.exit(carried_out(settings, args))
@@ -58,13 +60,13 @@ def carried_out(settings: Settings, args: argparse.Namespace) -> int:
     except requests.RequestException as error:
         raise StackError(str(error)) from error
     except OSError as error:
-        raise room.translated(error, settings) from error
+        raise disk.translated(error, settings) from error
     except psycopg2.Error as error:
-        raise room.full_or(settings, f"PostgreSQL: {str(error).strip().splitlines()[0]}") from error
+        raise disk.full_or(settings, f"PostgreSQL: {str(error).strip().splitlines()[0]}") from error
     except Exception as error:
-        folder = room.full_folder(settings)
+        folder = disk.full_folder(settings)
         if folder:  # MLflow and SQLAlchemy have names of their own for it
-            raise room.full(folder) from error
+            raise disk.full(folder) from error
         raise
 
 

@@ -6,8 +6,9 @@ A stack that has a month is brought up as it is, unless data is named.
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_stack import chain, loaded
+from local_stack import chain
 from local_stack.chain import Month
+from local_stack.database import loaded
 from local_stack.settings import ROOT, Settings, StackError
 from steps.month.digest import MADE_UP, files_sha256
 

@@ -7,13 +7,9 @@ STREAMFLOW_POSTGRES=external: the address is the user's, and libpq reads what it
 """
 
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING
 
 from configuration import names
 from rollout import loopback
-
-if TYPE_CHECKING:
-    from local_stack.settings import Settings
 
 EMBEDDED = "embedded"
 OURS = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE")
@@ -57,33 +53,33 @@ def login_fault(values: Mapping[str, str]) -> str | None:
     return None
 
 
-def keep_others_out(settings: "Settings", environment: MutableMapping[str, str]) -> str | None:
+def keep_others_out(values: Mapping[str, str], environment: MutableMapping[str, str]) -> str | None:
     """Takes out what is meant for another server. Returns the line that says so; None when there was nothing."""
-    if not settings.embedded:
+    if values["STREAMFLOW_POSTGRES"] != EMBEDDED:
         return None
-    told = [*(_described(name, environment[name]) for name in OURS if _differs(settings, environment, name)),
+    told = [*(_described(name, environment[name]) for name in OURS if _differs(values, environment, name)),
             *(name for name in FOREIGN if name in environment)]  # fmt: skip
     for name in FOREIGN:
         environment.pop(name, None)
-    environment.update({name: settings[name] for name in OURS if name in environment})
+    environment.update({name: values[name] for name in OURS if name in environment})
     if not told:
         return None
-    where = f"{names.LOOPBACK}:{settings['PGPORT']}"
+    where = f"{names.LOOPBACK}:{values['PGPORT']}"
     return (
         f"Ignored, because the stack runs its own PostgreSQL at {where} (STREAMFLOW_POSTGRES=embedded): "
         f"{', '.join(told)}. To use another server: STREAMFLOW_POSTGRES=external"
     )
 
 
-def without_others(settings: "Settings", environment: Mapping[str, str]) -> dict[str, str]:
+def without_others(values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     left = dict(environment)
-    keep_others_out(settings, left)
+    keep_others_out(values, left)
     return left
 
 
-def _differs(settings: "Settings", environment: Mapping[str, str], name: str) -> bool:
-    given = environment.get(name, settings[name])
-    return given != settings[name] and not (name == "PGHOST" and is_loopback(given))
+def _differs(values: Mapping[str, str], environment: Mapping[str, str], name: str) -> bool:
+    given = environment.get(name, values[name])
+    return given != values[name] and not (name == "PGHOST" and is_loopback(given))
 
 
 def _described(name: str, value: str) -> str:

@@ -114,7 +114,7 @@ class Settings:
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        given = own_server.without_others(self, os.environ)
+        given = own_server.without_others(self.values, os.environ)
         other_programs.keep_others_out(given)
         return {**given, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 

@@ -14,13 +14,14 @@ from contextlib import contextmanager, suppress
 import psutil
 import psycopg2
 
-from local_stack import chain, loaded, postgres, processes, reader_role
-from local_stack.care import Care
-from local_stack.guards import Interrupted, interruptible, only_one, told
+from local_stack import chain, processes
+from local_stack.database import loaded, postgres, reader_role
+from local_stack.lifecycle import Interrupted, interruptible, only_one, told
 from local_stack.month_choice import Asked, month_to_run
-from local_stack.parts import await_model_server, make_parts
 from local_stack.processes import Part
+from local_stack.services import await_model_server, make_parts
 from local_stack.settings import Settings, StackError
+from local_stack.supervisor import Care
 
 HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0}
 WATCH_S = 0.5

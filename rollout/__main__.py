@@ -8,7 +8,7 @@ import warnings
 
 from rollout import control
 from rollout.errors import InvalidSetting
-from rollout.history import History
+from rollout.recorder import History
 from rollout.registry import RegistryPoll
 from rollout.settings import Settings, load_settings, shorten_waits
 from rollout.watcher import Watcher

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollout import processes
-from rollout.bring_up import BringUp, Up
-from rollout.drain import Drain
-from rollout.history import History
-from rollout.liveness import Liveness
-from rollout.pauses import Pauses
+from rollout.backoff import Pauses
+from rollout.model_server.drain import Drain
+from rollout.model_server.launch import BringUp, Up
+from rollout.model_server.liveness import Liveness
+from rollout.model_server.server import ModelServer
+from rollout.recorder import History
 from rollout.registry import RegistryPoll, Wanted
-from rollout.server import ModelServer
 from rollout.settings import Settings
 from steps.warehouse import Turnover
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.redis_server import RedisServer, missing, open_redis
+from bench.testbed.redis_server import RedisServer, missing, open_redis
 from tests.conftest import free_port
 
 needs_redis = pytest.mark.skipif(missing() is not None, reason=missing() or "")

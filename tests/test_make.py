@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from local_stack.settings import ROOT
-from tests.local_stack.pythons import tools
+from tests.local_stack.setup.pythons import tools
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
@@ -44,7 +44,7 @@ def test_every_target_can_be_planned(target: str) -> None:
     ],
 )
 def test_a_missing_program_is_named_with_what_installs_it(programs: list[str], said: str) -> None:
-    done = run(["sh", "local_stack/need.sh", "make x", *programs], ROOT)
+    done = run(["sh", "local_stack/setup/need.sh", "make x", *programs], ROOT)
     assert said in done.stderr
     assert done.returncode == (1 if said else 0)
 

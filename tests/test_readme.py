@@ -7,14 +7,14 @@ import pytest
 import yaml
 
 from local_stack.settings import ROOT
-from report.template import commands
+from reports.rapport.template import commands
 
 README = (ROOT / "README.md").read_text()
 PAGES = [README, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
 ALL_PAGES = "\n".join(PAGES)
-REPORT, COMPOSE = "report/template.md", "containers/check.py"
-LAUNCHER = "tests/local_stack/test_mlflow_launcher.py"
-STACK, BACKUP = "tests/local_stack/test_stack.py", "tests/local_stack/test_backup.py"
+REPORT, COMPOSE = "reports/rapport/template.md", "deploy/containers/check.py"
+LAUNCHER = "tests/local_stack/mlflow_command/test_mlflow_launcher.py"
+STACK, BACKUP = "tests/local_stack/test_stack.py", "tests/local_stack/backups/test_backup.py"
 NEW_FEATURE = "tests/test_add_a_feature.py"
 
 ENTRY_POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
@@ -23,7 +23,7 @@ ENTRY_POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 RUN_BY = {
     "make run": (STACK, '"-m", "local_stack", "run"'),
     "make up": (REPORT, "$ make up"),
-    "make down": ("report/__main__.py", "make down"),
+    "make down": ("reports/rapport/__main__.py", "make down"),
     "make test": (".ci/run", "make check"),
     ". .venv/bin/activate": (STACK, ". .venv/bin/activate"),
     "mlflow run . -e train -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e train -P as_of=2024-01-31"),
@@ -45,7 +45,7 @@ RUN_BY = {
     "make history": (REPORT, "$ make history"),
     "make backup TO=backups/monday.tar": (BACKUP, "backup.backup("),
     "make restore FROM=backups/monday.tar": (BACKUP, "backup.restore("),
-    "cp .env.example .env": ("containers/test-compose.sh", ".env.example"),
+    "cp .env.example .env": ("deploy/containers/test-compose.sh", ".env.example"),
     "docker compose up -d": (COMPOSE, '"up", "-d"'),
     "docker compose run --rm pipeline": (COMPOSE, '"run", "--rm", "-T", "pipeline"'),
     "docker compose run --rm pipeline mlflow run . -e train": (COMPOSE, '"run", ".", "-e", "train"'),
@@ -64,7 +64,7 @@ RECIPES = {
     "rollback": "mlflow run . -e rollback",
     "lineage": "mlflow run . -e lineage",
     "test": "-m pytest",
-    "test-compose": "containers/test-compose.sh",
+    "test-compose": "deploy/containers/test-compose.sh",
     "report": "-m report",
 }
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local_stack.settings import ROOT
-from report.figures import REPRODUCIBLE, french
-from report.template import TEMPLATE, carry_out, commands, fill_in, stated
+from reports.rapport.figures import REPRODUCIBLE, french
+from reports.rapport.template import TEMPLATE, carry_out, commands, fill_in, stated
 
 REPORT = ROOT / "reports" / "rapport_tp4.md"
 SHARP_PIXELS = 1800

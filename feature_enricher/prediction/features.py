@@ -19,7 +19,7 @@ from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
-from feature_store.connections import OnlineReadError, OnlineReadRefused
+from feature_store.pool import OnlineReadError, OnlineReadRefused
 from feature_store.reading import FeatureRow, Plan, Reader
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from steps.features.encoding import composed_keys, encoded
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_store.redis_store import NextMonth
+    from feature_store.redis.store import NextMonth
 
 
 def online_as_of(store: "FeatureStore") -> date | None:
@@ -79,7 +79,7 @@ def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advanc
 def _translated() -> Iterator[None]:
     import redis  # noqa: PLC0415 - an extra
 
-    from feature_store.redis_store import OvertakenError  # noqa: PLC0415
+    from feature_store.redis.store import OvertakenError  # noqa: PLC0415
 
     try:
         yield

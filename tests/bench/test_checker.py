@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.checker import Checker, Offline
-from bench.recording import Recorder, Recording
+from bench.load.recording import Recorder, Recording
 from steps.training import pipelines
 
 FEATURES = {"months": "int64", "fee": "float64", "net_service": "object"}

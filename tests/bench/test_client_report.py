@@ -3,8 +3,8 @@
 from bench.checker import Verdict
 from bench.client_report import paragraphs
 from bench.client_scenarios import Beside, rate_of
-from bench.probes import Probe
-from bench.recording import Recorder, Recording
+from bench.load.probes import Probe
+from bench.load.recording import Recorder, Recording
 from bench.scenarios import Outcome
 
 RIGHT, WRONG = Verdict(10, 10, ["1"], []), Verdict(10, 10, ["1"], ["anna: another's"])

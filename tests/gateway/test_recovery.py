@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 import feature_store
 from feature_enricher.app import create_app
 from feature_enricher.prediction.features import FeastFeatures
-from local_stack import postgres
+from local_stack.database import postgres
 from local_stack.settings import Settings
 from tests.conftest import free_port, open_folder
 from tests.gateway.fakes import JANUARY, FakeModel, FixedTarget
@@ -64,7 +64,7 @@ def put_online() -> None:
     execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
     store = feature_store.open_store()
     feature_store.apply_definitions(store)
-    from tests.feature_store.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
+    from tests.feature_store.postgres.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
 
     for name, values in VALUES.items():
         row = (entity_key(USER), {feature: proto(value) for feature, value in values.items()}, JANUARY, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.redis_server import RedisServer
+from bench.testbed.redis_server import RedisServer
 from feature_enricher.app import create_app
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting

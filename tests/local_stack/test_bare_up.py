@@ -11,7 +11,8 @@ import pytest
 import requests
 from mlflow.tracking import MlflowClient
 
-from local_stack import chain, loaded, month_choice, parts, postgres
+from local_stack import chain, month_choice, services
+from local_stack.database import loaded, postgres
 from local_stack.month_choice import asked
 from local_stack.settings import Settings, StackError
 from local_stack.stack import Stack
@@ -148,10 +149,10 @@ def test_no_month_is_loaded_in_an_empty_warehouse(empty_warehouse: Settings) -> 
 
 
 def test_a_model_that_does_not_come_up_is_a_warning(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MODEL_SERVER_S", 0.0)
+    monkeypatch.setattr(services, "MODEL_SERVER_S", 0.0)
     stack = Stack(Settings({**server.values, "ROLLOUT_PORT": str(free_port())}))
     with stack._warned():
-        parts.await_model_server(stack.settings, lambda: None)
+        services.await_model_server(stack.settings, lambda: None)
     [warning] = stack.warnings
     assert warning.startswith("No model serves after 0 s. The watcher does not answer")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from containers import first_month
+from deploy.containers import first_month
 from local_stack.settings import Settings
 from tests.steps.states.months import write_month
 

@@ -6,7 +6,8 @@ import psycopg2
 import pytest
 from psycopg import pq
 
-from local_stack import own_server, postgres
+from local_stack import own_server
+from local_stack.database import postgres
 from local_stack.settings import Settings, StackError
 from steps import warehouse
 
@@ -30,7 +31,7 @@ def shell(server: Settings, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPat
 
 def test_the_stack_goes_to_its_own_server_and_names_what_it_ignored(shell: pytest.MonkeyPatch) -> None:
     settings = Settings.from_env()
-    line = own_server.keep_others_out(settings, os.environ)
+    line = own_server.keep_others_out(settings.values, os.environ)
     assert line is not None
     assert all(name in line for name in ELSEWHERE)
     assert "PGHOST='db.example.invalid'" in line
@@ -52,12 +53,12 @@ def test_whatever_the_shell_calls_the_host_children_are_given_the_own_one(shell:
 
 def test_a_shell_without_a_word_about_postgresql_is_told_nothing(server: Settings) -> None:
     settings = Settings.from_env()
-    assert own_server.keep_others_out(settings, dict(os.environ)) is None
-    assert own_server.keep_others_out(settings, {"PGHOST": "localhost", "PGPORT": settings["PGPORT"]}) is None
+    assert own_server.keep_others_out(settings.values, dict(os.environ)) is None
+    assert own_server.keep_others_out(settings.values, {"PGHOST": "localhost", "PGPORT": settings["PGPORT"]}) is None
 
 
 def test_the_password_of_another_server_is_named_and_not_shown(server: Settings) -> None:
-    line = own_server.keep_others_out(server, {"PGPASSWORD": "s3cret"})
+    line = own_server.keep_others_out(server.values, {"PGPASSWORD": "s3cret"})
     assert line is not None
     assert "PGPASSWORD" in line
     assert "s3cret" not in line
@@ -72,7 +73,7 @@ def test_with_an_external_server_the_shell_is_right(shell: pytest.MonkeyPatch) -
     shell.setenv("STREAMFLOW_POSTGRES", "external")
     settings = Settings.from_env()
     assert settings["PGHOST"] == "db.example.invalid"
-    assert own_server.keep_others_out(settings, os.environ) is None
+    assert own_server.keep_others_out(settings.values, os.environ) is None
     assert ELSEWHERE.items() <= settings.child_environment().items()
 
 

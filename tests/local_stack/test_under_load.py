@@ -9,17 +9,20 @@ from unittest import mock
 
 import pytest
 
-from bench import any_request, candidates, client_scenarios, contenders, load, scenarios, swap
+from bench import any_request, client_scenarios, scenarios, swap
 from bench.checker import Checker
-from bench.faults import all_faults
-from bench.ground import Ground, known_users
+from bench.load import loops
+from bench.testbed import candidates, systems
+from bench.testbed.faults import all_faults
+from bench.testbed.testbed import Ground, known_users
 from tests.local_stack.conftest import OwnStack
 
 pytestmark = pytest.mark.slow
 FAULTS = {fault.name: fault for fault in all_faults(frozen_s=1.0)}
 RATE, AROUND_S, AFTER_S = 20.0, 1.5, 4.0
 CONNECTIONS = 64
-# The gateway's requests a second by those of bench/empty_app.py: median of 12 rounds as below, least 0.30, most 0.52.
+# The gateway's requests a second by those of bench/testbed/empty_app.py: median of 12 rounds as below, least 0.30,
+# most 0.52.
 # Measured on two cores (AMD EPYC, Python 3.11) that other work shared, at a load average of 6.
 USUAL_RATIO = 0.375
 
@@ -39,12 +42,12 @@ def test_the_gateway_keeps_at_least_half_of_its_usual_speed_beside_an_empty_appl
     ground: Ground, tmp_path: Path
 ) -> None:
     """A ratio within each round, so that neither the machine nor what else runs on it decides."""
-    with contenders.running(ground, [contenders.empty(contenders.answer_of(ground), tmp_path)]) as others:
+    with systems.running(ground, [systems.empty(systems.answer_of(ground), tmp_path)]) as others:
         targets = {**others, "ours": ground.target()}
         for target in targets.values():
-            load.drive(load.closed, target, CONNECTIONS, 1.0, 0)  # warm
+            loops.drive(loops.closed, target, CONNECTIONS, 1.0, 0)  # warm
         rounds = [
-            {name: load.drive(load.closed, target, CONNECTIONS, 1.0, seed).rate() for name, target in targets.items()}
+            {name: loops.drive(loops.closed, target, CONNECTIONS, 1.0, seed).rate() for name, target in targets.items()}
             for seed in range(5)
         ]
     assert median(rates["ours"] / rates["empty"] for rates in rounds) > USUAL_RATIO / 2, rounds

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from rollout.bring_up import Up
+from rollout.model_server.launch import Up
+from rollout.model_server.server import ModelServer
+from rollout.model_server.smoke_test import Identity
 from rollout.registry import Wanted
-from rollout.server import ModelServer
 from rollout.settings import Settings
-from rollout.trial import Identity
 from steps.warehouse import Turnover
 
 

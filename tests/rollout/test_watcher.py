@@ -96,7 +96,7 @@ def test_a_version_that_was_not_fit_is_tried_again_with_growing_pauses(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("rollout.pauses.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("rollout.backoff.time.monotonic", lambda: clock[0])
     scene.promote("1")
     tried_at = []
     for _tenth in range(200):
@@ -211,7 +211,7 @@ def test_a_server_that_dies_again_and_again_is_restarted_after_growing_pauses(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("rollout.pauses.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("rollout.backoff.time.monotonic", lambda: clock[0])
     server, restarted_at = scene.serve("1"), []
     for _tenth in range(200):
         server.is_dead = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.redis_server import RedisServer
+from bench.testbed.redis_server import RedisServer
 from local_stack.settings import Settings
 from steps import build_dataset, materialize
 from steps.cli.errors import BadParameter, OnlineStoreUnavailable

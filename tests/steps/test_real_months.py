@@ -10,9 +10,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import ROOT, Settings
-from report.figures import REPRODUCIBLE, french, of_training
-from report.pictures import USER
-from report.template import TEMPLATE, stated
+from reports.rapport.figures import REPRODUCIBLE, french, of_training
+from reports.rapport.pictures import USER
+from reports.rapport.template import TEMPLATE, stated
 from steps import build_dataset, ingest, register, train
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments

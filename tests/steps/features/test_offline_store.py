@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from psycopg.errors import UndefinedObject
 
 from feature_store import FOLDER
-from feature_store.offline_store import CopyingJob, SortingPostgreSQLOfflineStore
+from feature_store.postgres.offline_store import CopyingJob, SortingPostgreSQLOfflineStore
 from local_stack.settings import Settings
 from steps.features import historical
 from tests.conftest import JANUARY

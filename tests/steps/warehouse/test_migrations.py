@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_stack import loaded
+from local_stack.database import loaded
 from local_stack.settings import Settings, StackError
 from steps import build_dataset, warehouse
 from steps.cli.errors import SchemaMismatch

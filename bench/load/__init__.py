@@ -1,0 +1,1 @@
+"""Clients that put a load on a gateway, and what they met."""

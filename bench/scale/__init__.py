@@ -1,0 +1,1 @@
+"""From thousands of users to a million: python -m bench.scale."""

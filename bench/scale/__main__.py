@@ -1,0 +1,5 @@
+"""python -m bench.scale: see stages.py."""
+
+from bench.scale.stages import main
+
+main()

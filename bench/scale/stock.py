@@ -1,0 +1,136 @@
+"""The stock way of each stage, as public solutions have it: pandas to_sql and ON CONFLICT, Feast's own online store and
+materialisation, entities as a DataFrame. In schemas of its own, beside ours. And the look-up of one user."""
+
+import csv
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import feature_store
+from bench.testbed.stock_address import stock_address
+from feature_store.plans import make_plan
+
+FILES = ("users", "subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d", "labels")
+LOOK_UPS = 2_000
+LOOK_UP_LIMIT_S = 5.0
+
+
+def engine() -> Any:
+    import sqlalchemy  # noqa: PLC0415 - each stage pays for what it uses
+
+    return sqlalchemy.create_engine("postgresql+psycopg2://")
+
+
+def empty() -> None:
+    """No month, nothing online, nothing of the stock way: as a first load finds it."""
+    import sqlalchemy  # noqa: PLC0415
+    from sqlalchemy.schema import CreateSchema, DropSchema  # noqa: PLC0415
+
+    with engine().begin() as connection:
+        there = set(sqlalchemy.inspect(connection).get_schema_names())
+        for schema in ("public", "stock", "stock_online", "stock_registry", "feast_online", "feast_registry"):
+            if schema in there:
+                connection.execute(DropSchema(schema, cascade=True))
+        for schema in ("public", "stock", "stock_online", "stock_registry"):
+            connection.execute(CreateSchema(schema))
+
+
+def ingest(month: str) -> None:
+    """read_csv, to_sql into a staging table, insert … on conflict do update from there; a primary key each."""
+    import pandas as pd  # noqa: PLC0415
+    import sqlalchemy as sa  # noqa: PLC0415
+    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415
+
+    database = engine()
+    for name in FILES:
+        frame = pd.read_csv(Path(month) / f"{name}.csv").assign(as_of=pd.Timestamp("2024-01-31", tz="UTC"))
+        frame.to_sql(f"staging_{name}", database, schema="stock", if_exists="replace", index=False)
+        metadata = sa.MetaData(schema="stock")
+        staging = sa.Table(f"staging_{name}", metadata, autoload_with=database)
+        columns = [sa.Column(c.name, c.type, primary_key=c.name in ("user_id", "as_of")) for c in staging.columns]
+        table = sa.Table(name, metadata, *columns)
+        metadata.create_all(database)
+        new = insert(table).from_select([c.name for c in staging.columns], sa.select(staging))
+        values = {c.name: new.excluded[c.name] for c in table.columns if not c.primary_key}
+        with database.begin() as connection:
+            connection.execute(new.on_conflict_do_update(index_elements=["user_id", "as_of"], set_=values))
+
+
+# Feast's own store has no place for the session's parameters: they go along behind the schema, as ours went once.
+SESSION = "public -c enable_nestloop=off -c work_mem=128MB -c jit=off -c timezone=UTC -c search_path=public"
+
+
+def stock_store() -> Any:
+    """Our definitions in a registry and online tables of their own, with Feast's own stores; of our settings, those of
+    the offline sessions alone, without which the join may be planned as nested loops."""
+    import yaml  # noqa: PLC0415
+
+    lines = (feature_store.FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
+    for ours, stock in {
+        "feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore": "postgres",
+        "feature_store.postgres.offline_store.SortingPostgreSQLOfflineStore": "postgres",
+        "  db_schema: public\n": f"  db_schema: {SESSION}\n",
+        "feast_registry": "stock_registry",
+        "feast_online": "stock_online",
+        "  connection_timeout_s: 2.0\n": "",
+        "  statement_timeout_ms: 60000\n": "",
+    }.items():
+        lines = lines.replace(ours, stock)
+    feast = feature_store.import_feast()
+    config = yaml.safe_load(lines)
+    for name in ("offline_store", "online_store"):
+        config[name] |= stock_address()
+    store = feast.FeatureStore(config=feast.RepoConfig(repo_path=feature_store.FOLDER, **config))
+    feature_store.apply_definitions(store)
+    return store
+
+
+def materialize(as_of: str) -> None:
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    end = datetime.fromisoformat(as_of).replace(tzinfo=UTC)
+    stock_store().materialize(start_date=end - timedelta(seconds=1), end_date=end)
+
+
+def training_set(as_of: str) -> None:
+    """The users as a DataFrame that Feast uploads."""
+    import pandas as pd  # noqa: PLC0415
+    import sqlalchemy as sa  # noqa: PLC0415
+
+    table = sa.Table("users", sa.MetaData(schema="stock"), autoload_with=engine())
+    users = pd.read_sql(sa.select(table.c.user_id), engine())
+    users["event_timestamp"] = pd.Timestamp(as_of, tz="UTC")
+    store = stock_store()
+    rows = store.get_historical_features(entity_df=users, features=store.get_feature_service("churn_v1")).to_df()
+    print(f"{len(rows)} rows")
+
+
+def look_up(month: str) -> None:
+    """One user at a time through the gateway's own reader: the median in milliseconds."""
+    with (Path(month) / "users.csv").open() as file:
+        users = [row[0] for row in csv.reader(file)][1:]
+    plan, reader = make_plan("churn_v1"), feature_store.open_reader()
+    chosen = random.Random(1).choices(users, k=LOOK_UPS)  # noqa: S311 - repeatable, not secret
+    taken = []
+    for user in chosen:
+        started = time.perf_counter()
+        reader.read(plan, [user], time.monotonic() + LOOK_UP_LIMIT_S)
+        taken.append((time.perf_counter() - started) * 1000)
+    reader.close()
+    print(f"figure={median(taken):.3f}")
+
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "empty": empty,
+    "ingest": ingest,
+    "materialize": materialize,
+    "training-set": training_set,
+    "look-up": look_up,
+}
+
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](*sys.argv[2:])

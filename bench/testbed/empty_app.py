@@ -1,0 +1,51 @@
+"""An application that does no work: what Flask can answer, with the gateway's JSON and an answer of the same size.
+
+python -m bench.testbed.empty_app                     under the gateway's server, in batches as its own /predict
+gunicorn "bench.testbed.empty_app:create_app('…')"    under stock gunicorn; a file with the answer as JSON
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request
+
+from feature_enricher.app import FastJson
+from feature_enricher.prediction.batching import Batches
+from feature_enricher.server.front import Front
+from feature_enricher.server.run import serve
+from feature_enricher.settings import load_settings
+
+ANSWER_VARIABLE = "BENCH_ANSWER"
+"""The same file, for the server's worker processes, which are given no arguments"""
+
+
+def create_app(answer: str) -> Flask:
+    """Reads each request's body as JSON, and writes the same answer as JSON with its user_id."""
+    app = Flask("empty")
+    app.json = FastJson(app)
+    same: dict[str, Any] = json.loads(Path(answer).read_text())
+
+    @app.post("/predict")
+    def predict() -> dict[str, Any]:
+        return same | {"user_id": request.get_json()["user_id"]}
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+def create() -> Front:
+    """With the gateway's settings. Its requests run in batches but never ask for predictions."""
+    settings = load_settings()
+    batches = Batches(lambda _items, _deadline: [], workers=settings.lanes, largest_batch=settings.max_batch)
+    app = create_app(os.environ[ANSWER_VARIABLE])
+    return Front(app, batches, deadline_s=settings.deadline_s, largest_body=settings.max_body_bytes)
+
+
+if __name__ == "__main__":
+    own_settings = load_settings()
+    serve("bench.testbed.empty_app:create", own_settings, own_settings.host, own_settings.port)

@@ -1,0 +1,47 @@
+"""The baseline: the same answer the way it is usually published. One process looks the user up in Feast, with Feast's
+own PostgreSQL store, and asks a scikit-learn pipeline that it has loaded itself, one row at a time on all cores.
+
+gunicorn "bench.testbed.published_app:create_app('folder of the model', 'name of the FeatureService')"
+"""
+
+from typing import Any
+
+import mlflow
+import pandas as pd
+import yaml
+from feast import FeatureStore, RepoConfig
+from flask import Flask, request
+
+import feature_store
+from bench.testbed.stock_address import stock_address
+
+
+def create_app(model: str, feature_list: str) -> Flask:
+    app = Flask(__name__)
+    pipeline = mlflow.pyfunc.load_model(model)
+    store = stock_store()
+    service = store.get_feature_service(feature_list)
+    names = list(feature_store.feature_types(store, feature_list))
+
+    @app.post("/predict")
+    def predict() -> dict[str, Any]:
+        user_id = request.get_json()["user_id"]
+        found = store.get_online_features(features=service, entity_rows=[{"user_id": user_id}]).to_dict()
+        row = pd.DataFrame({name: found[name] for name in names})
+        [prediction] = pipeline.predict(row)
+        features = {name: found[name][0] for name in names}
+        return {"user_id": user_id, "prediction": int(prediction), "features_used": features}
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+def stock_store() -> FeatureStore:
+    """The project's feature store, with the online store that comes with Feast."""
+    config = yaml.safe_load((feature_store.FOLDER / "feature_store.yaml").read_text())
+    schema = config["online_store"]["db_schema"]
+    config["online_store"] = {"type": "postgres", "db_schema": schema, **stock_address()}
+    return FeatureStore(config=RepoConfig(repo_path=feature_store.FOLDER, **config))

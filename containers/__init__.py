@@ -1,1 +1,0 @@
-"""What docker-compose.yml needs beside the project itself."""

@@ -1,0 +1,1 @@
+"""Feast's stores in PostgreSQL, and the reader of the online one."""

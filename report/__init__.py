@@ -1,1 +1,0 @@
-"""The report of the work, in French: template.md names the commands and pictures, a real run of them fills it in."""

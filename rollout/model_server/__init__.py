@@ -1,0 +1,1 @@
+"""One `mlflow models serve`: launched, tried, watched, drained."""

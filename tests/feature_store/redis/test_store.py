@@ -1,0 +1,220 @@
+"""Redis as online store against Feast's own: the same keys, fields and values, and one month in every answer."""
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+import feature_store
+from bench.testbed.redis_server import RedisServer
+from local_stack.settings import Settings
+from tests.feature_store.postgres.test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, proto
+from tests.redis_online import needs_redis, redis_online, redis_server
+from tests.sql import fetch
+
+__all__ = ["redis_online", "redis_server"]
+
+pytestmark = needs_redis
+VIEW = "subs_profile_fv"
+
+
+class Online:
+    """An online store with a database of its own."""
+
+    def __init__(self, kind: str, address: str, server: RedisServer) -> None:
+        feast = feature_store.import_feast()
+        from feast.infra.online_stores.helpers import get_online_store_from_config  # noqa: PLC0415
+
+        from feature_repo.features import subs_profile_fv  # noqa: PLC0415 - both import feast
+
+        self.view, self.client = subs_profile_fv, server.client()
+        self.config = feast.RepoConfig(
+            project="streamflow",
+            provider="local",
+            registry="memory",
+            entity_key_serialization_version=3,
+            online_store={"type": kind, "connection_string": address},
+        )
+        self.store = get_online_store_from_config(self.config.online_store)
+
+    def write(self, *rows: tuple[str, dict[str, Any], datetime]) -> None:
+        data = [(entity_key(user), {name: proto(value) for name, value in values.items()}, at, None)
+                for user, values, at in rows]  # fmt: skip
+        self.store.online_write_batch(self.config, self.view, data, None)
+
+    def read(self, *users: str) -> list[dict[str, Any]]:
+        found = self.store.online_read(self.config, self.view, [entity_key(user) for user in users], list(ANNA))
+        return [{name: getattr(value, value.WhichOneof("val") or "", None) for name, value in values.items()}
+                for _moment, values in found]  # fmt: skip
+
+    def next_month(self, moment: datetime) -> Any:
+        from feature_store.redis.store import NextMonth  # noqa: PLC0415 - imports feast
+
+        return NextMonth(self.config.online_store.connection_string, "streamflow", moment)
+
+    def put(self, moment: datetime, users: list[str], fee: float) -> None:
+        month = self.next_month(moment)
+        month.begin()
+        fill(month, users, fee)
+        month.turn()
+        month.clear()
+        month.close()
+
+    def hashes(self) -> dict[bytes, dict[bytes, bytes]]:
+        return {key: self.client.hgetall(key) for key in self.client.keys("*") if self.client.type(key) == b"hash"}
+
+
+def fill(month: Any, users: list[str], fee: float) -> None:
+    fees = ([proto(fee).SerializeToString()], [0] * len(users))
+    month.write(VIEW, list(feature_store.entity_keys(users)), {"monthly_fee": fees})
+
+
+def without_month(hashes: dict[bytes, dict[bytes, bytes]]) -> dict[bytes, dict[bytes, bytes]]:
+    return {key.rsplit(b"/", 1)[0]: values for key, values in hashes.items()}
+
+
+@pytest.fixture
+def ours(redis_online: RedisServer) -> Iterator[Online]:
+    online = Online("feature_store.redis.store.MonthlyRedisOnlineStore", redis_online.url, redis_online)
+    yield online
+    online.store.close_connections()
+    online.client.close()
+
+
+@pytest.fixture
+def stock(redis_online: RedisServer) -> Iterator[Online]:
+    online = Online("redis", f"127.0.0.1:{redis_online.port},db=1", redis_online)
+    online.client.select(1)
+    yield online
+    online.client.close()
+
+
+@pytest.mark.parametrize("rows", WRITES.values(), ids=WRITES)
+def test_before_the_first_month_what_is_stored_is_what_feasts_own_store_stores(
+    ours: Online, stock: Online, rows: list[Any]
+) -> None:
+    for online in (ours, stock):
+        online.write(*rows)
+    assert ours.hashes() == stock.hashes()
+    assert bool(ours.hashes()) == bool(rows)
+
+
+def test_a_months_values_are_stored_as_feasts_own_store_stores_them(ours: Online, stock: Online) -> None:
+    ours.put(JANUARY, ODD_IDS, 98.7)
+    stock.write(*((user, {"monthly_fee": 98.7}, JANUARY) for user in ODD_IDS))
+    assert without_month(ours.hashes()) == stock.hashes()
+    assert len(ours.hashes()) == len(ODD_IDS)
+
+
+def test_feasts_own_write_goes_into_the_month_that_is_online_and_never_back_in_time(ours: Online) -> None:
+    ours.put(JANUARY, ["anna"], 98.7)
+    ours.write(("anna", {"monthly_fee": 99.9}, FEBRUARY), ("ben", {"monthly_fee": 1.0}, JANUARY))
+    ours.write(("anna", {"monthly_fee": 2.0}, JANUARY))
+    assert [row["monthly_fee"] for row in ours.read("anna", "ben", "nobody")] == [99.9, 1.0, None]
+    assert len(ours.hashes()) == 2
+
+
+def test_a_month_that_was_never_finished_is_read_by_nobody_and_cleared_by_the_next(ours: Online) -> None:
+    ours.put(JANUARY, ["anna", "ben"], 98.7)
+    killed = ours.next_month(FEBRUARY)
+    killed.begin()
+    fill(killed, ["anna", "cara"], 99.9)
+
+    assert [row["monthly_fee"] for row in ours.read("anna", "ben", "cara")] == [98.7, 98.7, None]
+
+    ours.put(FEBRUARY, ["cara"], 99.9)
+    assert [row["monthly_fee"] for row in ours.read("anna", "ben", "cara")] == [None, None, 99.9]
+    assert len(ours.hashes()) == 1
+
+
+def test_what_belongs_to_others_is_left_alone(ours: Online) -> None:
+    others = {b"streamflow": b"1", b"anna:streamflow/2024-01-31.00000000": b"2", b"x": b"3"}
+    ours.client.mset(others)
+    ours.put(JANUARY, ["anna"], 98.7)
+    ours.put(FEBRUARY, ["anna"], 99.9)
+    assert dict(zip(others, ours.client.mget(list(others)), strict=True)) == others
+
+
+def test_a_month_that_another_run_overtook_never_comes_online(ours: Online) -> None:
+    from feature_store.redis.store import OvertakenError  # noqa: PLC0415 - imports feast
+
+    slow = ours.next_month(FEBRUARY)
+    slow.begin()
+    ours.put(JANUARY, ["anna"], 98.7)
+    with pytest.raises(OvertakenError):
+        slow.turn()
+    assert ours.read("anna")[0]["monthly_fee"] == 98.7
+
+
+def test_an_older_month_never_comes_online(ours: Online) -> None:
+    from feature_store.redis.store import OvertakenError  # noqa: PLC0415 - imports feast
+
+    ours.put(FEBRUARY, ["anna"], 99.9)
+    with pytest.raises(OvertakenError):
+        ours.put(JANUARY, ["anna"], 98.7)
+    assert ours.read("anna")[0]["monthly_fee"] == 99.9
+
+
+def test_an_answer_for_many_users_is_of_one_month_while_months_come_and_go(ours: Online) -> None:
+    users = [f"user {number}" for number in range(200)]
+    ours.put(JANUARY, users, 0.0)
+    seen, done = set[tuple[float, ...]](), threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(tuple(sorted({row["monthly_fee"] for row in ours.read(*users)})))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 40):
+        ours.put(JANUARY, users, float(number))
+    done.set()
+    reader.join()
+    assert len(seen) > 2
+    assert all(len(fees) == 1 for fees in seen)
+
+
+def test_a_value_the_server_refuses_ends_the_write_with_its_word(ours: Online) -> None:
+    from redis import ResponseError  # noqa: PLC0415 - an extra
+
+    ours.client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(ResponseError, match="maxmemory"):
+            fill(ours.next_month(JANUARY), ["anna"], 1.0)
+    finally:
+        ours.client.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "url", "problem"),
+    [
+        ("memcached", "", "STREAMFLOW_ONLINE_STORE='memcached': must be postgres or redis"),
+        ("redis", ":secret@host:6379", r"STREAMFLOW_REDIS='\*\*\*@host:6379': must be an address like redis://127"),
+        (
+            "redis",
+            "127.0.0.1:6379",
+            "STREAMFLOW_REDIS='127.0.0.1:6379': must be an address like redis://127.0.0.1:6379/0",
+        ),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, url: str, problem: str
+) -> None:
+    monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", chosen)
+    monkeypatch.setenv("STREAMFLOW_REDIS", url)
+    with pytest.raises(feature_store.UnusableOnlineStore, match=problem):
+        feature_store.open_reader()
+
+
+def test_the_registry_is_the_same_whatever_the_online_store(
+    empty_warehouse: Settings, redis_online: RedisServer
+) -> None:
+    fetch("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online; SELECT 1")
+    store = feature_store.open_store()
+    feature_store.apply_definitions(store)
+    assert store.config.online_store.connection_string == redis_online.url
+    assert list(feature_store.feature_types(store, "churn_v1"))[:2] == ["months_active", "monthly_fee"]
+    store.provider.online_store.close_connections()
+    store.registry.write_engine.dispose()
