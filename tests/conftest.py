@@ -66,10 +66,11 @@ def state_folder() -> Iterator[Path]:
 
 # What takes longest on two cores begins first, so that a run does not wait for one file in the end.
 LONGEST = (
-    "local_stack/test_under_load.py", "steps/chain/test_year.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
-    "steps/registry/test_honest_figures.py", "local_stack/mlflow_command/test_mlflow_launcher.py",
-    "rollout/test_serving.py", "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py",
-    "local_stack/backups/test_backup.py", "test_add_a_feature.py",
+    "local_stack/test_under_load.py", "steps/chain/test_year.py", "local_stack/test_stack.py",
+    "local_stack/test_bare_up.py", "steps/registry/test_honest_figures.py",
+    "local_stack/mlflow_command/test_mlflow_launcher.py", "rollout/test_serving.py",
+    "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py", "local_stack/backups/test_backup.py",
+    "test_add_a_feature.py",
 )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def test_the_image_holds_what_the_services_run() -> None:
         "feature_repo",
         "feature_store",
         "local_stack",
-        "containers",
+        "deploy",
         "MLproject",
         "pyproject.toml",  # the gateway reads the version there
     } <= taken
