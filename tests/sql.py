@@ -1,4 +1,4 @@
-"""SQL behind the project's back: in the database that the environment names, each call over a connection of its own."""
+"""SQL for tests, past the project's code: in the environment's database, with a new connection for each call."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,14 +15,14 @@ def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
 
 
 def execute(statements: str) -> None:
-    """In one transaction."""
+    """Runs the statements in one transaction."""
     connection = psycopg2.connect("", options="-c timezone=UTC")
     with closing(connection), connection, connection.cursor() as cursor:
         cursor.execute(statements)
 
 
 def execute_alone(statement: str) -> None:
-    """Outside a transaction, as statements about the whole server want it."""
+    """Runs the statement outside a transaction, as statements about the whole server require."""
     connection = psycopg2.connect("")
     connection.autocommit = True
     with closing(connection), connection.cursor() as cursor:
@@ -30,6 +30,6 @@ def execute_alone(statement: str) -> None:
 
 
 def empty() -> None:
-    """No table, no snapshot, nothing online."""
+    """Drops all tables, snapshots and online values."""
     execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
     execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
