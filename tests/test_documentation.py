@@ -1,6 +1,7 @@
 """README.md and docs/: lengths, links, and the existence of every file, setting and message that they name."""
 
 import re
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,6 +84,31 @@ def test_every_named_path_exists(page: Path) -> None:
     named = set(re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text()))
     made_by_the_reader = {"steps/warehouse/sql/migrations/0002_late_payments.sql"}
     assert sorted(name for name in named - made_by_the_reader if not (ROOT / name).exists()) == []
+
+
+SUPERSEDED = re.compile(r"^\*Superseded by \[\d+\]\((\d{4}-[\w-]+\.md)\)", re.MULTILINE)
+
+
+@cache
+def project_files() -> frozenset[str]:
+    """Paths below the project's folder, each with a leading slash."""
+    return frozenset(f"/{name_of(path)}" for path in ROOT.rglob("*") if not path.is_relative_to(ROOT / ".venv"))
+
+
+def missing_files(text: str) -> list[str]:
+    """Files named in backticks that do not exist. A file may be named without its leading folders."""
+    named = re.findall(r"`([\w./-]+\.(?:py|sql|sh|md|ya?ml|toml|txt))`", text)
+    return sorted(name for name in named if not any(file.endswith(f"/{name}") for file in project_files()))
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=name_of)
+def test_a_decision_names_existing_files_or_the_decision_that_supersedes_it(page: Path) -> None:
+    text = page.read_text()
+    assert SUPERSEDED.search(text) or missing_files(text) == []
+
+
+def test_a_missing_file_is_noticed() -> None:
+    assert missing_files("`server/front.py`, `MLproject`, `steps/no_such.py`") == ["steps/no_such.py"]
 
 
 def test_every_file_of_the_layout_exists() -> None:
