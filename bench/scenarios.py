@@ -11,7 +11,7 @@ import psutil
 
 from bench.checker import Checker, CheckResult
 from bench.load import loops
-from bench.load.in_flight import NEVER_LEFT
+from bench.load.in_flight import NEVER_SENT
 from bench.load.recording import UNAVAILABLE, Recording
 from bench.testbed.faults import InjectedFault
 from bench.testbed.testbed import DEADLINE_S, GRACE_S, Testbed
@@ -36,9 +36,9 @@ class Outcome:
     @property
     def unnamed(self) -> int:
         """Requests that were sent and got neither a 200 nor a named error."""
-        never_left = [answer == NEVER_LEFT for answer in self.recording.answers] or [False]
+        never_sent = [answer == NEVER_SENT for answer in self.recording.answers] or [False]
         unanswered = ~self.recording.ok & ~self.recording.named_errors()
-        return int((unanswered & ~np.array(never_left)[self.recording.answer]).sum())
+        return int((unanswered & ~np.array(never_sent)[self.recording.answer]).sum())
 
     @property
     def codes(self) -> str:

@@ -18,7 +18,7 @@ SentRequest = tuple[int, float, float]
 """user, due, sent"""
 
 CHECK_S = 0.02
-NEVER_LEFT = b"no free connection"
+NEVER_SENT = b"no free connection"
 # Time limit for a free connection; after it a request is never sent. A request sent just before its client gives up is
 # useless, and costs the gateway the most: a broken connection.
 LONGEST_WAIT_S = 1.0
@@ -50,7 +50,7 @@ class InFlight:
     def add(self, due: float) -> None:
         self._due.append(due)
 
-    def go_on(self, now: float) -> None:
+    def advance(self, now: float) -> None:
         """Sends requests over free connections, and gives up on requests past their time limit."""
         if now - self._checked >= CHECK_S:
             self._checked = now
@@ -101,7 +101,7 @@ class InFlight:
 
     def _give_up(self, now: float) -> None:
         while self._due and self._due[0] < now - LONGEST_WAIT_S:
-            self._unanswered(self._due.popleft(), NEVER_LEFT)
+            self._unanswered(self._due.popleft(), NEVER_SENT)
         late = [connection for connection, (_, _, sent) in self._in_flight.items() if sent < now - self._patience_s]
         for connection in late:
             connection.give_up()

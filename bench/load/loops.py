@@ -67,7 +67,7 @@ async def _closed(requests: InFlight, clients: int, seconds: float, ramp_s: floa
         while started < clients and start + ramp_s * started / clients <= now:
             send_next()
             started += 1
-        requests.go_on(now)
+        requests.advance(now)
         await asyncio.sleep(TICK_S)
         now = time.monotonic()
     requests.close()
@@ -93,7 +93,7 @@ async def _opened(requests: InFlight, rate: float, seconds: float, orders: Order
         while (due := start + nth / rate) <= now and due < until:
             requests.add(due)
             nth += 1
-        requests.go_on(now)
+        requests.advance(now)
         await asyncio.sleep(TICK_S)
         now = time.monotonic()
     requests.close()

@@ -100,7 +100,7 @@ def open_testbed(data: Path, state: str) -> Iterator[Testbed]:
         with mock.patch.dict(os.environ, settings.exported()):
             _stack("up", "--data", str(data))
             try:
-                yield Testbed(settings, known_users(data))
+                yield Testbed(settings, read_users(data))
             finally:
                 _stack("down")
 
@@ -114,7 +114,7 @@ def _family_cpu_s(head: psutil.Process) -> float:
     return total
 
 
-def known_users(data: Path) -> list[str]:
+def read_users(data: Path) -> list[str]:
     with (data / "month_000" / "users.csv").open(newline="") as file:
         return [row["user_id"] for row in csv.DictReader(file)]
 

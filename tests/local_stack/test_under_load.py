@@ -14,7 +14,7 @@ from bench.checker import Checker
 from bench.load import loops
 from bench.testbed import candidates, systems
 from bench.testbed.faults import all_faults
-from bench.testbed.testbed import Testbed, known_users
+from bench.testbed.testbed import Testbed, read_users
 from tests.local_stack.conftest import OwnStack
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ USUAL_RATIO = 0.375
 @pytest.fixture(scope="module")
 def testbed(up_stack: OwnStack) -> Iterator[Testbed]:
     with mock.patch.dict(os.environ, up_stack.settings.exported()):
-        yield Testbed(up_stack.settings, known_users(up_stack.months))
+        yield Testbed(up_stack.settings, read_users(up_stack.months))
 
 
 @pytest.fixture(scope="module")
