@@ -111,7 +111,7 @@ def section(setting: Setting, cells: list[Cell]) -> str:
     half = sum(cell.width for cell in cells) / len(cells)
     title = (
         f"**{setting.users:,} users, of whom {setting.rows:,} validate and {setting.leave:.1%} leave**: the interval "
-        f"is ±{half:.4f} wide on average; {setting.comparisons} comparisons a line."
+        f"is ±{half:.4f} on average; {setting.comparisons} comparisons per row."
     )
     lines = [[f"{cell.gain:+.2f}", *(shown(cell.promotes[rule], cell.comparisons) for rule in RULES)] for cell in cells]
     return f"{title}\n\n{table(['true gain', '`better`', '`not_worse`', 'point estimate'], lines)}"

@@ -13,7 +13,7 @@ from local_stack.settings import ROOT
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
-MOST_README_LINES = 120
+MOST_README_LINES, MOST_COLUMNS = 120, 120
 
 
 def name_of(page: Path) -> str:
@@ -61,6 +61,13 @@ def reachable(start: Path) -> set[Path]:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= MOST_README_LINES
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=name_of)
+def test_lines_of_text_are_short(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [line for line in text.splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > MOST_COLUMNS] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
