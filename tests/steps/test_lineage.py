@@ -156,7 +156,7 @@ def test_a_file_of_labels_alone_is_found_or_named(training: str, tracking: str) 
         links = month_links("2024-01-31", client.get_run(dataset.info.run_id))
     finally:
         client.delete_tag(dataset.info.run_id, "labels_sha256")
-    found = [(link.said, link.state) for link in links if link.name == "labels"]
+    found = [(link.text, link.state) for link in links if link.name == "labels"]
     assert found == [
         (f"sha256 {'b' * 64}, run {load.info.run_id}, from late.csv", "same"),
         (f"sha256 {'c' * 64}, no finished run loaded it", "broken"),
@@ -252,7 +252,7 @@ def test_a_tag_that_names_another_training_is_broken(walk: Walk, training: str) 
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     found = {link.name: link for link in provenance.chain(registered)}
     assert found["training"].state == "broken"
-    assert found["training"].said == f"run {training} logged the model, the version's tag run_id says {'a' * 32}"
+    assert found["training"].text == f"run {training} logged the model, the version's tag run_id says {'a' * 32}"
 
 
 def test_a_model_that_answers_otherwise_than_when_it_was_registered_is_broken(walk: Walk) -> None:
@@ -261,7 +261,7 @@ def test_a_model_that_answers_otherwise_than_when_it_was_registered_is_broken(wa
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     found = {link.name: link for link in provenance.chain(registered)}
     assert found["model"].state == "broken"
-    assert found["model"].said.endswith("when registered with 0.987654321")
+    assert found["model"].text.endswith("when registered with 0.987654321")
 
 
 def test_a_damaged_model_is_named(walk: Walk, training: str) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from steps.registry import gate, interval
-from steps.registry.gate import Evidence, Rival, Rules
+from steps.registry.gate import Comparison, Evidence
 from steps.registry.interval import Rows
+from steps.registry.rules import Rules
 
 RULES = Rules("better", min_gain=0.0, margin=0.01, min_auc=0.7, min_users=20, allow_older=False, force=False)
 FORCE = replace(RULES, force=True)
@@ -22,10 +23,10 @@ def against(production: float, candidate: float, half: float = 0.01) -> Evidence
     """The interval is as far to both sides."""
     gain = candidate - production
     left_out = {"trained_on_by_production": 8, "category_unknown_to_production": 0}
-    rival = Rival(
+    comparison = Comparison(
         "3", production, candidate, gain - half, gain + half, 110, 100, ("2024-02-29", "2024-01-31"), left_out
     )
-    return Evidence([], candidate, rival, None)
+    return Evidence([], candidate, comparison, None)
 
 
 def test_a_first_version_passes_on_its_auc_alone() -> None:
@@ -123,7 +124,7 @@ def test_an_older_month_is_an_objection_unless_it_is_allowed() -> None:
 
 
 def test_both_figures_the_interval_and_on_whom_are_shown() -> None:
-    assert gate.shown(against(0.8, 0.81)) == (
+    assert gate.figures_text(against(0.8, 0.81)) == (
         "AUC 0.8100 against 0.8000 of version 3 in Production on the same 110 rows of 100 users that neither was "
         "trained on (2024-02-29, 2024-01-31): gain +0.0100 (95% interval +0.0000 to +0.0200). "
         "Rows left out: 8 trained on by production."
@@ -139,7 +140,7 @@ def test_too_few_users_are_no_comparison(leaving: int, staying: int, enough: boo
     assert (few is None) == enough
     if few is not None:
         assert f"{leaving + staying} users ({leaving} leaving, {staying} staying) can be compared" in few
-        assert "min_users 20 wants 20 of them and 2 of each" in few
+        assert "min_users 20 requires 20 users and 2 of each class" in few
 
 
 def population(rows: int, seed: int = 1) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:

@@ -15,8 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from steps import build_dataset, ingest, register
 from steps.cli.settings import MODEL_NAME
-from steps.registry import comparison, interval, versions
-from steps.registry.categories import unknown_categories
+from steps.registry import comparison, interval, loaded_version
 from steps.registry.interval import Rows
 from steps.runs.entry_points import arguments
 from steps.training.split import split
@@ -190,7 +189,7 @@ def test_too_few_users_are_no_comparison_and_that_is_said(registered: Register) 
     version = registered("2 user", min_users="500")
     assert version.tags["gate"] == "refused"
     assert "too few users are unseen by both versions: " in version.tags["gate_reason"]
-    assert "min_users 500 wants 500 of them and 50 of each" in version.tags["gate_reason"]
+    assert "min_users 500 requires 500 users and 50 of each class" in version.tags["gate_reason"]
     assert registered("2 user", min_users="500", force="true").tags["gate"] == "forced"
 
 
@@ -199,8 +198,7 @@ def test_a_training_on_an_older_month_is_named_and_needs_a_parameter(registered:
     refused = registered("0 user")
     assert (refused.tags["gate"], refused.current_stage) == ("refused", "None")
     assert refused.tags["gate_reason"] == (
-        "it was trained on 2024-01-31, older than 2024-03-31 of version 1 in Production. "
-        "To allow it: -P allow_older=true"
+        "its month 2024-01-31 is older than 2024-03-31 of version 1 in Production. To allow it: -P allow_older=true"
     )
     assert refused.tags["gate_months"] == "2024-03-31, 2024-02-29"  # both are after the older training
     assert registered("0 user", allow_older="true").current_stage == "Production"
@@ -219,7 +217,7 @@ def test_it_is_no_comparison_when_nobody_knows_whom_production_was_trained_on(
     finally:
         path.write_bytes(whole)
     assert version.tags["gate"] == "refused"
-    assert "no comparison with Production: it is unknown whom version 1 was trained on: " in version.tags["gate_reason"]
+    assert "no comparison with Production: the training users of version 1 are unknown: " in version.tags["gate_reason"]
 
 
 @pytest.fixture
@@ -262,6 +260,6 @@ def test_a_category_that_production_does_not_know_is_left_out_and_counted(
 
 def test_it_is_told_which_rows_a_version_does_not_know(registered: Register, runs: dict[str, str]) -> None:
     registered("0 user")
-    opened = versions.open_version("1")
+    loaded = loaded_version.load("1")
     some = rows(runs["0 user"]).head(3).assign(net_service=["DSL", "Satellite", "No"])
-    assert unknown_categories(opened, some).tolist() == [False, True, False]
+    assert loaded.unknown_categories(some).tolist() == [False, True, False]

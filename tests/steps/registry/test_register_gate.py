@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from steps import build_dataset, ingest, register, warehouse
 from steps.cli.errors import DatabaseUnavailable
 from steps.cli.settings import MODEL_NAME
-from steps.registry import twins
+from steps.registry import duplicates
 from steps.runs.entry_points import arguments
 from steps.training.split import split
 from tests.conftest import JANUARY
@@ -132,7 +132,7 @@ def test_the_twin_of_the_version_in_production_is_named_and_not_made(
     registered(twin, force="true")
     assert (len(everything()), in_production()) == (1, ["1"])
     assert (
-        f"[OK] Run {twin} is the twin of version 1 of {MODEL_NAME} in Production: same data, code and parameters; "
+        f"[OK] Run {twin} is a duplicate of version 1 of {MODEL_NAME} in Production: same data, code and parameters; "
         "no new version is made."
     ) in capsys.readouterr().out
     assert last_run("register", tracking).data.tags["twin_of"] == "1"
@@ -150,7 +150,7 @@ def test_the_twin_of_the_version_in_production_is_named_and_not_made(
 def test_other_data_code_or_packages_make_no_twin(runs: dict[str, str], changed: dict[str, str]) -> None:
     original, copy = (mlflow.get_run(run_id) for run_id in (runs["better"], lookalike(runs["better"])))
     other = mlflow.get_run(lookalike(runs["better"], tags=changed))
-    assert (twins.is_twin(original, copy), twins.is_twin(original, other)) == (True, False)
+    assert (duplicates.is_duplicate(original, copy), duplicates.is_duplicate(original, other)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_other_data_code_or_packages_make_no_twin(runs: dict[str, str], changed:
 )
 def test_parameters_that_change_the_model_make_no_twin(params: dict[str, str], same: bool) -> None:
     usual = {"model": "hist_gradient_boosting", "max_iter": "8", "learning_rate": "0.05", "split": "user"}
-    assert twins.is_twin(training_with(usual), training_with({**usual, **params})) == same
+    assert duplicates.is_duplicate(training_with(usual), training_with({**usual, **params})) == same
 
 
 def training_with(params: dict[str, str]) -> Run:
-    tags = [RunTag(name, "same") for name in twins.SAME_TAGS]
+    tags = [RunTag(name, "same") for name in duplicates.COMPARED_TAGS]
     return Run(RunInfo(*["0"] * 7), RunData(params=[Param(*param) for param in params.items()], tags=tags))
 
 
@@ -350,7 +350,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
     "another class": ({"source": another_class}, "differs from the pipeline's on 75 of 75 validation rows"),
     "an error": ({"source": raising}, "version 1 cannot score these rows: RuntimeError: out of order"),
     "another version": ({"source": another_name}, "its answers name version 77"),
-    "another service": ({"tags": {"feature_service": "churn_v2"}}, "says FeatureService 'churn_v2', its dataset"),
+    "another service": ({"tags": {"feature_service": "churn_v2"}}, "names FeatureService 'churn_v2', its dataset"),
     "another dataset": ({"tags": {"dataset_sha256": "0" * 64}}, "the training names dataset sha256 0000"),
     "no dataset": ({"tags": {"dataset_run_id": "f" * 32}}, f"the dataset of run {'f' * 32} cannot be read"),
 }
@@ -368,7 +368,7 @@ def test_a_version_with_a_defect_is_refused_even_by_force(
     version = registered(lookalike(runs["better"], **changes), force="true")
     assert (in_production(), version.tags["gate"]) == ([], "refused")
     assert reason in version.tags["gate_reason"]
-    assert "That cannot be forced." in capsys.readouterr().out
+    assert "This cannot be forced." in capsys.readouterr().out
 
 
 def test_a_damaged_dataset_is_a_defect(registered: Register, runs: dict[str, str]) -> None:

@@ -14,7 +14,8 @@ from local_stack.settings import Settings
 from steps import build_dataset, ingest, register, rollback
 from steps.cli.errors import NoRollback, TrackingUnavailable
 from steps.cli.settings import MODEL_NAME
-from steps.registry import training_sets, versions
+from steps.registry import loaded_version, training_sets, versions
+from steps.runs import search
 from steps.runs.entry_points import arguments
 from tests.conftest import JANUARY, free_port
 from tests.steps.states import killed
@@ -126,7 +127,7 @@ def test_a_version_whose_tags_name_another_run_is_what_its_model_is(
     training = versions.training_of(versions.get(number))
     assert training is not None
     assert training.info.run_id == runs["forest"]
-    assert versions.open_version(number).feature_service == "churn_v1"
+    assert loaded_version.load(number).feature_service == "churn_v1"
 
 
 def test_a_look_up_that_fails_is_not_told_as_a_fact(runs: dict[str, str], tracking: str, empty_registry: None) -> None:
@@ -137,13 +138,13 @@ def test_a_look_up_that_fails_is_not_told_as_a_fact(runs: dict[str, str], tracki
         for ask in (
             versions.all_versions,
             lambda: versions.training_of(version),
-            lambda: versions.open_version("1"),
+            lambda: loaded_version.load("1"),
             lambda: training_sets.training_set(training),
             lambda: register.find_training(runs["linear"], None),
         ):
-            with pytest.raises(TrackingUnavailable, match="could not be asked"):
+            with pytest.raises(TrackingUnavailable, match="does not answer"):
                 ask()
 
 
 def test_what_mlflow_says_is_not_there_is_not_there(runs: dict[str, str], empty_registry: None) -> None:
-    assert versions.look_up(lambda: MlflowClient().get_run("0" * 32)) is None
+    assert search.look_up(lambda: MlflowClient().get_run("0" * 32)) is None

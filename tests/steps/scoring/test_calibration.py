@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from steps import build_dataset, ingest, register, train
 from steps.cli.settings import MODEL_NAME
-from steps.registry.versions import Opened
+from steps.registry.loaded_version import LoadedVersion
 from steps.runs.entry_points import arguments
 from steps.training import evaluation, pipelines
 from steps.training.split import folds, split
@@ -177,8 +177,8 @@ def test_a_wrong_parameter_is_named(given: dict[str, str], message: str, capsys:
 
 def test_a_version_from_before_has_the_threshold_one_half() -> None:
     before = SimpleNamespace(model_config={"features": [], "run_id": "0" * 32})
-    assert Opened("1", {}, before, None, None).threshold == 0.5
-    assert Opened("1", {}, SimpleNamespace(model_config=None), None, None).threshold == 0.5
+    assert LoadedVersion("1", {}, before, None, None).threshold == 0.5
+    assert LoadedVersion("1", {}, SimpleNamespace(model_config=None), None, None).threshold == 0.5
 
 
 def test_the_figures_are_those_of_their_definitions() -> None:
