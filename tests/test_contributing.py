@@ -39,7 +39,7 @@ def test_the_commands_of_make_that_are_named_exist() -> None:
 
 def test_what_a_recipe_changes_is_in_the_file_it_names() -> None:
     for name, file in {
-        "KNOWN": "steps/training/pipelines.py",
+        "HYPERPARAMETERS": "steps/training/pipelines.py",
         "TITLES": "steps/training/pipelines.py",
         "MODELS": "tests/steps/states/trainings.py",
     }.items():

@@ -48,8 +48,8 @@ def _parameters(training: Run) -> dict[str, Any]:
     """The logged parameters, numbers compared as numbers, without the hyperparameters of other models: `mlflow run`
     records those too when they are given."""
     logged = training.data.params
-    own = set(pipelines.KNOWN.get(logged.get("model", ""), ()))
-    foreign = {name for names in pipelines.KNOWN.values() for name in names} - own
+    own = set(pipelines.HYPERPARAMETERS.get(logged.get("model", ""), ()))
+    foreign = {name for names in pipelines.HYPERPARAMETERS.values() for name in names} - own
     compared = {name: _number(value) for name, value in logged.items() if name not in RUN_PARAMETERS | foreign}
     return {**compared, "split": training_sets.split_rule(training)}
 

@@ -164,5 +164,5 @@ def test_a_month_without_labels_says_how_to_load_them(january: Path, build: Buil
 
 
 def test_an_unknown_feature_service_names_those_there_are(january: Path) -> None:
-    with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. There are: churn_v1, churn_v2"):
+    with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. Allowed are: churn_v1, churn_v2"):
         step.main(arguments("build_dataset", {"as_of": "2024-01-31", "feature_service": "churn_v0"}))
