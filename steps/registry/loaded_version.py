@@ -128,7 +128,7 @@ def load(number: str) -> LoadedVersion:
             tags = MlflowClient().get_model_version(MODEL_NAME, number).tags
             return LoadedVersion(number, tags, served, _pipeline(folder), example)
         except Exception as error:
-            # tells a faulty version from an MLflow that does not answer
+            # raises if MLflow does not answer: then the version may be intact
             search.look_up(lambda: MlflowClient().get_model_version(MODEL_NAME, number))
             raise UnusableVersion(f"version {number} cannot be loaded: {search.first_line(error)}") from error
 

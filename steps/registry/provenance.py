@@ -108,7 +108,7 @@ def _dataset(tags: Mapping[str, str]) -> list[Link]:
 
 
 def _code(tags: Mapping[str, str]) -> list[Link]:
-    """What the training recorded against what is on disk here."""
+    """The recorded code, lock and Python against those on this machine."""
     current = tracking.code_version()
     compared = {
         "commit": (tracking.COMMIT_TAG, "", "this checkout"),

@@ -42,7 +42,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """users: None where they are unknown, for `reason`."""
+    """users: None where they are unknown; reason: why."""
 
     users: frozenset[str] | None
     reason: str = ""

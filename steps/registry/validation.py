@@ -21,7 +21,7 @@ def evaluate(version: str, training: Run, rules: Rules) -> GateResult:
     """Judges the version; records the verdict on it (tags) and on the active run (tags, metrics). Changes no stage.
 
     Comparing and promoting must be one act: the caller holds the promotion lock. Raises DatabaseUnavailable,
-    TrackingUnavailable: then there is no verdict, and ensure_verdict makes up for it.
+    TrackingUnavailable: then the version stays without a verdict (see ensure_verdict).
     """
     production = versions.in_production()
     evidence, example = _evidence(version, training, production, rules.min_users)

@@ -48,10 +48,10 @@ class LeftOut:
 
     missing_features: int = 0
     unknown_category: int = 0  # users; one may have several such values
-    values: dict[str, Counter[str]] = field(default_factory=dict)  # feature -> value that the version does not know
+    values: dict[str, Counter[str]] = field(default_factory=dict)  # feature -> value outside the training
 
     def count_unknown(self, loaded: LoadedVersion, rows: pd.DataFrame) -> NDArray[np.bool_]:
-        """True for each row with a value that the version does not know; counts them."""
+        """True for each row with a value outside the training; counts them."""
         unknown = loaded.unknown_categories(rows).to_numpy()
         self.unknown_category += int(unknown.sum())
         for feature, categories in loaded.trained_categories().items():
@@ -92,7 +92,7 @@ def features_of(version: str, trained_on: TrainedOn) -> Iterator[ScoringModel]:
 
 def score_month(model: ScoringModel, as_of: date, predict: Predict, store: Store, folder: Path) -> MonthScores:
     """Passes user_id, probability and prediction to `store` chunk by chunk; writes them, with trained_on, to
-    scores.parquet. Leaves out users with a missing feature or with a category that the version does not know."""
+    scores.parquet. Leaves out users with a missing feature or with a category outside the training."""
     chunks: list[pa.Table] = []
     left_out = LeftOut()
     with progress.bar("score", warehouse.count_snapshot(engines.PROFILES, as_of)) as advance:

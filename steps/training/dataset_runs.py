@@ -68,7 +68,7 @@ def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         rows, facts = _fetch(run_id)
         recorded, as_of = facts["dataset_sha256"], facts["as_of"]
     except (MlflowException, OSError, ValueError, KeyError) as error:
-        search.find_run(run_id)  # tells a faulty dataset from an MLflow that does not answer
+        search.find_run(run_id)  # raises if MLflow does not answer: then the dataset may be intact
         raise DatasetMismatch(f"the dataset of run {run_id} cannot be read: {error}") from error
     sha256 = dataset.sha256(rows)
     if sha256 != recorded:

@@ -23,7 +23,7 @@ def write(
 ) -> None:
     """Writes the plots, and report.html, which embeds them, into the folder.
 
-    importances: as evaluation.importances gives them. figures: what the run logs as metrics.
+    importances: as evaluation.importances gives them. figures: the run's metrics.
     """
     plots.draw_all(folder, title, validated, importances)
     drawn = [(_caption(caption, validated), folder / name) for name, caption in plots.CAPTIONS.items()]

@@ -25,7 +25,7 @@ from tests.steps.states.trainings import model_id, train_quickly
 from tests.tracking_store import tracking_store_at
 
 SMALL = {"min_auc": "0.1", "min_users": "20"}
-WHATEVER = {"rule": "not_worse", "margin": "1"}
+ANY_INTERVAL = {"rule": "not_worse", "margin": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_candidates_are_compared_with_a_version_without_tags(
     number = registered_in_the_ui(runs["forest"])
     MlflowClient().transition_model_version_stage(MODEL_NAME, number, "Production")
     assert versions.get(number).tags == {}
-    version = registered(runs["boosting"], tracking, **WHATEVER)
+    version = registered(runs["boosting"], tracking, **ANY_INTERVAL)
     assert (version.tags["gate"], version.tags["gate_production_version"], in_production()) == ("passed", "1", ["2"])
     assert float(version.tags["gate_rows_compared"]) == 75
     assert float(version.tags["gate_auc_production"]) == mlflow.get_run(runs["forest"]).data.metrics["AUC"]
