@@ -9,9 +9,8 @@ from steps.registry.rules import Rules
 
 MIN_CLASS_SHARE = 10  # each class has at least a tenth of min_users
 STATUS_TEXTS = {"passed": "The gate passed it", "refused": "The gate refused it", "forced": "Forced past the gate"}
-LASTING_VERDICT = (
-    "gate_admitted"  # tag: the last verdict except lost comparisons; a version that once passed may return
-)
+# tag of the last verdict except lost comparisons: a version that once passed may return to Production
+LASTING_VERDICT = "gate_admitted"
 
 
 @dataclass(frozen=True)
