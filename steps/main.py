@@ -9,7 +9,6 @@ import argparse
 import importlib
 import time
 from collections.abc import Sequence
-from datetime import date
 
 import mlflow
 
@@ -19,6 +18,11 @@ from steps.month.digest import files_sha256
 from steps.runs import descriptions, entry_points, tracking
 
 LEARNING = ("build_dataset", "train", "register")  # these steps need labels
+UNLABELLED = (
+    "[OK] {as_of} is loaded and online. It has no labels yet, so nothing was trained. When they arrive: "
+    "mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}, then mlflow run . -e train -P as_of={as_of} "
+    "and mlflow run . -e register -P as_of={as_of}"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         mlflow.set_tag("as_of", args.as_of)
         for number, (step, values) in enumerate(order.items(), start=1):
             if step == LEARNING[0] and not warehouse.any_label(args.as_of):
-                descriptions.conclude(unlabelled(args.as_of))
+                descriptions.conclude(UNLABELLED.format(as_of=args.as_of))
                 break
             started = time.perf_counter()
             console.say(f"[{number}/{len(order)}] {step}")
@@ -46,14 +50,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         # last: a month whose chain did not finish has to run again
         mlflow.set_tag("files_sha256", files_sha256(args.month_dir))
-
-
-def unlabelled(as_of: date) -> str:
-    return (
-        f"[OK] {as_of} is loaded and online. It has no labels yet, so nothing was trained. When they arrive: "
-        f"mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}, then mlflow run . -e train -P as_of={as_of} "
-        f"and mlflow run . -e register -P as_of={as_of}"
-    )
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -46,8 +46,6 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pd.DataFr
     """Writes the list, the pictures and report.html into the folder. Returns the figures."""
     listed = most_likely(scored, top)
     listed.to_csv(folder / f"top_{len(listed)}.csv", index=False)
-    all_users = f"{subject.title}, all {scored.users:,} users{_trained_share(scored)}"
-    pictures = plots.distribution(folder, scored.probability, scored.trained_on, all_users, subject.number)
     probability, left = never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
     facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
@@ -55,9 +53,13 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pd.DataFr
         facts["no_quality"] = no_quality_reason(subject, facts)
     else:
         facts |= figures(measured) | {"measured_on": population(measured)}
-        title = f"{subject.title}, {population(measured)}"
+    introduction, table = intro(facts), rows(subject, facts)
+    all_users = f"{subject.title}, all {scored.users:,} users{_trained_share(scored)}"
+    pictures = plots.distribution(folder, scored.probability, scored.trained_on, all_users, subject.number)
+    if measured is not None:
+        title = f"{subject.title}, {facts['measured_on']}"
         pictures += plots.curves(folder, probability, left, title, subject.number)
-    page = html_report.page(f"Scores of {subject.title}", intro(facts), rows(subject, facts), pictures)
+    page = html_report.page(f"Scores of {subject.title}", introduction, table, pictures)
     (folder / html_report.REPORT).write_text(page)
     return facts
 
