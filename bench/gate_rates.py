@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bench.report import table
 from local_stack.settings import ROOT
-from steps.registry import gate, interval
+from steps.registry import interval, rules
 from steps.runs import entry_points
 
 SEED = 42
@@ -164,7 +164,7 @@ def main() -> None:
                 bar.update()
             sections.append(section(setting, cells))
     to.write_text(document(sections, margin))
-    print(f"[OK] Wrote {to} in {time.monotonic() - started:.0f} s ({', '.join(gate.RULES)})")
+    print(f"[OK] Wrote {to} in {time.monotonic() - started:.0f} s ({', '.join(rules.RULES)})")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_every_named_make_target_exists() -> None:
 
 def test_constants_named_in_a_recipe_are_in_the_named_file() -> None:
     for name, file in {
-        "KNOWN": "steps/training/pipelines.py",
+        "HYPERPARAMETERS": "steps/training/pipelines.py",
         "TITLES": "steps/training/pipelines.py",
         "MODELS": "tests/steps/states/trainings.py",
     }.items():

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from configuration import names
 from steps.cli.errors import ArtifactsUnavailable
 from steps.registry import versions
-from steps.runs import tracking
+from steps.runs import search, tracking
 
 KEPT_STEPS = ("ingest", "labels")  # a few lines each: the record of what was loaded
 PAGE = 1000
@@ -62,7 +62,7 @@ def delete(leftover: Leftover) -> int:
 def _all_runs() -> Iterator[Run]:
     """Of our steps, in every experiment. Deleted ones are for `mlflow gc`."""
     client = MlflowClient()
-    experiments = [experiment.experiment_id for experiment in versions.look_up(client.search_experiments) or []]
+    experiments = [experiment.experiment_id for experiment in search.look_up(client.search_experiments) or []]
     token: str | None = None
     while True:
         page = client.search_runs(experiments, max_results=PAGE, page_token=token)
@@ -104,7 +104,7 @@ def _leftover(run: Run) -> Leftover:
 def _places(run: Run, models: tuple[str, ...]) -> list[str]:
     """Where its artifacts are: its models' first."""
     client = MlflowClient()
-    logged = [versions.look_up(partial(client.get_logged_model, model)) for model in models]
+    logged = [search.look_up(partial(client.get_logged_model, model)) for model in models]
     return [*(model.artifact_location for model in logged if model), run.info.artifact_uri]
 
 

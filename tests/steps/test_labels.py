@@ -265,7 +265,7 @@ def test_the_files_that_labels_came_in_are_named_in_the_training_set(
     links = month_links(str(JANUARY), last_run("build_dataset", tracking))
     assert {link.name: link.state for link in links} == dict.fromkeys(("month", "rows", "ingest", "labels"), "same")
     assert f"sha256 {sha256}, run {last_run('labels', tracking).info.run_id}, from {tmp_path / 'late.csv'}" in [
-        link.said for link in links
+        link.text for link in links
     ]
 
 

@@ -17,7 +17,7 @@ from local_stack.settings import Settings
 from steps import build_dataset, ingest, lineage, prune, score
 from steps.cleanup import leftovers, old_logs
 from steps.cli.errors import ArtifactsUnavailable
-from steps.registry import versions
+from steps.registry import loaded_version
 from steps.runs import tracking
 from steps.runs.entry_points import arguments
 from steps.training import dataset_runs
@@ -159,7 +159,7 @@ def test_a_version_serves_is_walked_and_scores_as_before(
 ) -> None:
     before = fetch("SELECT user_id, probability FROM churn_scores WHERE as_of = '2024-01-31' ORDER BY user_id")
     pruned()
-    assert versions.open_version("1").pipeline is not None
+    assert loaded_version.load("1").pipeline is not None
     score.main(arguments("score", {"as_of": str(JANUARY), "version": "1"}))
     assert "on the 75 users never trained on" in capsys.readouterr().out
     after = fetch("SELECT user_id, probability FROM churn_scores WHERE as_of = '2024-01-31' ORDER BY user_id")

@@ -1,4 +1,4 @@
-"""What must show on the real months: counts, figures, and that January stays January after February is loaded."""
+"""The real months: counts, figures, and a January that does not change when February is loaded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ class January:
 
 @pytest.fixture(scope="module")
 def january(server: Settings, tracking: str) -> January:
-    """Loaded, built and the baseline trained on; then February loaded, all rows moved, and January built again."""
+    """January loaded, built and trained on; then February loaded, all rows rewritten, and January built again."""
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
     build = arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"})
@@ -67,7 +67,7 @@ def test_all_7043_users_are_in_the_dataset(january: January) -> None:
     assert len(split(january.rows(), "user").train) == 5282
 
 
-def test_one_column_is_categorical_and_one_says_nothing(january: January) -> None:
+def test_one_column_is_categorical_and_one_is_constant(january: January) -> None:
     facts = mlflow.artifacts.load_dict(f"runs:/{january.before.info.run_id}/dataset.json")
     assert facts["categorical_cols"] == ["net_service"]
     assert january.before.data.tags["constant_columns"] == "avg_session_mins_7d"
@@ -116,7 +116,7 @@ def reported() -> dict[str, str]:
     return stated(TEMPLATE.read_text(), (ROOT / "reports" / "rapport_tp4.md").read_text())
 
 
-def test_the_report_states_what_a_fresh_run_gives(january: January, reported: dict[str, str]) -> None:
+def test_the_report_states_the_figures_of_a_fresh_run(january: January, reported: dict[str, str]) -> None:
     facts = mlflow.artifacts.load_dict(f"runs:/{january.after.info.run_id}/dataset.json")
     facts["constant"] = january.after.data.tags["constant_columns"]
     training = {"metrics": january.training.data.metrics, "tags": january.training.data.tags}
@@ -125,11 +125,11 @@ def test_the_report_states_what_a_fresh_run_gives(january: January, reported: di
     assert {name: reported[name] for name in fresh} == fresh
 
 
-def test_the_report_states_the_prediction_that_a_fresh_run_gives(january: January, reported: dict[str, str]) -> None:
+def test_the_report_states_the_prediction_of_a_fresh_run(january: January, reported: dict[str, str]) -> None:
     served = mlflow.pyfunc.load_model(f"runs:/{january.training.info.run_id}/model")
     rows = january.rows()
-    asked = rows[rows["user_id"] == USER].drop(columns=["user_id", "churn_label"])
-    [answer] = served.predict(asked).to_dict("records")
+    user = rows[rows["user_id"] == USER].drop(columns=["user_id", "churn_label"])
+    [answer] = served.predict(user).to_dict("records")
     assert reported["prediction"] == str(answer["prediction"])
     assert reported["probability"] == french(answer["probability"])
 
@@ -172,7 +172,7 @@ def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     assert (first.current_stage, first.tags["gate"]) == ("Production", "passed")
     assert (second.current_stage, second.tags["gate"]) == ("None", "refused")
     assert 0.60 < float(second.tags["gate_auc_candidate"]) < 0.68
-    assert float(second.tags["gate_rows_compared"]) == 1751  # of 1761: the others are training users of January's
+    assert float(second.tags["gate_rows_compared"]) == 1751  # of 1761; the rest are training users of January's
     assert reported["auc_february"] == french(float(second.tags["gate_auc_own_validation"]))
     assert "is below min_auc 0.7" in second.tags["gate_reason"]
     assert last_run("register", tracking).info.status == "FINISHED"
