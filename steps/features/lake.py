@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from psycopg2.extensions import cursor
 
 from steps import warehouse
 from steps.cli.errors import BadParameter, LakeDisagrees
 from steps.cli.settings import Settings
-from steps.warehouse import Change, LakeFile
+from steps.warehouse import Change, Cursor, LakeFile
 
 BLOCK_BYTES = 1 << 20
 
@@ -37,7 +36,7 @@ def path(table: str, as_of: date) -> Path:
     return Path(Settings.from_env().lake_files(table, as_of))
 
 
-def write_month(as_of: date, cur: cursor, changes: Mapping[str, Change]) -> None:
+def write_month(as_of: date, cur: Cursor, changes: Mapping[str, Change]) -> None:
     """Writes the snapshots that changed, or whose file is not the recorded one. Inside the load's transaction."""
     recorded = warehouse.lake_files(cur, as_of)
     for target in warehouse.snapshot_targets():
@@ -79,7 +78,7 @@ def _is(there: Path, recorded: LakeFile | None) -> bool:
     return recorded is not None and there.is_file() and _sha256(there) == recorded.sha256
 
 
-def _write(cur: cursor, target: warehouse.Target, as_of: date, there: Path) -> LakeFile:
+def _write(cur: Cursor, target: warehouse.Target, as_of: date, there: Path) -> LakeFile:
     there.parent.mkdir(parents=True, exist_ok=True)
     draft, rows = there.with_name(f".{there.name}.partial"), 0
     schema = warehouse.export_schema(cur, target)

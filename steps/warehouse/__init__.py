@@ -1,6 +1,15 @@
 """The only package with SQL. Statements are in sql/; the address comes from libpq's own PG… variables."""
 
-from steps.warehouse.connection import event_time, ping, promotion_lock, run_held, run_if_free, statement, transaction
+from steps.warehouse.connection import (
+    Cursor,
+    event_time,
+    ping,
+    promotion_lock,
+    run_held,
+    run_if_free,
+    statement,
+    transaction,
+)
 from steps.warehouse.export import (
     LakeFile,
     export,
@@ -43,8 +52,8 @@ from steps.warehouse.serving_history import Turnover, record_turnover, turnovers
 from steps.warehouse.staging import Change
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
-    "any_label", "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label",
+    "TARGETS", "USERS", "Change", "Cursor", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target",
+    "Turnover", "any_label", "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label",
     "delete_old_scores", "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256",
     "label_files", "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
     "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "old_scores", "online_as_of", "ping",

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-import psycopg2.errors
-from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
+import psycopg
+from psycopg import sql
 
 from steps.cli.disk import disk_full
 from steps.cli.errors import DatabaseUnavailable
 from steps.cli.settings import Settings
+
+Cursor = psycopg.Cursor[Any]
+Connection = psycopg.Connection[Any]
 
 SQL_FOLDER = Path(__file__).with_name("sql")
 CONNECT_TIMEOUT_S = 5
@@ -34,33 +36,32 @@ def statement(name: str) -> str:
     return re.sub(r"^--.*\n", "", (SQL_FOLDER / f"{name}.sql").read_text(), flags=re.MULTILINE)
 
 
-def connect() -> connection:
+def connect() -> Connection:
     """A connection in which days are UTC days, and which the server gives up soon after its client was killed."""
     session = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c client_connection_check_interval=1000"
-    return psycopg2.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session)
+    # values are put into the statements here: the server takes none in DDL or where there are several statements
+    return psycopg.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session, cursor_factory=psycopg.ClientCursor[Any])
 
 
 @contextmanager
-def transaction(busy: str = "another load") -> Iterator[cursor]:
+def transaction(busy: str = "another load") -> Iterator[Cursor]:
     """One transaction: all of it or nothing. Raises DatabaseUnavailable when PostgreSQL does not answer or goes.
 
     busy: what is under way when a lock is not to be had.
     """
-    with translated(busy):
-        connected = connect()
-        with closing(connected), connected, connected.cursor() as opened:
-            yield opened
+    with translated(busy), connect() as connection, connection.cursor() as cur:
+        yield cur
 
 
 @contextmanager
 def translated(busy: str) -> Iterator[None]:
-    """Raises DatabaseUnavailable for what psycopg2 raises when PostgreSQL does not answer, goes, or keeps a lock."""
+    """Raises DatabaseUnavailable for what psycopg raises when PostgreSQL does not answer, goes, or keeps a lock."""
     where = Settings.from_env().database
     try:
         yield
-    except psycopg2.errors.LockNotAvailable as error:
+    except psycopg.errors.LockNotAvailable as error:
         raise DatabaseUnavailable(f"PostgreSQL at {where}: {busy} is under way. Try again when it is done") from error
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         if full := disk_full(error):
             raise full from error
         reason = str(error).strip().splitlines()[0]
@@ -100,7 +101,7 @@ def run_held(run_id: str) -> Iterator[str]:
             cur.execute(OF_A_SESSION)
             cur.execute("SELECT pg_advisory_lock(%s)", (_key(run_id),))
             place = _place(cur)
-    with closing(session):
+    with session:
         yield place
 
 
@@ -113,7 +114,7 @@ def run_if_free(run_id: str) -> Iterator[str | None]:
         yield _place(cur) if is_free else None
 
 
-def _place(cur: cursor) -> str:
+def _place(cur: Cursor) -> str:
     """A restored copy of a database is another place than the database it was copied from."""
     cur.execute("SELECT system_identifier || '/' || current_database() FROM pg_control_system()")
     [place] = cur.fetchall()[0]

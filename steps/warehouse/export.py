@@ -1,18 +1,20 @@
 """A month's snapshots on their way out: every version of every row, by COPY, as Arrow tables of the columns' types."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 from pyarrow import csv
 
-from steps.warehouse.connection import event_time, statement, transaction
+from steps.warehouse.connection import Cursor, event_time, statement, transaction
 from steps.warehouse.loading import TARGETS, Target
+
+if TYPE_CHECKING:
+    from psycopg.abc import Buffer
 
 PARSED_BYTES = 8 << 20
 TYPES = {16: pa.bool_(), 23: pa.int32(), 25: pa.string(), 701: pa.float64()}  # by PostgreSQL's type number
@@ -34,7 +36,7 @@ def snapshot_targets() -> list[Target]:
     return [target for target in TARGETS.values() if target.dated]
 
 
-def lake_files(cur: cursor, as_of: date) -> dict[str, LakeFile]:
+def lake_files(cur: Cursor, as_of: date) -> dict[str, LakeFile]:
     """By table. Empty for a month that was never written."""
     cur.execute(statement("lake_files"), {"as_of": event_time(as_of)})
     return {table: LakeFile(rows, sha256) for table, rows, sha256 in cur.fetchall()}
@@ -45,12 +47,12 @@ def recorded_lake_files(as_of: date) -> dict[str, LakeFile]:
         return lake_files(cur, as_of)
 
 
-def record_lake_file(cur: cursor, table: str, as_of: date, file: LakeFile) -> None:
+def record_lake_file(cur: Cursor, table: str, as_of: date, file: LakeFile) -> None:
     values = {"table": table, "as_of": event_time(as_of), "rows": file.rows, "sha256": file.sha256}
     cur.execute(statement("record_lake_file"), values)
 
 
-def export_schema(cur: cursor, target: Target) -> pa.Schema:
+def export_schema(cur: Cursor, target: Target) -> pa.Schema:
     cur.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(target.versions)))
     features = [
         (column.name, TYPES[column.type_code]) for column in cur.description or () if column.name not in NOT_FEATURES
@@ -59,7 +61,7 @@ def export_schema(cur: cursor, target: Target) -> pa.Schema:
     return pa.schema([("user_id", pa.string()), *features, *times])
 
 
-def export(cur: cursor, target: Target, as_of: date, schema: pa.Schema, write: Write) -> None:
+def export(cur: Cursor, target: Target, as_of: date, schema: pa.Schema, write: Write) -> None:
     """Calls `write` with one table after the other, rows ordered by user_id and created_at."""
     moment = pa.scalar(event_time(as_of), MICROSECONDS)
     columns = {field.name: field.type for field in schema if field.name != "event_timestamp"}
@@ -79,34 +81,26 @@ def export(cur: cursor, target: Target, as_of: date, schema: pa.Schema, write: W
 
 
 def copy_out(
-    cur: cursor, query: sql.Composable, types: Mapping[str, pa.DataType], write: Write, chunk_bytes: int = PARSED_BYTES
+    cur: Cursor, query: sql.Composable, types: Mapping[str, pa.DataType], write: Write, chunk_bytes: int = PARSED_BYTES
 ) -> None:
-    """Calls `write` with the query's rows, some megabytes at a time. types: of its columns, in order."""
-    sink = _Parser(types, write, chunk_bytes)
-    cur.copy_expert(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query), sink)
-    sink.finish()
+    """Calls `write` with the query's rows, in tables of about `chunk_bytes` of CSV text. types: of its columns, in
+    order."""
+    read = csv.ReadOptions(column_names=list(types), use_threads=False)
+    convert = csv.ConvertOptions(column_types=types, true_values=["t"], false_values=["f"], strings_can_be_null=False)
+    with cur.copy(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query)) as copy:
+        for text in _chunks(copy, chunk_bytes):
+            write(csv.read_csv(text, read_options=read, convert_options=convert))
 
 
-class _Parser(io.RawIOBase):
-    """The file that COPY writes to."""
-
-    def __init__(self, types: Mapping[str, pa.DataType], write: Write, chunk_bytes: int) -> None:
-        self._hand_over, self._chunk_bytes = write, chunk_bytes
-        self._buffer = io.BytesIO()
-        self._read = csv.ReadOptions(column_names=list(types), use_threads=False)
-        self._convert = csv.ConvertOptions(
-            column_types=types, true_values=["t"], false_values=["f"], strings_can_be_null=False
-        )
-
-    def write(self, data: Any, /) -> int:
-        self._buffer.write(data)  # psycopg2 hands over whole rows
-        if self._buffer.tell() >= self._chunk_bytes:
-            self.finish()
-        return len(data)
-
-    def finish(self) -> None:
-        if not self._buffer.tell():
-            return
-        self._buffer.seek(0)
-        self._hand_over(csv.read_csv(self._buffer, read_options=self._read, convert_options=self._convert))
-        self._buffer = io.BytesIO()
+def _chunks(rows: Iterable["Buffer"], chunk_bytes: int) -> Iterator[io.BytesIO]:
+    """Whole rows, at least `chunk_bytes` of them at a time."""
+    chunk = io.BytesIO()
+    for row in rows:
+        chunk.write(row)
+        if chunk.tell() >= chunk_bytes:
+            chunk.seek(0)
+            yield chunk
+            chunk = io.BytesIO()
+    if chunk.tell():
+        chunk.seek(0)
+        yield chunk

@@ -4,7 +4,7 @@ from datetime import date
 
 import pandas as pd
 import pyarrow as pa
-from psycopg2 import sql
+from psycopg import sql
 
 from steps.warehouse.connection import event_time, first_column, statement, transaction
 from steps.warehouse.export import copy_out

@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-import psycopg2.errors
+import psycopg
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 
 from steps.cli.errors import RowRefused
 from steps.cli.progress import Advance, unseen
-from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
+from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, statement, transaction
 from steps.warehouse.staging import Change, Staged, staged, staging_table
 
 LABELS_FILE = "labels"
@@ -45,11 +44,11 @@ def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advanc
             _require_users_of_month(cur, load.as_of)
             cur.execute(sql.SQL("DROP TABLE {}").format(staging_table(LABELS_FILE)))
             return change
-    except (psycopg2.IntegrityError, psycopg2.DataError) as error:
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise RowRefused(f"PostgreSQL refused a label of {load.as_of}; nothing was loaded. {error}") from error
 
 
-def bring_labels_in_line(cur: cursor, file: Staged, load: LabelsLoad) -> Change:
+def bring_labels_in_line(cur: Cursor, file: Staged, load: LabelsLoad) -> Change:
     """What is staged becomes what its layer says from known_at on. Inside the load's transaction."""
     names = {
         "staging": staging_table(file.file),
@@ -78,14 +77,14 @@ def bring_labels_in_line(cur: cursor, file: Staged, load: LabelsLoad) -> Change:
     return Change(file.rows, written, deleted)
 
 
-def record_label_file(cur: cursor, load: LabelsLoad) -> None:
+def record_label_file(cur: Cursor, load: LabelsLoad) -> None:
     values = {**load.values, "as_of": event_time(load.as_of), "sha256": load.sha256}
     if not load.late:
         cur.execute(statement("forget_label_files"), values)
     cur.execute(statement("record_label_file"), values)
 
 
-def _require_users_of_month(cur: cursor, as_of: date) -> None:
+def _require_users_of_month(cur: Cursor, as_of: date) -> None:
     names = {"staging": staging_table(LABELS_FILE), "users": query_of_users(as_of)}
     cur.execute(sql.SQL(statement("unknown_labelled")).format(**names))
     unknown = cur.fetchone()

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-import psycopg2.errors
+import psycopg
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 
 from steps.cli.errors import RowRefused
 from steps.cli.progress import Advance, unseen
-from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
+from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, statement, transaction
 from steps.warehouse.labels import LabelsLoad, bring_labels_in_line
 from steps.warehouse.origins import months_of_other_origin, require_same_users
 from steps.warehouse.staging import Change, Staged, staged, staging_table
@@ -73,7 +72,7 @@ class Load:
         return LabelsLoad(self.as_of, self.known_at, self.files_sha256, late=False)
 
 
-BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
+BeforeCommit = Callable[[Cursor, Mapping[str, Change]], object]
 
 
 def load_month(
@@ -100,11 +99,11 @@ def load_month(
             cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, to_stage))))
             before_commit(cur, changes)
             return changes
-    except (psycopg2.IntegrityError, psycopg2.DataError) as error:
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise RowRefused(f"PostgreSQL refused a row of {load.as_of}; nothing was loaded. {error}") from error
 
 
-def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
+def _bring_in_line(cur: Cursor, file: Staged, load: Load) -> Change:
     target = TARGETS[file.file]
     if target.table == "labels":
         return bring_labels_in_line(cur, file, load.of_labels)
@@ -127,7 +126,7 @@ def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
     return Change(file.rows, updated + inserted, deleted + forgotten)
 
 
-def _count(cur: cursor, names: Mapping[str, sql.Composable], values: Mapping[str, object]) -> int:
+def _count(cur: Cursor, names: Mapping[str, sql.Composable], values: Mapping[str, object]) -> int:
     cur.execute(sql.SQL(statement("count_month")).format(**names), values)
     (stored,) = cur.fetchone() or (0,)
     return int(stored)

@@ -12,13 +12,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-import psycopg2
-from psycopg2.extensions import cursor
+import psycopg
 
 from steps.cli import console
 from steps.cli.errors import SchemaMismatch
 from steps.cli.settings import Settings
-from steps.warehouse.connection import SCHEMA_LOCK, SQL_FOLDER, statement, transaction
+from steps.warehouse.connection import SCHEMA_LOCK, SQL_FOLDER, Cursor, statement, transaction
 
 MIGRATIONS_FOLDER = SQL_FOLDER / "migrations"
 FILE_NAME = re.compile(r"([0-9]{4})_(\w+)")
@@ -74,7 +73,7 @@ def apply_schema(folder: Path = MIGRATIONS_FOLDER) -> None:
     for migration in migrations[len(applied) :]:
         try:
             done += [migration.name] if _apply(migration, migrations) else []
-        except (psycopg2.ProgrammingError, psycopg2.IntegrityError, psycopg2.DataError) as error:
+        except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError) as error:
             raise SchemaMismatch(f"{_place()} does not take migration {migration}. {error}") from error
     if done:
         console.say(f"[OK] Warehouse: schema version {len(migrations)} (applied: {', '.join(done)}).")
@@ -96,7 +95,7 @@ def _apply(migration: Migration, migrations: Sequence[Migration]) -> bool:
         return True
 
 
-def _applied(cur: cursor) -> dict[int, Applied]:
+def _applied(cur: Cursor) -> dict[int, Applied]:
     cur.execute(statement("has_migrations"))
     [has_table] = cur.fetchall()[0]
     if not has_table:  # an empty database, or one from before its schema had versions

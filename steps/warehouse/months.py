@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-import psycopg2.errors
-from psycopg2.extensions import cursor
+import psycopg
 
 from steps.cli.errors import NoSnapshot
-from steps.warehouse.connection import SCHEMA_LOCK, event_time, first_column, statement, transaction
+from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, first_column, statement, transaction
 from steps.warehouse.loading import Target
 
 
@@ -21,7 +20,7 @@ def files_sha256(as_of: date) -> str | None:
     """Of the files that the month was loaded from; None when it was never loaded."""
     try:
         found = first_column("files_of_month", as_of=event_time(as_of))
-    except psycopg2.errors.UndefinedTable:
+    except psycopg.errors.UndefinedTable:
         return None  # a database that no month was ever loaded into
     return str(found[0]) if found else None
 
@@ -30,7 +29,7 @@ def loaded_months() -> list[date]:
     """The days of the months that were ingested, the oldest first."""
     try:
         return [moment.date() for moment in first_column("months")]
-    except psycopg2.errors.UndefinedTable:
+    except psycopg.errors.UndefinedTable:
         return []  # a database that no month was ever loaded into
 
 
@@ -98,7 +97,7 @@ def remove_month(as_of: date) -> None:
         _run(cur, "remove_month", as_of)
 
 
-def _run(cur: cursor, name: str, as_of: date) -> None:
+def _run(cur: Cursor, name: str, as_of: date) -> None:
     lonely = statement("users_of_one_month")
     values = {"as_of": event_time(as_of), "period_start": as_of}
     cur.execute(statement(name).format(users=lonely), values)

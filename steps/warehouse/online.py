@@ -8,14 +8,14 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-import psycopg2.errors
+import psycopg
 import pyarrow as pa
-from psycopg2 import sql
+from psycopg import IsolationLevel, sql
 from pyarrow import csv
 
 from configuration import names
@@ -30,7 +30,7 @@ SIDE_BY_SIDE = 2
 SWAP_WAIT_MS = 200
 SWAP_PAUSE_S = 0.5
 SWAP_PATIENCE_S = 120.0
-IN_THE_WAY = (psycopg2.errors.DeadlockDetected, psycopg2.errors.LockNotAvailable)
+IN_THE_WAY = (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
 
 ToOnline = Callable[[pa.Table], pa.Table]
 
@@ -85,7 +85,7 @@ def month_state() -> Iterator[str]:
     with transaction(busy="another materialisation") as cur:
         cur.execute("SELECT pg_advisory_lock(%s)", (MATERIALIZE_LOCK,))  # until the connection ends
         cur.connection.commit()
-        cur.connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        cur.connection.isolation_level, cur.connection.read_only = IsolationLevel.REPEATABLE_READ, True
         cur.execute("SELECT pg_export_snapshot()")
         yield str(cur.fetchall()[0][0])
 
@@ -93,7 +93,7 @@ def month_state() -> Iterator[str]:
 def _build(one: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
     names = _names(one.table)
     values = 0
-    with closing(connect()) as writing, writing, writing.cursor() as out:
+    with connect() as writing, writing.cursor() as out:
         out.execute(sql.SQL(statement("online_next_table")).format(**names))
 
         def write(rows: pa.Table) -> None:
@@ -101,9 +101,9 @@ def _build(one: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
             text = io.BytesIO()
             online = one.to_online(rows)
             csv.write_csv(online, text, csv.WriteOptions(include_header=False))
-            text.seek(0)
             columns = sql.SQL(", ").join(map(sql.Identifier, online.column_names))
-            out.copy_expert(sql.SQL("COPY {next} ({columns}) FROM STDIN CSV").format(columns=columns, **names), text)
+            with out.copy(sql.SQL("COPY {next} ({columns}) FROM STDIN CSV").format(columns=columns, **names)) as copy:
+                copy.write(text.getbuffer())
             values += online.num_rows
             advance(rows.num_rows)
 
@@ -118,7 +118,7 @@ def read_snapshot(
     """Calls `write` with user_id, the features and created_at (as text), ordered by user_id, chunk after chunk."""
     columns = sql.SQL(", ").join(map(sql.Identifier, features))
     source = {"columns": columns, "table": sql.Identifier(snapshots), "as_of": sql.Literal(event_time(as_of))}
-    with closing(connect()) as reading, reading.cursor() as cur:
+    with connect() as reading, reading.cursor() as cur:
         cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cur.execute("SET TRANSACTION SNAPSHOT %s", (state,))
         cur.execute(sql.SQL("SELECT {columns} FROM {table} LIMIT 0").format(**source))

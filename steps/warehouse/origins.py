@@ -2,11 +2,10 @@
 
 from datetime import date
 
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 
 from steps.cli.errors import MixedOrigins
-from steps.warehouse.connection import statement
+from steps.warehouse.connection import Cursor, statement
 
 # Months of one warehouse share most of their users, real and made-up ones not one. An edited or copied made-up month
 # has lost its mark, not its users.
@@ -14,12 +13,12 @@ SAME_USERS_SHARE = 0.1
 NAMES = {"files": "real (from files)", "sample": "made up (from sample_months)"}
 
 
-def months_of_other_origin(cur: cursor, origin: str) -> list[date]:
+def months_of_other_origin(cur: Cursor, origin: str) -> list[date]:
     cur.execute(statement("months_of_other_origin"), {"origin": origin})
     return [moment.date() for (moment,) in cur.fetchall()]
 
 
-def require_same_users(cur: cursor, staging: sql.Composable, as_of: date, origin: str, others: list[date]) -> None:
+def require_same_users(cur: Cursor, staging: sql.Composable, as_of: date, origin: str, others: list[date]) -> None:
     """Raises MixedOrigins when months of the other origin are loaded and the staged users are not theirs."""
     if not others:
         return

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 from pyarrow import csv
 
-from steps.warehouse.connection import event_time, statement, transaction
+from steps.warehouse.connection import Cursor, event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
 
 COPY = "COPY churn_scores (user_id, probability, prediction, as_of, model_version, scored_at) FROM STDIN CSV"
@@ -52,13 +51,13 @@ def replaced_scores(as_of: date, version: str) -> Iterator[Callable[[pa.Table, s
         yield lambda scores, scored_at: _copy(cur, scores, [event_time(as_of).isoformat(), version, scored_at])
 
 
-def _copy(cur: cursor, scores: pa.Table, constants: Iterable[str]) -> None:
+def _copy(cur: Cursor, scores: pa.Table, constants: Iterable[str]) -> None:
     for place, value in enumerate(constants):
         scores = scores.append_column(f"constant_{place}", pa.repeat(value, scores.num_rows))
     text = io.BytesIO()
     csv.write_csv(scores, text, csv.WriteOptions(include_header=False))
-    text.seek(0)
-    cur.copy_expert(COPY, text)
+    with cur.copy(COPY) as copy:
+        copy.write(text.getbuffer())
 
 
 def old_scores(before: date) -> list[OldScores]:

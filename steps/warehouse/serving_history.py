@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg2.errors
+import psycopg
 
 from steps.warehouse.connection import statement, transaction
 
@@ -32,5 +32,5 @@ def turnovers(model: str) -> list[Turnover]:
         with transaction() as cur:
             cur.execute(statement("turnovers"), {"model": model})
             return [Turnover(*row) for row in cur.fetchall()]
-    except psycopg2.errors.UndefinedTable:
+    except psycopg.errors.UndefinedTable:
         return []  # a database that nothing ever served from

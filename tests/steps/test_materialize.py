@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 
 from local_stack.settings import Settings
@@ -159,7 +159,7 @@ def test_others_read_while_the_exchange_waits_for_a_long_reader(
     with held(f"LOCK TABLE feast_online.{ONLINE_TABLES[3]} IN ACCESS SHARE MODE"):
         process = start(server, "steps.materialize", "--as-of", str(FEBRUARY))
         wait_until_stuck(process)
-        in_time = psycopg2.connect("", options="-c statement_timeout=5000 -c timezone=UTC")
+        in_time = psycopg.connect("", options="-c statement_timeout=5000 -c timezone=UTC")
         with contextlib.closing(in_time), in_time.cursor() as cursor:
             for table in ONLINE_TABLES:
                 cursor.execute(f"SELECT max(event_ts) FROM feast_online.{table}")  # noqa: S608
@@ -186,7 +186,7 @@ def test_a_reader_never_sees_two_months_at_once(january_loaded: Settings, sample
     seen, done = set[tuple[date, ...]](), threading.Event()
 
     def read() -> None:
-        connection = psycopg2.connect("", options="-c timezone=UTC")
+        connection = psycopg.connect("", options="-c timezone=UTC")
         connection.autocommit = True
         with contextlib.closing(connection), connection.cursor() as cursor:
             while not done.is_set():

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-import psycopg2
+import psycopg
 import pytest
 
 from local_stack.settings import Settings
@@ -35,12 +35,12 @@ def test_each_model_has_its_own_history(two_turnovers: None) -> None:
     ["UPDATE serving_history SET version = '9'", "DELETE FROM serving_history", "TRUNCATE serving_history"],
 )
 def test_history_cannot_be_changed(two_turnovers: None, change: str) -> None:
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), warehouse.transaction() as cur:
+    with pytest.raises(psycopg.errors.RaiseException, match="append-only"), warehouse.transaction() as cur:
         cur.execute(change)
     assert warehouse.turnovers(MODEL) == [FIRST, SECOND]
 
 
 def test_a_turnover_says_why(empty_warehouse: Settings) -> None:
     warehouse.apply_schema()
-    with pytest.raises(psycopg2.errors.CheckViolation):
+    with pytest.raises(psycopg.errors.CheckViolation):
         warehouse.record_turnover(MODEL, Turnover(MORNING, "1", None, None, None, ""))
