@@ -88,14 +88,14 @@ def ingest(
     dates.require_knowable(as_of, known_at)
     lake.folder()  # where none is set, it is said before anything is done
     try:
-        with console.timed("check the files"), progress.bar("check") as advance:
+        with progress.timed("check the files"), progress.bar("check") as advance:
             month = files.read_month(folder, as_of, advance, new_categories=accepted.new_categories)
             new = files.count_new_categories(month) if accepted.new_categories else {}
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
-    with console.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
+    with progress.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
         load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), accepted.mix)
         chunks = {name: month.chunks(name) for name in month.rows}

@@ -52,14 +52,14 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
     warehouse.require_month(as_of)
     warehouse.apply_schema()
     try:
-        with console.timed("check the file"), progress.bar("check") as advance:
+        with progress.timed("check the file"), progress.bar("check") as advance:
             labels = files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
     except FaultyMonth as faulty:
         mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
         raise
     sha256 = tracking.file_sha256(file)
     mlflow.set_tags({"labels_sha256": sha256, "as_of": as_of})
-    with console.timed("load"), progress.bar("load", labels.rows) as advance:
+    with progress.timed("load"), progress.bar("load", labels.rows) as advance:
         of_labels = warehouse.LabelsLoad(as_of, known_at, sha256, late=True)
         return warehouse.load_late_labels(of_labels, labels.chunks(), advance)
 

@@ -18,7 +18,7 @@ import pandas as pd
 from steps import warehouse
 from steps.cleanup import leftovers, old_logs
 from steps.cleanup.leftovers import Leftover
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.settings import Settings
 from steps.runs import descriptions, tracking
 from steps.warehouse import OldScores
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"[OK] {room.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}"
             )
             return
-        with console.timed("delete"):
+        with progress.timed("delete"):
             freed = delete(room)
         mlflow.log_metric("mb_freed", freed / MB)
         descriptions.conclude(f"[OK] Freed {freed / MB:.1f} MB.")

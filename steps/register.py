@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from configuration import names
 from steps import warehouse
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import BadParameter, NoTraining, UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import gate_rules, twins, validation, versions
@@ -118,7 +118,7 @@ def register(training: Run, stage: str, rules: Rules) -> str:
     line. The caller holds the promotion lock."""
     version = version_of(training)
     mlflow.set_tag("model_version", version)
-    with console.timed("gate"):
+    with progress.timed("gate"):
         admitted = validation.admit(version, training, rules)
     archived = settle(version, stage, admitted)
     return summary(training, version, stage, archived, admitted)

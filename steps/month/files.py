@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pandera.pandas import Check, DataFrameSchema
 
 from steps.cli.errors import FaultyMonth
-from steps.cli.progress import Advance, unseen
+from steps.cli.progress import Advance, ignore
 from steps.month.check import Checked, Known, check_file, prints
 from steps.month.csv_bytes import Fault
 from steps.month.csv_text import TextFile
@@ -122,7 +122,7 @@ class Labels:
         return _chunks(self.path, LABELS, self.rows)
 
 
-def read_month(folder: Path, as_of: date, advance: Advance = unseen, *, new_categories: bool = False) -> Month:
+def read_month(folder: Path, as_of: date, advance: Advance = ignore, *, new_categories: bool = False) -> Month:
     """Raises FaultyMonth, with every fault found in any of the files, unless all of them keep to the schema.
 
     new_categories: whether a column of categories may hold names that the schema does not know.
@@ -132,7 +132,7 @@ def read_month(folder: Path, as_of: date, advance: Advance = unseen, *, new_cate
     return Month(folder, files_sha256(folder), {name: found.rows for name, found in checked.items()})
 
 
-def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = unseen) -> Labels:
+def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = ignore) -> Labels:
     """users: the month's, who alone may be in the file. Raises FaultyMonth as read_month does."""
     schema = FILES[LABELS]
     known = Known(prints(users), f"is not a user of {as_of}")

@@ -10,7 +10,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from steps.cli.errors import RowRefused
-from steps.cli.progress import Advance, unseen
+from steps.cli.progress import Advance, ignore
 from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, statement, transaction
 from steps.warehouse.staging import Change, Staged, staged, staging_table
 
@@ -31,7 +31,7 @@ class LabelsLoad:
         return {"month": self.as_of, "known_at": event_time(self.known_at), "late": self.late}
 
 
-def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advance: Advance = unseen) -> Change:
+def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advance: Advance = ignore) -> Change:
     """Adds to a month's labels, and corrects those that came alone before, in one transaction. Idempotent.
 
     Users who are not in the file keep their label. Raises RowRefused when PostgreSQL refuses a row; nothing is loaded.

@@ -9,7 +9,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from steps.cli.errors import RowRefused
-from steps.cli.progress import Advance, unseen
+from steps.cli.progress import Advance, ignore
 from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, statement, transaction
 from steps.warehouse.labels import LabelsLoad, bring_labels_in_line
 from steps.warehouse.origins import months_of_other_origin, require_same_users
@@ -76,7 +76,7 @@ BeforeCommit = Callable[[Cursor, Mapping[str, Change]], object]
 
 
 def load_month(
-    load: Load, files: Mapping[str, Iterable[pa.RecordBatch]], before_commit: BeforeCommit, advance: Advance = unseen
+    load: Load, files: Mapping[str, Iterable[pa.RecordBatch]], before_commit: BeforeCommit, advance: Advance = ignore
 ) -> dict[str, Change]:
     """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing. Without
     a file of labels, labels stay as they are.

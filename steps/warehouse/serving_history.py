@@ -9,7 +9,7 @@ from steps.warehouse.connection import statement, transaction
 
 
 @dataclass(frozen=True)
-class Turnover:
+class Cutover:
     """One change of what serves. version is None when from then on nothing served."""
 
     at: datetime
@@ -20,17 +20,17 @@ class Turnover:
     reason: str
 
 
-def record_turnover(model: str, turnover: Turnover) -> None:
+def record_cutover(model: str, cutover: Cutover) -> None:
     """Appends. The database refuses to change or delete what is there. Raises DatabaseUnavailable."""
     with transaction() as cur:
-        cur.execute(statement("record_turnover"), {"model": model, **vars(turnover)})
+        cur.execute(statement("record_cutover"), {"model": model, **vars(cutover)})
 
 
-def turnovers(model: str) -> list[Turnover]:
+def cutovers(model: str) -> list[Cutover]:
     """Oldest first. Raises DatabaseUnavailable."""
     try:
         with transaction() as cur:
-            cur.execute(statement("turnovers"), {"model": model})
-            return [Turnover(*row) for row in cur.fetchall()]
+            cur.execute(statement("cutovers"), {"model": model})
+            return [Cutover(*row) for row in cur.fetchall()]
     except psycopg.errors.UndefinedTable:
         return []  # a database that nothing ever served from

@@ -61,17 +61,17 @@ def test_lines_that_come_while_a_clock_or_a_bar_is_shown_stand_alone() -> None:
     lines = shown("""
         import logging, sys, time
         from steps.cli import console, progress
-        console.TICK_S = 0.02
+        progress.TICK_S = 0.02
         class Now:  # as MLflow's handler: whatever stderr is at the moment
             write = staticmethod(lambda text: sys.stderr.write(text))
             flush = staticmethod(lambda: None)
         logging.basicConfig(stream=Now(), format="%(message)s", level=logging.INFO)
-        with console.timed("log the model"), progress.bar("load", 10) as advance:
+        with progress.timed("log the model"), progress.bar("load", 10) as advance:
             time.sleep(0.1)
             advance(5)
             logging.info("INFO of MLflow")
             console.say("a line of ours")
-            for number in console.progress("folds", 2, range(2)):
+            for number in progress.track("folds", 2, range(2)):
                 time.sleep(0.1)
                 print("in fold", number)
         console.say("the end")
@@ -88,7 +88,7 @@ def test_a_status_line_breaks_between_words_and_other_lines_stay_as_they_are() -
         from steps.cli import console
         console.say({line!r})
         console.say({table!r})
-        console.complain(ValueError("No training " + "x" * 60 + " {RUN_ID}"))
+        console.report_error(ValueError("No training " + "x" * 60 + " {RUN_ID}"))
     """)
     assert lines[:3] == ["[OK] Trained baseline RF. AUC=0.8307 F1=0.5701 ACC=0.7961", f"  (run_id={RUN_ID})", table]
     assert f"  {RUN_ID}\x1b[0m" in lines

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from feature_enricher.prediction import values
 from steps.cli.errors import FaultyMonth
-from steps.cli.progress import unseen
+from steps.cli.progress import ignore
 from steps.month import check, files
 from steps.month.check import check_file
 from steps.month.csv_bytes import Fault
@@ -294,7 +294,7 @@ def test_a_rule_that_cannot_be_carried_out_is_no_fault_of_the_file(tmp_path: Pat
     schema = DataFrameSchema({"user_id": Column(None, Check(fails)), "churn_label": Column()})
     file = TextFile(write_month(tmp_path) / "labels.csv", list(schema.columns))
     with pytest.raises(SchemaError, match="in the rule"):
-        check_file(file, schema, None, unseen)
+        check_file(file, schema, None, ignore)
 
 
 ALSO_RIGHT = [

@@ -139,7 +139,7 @@ def test_history_and_scores_stay_as_they_were(load_old: Callable[[str], None], l
     before = [fetch(query) for query in queries]
     warehouse.apply_schema()
     assert [fetch(query) for query in queries] == before
-    assert [turnover.version for turnover in warehouse.turnovers("streamflow_churn")] == ["1", "2"]
+    assert [cutover.version for cutover in warehouse.cutovers("streamflow_churn")] == ["1", "2"]
 
 
 def test_each_migration_is_recorded_with_its_file_and_printed(
