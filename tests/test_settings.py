@@ -47,6 +47,13 @@ def test_what_env_example_says_is_what_a_program_does_without_it(monkeypatch: py
         assert program.read(stated) == program.read()
 
 
+def test_a_step_reads_the_environment_again_only_after_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = StepSettings.from_env()
+    assert StepSettings.from_env() is before
+    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[3]")
+    assert StepSettings.from_env().spark_master == "local[3]"
+
+
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_every_setting_says_what_it_is_and_what_is_allowed(name: str) -> None:
     _program, field = ALL[name]

@@ -32,7 +32,7 @@ def folder() -> Path:
 
 
 def path(table: str, as_of: date) -> Path:
-    folder()  # where none is set, that is said
+    folder()  # raises where none is set
     return Path(Settings.from_env().lake_files(table, as_of))
 
 

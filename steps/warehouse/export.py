@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from psycopg import sql
+from psycopg.postgres import types
 from pyarrow import csv
 
 from steps.warehouse.connection import Cursor, event_time, statement, transaction
@@ -16,8 +17,12 @@ from steps.warehouse.loading import TARGETS, Target
 if TYPE_CHECKING:
     from psycopg.abc import Buffer
 
-PARSED_BYTES = 8 << 20
-TYPES = {16: pa.bool_(), 23: pa.int32(), 25: pa.string(), 701: pa.float64()}  # by PostgreSQL's type number
+CHUNK_BYTES = 8 << 20
+TYPES: Mapping[int, pa.DataType] = {
+    types[name].oid: arrow
+    for name, arrow in {"bool": pa.bool_(), "int4": pa.int32(), "text": pa.string(), "float8": pa.float64()}.items()
+}
+"""PostgreSQL's type number, as in a cursor's description -> the Arrow type that COPY's text is parsed to"""
 MICROSECONDS = pa.timestamp("us", tz="UTC")
 NOT_FEATURES = ("user_id", "as_of", "created_at")
 
@@ -65,7 +70,7 @@ def export(cur: Cursor, target: Target, as_of: date, schema: pa.Schema, write: W
     """Calls `write` with one table after the other, rows ordered by user_id and created_at."""
     moment = pa.scalar(event_time(as_of), MICROSECONDS)
     columns = {field.name: field.type for field in schema if field.name != "event_timestamp"}
-    types = {**columns, "created_at": pa.int64()}
+    parsed = {**columns, "created_at": pa.int64()}
     features = [name for name in columns if name not in NOT_FEATURES]
     query = sql.SQL(statement("versions_of_month")).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, features)),
@@ -77,16 +82,20 @@ def export(cur: Cursor, target: Target, as_of: date, schema: pa.Schema, write: W
         rows = rows.append_column("event_timestamp", pa.repeat(moment, rows.num_rows))
         write(rows.select(schema.names).cast(schema))
 
-    copy_out(cur, query, types, stamped)
+    copy_out(cur, query, parsed, stamped)
 
 
 def copy_out(
-    cur: Cursor, query: sql.Composable, types: Mapping[str, pa.DataType], write: Write, chunk_bytes: int = PARSED_BYTES
+    cur: Cursor,
+    query: sql.Composable,
+    columns: Mapping[str, pa.DataType],
+    write: Write,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> None:
-    """Calls `write` with the query's rows, in tables of about `chunk_bytes` of CSV text. types: of its columns, in
+    """Calls `write` with the query's rows, in tables of about `chunk_bytes` of CSV text. columns: their types, in
     order."""
-    read = csv.ReadOptions(column_names=list(types), use_threads=False)
-    convert = csv.ConvertOptions(column_types=types, true_values=["t"], false_values=["f"], strings_can_be_null=False)
+    read = csv.ReadOptions(column_names=list(columns), use_threads=False)
+    convert = csv.ConvertOptions(column_types=columns, true_values=["t"], false_values=["f"], strings_can_be_null=False)
     with cur.copy(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(query)) as copy:
         for text in _chunks(copy, chunk_bytes):
             write(csv.read_csv(text, read_options=read, convert_options=convert))
