@@ -97,7 +97,7 @@ def ingest(
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
     with progress.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
-        load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), accepted.mix)
+        load = warehouse.MonthLoad(as_of, known_at, month.files_sha256, origin_of(folder), accepted.mix)
         chunks = {name: month.chunks(name) for name in month.rows}
         return warehouse.load_month(load, chunks, partial(lake.write_month, as_of), advance), new
 

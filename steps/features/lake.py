@@ -39,38 +39,38 @@ def path(table: str, as_of: date) -> Path:
 def write_month(as_of: date, cur: Cursor, changes: Mapping[str, Change]) -> None:
     """Writes the snapshots that changed, or whose file is not the recorded one. Inside the load's transaction."""
     recorded = warehouse.lake_files(cur, as_of)
-    for target in warehouse.snapshot_targets():
-        change, there = changes[target.table], path(target.table, as_of)
-        if change.written or change.deleted or not _is(there, recorded.get(target.table)):
-            warehouse.record_lake_file(cur, target.table, as_of, _write(cur, target, as_of, there))
+    for table in warehouse.snapshot_tables():
+        change, there = changes[table.name], path(table.name, as_of)
+        if change.written or change.deleted or not _is(there, recorded.get(table.name)):
+            warehouse.record_lake_file(cur, table.name, as_of, _write(cur, table, as_of, there))
 
 
 def files_of_month(as_of: date) -> list[Path]:
     """Those that are there, recorded or not."""
-    return [there for target in warehouse.snapshot_targets() if (there := path(target.table, as_of)).is_file()]
+    return [there for table in warehouse.snapshot_tables() if (there := path(table.name, as_of)).is_file()]
 
 
 def remove_month(as_of: date) -> None:
-    for target in warehouse.snapshot_targets():
-        shutil.rmtree(path(target.table, as_of).parent, ignore_errors=True)
+    for table in warehouse.snapshot_tables():
+        shutil.rmtree(path(table.name, as_of).parent, ignore_errors=True)
 
 
 def require_month(as_of: date) -> None:
     """Raises LakeDisagrees unless every file is there and is the one that was written with what the database holds."""
     recorded = warehouse.recorded_lake_files(as_of)
     again = f"Run: mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
-    for target in warehouse.snapshot_targets():
-        there = path(target.table, as_of)
-        if target.table not in recorded:
-            raise LakeDisagrees(f"No Parquet file of {target.table} was ever written for {as_of}. {again}")
+    for table in warehouse.snapshot_tables():
+        there = path(table.name, as_of)
+        if table.name not in recorded:
+            raise LakeDisagrees(f"No Parquet file of {table.name} was ever written for {as_of}. {again}")
         if not there.is_file():
             raise LakeDisagrees(f"{there} is gone; it was written with {as_of}. {again}")
-        if not _is(there, recorded[target.table]):
+        if not _is(there, recorded[table.name]):
             raise LakeDisagrees(f"{there} is not the file that was written with {as_of}. {again}")
-        rows = warehouse.count_versions(target, as_of)
-        if rows != recorded[target.table].rows:
+        rows = warehouse.count_versions(table, as_of)
+        if rows != recorded[table.name].rows:
             raise LakeDisagrees(
-                f"{there} has {recorded[target.table].rows} rows, the database {rows} of {as_of}. {again}"
+                f"{there} has {recorded[table.name].rows} rows, the database {rows} of {as_of}. {again}"
             )
 
 
@@ -78,10 +78,10 @@ def _is(there: Path, recorded: LakeFile | None) -> bool:
     return recorded is not None and there.is_file() and _sha256(there) == recorded.sha256
 
 
-def _write(cur: Cursor, target: warehouse.Target, as_of: date, there: Path) -> LakeFile:
+def _write(cur: Cursor, table: warehouse.MonthTable, as_of: date, there: Path) -> LakeFile:
     there.parent.mkdir(parents=True, exist_ok=True)
     draft, rows = there.with_name(f".{there.name}.partial"), 0
-    schema = warehouse.export_schema(cur, target)
+    schema = warehouse.export_schema(cur, table)
     with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
 
         def write(table: pa.Table) -> None:
@@ -89,7 +89,7 @@ def _write(cur: Cursor, target: warehouse.Target, as_of: date, there: Path) -> L
             rows += table.num_rows
             writer.write_table(table)
 
-        warehouse.export(cur, target, as_of, schema, write)
+        warehouse.export(cur, table, as_of, schema, write)
     file = LakeFile(rows, _sha256(draft))
     draft.replace(there)
     return file

@@ -1,4 +1,4 @@
-"""A month's snapshots on their way out: every version of every row, by COPY, as Arrow tables of the columns' types."""
+"""Exports a month's snapshots: every version of every row, by COPY, as typed Arrow tables."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from psycopg.postgres import types
 from pyarrow import csv
 
 from steps.warehouse.connection import Cursor, event_time, statement, transaction
-from steps.warehouse.loading import TARGETS, Target
+from steps.warehouse.loading import MONTH_TABLES, MonthTable
 
 if TYPE_CHECKING:
     from psycopg.abc import Buffer
@@ -31,23 +31,24 @@ Write = Callable[[pa.Table], object]
 
 @dataclass(frozen=True)
 class LakeFile:
-    """What is recorded of a month's Parquet file."""
+    """The recorded facts of a month's Parquet file."""
 
     rows: int
     sha256: str
 
 
-def snapshot_targets() -> list[Target]:
-    return [target for target in TARGETS.values() if target.dated]
+def snapshot_tables() -> list[MonthTable]:
+    return [table for table in MONTH_TABLES.values() if table.is_snapshot]
 
 
 def lake_files(cur: Cursor, as_of: date) -> dict[str, LakeFile]:
-    """By table. Empty for a month that was never written."""
+    """The recorded files by table. Empty for a month that was never written."""
     cur.execute(statement("lake_files"), {"as_of": event_time(as_of)})
     return {table: LakeFile(rows, sha256) for table, rows, sha256 in cur.fetchall()}
 
 
 def recorded_lake_files(as_of: date) -> dict[str, LakeFile]:
+    """lake_files in a transaction of its own. Raises DatabaseUnavailable."""
     with transaction() as cur:
         return lake_files(cur, as_of)
 
@@ -57,8 +58,8 @@ def record_lake_file(cur: Cursor, table: str, as_of: date, file: LakeFile) -> No
     cur.execute(statement("record_lake_file"), values)
 
 
-def export_schema(cur: Cursor, target: Target) -> pa.Schema:
-    cur.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(target.versions)))
+def export_schema(cur: Cursor, table: MonthTable) -> pa.Schema:
+    cur.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(table.versions)))
     features = [
         (column.name, TYPES[column.type_code]) for column in cur.description or () if column.name not in NOT_FEATURES
     ]
@@ -66,15 +67,15 @@ def export_schema(cur: Cursor, target: Target) -> pa.Schema:
     return pa.schema([("user_id", pa.string()), *features, *times])
 
 
-def export(cur: Cursor, target: Target, as_of: date, schema: pa.Schema, write: Write) -> None:
-    """Calls `write` with one table after the other, rows ordered by user_id and created_at."""
+def export(cur: Cursor, table: MonthTable, as_of: date, schema: pa.Schema, write: Write) -> None:
+    """Calls `write` with tables of `schema`, rows ordered by user_id and created_at."""
     moment = pa.scalar(event_time(as_of), MICROSECONDS)
     columns = {field.name: field.type for field in schema if field.name != "event_timestamp"}
     parsed = {**columns, "created_at": pa.int64()}
     features = [name for name in columns if name not in NOT_FEATURES]
     query = sql.SQL(statement("versions_of_month")).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, features)),
-        versions=sql.Identifier(target.versions),
+        versions=sql.Identifier(table.versions),
         as_of=sql.Literal(event_time(as_of)),
     )
 
@@ -102,7 +103,7 @@ def copy_out(
 
 
 def _chunks(rows: Iterable["Buffer"], chunk_bytes: int) -> Iterator[io.BytesIO]:
-    """Whole rows, at least `chunk_bytes` of them at a time."""
+    """The rows joined to texts of at least `chunk_bytes`."""
     chunk = io.BytesIO()
     for row in rows:
         chunk.write(row)

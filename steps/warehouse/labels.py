@@ -1,5 +1,5 @@
-"""A month's labels: two layers, what came with the month's files and what came alone and later, each with versions of
-which every one became known at some moment. The table labels holds what counts now. Here they come in."""
+"""Loads a month's labels. They have two layers, one from the month's files and one from separate, later files; each
+layer has versions with the time they became known. The table labels holds the labels that are valid now."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ LABELS_FILE = "labels"
 
 @dataclass(frozen=True)
 class LabelsLoad:
-    """What a load of labels is about. late: they came alone, not with their month's files."""
+    """A load of labels. late: from a separate file, not with their month's files."""
 
     as_of: date
     known_at: date
-    sha256: str  # of the files they came in
+    sha256: str  # over the files they came in
     late: bool
 
     @property
@@ -32,15 +32,16 @@ class LabelsLoad:
 
 
 def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advance: Advance = ignore) -> Change:
-    """Adds to a month's labels, and corrects those that came alone before, in one transaction. Idempotent.
+    """Adds labels to a month, and corrects those of earlier separate files, in one transaction. Idempotent.
 
-    Users who are not in the file keep their label. Raises RowRefused when PostgreSQL refuses a row; nothing is loaded.
+    Users who are not in the file keep their label. Raises RowRefused when PostgreSQL refuses a row; then nothing is
+    loaded.
     """
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
             with staged({LABELS_FILE: ("labels", batches)}, advance) as complete:
-                (change,) = [bring_labels_in_line(cur, one, load) for one in complete]
+                (change,) = [update_labels(cur, file, load) for file in complete]
             _require_users_of_month(cur, load.as_of)
             cur.execute(sql.SQL("DROP TABLE {}").format(staging_table(LABELS_FILE)))
             return change
@@ -48,10 +49,10 @@ def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advanc
         raise RowRefused(f"PostgreSQL refused a label of {load.as_of}; nothing was loaded. {error}") from error
 
 
-def bring_labels_in_line(cur: Cursor, file: Staged, load: LabelsLoad) -> Change:
-    """What is staged becomes what its layer says from known_at on. Inside the load's transaction."""
+def update_labels(cur: Cursor, file: Staged, load: LabelsLoad) -> Change:
+    """Makes the staged labels those of their layer from known_at on. Inside the load's transaction."""
     names = {
-        "staging": staging_table(file.file),
+        "staging": staging_table(file.name),
         "columns": sql.SQL(", ").join(map(sql.Identifier, file.columns)),
         "month": sql.Identifier("period_start"),
         "table": sql.Identifier("labels"),
@@ -93,5 +94,5 @@ def _require_users_of_month(cur: Cursor, as_of: date) -> None:
 
 
 def query_of_users(as_of: date) -> sql.Composed:
-    """The ids of the month's users, each once."""
+    """A query for the distinct ids of the month's users."""
     return sql.SQL(statement("users_of_month")).format(as_of=sql.Literal(event_time(as_of)))

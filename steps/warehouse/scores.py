@@ -1,4 +1,4 @@
-"""The users of a month with the features that a version takes, and what it said of them."""
+"""Reads a month's features for scoring, and stores the scores."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ COPY = "COPY churn_scores (user_id, probability, prediction, as_of, model_versio
 
 @dataclass(frozen=True)
 class OldScores:
-    """A month's rows in churn_scores, of all versions."""
+    """The size of a month's rows in churn_scores, of all versions."""
 
     as_of: date
     rows: int
@@ -26,8 +26,8 @@ class OldScores:
 
 
 def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callable[[pa.Table], None]) -> None:
-    """views: snapshot table -> its features. Calls `write` with users and features, some ten thousand users at a time;
-    a feature the month has no value of is null. What is read is what `materialize` puts online."""
+    """views: snapshot table -> its features. Calls `write` with tables of user_id and the features, ordered by user_id,
+    some ten thousand rows each; a missing feature is null. The values are those that `materialize` puts online."""
     aliases = {table: sql.Identifier(f"view_{place}") for place, table in enumerate(views)}
     columns = [
         sql.SQL("{}.{}").format(aliases[table], sql.Identifier(name)) for table in views for name in views[table]
@@ -45,7 +45,8 @@ def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callab
 
 @contextmanager
 def replaced_scores(as_of: date, version: str) -> Iterator[Callable[[pa.Table, str], None]]:
-    """Takes user_id, probability and prediction, chunk by chunk, and the moment of scoring. All of them or none."""
+    """Replaces the scores of a month and version, all or none. The function it yields takes a table of user_id,
+    probability and prediction, and the time of scoring (ISO 8601)."""
     with transaction() as cur:
         cur.execute(statement("delete_scores"), {"as_of": event_time(as_of), "version": version})
         yield lambda scores, scored_at: _copy(cur, scores, [event_time(as_of).isoformat(), version, scored_at])
@@ -61,12 +62,13 @@ def _copy(cur: Cursor, scores: pa.Table, constants: Iterable[str]) -> None:
 
 
 def old_scores(before: date) -> list[OldScores]:
-    """Of months before that day, the oldest first."""
+    """Of months before that day, oldest first. Bytes are those in the table."""
     with transaction() as cur:
         cur.execute(statement("old_scores"), {"before": event_time(before)})
         return [OldScores(as_of.date(), rows, int(size)) for as_of, rows, size in cur.fetchall()]
 
 
 def delete_old_scores(as_of: date) -> None:
+    """Deletes the month's scores of all versions."""
     with transaction() as cur:
         cur.execute(statement("delete_old_scores"), {"as_of": event_time(as_of)})

@@ -1,4 +1,4 @@
-"""Who served when: an append-only table, written by whoever turns the gateway over, read by history and rollback."""
+"""The append-only table of cutovers: the watcher writes it, history and rollback read it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from steps.warehouse.connection import statement, transaction
 
 @dataclass(frozen=True)
 class Cutover:
-    """One change of what serves. version is None when from then on nothing served."""
+    """A change of the serving version at a time. version is None when no version serves from then on."""
 
     at: datetime
     version: str | None
@@ -21,16 +21,16 @@ class Cutover:
 
 
 def record_cutover(model: str, cutover: Cutover) -> None:
-    """Appends. The database refuses to change or delete what is there. Raises DatabaseUnavailable."""
+    """Appends a row; the database refuses updates and deletions. Raises DatabaseUnavailable."""
     with transaction() as cur:
         cur.execute(statement("record_cutover"), {"model": model, **vars(cutover)})
 
 
 def cutovers(model: str) -> list[Cutover]:
-    """Oldest first. Raises DatabaseUnavailable."""
+    """The model's cutovers, oldest first. Raises DatabaseUnavailable."""
     try:
         with transaction() as cur:
             cur.execute(statement("cutovers"), {"model": model})
             return [Cutover(*row) for row in cur.fetchall()]
     except psycopg.errors.UndefinedTable:
-        return []  # a database that nothing ever served from
+        return []  # no version ever served from this database

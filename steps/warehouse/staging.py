@@ -1,8 +1,7 @@
-"""Rows on their way in, by COPY, over a connection of their own: while one file is copied and looked through, the one
-before is upserted.
+"""Copies files into staging tables over a second connection: one file is copied while the previous one is upserted.
 
-Staging tables are unlogged, seen by both connections, and gone with the load's transaction; what a killed load left of
-them is replaced by the next. Used under the load's lock alone.
+Staging tables are unlogged, visible to both connections, and dropped in the load's transaction; the next load replaces
+those of a killed one. Used only under the load's lock.
 """
 
 import threading
@@ -25,7 +24,7 @@ USERS_FILE = "users"
 
 @dataclass(frozen=True)
 class Change:
-    """What a load did to one table, in rows."""
+    """The rows that a load wrote to and deleted from one table."""
 
     rows: int
     written: int
@@ -36,7 +35,7 @@ class Change:
 class Staged:
     """A file whose rows are in its staging table."""
 
-    file: str
+    name: str
     columns: list[str]
     rows: int
 
@@ -47,9 +46,9 @@ def staging_table(file: str) -> sql.Composable:
 
 @contextmanager
 def staged(files: Mapping[str, tuple[str, Iterable[pa.RecordBatch]]], advance: Advance) -> Iterator[Iterator[Staged]]:
-    """Per file, users first, the table its columns are like, and its rows: what is staged, file after file as each is
-    complete. Nobody is in a file twice, nor unknown to users where that is one of the files: RowRefused and
-    IntegrityError come from the iterator.
+    """files: by name, users first, the table whose column types it has, and its rows. Yields an iterator of the files,
+    each as soon as it is staged. The iterator raises IntegrityError for a repeated user, and RowRefused for one who is
+    not in users where users is among the files.
     """
     stop = threading.Event()
     with connect() as side, ThreadPoolExecutor(1) as pool:
@@ -63,13 +62,13 @@ def staged(files: Mapping[str, tuple[str, Iterable[pa.RecordBatch]]], advance: A
         try:
             yield (task.result() for task in tasks)
         finally:
-            stop.set()  # after an error nobody wants the rest
+            stop.set()  # after an error the rest is not needed
             for task in tasks:
                 task.cancel()
 
 
 def _stage(side: Connection, file: str, table: str, batches: Iterator[pa.RecordBatch], of_users: bool) -> Staged:
-    """of_users: all of the file's rows have to be of users that are staged already."""
+    """of_users: every row has to be of a user who is staged already."""
     first = next(batches)
     rows, columns = 0, sql.SQL(", ").join(map(sql.Identifier, first.schema.names))
     names = {"staging": staging_table(file), "columns": columns, "table": sql.Identifier(table)}
@@ -81,7 +80,7 @@ def _stage(side: Connection, file: str, table: str, batches: Iterator[pa.RecordB
             for batch in chain([first], batches):
                 copy.write(_csv_text(batch))
                 rows += batch.num_rows
-        # nobody twice: the database's own word, and the order in which rows are inserted
+        # refuses a repeated user, and gives the order in which rows are inserted
         cur.execute(sql.SQL("ALTER TABLE {staging} ADD PRIMARY KEY (user_id)").format(**names))
         # without statistics the planner joined a first month in 35 s instead of 0.3
         cur.execute(sql.SQL("ANALYZE {staging}").format(**names))

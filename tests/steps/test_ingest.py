@@ -327,7 +327,7 @@ def past_all_checks(files: Mapping[str, str]) -> dict[str, list[pa.RecordBatch]]
     ("user", "reason"), [("dora", "of support_agg_90d is of user 'dora'"), ("anna", "Key .*anna.* is duplicated")]
 )
 def test_who_is_unknown_or_there_twice_is_refused_by_the_database_too(january: Path, user: str, reason: str) -> None:
-    before, load = contents(), warehouse.Load(JANUARY, JANUARY, "made up")
+    before, load = contents(), warehouse.MonthLoad(JANUARY, JANUARY, "made up")
     faulty = {**FILES, "support_agg_90d": with_cell(FILES["support_agg_90d"], 3, "user_id", user)}
     with pytest.raises(RowRefused, match=reason):
         warehouse.load_month(load, past_all_checks(faulty), lambda _cur, _changes: None)

@@ -215,7 +215,7 @@ def test_faults_are_named_with_file_line_and_value_and_nothing_is_loaded(
     assert [str(fault) for fault in faulty.value.faults] == [
         "late.csv, line 2, churn_label: 'maybe' is not True or False",
         "late.csv, line 3, user_id: 'zoe' is not a user of 2024-01-31",
-        "late.csv, line 5, user_id: 'ben' is there twice",
+        "late.csv, line 5, user_id: 'ben' is repeated",
     ]
     assert now() == {}
     run = last_run("labels", tracking)
@@ -349,7 +349,7 @@ def test_any_order_of_loads_gives_the_labels_that_were_known_when(server: Settin
     everybody = {"users": {"a": 0, "b": 0}, **{name: {} for name in FILES if name not in {"users", "labels"}}}
     month = Event(JANUARY, JANUARY, {**everybody, "labels": {}})
     batches = {name: [month._batch(name)] for name in FILES if name != "labels"}
-    warehouse.load_month(warehouse.Load(JANUARY, JANUARY, "made up"), batches, lambda _cur, _changes: None)
+    warehouse.load_month(warehouse.MonthLoad(JANUARY, JANUARY, "made up"), batches, lambda _cur, _changes: None)
     story = Story()
     for one in loads:
         load_said(one)
@@ -373,7 +373,7 @@ def load_said(one: Said) -> None:
     else:
         month = Event(JANUARY, JANUARY, {"users": {"a": 0, "b": 0}})
         warehouse.load_month(
-            warehouse.Load(JANUARY, one.known_at, str(one)),
+            warehouse.MonthLoad(JANUARY, one.known_at, str(one)),
             {"users": [month._batch("users")], "labels": [batch]},
             lambda _cur, _changes: None,
         )

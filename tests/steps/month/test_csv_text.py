@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps.month.csv_bytes import Fault
+from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
 
 COLUMNS = ["user_id", "churn_label"]
@@ -30,7 +30,7 @@ def zipped() -> bytes:
     return content.getvalue()
 
 
-def read_text(path: Path, columns: list[str]) -> tuple[pd.DataFrame | None, list[Fault]]:
+def read_text(path: Path, columns: list[str]) -> tuple[pd.DataFrame | None, list[FileFault]]:
     """All rows, indexed by their line, and the faults; no frame when nothing could be read."""
     file = TextFile(path, columns)
     frames = [chunk.rows.to_pandas().set_axis(chunk.lines) for chunk in file.chunks()]
@@ -89,7 +89,7 @@ def test_a_broken_line_far_down_in_a_file_of_many_blocks_is_named_by_its_number(
 
 
 def test_a_missing_file_is_one_fault(labels: Path) -> None:
-    assert read_text(labels, COLUMNS) == (None, [Fault("labels.csv", problem="is missing")])
+    assert read_text(labels, COLUMNS) == (None, [FileFault("labels.csv", problem="is missing")])
 
 
 def test_a_folder_of_that_name_is_no_file(labels: Path) -> None:
@@ -256,7 +256,7 @@ def test_other_separators_than_commas_are_named(labels: Path, separator: str) ->
 
 def test_an_empty_first_line_is_no_header(labels: Path) -> None:
     assert faults(labels, b"\nuser_id,churn_label\nanna,True\n") == [
-        "labels.csv, line 1: is empty: the first line has to name the columns"
+        "labels.csv, line 1: is empty: the first line must name the columns"
     ]
 
 
@@ -314,7 +314,7 @@ def test_every_missing_column_is_named(labels: Path) -> None:
 
 def test_a_column_that_is_there_twice_is_a_fault(labels: Path) -> None:
     assert faults(labels, b"user_id,churn_label,churn_label\nanna,True,False\n") == [
-        "labels.csv, line 1, churn_label: column is there twice"
+        "labels.csv, line 1, churn_label: column is repeated"
     ]
 
 
@@ -323,5 +323,5 @@ def test_columns_come_in_the_declared_order_without_the_extra_ones(labels: Path)
 
 
 def test_a_fault_says_file_line_column_and_value() -> None:
-    fault = Fault("labels.csv", 7, "churn_label", "maybe", "is not True or False")
+    fault = FileFault("labels.csv", 7, "churn_label", "maybe", "is not True or False")
     assert str(fault) == "labels.csv, line 7, churn_label: 'maybe' is not True or False"

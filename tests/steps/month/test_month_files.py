@@ -25,9 +25,9 @@ from steps.cli.errors import FaultyMonth
 from steps.cli.progress import ignore
 from steps.month import check, files
 from steps.month.check import check_file
-from steps.month.csv_bytes import Fault
+from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
-from steps.month.files import SHOWN_FAULTS, Month, count_new_categories, read_month
+from steps.month.files import SHOWN_FAULTS, CheckedMonth, count_new_categories, read_month
 from steps.month.rules import DECIMAL_TEXT, TEXT, USER_ID, whole, with_whole_numbers
 from tests.conftest import JANUARY, open_folder
 from tests.steps.states.months import FILES, month_of, reordered, with_cell, without_column, without_line, write_month
@@ -37,20 +37,20 @@ IN_EVERY_EXAMPLE_THE_SAME_FOLDER = settings(
 )
 
 
-def faults_in(folder: Path) -> list[Fault]:
+def faults_in(folder: Path) -> list[FileFault]:
     with pytest.raises(FaultyMonth) as caught:
         read_month(folder, JANUARY)
     found: list[Any] = caught.value.faults
     return found
 
 
-def rows_of(month: Month, name: str) -> pd.DataFrame:
+def rows_of(month: CheckedMonth, name: str) -> pd.DataFrame:
     """A file's rows, indexed by their line."""
     table: pd.DataFrame = pa.Table.from_batches(month.chunks(name)).to_pandas()
     return table.set_axis(range(2, 2 + len(table)))
 
 
-def places(faults: list[Fault]) -> list[tuple[str, int | None, str | None]]:
+def places(faults: list[FileFault]) -> list[tuple[str, int | None, str | None]]:
     return [(fault.file, fault.line, fault.column) for fault in faults]
 
 
@@ -74,7 +74,7 @@ def test_empty_plans_of_users_without_internet_become_false(tmp_path: Path) -> N
 def test_empty_plans_of_users_with_internet_are_a_fault(tmp_path: Path, column: str) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 4, column, ""))
     assert faults_in(folder) == [
-        Fault("subscriptions.csv", 4, column, "", "is empty although net_service is not No"),
+        FileFault("subscriptions.csv", 4, column, "", "is empty although net_service is not No"),
     ]
 
 
@@ -89,13 +89,13 @@ def test_empty_plans_are_a_fault_too_where_net_service_is_empty(tmp_path: Path) 
 
 def test_every_missing_file_is_a_fault_but_for_labels_which_may_come_later(tmp_path: Path) -> None:
     needed = [name for name in FILES if name != "labels"]
-    assert faults_in(tmp_path) == [Fault(f"{name}.csv", problem="is missing") for name in needed]
+    assert faults_in(tmp_path) == [FileFault(f"{name}.csv", problem="is missing") for name in needed]
 
 
 def test_a_link_to_labels_that_leads_nowhere_is_no_month_without_labels(tmp_path: Path) -> None:
     folder = write_month(tmp_path, labels=None)
     (folder / "labels.csv").symlink_to(tmp_path / "gone.csv")
-    assert faults_in(folder) == [Fault("labels.csv", problem="is missing")]
+    assert faults_in(folder) == [FileFault("labels.csv", problem="is missing")]
 
 
 def test_what_may_not_be_read_or_is_no_file_says_where_it_is(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_file_of_somebody_else_that_may_not_be_read_is_a_fault() -> None:
 
 
 def test_one_missing_file_is_the_only_fault(tmp_path: Path) -> None:
-    assert faults_in(write_month(tmp_path, users=None)) == [Fault("users.csv", problem="is missing")]
+    assert faults_in(write_month(tmp_path, users=None)) == [FileFault("users.csv", problem="is missing")]
 
 
 def test_every_empty_file_is_a_fault(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_who_can_be_loaded_can_be_asked_for(user: str) -> None:
 def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) -> None:
     twice = {name: text + text.splitlines(keepends=True)[1] for name, text in FILES.items()}
     assert faults_in(write_month(tmp_path, twice)) == [
-        Fault(f"{name}.csv", 5, "user_id", "anna", "is there twice") for name in FILES
+        FileFault(f"{name}.csv", 5, "user_id", "anna", "is repeated") for name in FILES
     ]
 
 
@@ -383,14 +383,14 @@ def test_users_whose_fingerprints_are_the_same_are_not_taken_for_one(
     assert read_month(write_month(tmp_path), JANUARY).rows["users"] == 3
     twice = FILES["users"] + FILES["users"].splitlines()[1] + "\n"
     assert [str(fault) for fault in faults_in(write_month(tmp_path, users=twice))] == [
-        "users.csv, line 5, user_id: 'anna' is there twice"
+        "users.csv, line 5, user_id: 'anna' is repeated"
     ]
 
 
 def test_rows_for_unknown_users_are_faults(tmp_path: Path) -> None:
     unknown = {name: with_cell(text, 2, "user_id", "nobody") for name, text in FILES.items() if name != "users"}
     assert faults_in(write_month(tmp_path, {**FILES, **unknown})) == [
-        Fault(f"{name}.csv", 2, "user_id", "nobody", "is not in users.csv") for name in unknown
+        FileFault(f"{name}.csv", 2, "user_id", "nobody", "is not in users.csv") for name in unknown
     ]
 
 

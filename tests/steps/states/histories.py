@@ -32,7 +32,7 @@ class Event:
 
     def load(self) -> None:
         batches = {name: [self._batch(name)] for name in FILES}
-        load = warehouse.Load(self.as_of, self.known_at, "made up")
+        load = warehouse.MonthLoad(self.as_of, self.known_at, "made up")
         warehouse.load_month(load, batches, lambda cur, changes: lake.write_month(self.as_of, cur, changes))
 
     def _batch(self, name: str) -> pa.RecordBatch:
