@@ -1,4 +1,4 @@
-"""Print who served when. In: the append-only table serving_history. Out: a table, the oldest first."""
+"""Print which version served when. In: the append-only table serving_history. Out: a table, oldest first."""
 
 import argparse
 import shutil
@@ -31,13 +31,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="history", description=__doc__)
     parser.add_argument(
-        "--last", type=parameters.whole_number(1, MOST_ROWS), required=True, help="so many rows, the newest ones"
+        "--last", type=parameters.whole_number(1, MOST_ROWS), required=True, help="the number of rows, the newest ones"
     )
     return parser.parse_args(argv)
 
 
 def table(history: Sequence[Cutover], last: int, width: int) -> list[str]:
-    """Aligned lines; the sha256 in full where `width` columns have room for it, else its beginning."""
+    """Aligned lines. The sha256 is in full where `width` columns are enough, else its first 12 digits."""
     ends = [following.at for following in history[1:]]
     rows = list(zip_longest(history, ends))[-last:]  # the last row has no end yet
     full = _aligned([_cells(cutover, end, None) for cutover, end in rows])
@@ -58,12 +58,12 @@ def _cells(cutover: Cutover, end: datetime | None, shown: int | None) -> tuple[s
 
 
 def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"  # the warehouse speaks UTC
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"  # the warehouse's times are UTC
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [HEADER, *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(HEADER))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 

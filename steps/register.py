@@ -62,7 +62,7 @@ def find_training(run_id: str | None, as_of: object) -> Run:
     if run_id is None:
         found = tracking.newest_run("train", {"as_of": str(as_of)})
         if not found:
-            looked = tracking.where_looked("train", {"as_of": str(as_of)})
+            looked = tracking.searched("train", {"as_of": str(as_of)})
             raise NoTraining(f"No finished training of {as_of} {looked}. Run: mlflow run . -e train -P as_of={as_of}")
         return found
     run = versions.look_up(lambda: MlflowClient().get_run(run_id))

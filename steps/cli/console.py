@@ -47,7 +47,7 @@ def run(main: Callable[[], None]) -> None:
     quiet_known_warnings()
     # `mlflow run` prints this line itself
     last_lines = [] if project_run_id() else ["[ERROR] Interrupted"]
-    interruption.end_in_order(last_lines)
+    interruption.install(last_lines)
     try:
         for warning in Settings.from_env().unknown_variables(OF_THE_STACK):
             print(f"[WARNING] {warning}", file=sys.stderr, flush=True)

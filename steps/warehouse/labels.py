@@ -67,12 +67,12 @@ def update_labels(cur: Cursor, file: Staged, load: LabelsLoad) -> Change:
     if not (cur.fetchone() or (False,))[0]:
         written, deleted = run("insert_labels"), 0
     else:
-        run("touched_labels")
-        run("wanted_labels")
+        run("affected_labels")
+        run("planned_labels")
         deleted, written = run("delete_labels"), run("update_labels") + run("add_labels")
         run("forget_labels")
         run("archive_labels")
-        cur.execute("DROP TABLE touched_labels, wanted_labels")
+        cur.execute("DROP TABLE affected_labels, planned_labels")
     if written or deleted:
         cur.execute("ANALYZE labels")
     return Change(file.rows, written, deleted)

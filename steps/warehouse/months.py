@@ -45,7 +45,7 @@ def require_month(as_of: date) -> None:
 
 def require_known(as_of: date) -> None:
     """Raises NoSnapshot when nothing of a loaded month was known on its as_of day."""
-    if not first_column("anybody_known", as_of=event_time(as_of))[0]:
+    if not first_column("any_known", as_of=event_time(as_of))[0]:
         raise NoSnapshot(
             f"No user of {as_of} was known on that day: every row was loaded with a later known_at. "
             f"Run: mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
@@ -100,6 +100,6 @@ def remove_month(as_of: date) -> None:
 
 
 def _run(cur: Cursor, name: str, as_of: date) -> None:
-    only_users = statement("users_of_one_month")
+    only_users = statement("users_of_month_only")
     values = {"as_of": event_time(as_of), "period_start": as_of}
     cur.execute(statement(name).format(users=only_users), values)

@@ -25,7 +25,7 @@ def require_same_users(
     """Raises MixedOrigins when months of the other origin are loaded and have other users than the staged ones."""
     if not other_months:
         return
-    cur.execute(sql.SQL(statement("known_share")).format(staging=staging))
+    cur.execute(sql.SQL(statement("share_of_known_users")).format(staging=staging))
     ((share,),) = cur.fetchall()
     if share < SAME_USERS_SHARE:
         other = NAMES["files" if origin == "sample" else "sample"]

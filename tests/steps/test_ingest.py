@@ -102,7 +102,7 @@ def test_loading_twice_changes_nothing(january: Path, ingest: Ingest, capsys: py
     before = contents()
     ingest(january, JANUARY)
     assert contents() == before
-    assert "all of it was there already" in capsys.readouterr().out
+    assert "nothing changed" in capsys.readouterr().out
 
 
 def test_a_corrected_value_is_corrected_and_nothing_else_is_written(january: Path, ingest: Ingest) -> None:

@@ -201,7 +201,7 @@ def test_loading_labels_twice_changes_nothing(january: Path, load: Load, capsys:
     load(LATER_STILL, anna=True)
     load(LATER, anna=False, ben=False)
     assert everything() == before
-    assert "all of them were there already; every user of the month has one" in capsys.readouterr().out
+    assert "nothing changed; every user of the month has a label" in capsys.readouterr().out
 
 
 def test_faults_are_named_with_file_line_and_value_and_nothing_is_loaded(

@@ -216,7 +216,7 @@ def test_what_a_killed_run_left_goes_the_next_time(year: Year, pruned: Prune, mo
 def test_with_no_more_months_than_are_kept_nothing_is_old(year: Year, pruned: Prune) -> None:
     before = year.runs_with_files()
     said = pruned(keep_months=3)
-    assert said[0] == "  months     there are not more than 3: no artifacts and no scores are old"
+    assert said[0] == "  months     at most 3 are loaded: no artifacts and no scores are old"
     assert before <= year.runs_with_files()
     assert scored_months() == [str(JANUARY), str(FEBRUARY), str(MARCH)]
 

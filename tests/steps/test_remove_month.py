@@ -70,7 +70,7 @@ def test_without_apply_everything_is_said_and_nothing_changed(
     for line in (
         "usage_agg_30d_snapshots: 3",
         "labels: 3",
-        "users of this month alone: 1",
+        "users of this month only: 1",
         "scores by version 7: 1 users",
         "files in the lake: 4",
         "online: yes",

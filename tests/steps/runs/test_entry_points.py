@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_named(entry_point: str, given: dict[str, str], mes
         ("register", {"run_id": "latest", "as_of": ""}, "is not a run id"),
         ("register", {"min_gain": "much"}, "is not a number from -1 to 1"),
         ("register", {"min_auc": "nan"}, "is not a number from 0 to 1"),
-        ("register", {"force": "yes"}, "'yes' is neither true nor false"),
+        ("register", {"force": "yes"}, "'yes' must be true or false"),
         ("rollback", {"version": "latest"}, "'latest' is not a version's number"),
         ("lineage", {"version": "0"}, "'0' is not a version's number"),
         ("history", {"last": "0"}, "is not a whole number from 1"),
