@@ -21,7 +21,7 @@ def three_cutovers(empty_warehouse: Settings, empty_registry: None) -> list[ware
 
 def test_each_row_ends_where_the_next_begins_and_the_last_is_now(three_cutovers: list[warehouse.Cutover]) -> None:
     lines = table(three_cutovers, 50, NARROW)
-    assert {line.index(word) for line, word in zip(lines, ("reason", *["promotion"] * 3), strict=True)} == {103}
+    assert {line.index(text) for line, text in zip(lines, ("reason", *["promotion"] * 3), strict=True)} == {103}
     assert [line.split() for line in lines[1:]] == [
         ["1", "1" * 32, "1" * 12, "2024-02-01", "08:00:00Z", "2024-02-01", "09:00:00Z", "promotion"],
         ["none", "-", "-", "2024-02-01", "09:00:00Z", "2024-02-01", "10:00:00Z", "promotion"],

@@ -241,9 +241,9 @@ def test_a_load_that_is_killed_in_the_middle_leaves_all_as_it_was_and_is_repeate
     january: Path, february_folder: Path, ingest: Ingest, server: Settings, table: str
 ) -> None:
     before = contents()
-    given = arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)})
+    options = arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)})
     with held(f"LOCK TABLE {table} IN SHARE MODE"):
-        process = start(server, "steps.ingest", *given)
+        process = start(server, "steps.ingest", *options)
         try:
             wait_until_stuck(process)
         finally:

@@ -1,4 +1,4 @@
-"""A month's six files: accepted when they keep to the schema, refused with every fault when they do not."""
+"""A month's six files: accepted if they match the schema, else refused with every fault."""
 
 import json
 import os
@@ -40,8 +40,8 @@ IN_EVERY_EXAMPLE_THE_SAME_FOLDER = settings(
 def faults_in(folder: Path) -> list[FileFault]:
     with pytest.raises(FaultyMonth) as caught:
         read_month(folder, JANUARY)
-    found: list[Any] = caught.value.faults
-    return found
+    faults: list[Any] = caught.value.faults
+    return faults
 
 
 def rows_of(month: CheckedMonth, name: str) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def rows_of(month: CheckedMonth, name: str) -> pd.DataFrame:
     return table.set_axis(range(2, 2 + len(table)))
 
 
-def places(faults: list[FileFault]) -> list[tuple[str, int | None, str | None]]:
+def positions(faults: list[FileFault]) -> list[tuple[str, int | None, str | None]]:
     return [(fault.file, fault.line, fault.column) for fault in faults]
 
 
@@ -80,7 +80,7 @@ def test_empty_plans_of_users_with_internet_are_a_fault(tmp_path: Path, column: 
 
 def test_empty_plans_are_a_fault_too_where_net_service_is_empty(tmp_path: Path) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "net_service", ""))
-    assert places(faults_in(folder)) == [
+    assert positions(faults_in(folder)) == [
         ("subscriptions.csv", 3, "net_service"),
         ("subscriptions.csv", 3, "plan_stream_tv"),
         ("subscriptions.csv", 3, "plan_stream_movies"),
@@ -125,7 +125,7 @@ def test_one_missing_file_is_the_only_fault(tmp_path: Path) -> None:
 
 def test_every_empty_file_is_a_fault(tmp_path: Path) -> None:
     faults = faults_in(write_month(tmp_path, dict.fromkeys(FILES, "")))
-    assert places(faults) == [(f"{name}.csv", None, None) for name in FILES]
+    assert positions(faults) == [(f"{name}.csv", None, None) for name in FILES]
     assert "is empty" in str(faults[0])
 
 
@@ -138,17 +138,17 @@ def test_every_file_with_a_header_only_is_a_fault(tmp_path: Path) -> None:
 def test_a_missing_column_is_a_fault_in_every_file(tmp_path: Path, place: int) -> None:
     missing = {name: text.splitlines()[0].split(",")[place] for name, text in FILES.items()}
     folder = write_month(tmp_path, {name: without_column(text, missing[name]) for name, text in FILES.items()})
-    assert places(faults_in(folder)) == [(f"{name}.csv", 1, column) for name, column in missing.items()]
+    assert positions(faults_in(folder)) == [(f"{name}.csv", 1, column) for name, column in missing.items()]
 
 
 def test_the_order_of_the_columns_does_not_matter(tmp_path: Path) -> None:
     order = ["net_service", "total_paid", "user_id", "plan_stream_movies", "monthly_fee", "contract_type"]
     order += ["paperless_billing", "months_active", "plan_stream_tv"]
-    turned = read_month(
-        write_month(tmp_path / "turned", subscriptions=reordered(FILES["subscriptions"], order)), JANUARY
+    in_other_order = read_month(
+        write_month(tmp_path / "in_other_order", subscriptions=reordered(FILES["subscriptions"], order)), JANUARY
     )
     usual = read_month(write_month(tmp_path / "usual"), JANUARY)
-    assert rows_of(turned, "subscriptions").equals(rows_of(usual, "subscriptions"))
+    assert rows_of(in_other_order, "subscriptions").equals(rows_of(usual, "subscriptions"))
 
 
 def test_extra_columns_are_ignored(tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_files_from_windows_are_accepted(tmp_path: Path) -> None:
 
 def test_latin_1_is_a_fault_in_every_file(tmp_path: Path) -> None:
     latin = {name: with_cell(text, 2, "user_id", "zoé").encode("latin-1") for name, text in FILES.items()}
-    assert places(faults_in(write_month(tmp_path, latin))) == [(f"{name}.csv", 2, None) for name in FILES]
+    assert positions(faults_in(write_month(tmp_path, latin))) == [(f"{name}.csv", 2, None) for name in FILES]
 
 
 def test_utf_16_is_a_fault_in_every_file(tmp_path: Path) -> None:
     wide = {name: text.encode("utf-16") for name, text in FILES.items()}
-    assert places(faults_in(write_month(tmp_path, wide))) == [(f"{name}.csv", None, None) for name in FILES]
+    assert positions(faults_in(write_month(tmp_path, wide))) == [(f"{name}.csv", None, None) for name in FILES]
 
 
 def test_quoted_column_names_are_accepted(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_every_rule_of_the_schemas_is_reported_by_its_name(tmp_path: Path) -> No
 def test_no_setting_of_pandera_turns_the_check_off(tmp_path: Path) -> None:
     folder = write_month(tmp_path, labels=with_cell(FILES["labels"], 2, "churn_label", "maybe"))
     with config_context(validation_enabled=False):
-        assert places(faults_in(folder)) == [("labels.csv", 2, "churn_label")]
+        assert positions(faults_in(folder)) == [("labels.csv", 2, "churn_label")]
 
 
 def test_a_rule_that_cannot_be_carried_out_is_no_fault_of_the_file(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_whole_numbers_mean_in_files_what_they_mean_in_the_gateways_json(text: s
 
 def test_a_number_too_small_for_the_database_is_a_fault_of_the_file(tmp_path: Path) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "monthly_fee", "1e-400"))
-    assert places(faults_in(folder)) == [("subscriptions.csv", 3, "monthly_fee")]
+    assert positions(faults_in(folder)) == [("subscriptions.csv", 3, "monthly_fee")]
 
 
 ODD_IDS = ["NA", "null", "Zoé 1", 'say "hi"', "a,b", "\\.", "\\N", "007", "7", "1e5", "a" * 128, "用户", "😀", "--"]
@@ -395,8 +395,8 @@ def test_rows_for_unknown_users_are_faults(tmp_path: Path) -> None:
 
 
 def test_a_user_may_be_missing_from_the_other_files(tmp_path: Path) -> None:
-    others = {name: without_line(text, 2) for name, text in FILES.items() if name != "users"}
-    folder = write_month(tmp_path, {**FILES, **others})
+    other_files = {name: without_line(text, 2) for name, text in FILES.items() if name != "users"}
+    folder = write_month(tmp_path, {**FILES, **other_files})
     assert list(rows_of(read_month(folder, JANUARY), "labels")["user_id"]) == ["ben", "cara"]
 
 
@@ -409,7 +409,7 @@ def test_the_faults_of_all_files_come_at_once_in_the_order_of_files_and_lines(tm
         support_agg_90d="",
         labels=with_cell(FILES["labels"], 3, "churn_label", "maybe") + "dave\nerin,True\n",
     )
-    assert places(faults_in(folder)) == [
+    assert positions(faults_in(folder)) == [
         ("users.csv", 2, "has_family"),
         ("users.csv", 4, "user_gender"),
         ("usage_agg_30d.csv", None, None),
@@ -497,7 +497,7 @@ def test_each_of_several_corrupted_cells_is_named(
     corrupted = chance.sample(cells, min(count, len(cells)))
     for name, line, column in corrupted:
         month[name][line][column] = chance.choice(NONSENSE)
-    named = places(faults_in(write_month(tmp_path, as_text(month))))
+    named = positions(faults_in(write_month(tmp_path, as_text(month))))
     assert {(f"{name}.csv", line + 1, month[name][0][column]) for name, line, column in corrupted} <= set(named)
 
 

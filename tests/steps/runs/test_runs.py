@@ -53,16 +53,16 @@ def note(run: Run) -> str:
     return str(run.data.tags[NOTE])
 
 
-@pytest.mark.parametrize("given", ["my try", "rf_mine", "my-try-1"])
-def test_a_run_keeps_the_name_that_somebody_gave_it(
-    empty_warehouse: Settings, project_run: Callable[[str | None], str], given: str
+@pytest.mark.parametrize("name", ["my try", "rf_mine", "my-try-1"])
+def test_a_run_keeps_the_name_that_a_user_gave_it(
+    empty_warehouse: Settings, project_run: Callable[[str | None], str], name: str
 ) -> None:
-    run_id = project_run(given)
+    run_id = project_run(name)
     run_history()
-    assert MlflowClient().get_run(run_id).info.run_name == given
+    assert MlflowClient().get_run(run_id).info.run_name == name
 
 
-def test_a_name_that_mlflow_made_up_gives_way_to_one_that_says_what_the_run_is(
+def test_a_generated_name_is_replaced_by_the_step_s(
     empty_warehouse: Settings, project_run: Callable[[str | None], str]
 ) -> None:
     run_id = project_run(None)
@@ -71,7 +71,7 @@ def test_a_name_that_mlflow_made_up_gives_way_to_one_that_says_what_the_run_is(
     assert MlflowClient().get_run(run_id).info.run_name == "history"
 
 
-def test_every_name_that_mlflow_makes_up_is_known_as_such() -> None:
+def test_every_name_that_mlflow_generates_is_recognized() -> None:
     names = [_generate_random_name() for _nth in range(500)]
     assert [name for name in names if not descriptions.is_generated(name)] == []
 

@@ -1,4 +1,4 @@
-"""Versions and cutovers made in a moment, for what looks at nothing else of them."""
+"""Versions and cutovers without models, for tests that need nothing else of them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,8 +37,8 @@ def served(*versions: str | None) -> list[Cutover]:
 
 
 def in_production() -> list[str]:
-    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
-    return [str(version.version) for version in found if version.current_stage == "Production"]
+    versions = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
+    return [str(version.version) for version in versions if version.current_stage == "Production"]
 
 
 def alias() -> str:
