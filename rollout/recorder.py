@@ -6,7 +6,7 @@ import threading
 import time
 
 from steps import warehouse
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 RETRY_S = 2.0
 LAST_CHANCE_S = 5.0
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class History:
     def __init__(self, model: str) -> None:
         self._model = model
-        self._waiting: queue.Queue[Turnover] = queue.Queue()
+        self._waiting: queue.Queue[Cutover] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
@@ -29,8 +29,8 @@ class History:
         """Rows that are not in the table yet."""
         return self._waiting.unfinished_tasks
 
-    def add(self, turnover: Turnover) -> None:
-        self._waiting.put(turnover)
+    def add(self, cutover: Cutover) -> None:
+        self._waiting.put(cutover)
 
     def stop(self) -> None:
         """Waits a moment for the rows that are not written yet; says so when some are lost."""
@@ -45,7 +45,7 @@ class History:
         has_table = False
         while not self._stop.is_set():
             try:
-                turnover = self._waiting.get(timeout=RETRY_S)
+                cutover = self._waiting.get(timeout=RETRY_S)
             except queue.Empty:
                 continue
             while not self._stop.is_set():
@@ -53,7 +53,7 @@ class History:
                     if not has_table:
                         warehouse.apply_schema()
                         has_table = True
-                    warehouse.record_turnover(self._model, turnover)
+                    warehouse.record_cutover(self._model, cutover)
                     self._waiting.task_done()
                     break
                 except Exception as error:  # noqa: BLE001 - a row must not be lost, and serving must not wait for it

@@ -16,7 +16,7 @@ from rollout.model_server.server import ModelServer
 from rollout.recorder import History
 from rollout.registry import RegistryPoll, Wanted
 from rollout.settings import Settings
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 STEP_S = 0.1
 # Some clients archive the old version first and promote the new one then; in between nothing is in the stage.
@@ -135,7 +135,7 @@ class Watcher:
         self._served.add(new.wanted.identity)
         came_from = before.wanted.version if before else None
         self._history.add(
-            Turnover(_now(), new.wanted.version, new.identity.run_id, new.wanted.dataset_sha256, came_from, reason)
+            Cutover(_now(), new.wanted.version, new.identity.run_id, new.wanted.dataset_sha256, came_from, reason)
         )
 
     def _notice_death(self) -> None:
@@ -147,7 +147,7 @@ class Watcher:
         self.problem = f"Version {gone.wanted.version}: {reason}; it is being restarted"
         log.error("%s. %s", self.problem, gone.server.log_tail())
         self._pauses.note(gone.wanted)
-        self._history.add(Turnover(_now(), None, None, None, gone.wanted.version, reason))
+        self._history.add(Cutover(_now(), None, None, None, gone.wanted.version, reason))
 
     def _withdraw_after_a_while(self) -> None:
         since = self._registry.none_since
@@ -156,7 +156,7 @@ class Watcher:
         reason = f"nothing is in {self._settings.stage}"
         log.warning("Version %s no longer serves: %s", self._last.wanted.version, reason)
         if self.live is not None:
-            self._history.add(Turnover(_now(), None, None, None, self._last.wanted.version, reason))
+            self._history.add(Cutover(_now(), None, None, None, self._last.wanted.version, reason))
         self._drain.add(self._last.server)
         self.live = self._last = self.problem = None
 
@@ -171,7 +171,7 @@ class Watcher:
 
     def _stop(self) -> None:
         if self.live is not None:
-            self._history.add(Turnover(_now(), None, None, None, self.live.wanted.version, "stop"))
+            self._history.add(Cutover(_now(), None, None, None, self.live.wanted.version, "stop"))
         for attempt in filter(None, (self._coming, self._restarting)):
             self._drain.discard(attempt)
         if self._last is not None:

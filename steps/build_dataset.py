@@ -15,7 +15,7 @@ import mlflow
 import pandas as pd
 
 from steps import warehouse
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import NoLabels, TooFewToLearn
 from steps.features import engines, historical
 from steps.runs import descriptions, tracking
@@ -77,7 +77,7 @@ def build(
         state = f"was known on {labels_known_at}" if labels_known_at else "is loaded"
         users = warehouse.count_snapshot(engines.PROFILES, as_of)
         raise NoLabels(f"No label of the {users} users of {as_of} {state}. Load them: {how_to_load(as_of)}")
-    with console.timed("join features, point in time"):
+    with progress.timed("join features, point in time"):
         features = historical.features(store, as_of, service_name)
     rows = dataset.assemble(features, labels, types)
     if rows.empty:

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 
 from configuration import names
 from steps import warehouse
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import BadParameter, NoTraining
 from steps.cli.settings import MODEL_NAME
 from steps.registry import duplicates, rules, validation, versions
@@ -61,7 +61,7 @@ def find_training(run_id: str | None, as_of: object) -> Run:
     if run_id is None:
         newest = tracking.newest_run("train", {"as_of": str(as_of)})
         if not newest:
-            looked = tracking.where_looked("train", {"as_of": str(as_of)})
+            looked = tracking.searched("train", {"as_of": str(as_of)})
             raise NoTraining(f"No finished training of {as_of} {looked}. Run: mlflow run . -e train -P as_of={as_of}")
         return newest
     run = search.find_run(run_id)
@@ -80,7 +80,7 @@ def register(training: Run, stage: str, gate_rules: Rules) -> str:
     """
     version = versions.version_of(training)
     mlflow.set_tag("model_version", version)
-    with console.timed("gate"):
+    with progress.timed("gate"):
         result = validation.evaluate(version, training, gate_rules)
     stays_out = stage == "None" or (stage == names.PRODUCTION and not result.verdict.promotes)
     archived = None if stays_out else versions.put_in_stage(version, stage)

@@ -18,7 +18,7 @@ from steps.cli.errors import NoRollback
 from steps.cli.settings import MODEL_NAME
 from steps.registry import validation, versions
 from steps.runs import descriptions, tracking
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rollback", f"rollback_{args.version or 'to_the_one_before'}", {"version": args.version or ""}
     ):
         with warehouse.promotion_lock():
-            now, history = versions.in_production(), warehouse.turnovers(MODEL_NAME)
+            now, history = versions.in_production(), warehouse.cutovers(MODEL_NAME)
             target, passed_over = (chosen(args.version, now), []) if args.version else previous(now, history)
             archived = versions.put_in_stage(target, names.PRODUCTION)
         mlflow.set_tags({"model_version": target, "from_version": now or "none"})
@@ -45,36 +45,36 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def previous(now: str | None, history: Sequence[Turnover]) -> tuple[str, list[str]]:
+def previous(now: str | None, history: Sequence[Cutover]) -> tuple[str, list[str]]:
     """The version that served most recently, other than `now`, that still exists and once passed the gate; and why
     more recent ones are passed over. Raises NoRollback when there is none."""
     existing = {str(version.version): version for version in versions.all_versions()}
     passed_over: list[str] = []
-    for turnover in reversed(history):
-        version = existing.get(turnover.version or "")
+    for cutover in reversed(history):
+        version = existing.get(cutover.version or "")
         reason = None
-        if turnover.version is None:
+        if cutover.version is None:
             continue
-        if version is None or not is_same(version, turnover):
-            reason = f"version {turnover.version} of run {turnover.run_id} was deleted since"
-        elif turnover.version != now and not validation.may_serve(version):
-            reason = objection(turnover.version)
-        elif turnover.version != now:
-            return turnover.version, passed_over
+        if version is None or not is_same(version, cutover):
+            reason = f"version {cutover.version} of run {cutover.run_id} was deleted since"
+        elif cutover.version != now and not validation.may_serve(version):
+            reason = objection(cutover.version)
+        elif cutover.version != now:
+            return cutover.version, passed_over
         if reason and reason not in passed_over:
             passed_over.append(reason)
     raise NoRollback(nothing_to_put_back(now, passed_over))
 
 
-def is_same(version: ModelVersion, turnover: Turnover) -> bool:
+def is_same(version: ModelVersion, cutover: Cutover) -> bool:
     """False for a version that only has the number of the one that served: a deleted model's numbers start again."""
     training = versions.training_of(version)
     run_id = version.run_id or (training.info.run_id if training else None)
-    if run_id is None or turnover.run_id is None:
+    if run_id is None or cutover.run_id is None:
         return bool(
-            turnover.at.timestamp() * 1000 >= version.creation_timestamp
+            cutover.at.timestamp() * 1000 >= version.creation_timestamp
         )  # no version serves before it is created
-    return bool(run_id == turnover.run_id)
+    return bool(run_id == cutover.run_id)
 
 
 def nothing_to_put_back(now: str | None, passed_over: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ import mlflow
 import pyarrow as pa
 
 from steps import warehouse
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import NoSuchVersion, TooFewToLearn
 from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
@@ -72,7 +72,7 @@ def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str
     """
     training_users = trained_on(versions.get(version))
     scored_at = datetime.now(UTC).isoformat()
-    with console.timed("score"), scores.features_of(version, training_users) as model:
+    with progress.timed("score"), scores.features_of(version, training_users) as model:
         predict = scores.local(model) if engine == "local" else scores.spark(version)
         with warehouse.replaced_scores(as_of, version) as store:
             keep = partial(_keep, store, scored_at)
@@ -83,7 +83,7 @@ def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str
                     f"No user of {as_of} can be scored with version {version}: {left_out.missing_features} have "
                     f"missing features, {left_out.unknown_category} a category that it was not trained on"
                 )
-    with console.timed("report"):
+    with progress.timed("report"):
         subject = subject_of(as_of, version, engine, model)
         facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
     record(folder, {"as_of": str(as_of), "model_version": version, "engine": engine, **facts})

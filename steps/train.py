@@ -14,7 +14,7 @@ import mlflow
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import LABEL
 from steps.runs import descriptions, tracking
@@ -115,16 +115,16 @@ def train(training: Training, run_id: str) -> dict[str, float]:
     require_both_classes(training.rows, training.facts["as_of"])
     parts = split(training.rows, training.split)
     started = time.perf_counter()
-    with console.timed("fit"):
+    with progress.timed("fit"):
         fitted = training.fitted(parts.train)
     seconds = time.perf_counter() - started
-    with console.timed(f"{FOLDS} folds"):
+    with progress.timed(f"{FOLDS} folds"):
         aucs = pipelines.cross_validate(
             training.unfitted(),
             training.rows,
             training.features,
             folds(training.rows, training.split),
-            partial(console.progress, "folds", FOLDS),
+            partial(progress.track, "folds", FOLDS),
         )
     validated = validate(training, fitted, parts.validation)
     metrics = {
@@ -138,9 +138,9 @@ def train(training: Training, run_id: str) -> dict[str, float]:
     }
     mlflow.log_metrics(metrics)
     mlflow.set_tags({"calibration": training.calibration, "threshold": training.threshold})
-    with console.timed("plots"):
+    with progress.timed("plots"):
         log_plots(training, fitted, parts, validated, metrics)
-    with console.timed("log the model"):
+    with progress.timed("log the model"):
         log_pipeline(training, fitted, run_id)
     return metrics
 

@@ -1,31 +1,30 @@
 """SQL for tests, past the project's code: in the environment's database, with a new connection for each call."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
-import psycopg2
+import psycopg
 
 
 def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    with closing(connection), connection, connection.cursor() as cursor:
+    connection = psycopg.connect("", options="-c timezone=UTC")
+    with connection, connection.cursor() as cursor:
         cursor.execute(query, values or None)
         return cursor.fetchall()
 
 
 def execute(statements: str) -> None:
     """Runs the statements in one transaction."""
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    with closing(connection), connection, connection.cursor() as cursor:
+    connection = psycopg.connect("", options="-c timezone=UTC")
+    with connection, connection.cursor() as cursor:
         cursor.execute(statements)
 
 
 def execute_alone(statement: str) -> None:
     """Runs the statement outside a transaction, as statements about the whole server require."""
-    connection = psycopg2.connect("")
+    connection = psycopg.connect("")
     connection.autocommit = True
-    with closing(connection), connection.cursor() as cursor:
+    with connection, connection.cursor() as cursor:
         cursor.execute(statement)
 
 

@@ -101,6 +101,11 @@ def test_steps_import_neither_the_stack_nor_the_gateway() -> None:
     assert importing(sources("steps"), "local_stack", "feature_enricher", "rollout", "tests") == []
 
 
+def test_steps_reach_the_warehouse_with_one_driver() -> None:
+    # psycopg2 is MLflow's: a full disk under its tables has to be recognized
+    assert importing(sources("steps"), "psycopg2") == ["steps/cli/disk.py imports psycopg2.errors"]
+
+
 def test_only_main_imports_a_step_by_its_name() -> None:
     users = [name_of(path) for path in sources("steps") if "importlib.import_module" in path.read_text()]
     assert users == ["steps/main.py"]

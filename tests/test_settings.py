@@ -23,7 +23,7 @@ from steps.cli import console
 from steps.cli.settings import Settings as StepSettings
 from steps.features import lake
 from steps.warehouse import connection
-from steps.warehouse.loading import TARGETS
+from steps.warehouse.loading import MONTH_TABLES
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 ALL = {name: (program, field) for program in PROGRAMS for name, field in program.variables().items()}
@@ -45,6 +45,13 @@ def test_what_env_example_says_is_what_a_program_does_without_it(monkeypatch: py
         }
         assert stated
         assert program.read(stated) == program.read()
+
+
+def test_a_step_reads_the_environment_again_only_after_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = StepSettings.from_env()
+    assert StepSettings.from_env() is before
+    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[3]")
+    assert StepSettings.from_env().spark_master == "local[3]"
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -107,7 +114,7 @@ def test_feast_s_schemas_are_called_the_same_wherever_they_are_spelled() -> None
 
 
 def test_feast_reads_the_versions_of_the_snapshots_that_the_warehouse_loads() -> None:
-    loaded = {target.table: target.versions for target in TARGETS.values() if target.dated}
+    loaded = {table.name: table.versions for table in MONTH_TABLES.values() if table.is_snapshot}
     views = [item for item in DEFINITIONS if isinstance(item, FeatureView)]
     sources = {view.batch_source.name: view.batch_source.get_table_query_string().strip('"') for view in views}
     assert sources == loaded

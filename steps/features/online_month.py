@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from feature_store import OnlineView, entity_keys, online_views, redis_url
 from steps import warehouse
-from steps.cli import console, progress
+from steps.cli import progress
 from steps.features import online_redis
 from steps.features.encoding import online_rows
 
@@ -29,7 +29,7 @@ def put_online(store: "FeatureStore", as_of: date, instead_of: date | None = Non
     """
     views, moment = online_views(store), warehouse.event_time(as_of)
     rows = sum(warehouse.count_snapshot(view.snapshots, as_of) for view in views)
-    with console.timed("write all views"), progress.bar("write", rows) as advance:
+    with progress.timed("write all views"), progress.bar("write", rows) as advance:
         values = _replace(store, views, as_of, advance, instead_of)
     for view in views:
         store.registry.apply_materialization(store.get_feature_view(view.name), store.project, moment, moment)

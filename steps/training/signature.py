@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
+from steps.training.dataset import DTYPES
 from steps.training.served_model import REFUSE, UNKNOWN_CATEGORIES
 
-COLUMN_TYPES = {
-    "Int64": DataType.long,
-    "Float64": DataType.double,
-    "Bool": DataType.boolean,
-    "String": DataType.string,
-}
 ANSWER = Schema(
     [
         ColSpec(DataType.long, "prediction"),
@@ -28,7 +24,7 @@ OPTIONS = ParamSchema([ParamSpec(UNKNOWN_CATEGORIES, DataType.string, REFUSE)])
 
 def signature(types: Mapping[str, str]) -> ModelSignature:
     """types: Feast's type names, by feature, in the model's order."""
-    inputs = Schema([ColSpec(COLUMN_TYPES[kind], name) for name, kind in types.items()])
+    inputs = Schema([ColSpec(DataType.from_numpy_type(np.dtype(DTYPES[kind])), name) for name, kind in types.items()])
     return ModelSignature(inputs=inputs, outputs=ANSWER, params=OPTIONS)
 
 

@@ -8,7 +8,7 @@ from rollout.model_server.server import ModelServer
 from rollout.model_server.smoke_test import Identity
 from rollout.registry import Wanted
 from rollout.settings import Settings
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 
 def wanted(version: str, *beside: str, changed_ms: int = 0, source: str = "m-1") -> Wanted:
@@ -75,10 +75,10 @@ class FakeHistory:
     behind = 0
 
     def __init__(self) -> None:
-        self.rows: list[Turnover] = []
+        self.rows: list[Cutover] = []
 
-    def add(self, turnover: Turnover) -> None:
-        self.rows.append(turnover)
+    def add(self, cutover: Cutover) -> None:
+        self.rows.append(cutover)
 
     def stop(self) -> None:
         pass

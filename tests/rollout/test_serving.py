@@ -88,11 +88,11 @@ def test_of_two_in_production_the_one_that_mlflow_means_serves(watcher: RunningW
 
 def test_history_tells_who_served(watcher: RunningWatcher, versions: Versions) -> None:
     watcher.wait_for(lambda said: not any("behind" in warning for warning in said["warnings"]))
-    told = [(row.from_version, row.version, row.reason) for row in warehouse.turnovers(NAME)]
+    told = [(row.from_version, row.version, row.reason) for row in warehouse.cutovers(NAME)]
     first, second = versions.first, versions.second
     assert told[:2] == [(None, first, "start"), (first, second, "promotion")]
     assert (second, second, "restart") in told
-    assert {row.run_id for row in warehouse.turnovers(NAME) if row.version == second} == {versions.run_ids[second]}
+    assert {row.run_id for row in warehouse.cutovers(NAME) if row.version == second} == {versions.run_ids[second]}
 
 
 def test_the_end_leaves_no_process_and_no_file(watcher: RunningWatcher) -> None:

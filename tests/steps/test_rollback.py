@@ -13,7 +13,7 @@ from steps.cli.errors import NoRollback, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.runs.entry_points import arguments
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 from tests.steps.states.database import last_run
 from tests.steps.states.serving import alias, in_production, make_versions, served
 
@@ -136,7 +136,7 @@ def test_a_version_that_was_made_after_the_row_is_not_the_one_that_served(empty_
     make_versions(1)
     version = MlflowClient().get_model_version(MODEL_NAME, "1")
     made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
-    row = Turnover(made - timedelta(hours=1), "1", None, None, None, "promotion")
+    row = Cutover(made - timedelta(hours=1), "1", None, None, None, "promotion")
     assert not rollback.is_same(version, row)
     assert rollback.is_same(version, replace(row, at=made + timedelta(hours=1)))
 

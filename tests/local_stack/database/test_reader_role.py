@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
-import psycopg2.errors
+import psycopg
+import psycopg.errors
 import pytest
 
 import feature_store
@@ -74,7 +74,7 @@ FORBIDDEN = [
 
 def test_it_can_do_nothing_else(as_reader: dict[str, str]) -> None:
     for statement in FORBIDDEN:
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
             execute(statement)
 
 
@@ -82,5 +82,5 @@ def test_made_again_it_has_another_password(january_loaded: Settings, as_reader:
     again = reader_role.make(january_loaded)
 
     assert again["PGPASSWORD"] != as_reader["PGPASSWORD"]
-    with pytest.raises(psycopg2.OperationalError, match="password"):
-        psycopg2.connect("")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect("")

@@ -17,7 +17,7 @@ from steps.runs.entry_points import arguments
 from steps.training import dataset
 from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from tests.steps.states.database import empty, execute
-from tests.steps.states.histories import HISTORIES, LATER, USERS, Event, expected, known, play
+from tests.steps.states.histories import HISTORIES, LATER, USERS, Event, expected, known_files, play
 from tests.steps.states.months import FILES
 
 NUMBERS = ["months_active", "skips_7d", "failed_payments_90d", "support_tickets_90d"]
@@ -63,7 +63,7 @@ def test_any_history_is_joined_equally_and_with_values_known_then(
 ) -> None:
     play(history)
     for as_of in {event.as_of for event in history}:
-        if not known(history, as_of)["subscriptions"]:
+        if not known_files(history, as_of)["subscriptions"]:
             with pytest.raises(NoSnapshot, match="was known on that day"):
                 features(use, "postgres", as_of)
             continue
@@ -78,7 +78,7 @@ def test_any_history_is_joined_equally_and_with_values_known_then(
 def test_spark_joins_any_history_as_postgresql_does(use: pytest.MonkeyPatch, history: list[Event]) -> None:
     play(history)
     for as_of in {event.as_of for event in history}:
-        if known(history, as_of)["subscriptions"]:
+        if known_files(history, as_of)["subscriptions"]:
             rows, sha256 = joined(use, "spark", as_of)
             assert numbers(rows) == expected(history, as_of)
             assert sha256 == identity(use, "postgres", as_of)

@@ -121,4 +121,4 @@ def test_without_a_folder_for_the_files_nothing_is_loaded(
 
 
 def test_snapshots_are_the_tables_with_versions() -> None:
-    assert {target.table for target in warehouse.snapshot_targets()} == set(SNAPSHOTS)
+    assert {table.name for table in warehouse.snapshot_tables()} == set(SNAPSHOTS)

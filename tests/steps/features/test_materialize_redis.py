@@ -64,7 +64,7 @@ def test_january_after_february_leaves_the_values_of_february(
     put(JANUARY)
     february = in_snapshot(FEBRUARY)
     assert served(list(february)) == february
-    assert "left as it is" in capsys.readouterr().out
+    assert "nothing changed" in capsys.readouterr().out
 
 
 def test_users_gone_from_the_newest_month_disappear_and_repeating_changes_nothing(february_loaded: RedisServer) -> None:

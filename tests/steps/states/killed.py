@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg2
+import psycopg
 
 from local_stack.settings import ROOT, Settings
 from tests.steps.states.database import fetch
@@ -20,7 +20,7 @@ STUCK = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datna
 @contextmanager
 def held(statement: str) -> Iterator[None]:
     """Locks of an open transaction, in which another one gets stuck."""
-    connection = psycopg2.connect("")
+    connection = psycopg.connect("")
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement)

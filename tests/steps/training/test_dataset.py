@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from feast import FeatureView
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_enricher.prediction import values
+from feature_repo.features import DEFINITIONS
 from steps.training import dataset
 
 TYPES = {"months_active": "Int64", "monthly_fee": "Float64", "paperless_billing": "Bool", "net_service": "String"}
@@ -151,3 +154,9 @@ def test_the_report_describes_every_column_and_names_constant_ones() -> None:
     text = dataset.report_markdown("2024-01-31", list(report.values()))
     assert "carry no information: avg_session_mins_7d, empty" in text
     assert "| monthly_fee | float64 | 0 | 3 | 19.95 | 98.7 |" in text
+
+
+def test_training_and_the_gateway_take_every_type_of_a_feature() -> None:
+    views = [view for view in DEFINITIONS if isinstance(view, FeatureView)]
+    assert {str(feature.dtype) for view in views for feature in view.features} <= set(dataset.DTYPES)
+    assert set(dataset.DTYPES) <= set(values.KINDS)
