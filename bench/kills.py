@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -20,11 +19,12 @@ from unittest import mock
 
 import pandas as pd
 
-import feature_store
 from bench.scale.stages import open_state, run
 from bench.testbed.redis_server import open_redis
 from bench.testbed.testbed import free_port
+from feature_store.deadline import Deadline
 from feature_store.plans import make_plan
+from feature_store.readers import open_reader
 from local_stack.settings import ROOT
 from steps.runs.entry_points import arguments
 
@@ -120,9 +120,9 @@ def expected(month: Values, found: Values) -> Values:
 
 
 def online(users: "set[str] | Values") -> Values:
-    plan, reader, asked = make_plan("churn_v1"), feature_store.open_reader(), list(users)
+    plan, reader, asked = make_plan("churn_v1"), open_reader(), list(users)
     try:
-        found = reader.read(plan, asked, time.monotonic() + READ_LIMIT_S)
+        found = reader.read(plan, asked, Deadline.after(READ_LIMIT_S))
         return {user: list(row.features.values()) for user, row in zip(asked, found, strict=True)}
     finally:
         reader.close()

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import feature_store
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable, Unavailable
 from feature_enricher.metrics import Metrics
@@ -21,7 +19,9 @@ from feature_enricher.upstream.model_server import ModelServer
 from feature_enricher.upstream.registry import Registry
 from feature_enricher.upstream.targets import HandStarted, Targets
 from feature_enricher.upstream.watcher import Rollout
+from feature_store.deadline import Deadline
 from feature_store.reading import Plan
+from feature_store.settings import UnusableOnlineStore
 
 WATCHER_TIMEOUT_S = 1.0
 AT_ONCE_S = 0.5
@@ -98,7 +98,7 @@ def make_targets(settings: Settings, features: Features) -> Targets:
 def _feast_features(settings: Settings) -> FeastFeatures:
     try:
         features = FeastFeatures(settings.store_timeout_s)
-    except feature_store.UnusableOnlineStore as error:
+    except UnusableOnlineStore as error:
         raise InvalidSetting(str(error)) from error
     features.warm_up()
     return features

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import Unavailable
 from feature_enricher.prediction.predictor import Serving
 from feature_enricher.upstream.targets import Target
+from feature_store.deadline import Deadline
 
 OK = "ok"
 # Any user will do: the look-up is real, and a user the store does not know is an answer too.

@@ -5,7 +5,6 @@ PostgreSQL without limit, so both happen in a thread that requests can leave beh
 """
 
 import gc
-import importlib
 import logging
 import threading
 import time
@@ -13,13 +12,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-import feature_store
 from feature_enricher import background
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
+from feature_store.deadline import Deadline
+from feature_store.plain_feast import import_feast
+from feature_store.plans import make_plan
 from feature_store.pool import OnlineReadError, OnlineReadRefused
+from feature_store.readers import open_reader
 from feature_store.reading import FeatureRow, Plan, Reader
 
 if TYPE_CHECKING:
@@ -31,13 +32,8 @@ PLANNING_LIMIT_S = 30.0
 log = logging.getLogger(__name__)
 
 
-def make_plan(service: str) -> Plan:
-    plan: Plan = importlib.import_module("feature_store.plans").make_plan(service)  # imports Feast
-    return plan
-
-
 def _import_feast() -> None:
-    feature_store.import_feast()
+    import_feast()
     # Half a million objects that stay: looking through them for garbage would hold up all requests for a tenth of a
     # second, every few seconds.
     gc.freeze()
@@ -63,7 +59,7 @@ class FeastFeatures:
         self.breaker = Breaker(lambda: StoreCircuitOpen("The feature store did not answer several times in a row"))
         self._timeout_s = timeout_s
         self._plan_of = plan_of
-        self._reader = reader or feature_store.open_reader()
+        self._reader = reader or open_reader()
         self._lock = threading.Lock()
         self._planning: dict[str, _Planning] = {}
 
@@ -86,13 +82,13 @@ class FeastFeatures:
     def newest(self, service: str, deadline: Deadline) -> datetime | None:
         """The newest event time online in the service's views. Raises StoreUnavailable and OnlineReadError."""
         within = deadline.within(self._timeout_s)
-        return self._reader.newest(self.plan(service, within), within.until)
+        return self._reader.newest(self.plan(service, within), within)
 
     def _lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
         within = deadline.within(self._timeout_s)
         plan = self.plan(service, within)
         try:
-            return plan, self._reader.read(plan, user_ids, within.until)
+            return plan, self._reader.read(plan, user_ids, within)
         except OnlineReadRefused as error:
             self._forget(service)  # the tables may have changed, and the definition with them
             raise StoreUnavailable(self._what_failed(error)) from error

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.requests import (
     InvalidRequest,
@@ -24,6 +23,7 @@ from feature_enricher.prediction.features import Features
 from feature_enricher.prediction.freshness import Freshness, newest, oldest
 from feature_enricher.upstream.model_server import ModelAnswer, NotTrainedOn, Prediction
 from feature_enricher.upstream.targets import Target, Targets
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow, Plan
 
 # Each round goes to another target: the known one, and those that its failures lead to.

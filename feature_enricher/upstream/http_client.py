@@ -10,8 +10,8 @@ from weakref import finalize
 
 import orjson
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import NoAnswer
+from feature_store.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar, Protocol
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.http_client import Answer, Upstream
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 
 # A row with a category that the version was not trained on must not fail the others. Versions from before the option

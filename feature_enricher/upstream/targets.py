@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError, reason
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, RegistryUnavailable
 from feature_enricher.upstream.model_server import Model, ModelAnswer
+from feature_store.deadline import Deadline
 
 # A user without features may be one whom a newer list would serve; worth asking, but not for every such user.
 RECHECK_S = 30.0

@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError, NoAnswer, reason
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable, NoLiveModel, RolloutUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import Model
 from feature_enricher.upstream.targets import Target
+from feature_store.deadline import Deadline
 
 POLL_S = 0.2
 # How long a request whose model server just went waits for the watcher's next word.

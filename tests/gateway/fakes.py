@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelUnavailable, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.model_server import Model, Prediction
 from feature_enricher.upstream.targets import Target
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow, Plan
 
 USER = "4686-GEFRM"

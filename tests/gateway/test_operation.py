@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from feature_enricher.api.access_log import set_level
 from feature_enricher.api.auth import check_binding
 from feature_enricher.app import create_app
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer, Prediction
 from feature_enricher.upstream.targets import HandStarted
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from local_stack.settings import ROOT
 from tests.gateway.fakes import (

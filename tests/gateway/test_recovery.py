@@ -10,9 +10,9 @@ import psutil
 import pytest
 from flask.testing import FlaskClient
 
-import feature_store
 from feature_enricher.app import create_app
 from feature_enricher.prediction.features import FeastFeatures
+from feature_store.store import apply_definitions, open_store
 from local_stack.database import postgres
 from local_stack.settings import Settings
 from tests.conftest import free_port, open_folder
@@ -62,8 +62,8 @@ def database() -> Iterator[Settings]:
 
 def put_online() -> None:
     execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
-    store = feature_store.open_store()
-    feature_store.apply_definitions(store)
+    store = open_store()
+    apply_definitions(store)
     from tests.feature_store.postgres.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
 
     for name, values in VALUES.items():

@@ -4,10 +4,10 @@ import pytest
 
 from bench.testbed.redis_server import RedisServer
 from feature_enricher.app import create_app
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
+from feature_store.deadline import Deadline
 from local_stack.settings import Settings
 from tests.conftest import JANUARY
 from tests.redis_online import needs_redis, redis_online, redis_server

@@ -12,8 +12,9 @@ import pytest
 import typeguard
 from psycopg_pool import PoolTimeout
 
-import feature_store
+from feature_store.plain_feast import import_feast
 from feature_store.settings import UnsetVariables
+from feature_store.store import apply_definitions, feature_types, open_store
 from local_stack.settings import ROOT, Settings
 from tests.sql import execute, fetch
 
@@ -43,7 +44,7 @@ class Online:
     """One online store with its tables in a schema of its own, and short words for what tests do with it."""
 
     def __init__(self, settings: Settings, kind: str) -> None:
-        feast = feature_store.import_feast()
+        feast = import_feast()
         from feast.infra.online_stores.helpers import get_online_store_from_config  # noqa: PLC0415
 
         from feature_repo.features import subs_profile_fv, user  # noqa: PLC0415 - both import feast
@@ -131,8 +132,8 @@ def stock(no_tables: Settings) -> Iterator[Online]:
 @pytest.fixture
 def definitions_applied(empty_warehouse: Settings) -> Iterator[Any]:
     fetch("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online; SELECT 1")
-    store = feature_store.open_store()
-    feature_store.apply_definitions(store)
+    store = open_store()
+    apply_definitions(store)
     yield store
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
@@ -201,8 +202,10 @@ def test_the_name_of_a_table_is_the_one_feast_makes(ours: Online, stock: Online)
 
 
 def test_keys_are_those_that_feasts_own_store_writes(stock: Online) -> None:
+    from feature_store.postgres.online_store import entity_keys  # noqa: PLC0415 - imports feast
+
     stock.write(*((user, {"months_active": 1}, JANUARY) for user in ODD_IDS))
-    assert sorted(feature_store.entity_keys(ODD_IDS)) == [bytes(row[0]) for row in stock.table()]
+    assert sorted(entity_keys(ODD_IDS)) == [bytes(row[0]) for row in stock.table()]
 
 
 def test_each_reads_what_the_other_wrote(ours: Online, stock: Online) -> None:
@@ -318,18 +321,18 @@ def test_closed_connections_are_opened_again(before_ours: Callable[[], list[int]
 
 
 def test_the_service_has_the_14_features_in_the_models_order(definitions_applied: Any) -> None:
-    assert list(feature_store.feature_types(definitions_applied, "churn_v1").items()) == list(FEATURES.items())
+    assert list(feature_types(definitions_applied, "churn_v1").items()) == list(FEATURES.items())
 
 
 def test_the_second_service_has_the_features_of_the_first_and_then_the_contract(definitions_applied: Any) -> None:
     expected = [*FEATURES.items(), ("contract_type", "String"), ("total_paid", "Float64")]
-    assert list(feature_store.feature_types(definitions_applied, "churn_v2").items()) == expected
+    assert list(feature_types(definitions_applied, "churn_v2").items()) == expected
 
 
 def test_applying_the_definitions_again_changes_nothing(definitions_applied: Any) -> None:
     rows = "SELECT xmin::text, feature_view_name FROM feast_registry.feature_views ORDER BY 2"
     before = [name for _, name in fetch(rows)]
-    feature_store.apply_definitions(definitions_applied)
+    apply_definitions(definitions_applied)
     assert [name for _, name in fetch(rows)] == before
     assert before == ["contract_fv", "payments_agg_90d_fv", "subs_profile_fv", "support_agg_90d_fv", "usage_agg_30d_fv"]
 
@@ -340,7 +343,7 @@ def test_an_unset_variable_is_named_before_anything_is_opened(
     monkeypatch.delenv("PGHOST")
     monkeypatch.delenv("PGSSLMODE")
     with pytest.raises(UnsetVariables, match="Not set: PGHOST, PGSSLMODE"):
-        feature_store.open_store()
+        open_store()
 
 
 COUNT_INSTRUMENTED = """
@@ -353,8 +356,9 @@ def counted(function):
 decorators.instrument = counted
 import warnings
 warnings.simplefilter("ignore")
-import feature_store
-assert "feast" not in sys.modules, "importing feature_repo does nothing"
+import feature_enricher.app, feature_store.online_views, steps.features.engines
+from feature_store.plain_feast import import_feast
+assert "feast" not in sys.modules, "programs start without Feast"
 {}
 print(calls)
 """
@@ -368,7 +372,7 @@ def instrumented(how: str) -> int:
 
 
 def test_feast_is_not_instrumented_when_we_import_it() -> None:
-    assert instrumented("feature_store.import_feast()") == 0
+    assert instrumented("import_feast()") == 0
 
 
 def test_feast_would_instrument_itself_otherwise() -> None:
@@ -378,5 +382,5 @@ def test_feast_would_instrument_itself_otherwise() -> None:
 
 def test_typeguard_is_itself_again_afterwards() -> None:
     before = typeguard.typechecked
-    feature_store.import_feast()
+    import_feast()
     assert typeguard.typechecked is before

@@ -12,11 +12,12 @@ from typing import Any
 import psutil
 import pytest
 
-import feature_store
+from feature_store.deadline import Deadline
 from feature_store.plans import UnknownService, make_plan
 from feature_store.pool import OnlineReadError, OnlineReadTimeout
-from feature_store.postgres.reader import OnlineReader
+from feature_store.postgres.reader import PostgresReader
 from feature_store.reading import Plan
+from feature_store.store import feature_types, open_store
 from tests.conftest import JANUARY
 from tests.feature_store.postgres.test_online_store import connections, cut, entity_key, proto
 from tests.sql import empty, fetch
@@ -30,8 +31,8 @@ def ended(pid: int) -> bool:
     return not psutil.pid_exists(pid)
 
 
-def soon(seconds: float = 5.0) -> float:
-    return time.monotonic() + seconds
+def soon(seconds: float = 5.0) -> Deadline:
+    return Deadline.after(seconds)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def loaded(tracking: str, sample_months: Path) -> None:
 def store(loaded: None) -> Iterator[Any]:
     """January online. What a test writes into it, put_back takes out again."""
     materialize()
-    store = feature_store.open_store()
+    store = open_store()
     yield store
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
@@ -73,8 +74,8 @@ def plan(store: Any) -> Plan:
 
 
 @pytest.fixture
-def reader(store: Any) -> Iterator[OnlineReader]:
-    reader = OnlineReader()
+def reader(store: Any) -> Iterator[PostgresReader]:
+    reader = PostgresReader()
     yield reader
     reader.close()
 
@@ -90,7 +91,7 @@ def users() -> list[str]:
 
 
 def test_every_users_values_and_times_are_those_that_feast_itself_gives(
-    store: Any, put_back: None, plan: Plan, reader: OnlineReader
+    store: Any, put_back: None, plan: Plan, reader: PostgresReader
 ) -> None:
     write(store, "payments_agg_90d_fv", "half known", {"failed_payments_90d": 3})
     write(
@@ -113,13 +114,13 @@ def test_every_users_values_and_times_are_those_that_feast_itself_gives(
 
 
 def test_the_plan_has_the_services_features_in_its_order_with_types_and_largest_ages(store: Any, plan: Plan) -> None:
-    assert dict(zip(plan.names, plan.types, strict=True)) == feature_store.feature_types(store, "churn_v1")
+    assert dict(zip(plan.names, plan.types, strict=True)) == feature_types(store, "churn_v1")
     assert {view: age.days for view, age in plan.largest_age.items()} == dict.fromkeys(plan.views, 27)
 
 
 @pytest.mark.parametrize("nothing", [float("nan"), float("inf")])
 def test_what_is_no_number_counts_as_missing(
-    store: Any, put_back: None, plan: Plan, reader: OnlineReader, nothing: float
+    store: Any, put_back: None, plan: Plan, reader: PostgresReader, nothing: float
 ) -> None:
     write(store, "subs_profile_fv", "odd", {"monthly_fee": nothing, "months_active": 1})
 
@@ -128,13 +129,13 @@ def test_what_is_no_number_counts_as_missing(
     assert list(found.features.values())[:2] == [1, None]
 
 
-def test_a_user_asked_for_twice_is_answered_twice(plan: Plan, reader: OnlineReader) -> None:
+def test_a_user_asked_for_twice_is_answered_twice(plan: Plan, reader: PostgresReader) -> None:
     [user, *_] = users()
     first, second = reader.read(plan, [user, user], soon())
     assert first == second
 
 
-def test_the_newest_moment_online_is_told(put_back: None, plan: Plan, reader: OnlineReader) -> None:
+def test_the_newest_moment_online_is_told(put_back: None, plan: Plan, reader: PostgresReader) -> None:
     assert reader.newest(plan, soon()) == JANUARYS_MOMENT
     for view in set(plan.views):
         fetch(f"DELETE FROM feast_online.streamflow_{view} RETURNING 1")  # noqa: S608
@@ -154,7 +155,7 @@ def before(plan: Plan) -> Callable[[], list[int]]:
 
 
 def test_a_cut_connection_is_replaced_within_the_same_read(
-    plan: Plan, before: Callable[[], list[int]], reader: OnlineReader
+    plan: Plan, before: Callable[[], list[int]], reader: PostgresReader
 ) -> None:
     expected = reader.read(plan, users(), soon())
     cut(before())
@@ -164,7 +165,7 @@ def test_a_cut_connection_is_replaced_within_the_same_read(
 
 
 def test_a_frozen_server_is_given_up_at_the_deadline_and_its_connection_closed(
-    plan: Plan, before: Callable[[], list[int]], reader: OnlineReader
+    plan: Plan, before: Callable[[], list[int]], reader: PostgresReader
 ) -> None:
     reader.read(plan, ["anna"], soon())
     [backend] = before()
@@ -181,7 +182,7 @@ def test_a_frozen_server_is_given_up_at_the_deadline_and_its_connection_closed(
     assert len(before()) == 1
 
 
-def test_errors_use_up_no_connections(plan: Plan, before: Callable[[], list[int]], reader: OnlineReader) -> None:
+def test_errors_use_up_no_connections(plan: Plan, before: Callable[[], list[int]], reader: PostgresReader) -> None:
     fetch("ALTER TABLE feast_online.streamflow_subs_profile_fv RENAME TO away; SELECT 1")
     for _ in range(5):
         with pytest.raises(OnlineReadError, match="does not exist"):
@@ -193,11 +194,11 @@ def test_errors_use_up_no_connections(plan: Plan, before: Callable[[], list[int]
 
 
 def test_a_server_that_is_not_there_is_an_error_at_once(plan: Plan) -> None:
-    nowhere = OnlineReader("host=127.0.0.1 port=1")
+    nowhere = PostgresReader("host=127.0.0.1 port=1")
     with pytest.raises(OnlineReadError, match="refused"):
         nowhere.read(plan, ["anna"], soon())
 
 
 def test_a_wrong_password_is_an_error(plan: Plan) -> None:
     with pytest.raises(OnlineReadError, match="password"):
-        OnlineReader("password=wrong").read(plan, ["anna"], soon())
+        PostgresReader("password=wrong").read(plan, ["anna"], soon())

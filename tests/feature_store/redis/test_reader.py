@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-import feature_store
 from bench.testbed.redis_server import RedisServer
 from feature_store.plans import make_plan
 from feature_store.pool import OnlineReadError, OnlineReadTimeout
-from feature_store.postgres.reader import OnlineReader
+from feature_store.postgres.reader import PostgresReader
+from feature_store.readers import open_reader
 from feature_store.reading import FeatureRow, Plan, Reader
+from feature_store.store import open_store
 from local_stack.settings import Settings
 from tests.conftest import FEBRUARY, JANUARY
 from tests.feature_store.postgres.test_reader import soon, users, write
@@ -47,7 +48,7 @@ def plan(january_online: RedisServer) -> Plan:
 
 @pytest.fixture
 def reader(redis_online: RedisServer) -> Iterator[Reader]:
-    reader = feature_store.open_reader()
+    reader = open_reader()
     yield reader
     reader.close()
 
@@ -61,7 +62,7 @@ ODD_VALUES = {"monthly_fee": -0.0, "net_service": 'a"\\,é', "months_active": No
 
 
 def write_odd_ones() -> None:
-    store = feature_store.open_store()
+    store = open_store()
     write(store, "payments_agg_90d_fv", "half known", {"failed_payments_90d": 3})
     write(store, "subs_profile_fv", 'odd "é\\,{}', ODD_VALUES)
     write(store, "subs_profile_fv", "no number", {"monthly_fee": float("nan"), "months_active": 1})
@@ -80,12 +81,12 @@ def test_values_and_times_are_those_that_postgresql_gives_and_feast_itself(
             patch.setenv("STREAMFLOW_ONLINE_STORE", chosen)
             materialize(JANUARY)
             write_odd_ones()
-            answers[chosen] = told(feature_store.open_reader().read(make_plan(service), everybody, soon()))
+            answers[chosen] = told(open_reader().read(make_plan(service), everybody, soon()))
     assert answers["redis"] == answers["postgres"]
-    assert feature_store.open_reader().__class__.__name__ == "RedisReader"
+    assert open_reader().__class__.__name__ == "RedisReader"
     assert answers["redis"][0][1] == dict.fromkeys(make_plan(service).views, JANUARYS_MOMENT)
 
-    store = feature_store.open_store()
+    store = open_store()
     feast = store.get_online_features(
         features=store.get_feature_service(service), entity_rows=[{"user_id": user} for user in users()]
     ).to_dict()
@@ -180,8 +181,8 @@ def test_reads_recover_when_redis_was_away(january_online: RedisServer, plan: Pl
 def test_a_refused_password_is_an_error(january_online: RedisServer, plan: Plan, monkeypatch: Any) -> None:
     monkeypatch.setenv("STREAMFLOW_REDIS", january_online.url.replace("://", "://:wrong@"))
     with pytest.raises(OnlineReadError, match="password"):
-        feature_store.open_reader().read(plan, ["anna"], soon())
+        open_reader().read(plan, ["anna"], soon())
 
 
 def test_without_the_setting_values_come_from_postgresql(server: Settings) -> None:
-    assert isinstance(feature_store.open_reader(), OnlineReader)
+    assert isinstance(open_reader(), PostgresReader)

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-import feature_store
 from bench.testbed.redis_server import RedisServer
+from feature_store.plain_feast import import_feast
+from feature_store.readers import open_reader
+from feature_store.settings import UnusableOnlineStore
+from feature_store.store import apply_definitions, feature_types, open_store
 from local_stack.settings import Settings
 from tests.feature_store.postgres.test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, proto
 from tests.redis_online import needs_redis, redis_online, redis_server
@@ -24,7 +27,7 @@ class Online:
     """An online store with a database of its own."""
 
     def __init__(self, kind: str, address: str, server: RedisServer) -> None:
-        feast = feature_store.import_feast()
+        feast = import_feast()
         from feast.infra.online_stores.helpers import get_online_store_from_config  # noqa: PLC0415
 
         from feature_repo.features import subs_profile_fv  # noqa: PLC0415 - both import feast
@@ -58,7 +61,7 @@ class Online:
         month = self.next_month(moment)
         month.begin()
         fill(month, users, fee)
-        month.turn()
+        month.switch_over()
         month.clear()
         month.close()
 
@@ -67,8 +70,10 @@ class Online:
 
 
 def fill(month: Any, users: list[str], fee: float) -> None:
+    from feature_store.postgres.online_store import entity_keys  # noqa: PLC0415 - imports feast
+
     fees = ([proto(fee).SerializeToString()], [0] * len(users))
-    month.write(VIEW, list(feature_store.entity_keys(users)), {"monthly_fee": fees})
+    month.write(VIEW, list(entity_keys(users)), {"monthly_fee": fees})
 
 
 def without_month(hashes: dict[bytes, dict[bytes, bytes]]) -> dict[bytes, dict[bytes, bytes]]:
@@ -144,7 +149,7 @@ def test_a_month_that_another_run_overtook_never_comes_online(ours: Online) -> N
     slow.begin()
     ours.put(JANUARY, ["anna"], 98.7)
     with pytest.raises(OvertakenError):
-        slow.turn()
+        slow.switch_over()
     assert ours.read("anna")[0]["monthly_fee"] == 98.7
 
 
@@ -204,17 +209,17 @@ def test_a_setting_that_makes_no_sense_is_named(
 ) -> None:
     monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", chosen)
     monkeypatch.setenv("STREAMFLOW_REDIS", url)
-    with pytest.raises(feature_store.UnusableOnlineStore, match=problem):
-        feature_store.open_reader()
+    with pytest.raises(UnusableOnlineStore, match=problem):
+        open_reader()
 
 
 def test_the_registry_is_the_same_whatever_the_online_store(
     empty_warehouse: Settings, redis_online: RedisServer
 ) -> None:
     fetch("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online; SELECT 1")
-    store = feature_store.open_store()
-    feature_store.apply_definitions(store)
+    store = open_store()
+    apply_definitions(store)
     assert store.config.online_store.connection_string == redis_online.url
-    assert list(feature_store.feature_types(store, "churn_v1"))[:2] == ["months_active", "monthly_fee"]
+    assert list(feature_types(store, "churn_v1"))[:2] == ["months_active", "monthly_fee"]
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()

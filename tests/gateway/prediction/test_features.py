@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
 from feature_enricher.upstream.breaker import PAUSE_S
+from feature_store.deadline import Deadline
 from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
-from feature_store.postgres.reader import OnlineReader
+from feature_store.postgres.reader import PostgresReader
 from feature_store.reading import FeatureRow, Plan
 from tests.gateway.fakes import plan
 
@@ -20,7 +20,7 @@ TIMEOUT_S = 0.2
 ROW = FeatureRow({"months_active": 1, "monthly_fee": 2.0, "net_service": "No"}, {})
 
 
-class FakeReader(OnlineReader):
+class FakeReader(PostgresReader):
     """Does what it is given, one after the other; the last again and again."""
 
     def __init__(self, *outcomes: FeatureRow | Exception) -> None:

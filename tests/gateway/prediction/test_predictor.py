@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser, ValuesRefused
 from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable, RegistryUnavailable
 from feature_enricher.prediction import predictor
 from feature_enricher.prediction.predictor import Item, Result, Serving
 from feature_enricher.upstream.model_server import Model, Prediction
 from feature_enricher.upstream.targets import HandStarted
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
 

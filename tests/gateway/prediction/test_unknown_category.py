@@ -13,10 +13,10 @@ import requests
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.requests import UnknownCategory
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelAnswer, ModelServer, NotTrainedOn
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from local_stack.settings import Settings
 from rollout.settings import server_environment

@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from tests.gateway.fakes import ANSWER, FakeServer, reply
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer, NotTrainedOn
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from tests.gateway.fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 
