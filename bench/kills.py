@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -20,11 +19,12 @@ from unittest import mock
 
 import pandas as pd
 
-import feature_store
 from bench.scale.stages import open_state, run
 from bench.testbed.redis_server import open_redis
 from bench.testbed.testbed import free_port
+from feature_store.deadline import Deadline
 from feature_store.plans import make_plan
+from feature_store.readers import open_reader
 from local_stack.settings import ROOT
 from steps.runs.entry_points import arguments
 
@@ -122,9 +122,9 @@ def expected(month: Values, users: Iterable[str]) -> Values:
 
 def online(users: Iterable[str]) -> Values:
     """The users' values in the online store, through the gateway's reader."""
-    plan, reader, user_ids = make_plan("churn_v1"), feature_store.open_reader(), list(users)
+    plan, reader, user_ids = make_plan("churn_v1"), open_reader(), list(users)
     try:
-        rows = reader.read(plan, user_ids, time.monotonic() + READ_LIMIT_S)
+        rows = reader.read(plan, user_ids, Deadline.after(READ_LIMIT_S))
         return {user: list(row.features.values()) for user, row in zip(user_ids, rows, strict=True)}
     finally:
         reader.close()

@@ -17,9 +17,9 @@ PROGRAMS: tuple[type[EnvironmentSettings], ...] = (
     StackVariables, StoreSettings, StepSettings, WatcherSettings, GatewaySettings,
 )  # fmt: skip
 HEAD = """\
-# Deployment values, in one place. Copy to .env and change what differs; the environment wins over the file. A variable
-# that is empty counts as one that is not set. Those that are comments here are set by the stack and docker-compose.yml
-# or follow from others. Written by `make settings` from the settings of the programs.
+# All deployment values. Copy this file to .env and change values there; the environment wins over the file. An empty
+# variable counts as not set. The stack and docker-compose.yml set those in comments, or their defaults follow from
+# other settings. Written by `make settings` from the settings of the programs.
 """
 
 

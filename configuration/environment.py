@@ -1,6 +1,6 @@
-"""The base of each program's settings: read from the environment by pydantic-settings, with one wording for errors.
+"""The base of each program's settings: pydantic-settings reads the environment, with one wording for errors.
 
-A variable that is empty counts as one that is not set, here as in .env: its default holds.
+An empty variable counts as not set, as in .env: its default applies.
 """
 
 import difflib
@@ -19,68 +19,68 @@ CREDENTIALS = re.compile(r"^(\w+://)?.*@", re.DOTALL)
 
 
 class InvalidSettings(Exception):
-    """One line per setting that cannot be used."""
+    """One line per invalid setting."""
 
 
 def prefixed(prefix: str) -> SettingsConfigDict:
-    """model_config of a class whose field `port` is the variable PREFIXPORT, where the field names no other."""
+    """model_config of a class whose field `port` is the variable PREFIXPORT, unless the field names another."""
     return SettingsConfigDict(alias_generator=lambda field: prefix + field.upper(), env_prefix=prefix)
 
 
 class EnvironmentSettings(BaseSettings):
-    """Fields are made with the functions of configuration.fields; an unknown name that is handed in is refused."""
+    """Fields come from the functions of configuration.fields. read() refuses unknown names."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
     )
     invalid: ClassVar[type[Exception]] = InvalidSettings
-    """Raised for a value that cannot be used"""
+    """Raised for invalid values"""
 
     @classmethod
-    def read(cls, given: Mapping[str, Any] | None = None) -> Self:
-        """given: values by variable, with or without the prefix; they win over the environment.
+    def read(cls, overrides: Mapping[str, Any] | None = None) -> Self:
+        """overrides: values by variable, with or without the prefix; they win over the environment.
 
-        Raises cls.invalid, with a line for each fault.
+        Raises cls.invalid, with a line per error.
         """
         names, prefix = cls.variables(), str(cls.model_config["env_prefix"])
         try:
-            return cls(**{name if name in names else prefix + name: value for name, value in (given or {}).items()})
+            return cls(**{name if name in names else prefix + name: value for name, value in (overrides or {}).items()})
         except ValidationError as error:
-            raise cls.invalid("\n".join(cls._message(fault) for fault in error.errors())) from None
+            raise cls.invalid("\n".join(cls._message(detail) for detail in error.errors())) from None
 
     @classmethod
     def variables(cls) -> dict[str, FieldInfo]:
         return {str(field.alias): field for field in cls.model_fields.values()}
 
     @classmethod
-    def unknown_variables(cls, known: Iterable[str] = ()) -> list[str]:
-        """A warning for each variable that has the prefix of this class and is no setting: a typing error, mostly.
+    def unknown_variables(cls, also_valid: Iterable[str] = ()) -> list[str]:
+        """A warning for each variable that has the prefix of this class and is not a setting: mostly typing errors.
 
-        known: settings of other programs with the same prefix.
+        also_valid: settings of other programs with the same prefix.
         """
-        return unknown_variables(os.environ, (str(cls.model_config["env_prefix"]),), {*cls.variables(), *known})
+        return unknown_variables(os.environ, (str(cls.model_config["env_prefix"]),), {*cls.variables(), *also_valid})
 
     @classmethod
-    def _message(cls, fault: ErrorDetails) -> str:
-        if not fault["loc"]:  # of the settings together
-            return str(fault["ctx"]["error"])
-        name = str(fault["loc"][0])
+    def _message(cls, detail: ErrorDetails) -> str:
+        if not detail["loc"]:  # about several settings together
+            return str(detail["ctx"]["error"])
+        name = str(detail["loc"][0])
         if name not in cls.variables():
             return f"{_unknown(name, cls.variables())}. {SEE}"
         field = cls.variables()[name]
-        return must_be(name, fault["input"], allowed(field), secret=mark(field, "secret"))
+        return must_be(name, detail["input"], allowed(field), secret=mark(field, "secret"))
 
 
 def must_be(name: str, value: object, allowed: str, *, secret: bool = False) -> str:
-    """What is wrong with a setting. secret: the value is not shown; what stands before an @ never is."""
+    """The message about an invalid setting. secret: hides the value. Credentials before an @ are always hidden."""
     shown = CREDENTIALS.sub(r"\1***@", value) if isinstance(value, str) else value
     return f"{name}{'' if secret else f'={shown!r}'}: must be {allowed}. {SEE}"
 
 
-def unknown_variables(given: Iterable[str], prefixes: tuple[str, ...], names: Collection[str]) -> list[str]:
-    """A warning for each variable that has one of the prefixes and is none of the names."""
-    strange = sorted(name for name in given if name.startswith(prefixes) and name not in names)
-    return [f"{_unknown(name, names)} and is ignored. {SEE}" for name in strange]
+def unknown_variables(variables: Iterable[str], prefixes: tuple[str, ...], names: Collection[str]) -> list[str]:
+    """A warning for each variable that has one of the prefixes and is not one of the names."""
+    unknown = sorted(name for name in variables if name.startswith(prefixes) and name not in names)
+    return [f"{_unknown(name, names)} and is ignored. {SEE}" for name in unknown]
 
 
 def _unknown(name: str, names: Iterable[str]) -> str:
@@ -89,13 +89,14 @@ def _unknown(name: str, names: Iterable[str]) -> str:
 
 
 def allowed(field: FieldInfo) -> str:
+    """The values that a field allows, in words. Of a Literal: its choices."""
     if mark(field, "allowed"):
         return str(mark(field, "allowed"))
-    *others, last = get_args(field.annotation)
-    return f"{', '.join(others)} or {last}"
+    *choices, last = get_args(field.annotation)
+    return f"{', '.join(choices)} or {last}"
 
 
 def mark(field: FieldInfo, name: str) -> Any:
-    """What configuration.fields.setting() noted about a field."""
+    """A mark that configuration.fields.setting() put on a field, or None."""
     extra = field.json_schema_extra
     return extra[name] if isinstance(extra, dict) else None

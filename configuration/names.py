@@ -1,4 +1,4 @@
-"""Names and numbers that more than one program uses; each stands here and nowhere else."""
+"""Names and numbers that more than one program uses, each defined only here."""
 
 MODEL_NAME = "streamflow_churn"
 PRODUCTION = "Production"
@@ -10,7 +10,7 @@ DATASET_RUN_TAG = "dataset_run_id"
 DATASET_SHA256_TAG = "dataset_sha256"
 EXAMPLE_PROBABILITY_TAG = "example_probability"
 
-# of the database: Feast's tables of online values, and its registry
+# schemas of the database: Feast's tables of online values, and its registry
 ONLINE_SCHEMA = "feast_online"
 REGISTRY_SCHEMA = "feast_registry"
 

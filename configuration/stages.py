@@ -1,4 +1,4 @@
-"""Which version a stage of the registry means: one rule for the steps, the watcher, the stack and the gateway."""
+"""The version that a stage of the registry stands for: one rule for steps, watcher, stack and gateway."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -7,10 +7,10 @@ V = TypeVar("V")
 
 
 def in_stage(versions: Iterable[V], stage: str) -> list[V]:
-    """Those in the stage, the highest number first: `models:/NAME/STAGE` means that one, not the one that was promoted
-    last (mlflow 3.17). versions: MLflow's own, or as its REST API gives them."""
-    there = [version for version in versions if _value(version, "current_stage") == stage]
-    return sorted(there, key=lambda version: int(_value(version, "version")), reverse=True)
+    """The versions in the stage, highest number first: `models:/NAME/STAGE` is that one, not the one promoted last
+    (mlflow 3.17). versions: MLflow's objects, or dicts of its REST API."""
+    in_this_stage = [version for version in versions if _value(version, "current_stage") == stage]
+    return sorted(in_this_stage, key=lambda version: int(_value(version, "version")), reverse=True)
 
 
 def _value(version: object, field: str) -> Any:

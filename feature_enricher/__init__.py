@@ -1,1 +1,1 @@
-"""The gateway: takes a user_id, finds its features in Feast and asks the model server. See app.create_app()."""
+"""The gateway: reads the features of a user_id from Feast's online store and calls the model server. See app.py."""

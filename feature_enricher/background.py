@@ -1,22 +1,22 @@
-"""Threads for work that waits without a limit or takes seconds: a request that needs it can leave it behind."""
+"""Threads for work that takes seconds or may block without limit. A request can stop waiting for it."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-def begin(work: Callable[[], Made]) -> "Future[Made]":
-    """Returns at once. The process may end while it runs."""
-    promised: Future[Made] = Future()
-    threading.Thread(target=_run, args=(work, promised), daemon=True).start()
-    return promised
+def begin(work: Callable[[], T]) -> "Future[T]":
+    """Starts the work in a thread and returns at once. The process may end while it runs."""
+    future: Future[T] = Future()
+    threading.Thread(target=_run, args=(work, future), daemon=True).start()
+    return future
 
 
-def _run(work: Callable[[], Made], promised: "Future[Made]") -> None:
+def _run(work: Callable[[], T], future: "Future[T]") -> None:
     try:
-        promised.set_result(work())
-    except Exception as error:  # noqa: BLE001 - whoever waits for it must hear of it
-        promised.set_exception(error)
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - passed on through the future
+        future.set_exception(error)

@@ -1,7 +1,7 @@
-"""/metrics: what the gateway counts, in a registry of its own, so that each application starts from nothing.
+"""/metrics: the gateway's counters, in a registry per application, so each application starts at zero.
 
-With several worker processes prometheus_client keeps the values in files that all of them share (its multiprocess mode,
-which server/run.py turns on); values of the process itself are left out then, for they would be of any one of them.
+With several worker processes, prometheus_client keeps the values in files that all of them share (its multiprocess
+mode, which server/run.py turns on). Metrics of the process itself are then left out: they would be of any process.
 """
 
 import time
@@ -31,8 +31,8 @@ BREAKER_STATES = ("closed", "half_open", "open")
 
 class Metrics:
     def __init__(self, shared_folder: str | None = None) -> None:
-        """shared_folder: where the values of all worker processes are, if there are several."""
-        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series beside each, which nothing here reads
+        """shared_folder: holds the values of all worker processes, if there are several."""
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each metric, which nothing reads
         registry = self._registry = CollectorRegistry()
         self._shared_folder = shared_folder
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -46,7 +46,7 @@ class Metrics:
         )
         self._parts = Histogram(
             "gateway_part_seconds",
-            "Where the time of a request goes: queue, lookup, model",
+            "Time of a request in queue, lookup and model",
             ["part"],
             buckets=SECONDS,
             registry=registry,
@@ -54,21 +54,21 @@ class Metrics:
         self._batches = Histogram("gateway_batch_users", "Users in a batch", buckets=USERS, registry=registry)
         self._add_gauges()
         self._live: tuple[str, ...] = ()
-        # a series is found by its labels' texts, which takes longer than to count in it; few codes and routes exist
+        # finding a series by its labels takes longer than counting in it; there are few codes and routes
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
         self._users_of = cache(self._users.labels)
-        self._oldest: dict[str, datetime] = {}
+        self._oldest_times: dict[str, datetime] = {}
 
     def _add_gauges(self) -> None:
-        """The modes say how values of several processes become one."""
+        """The modes say how the values of several processes are combined."""
         summed = partial(Gauge, registry=self._registry, multiprocess_mode="livesum")
         highest = partial(Gauge, registry=self._registry, multiprocess_mode="livemax")
         self._in_flight = summed("gateway_requests_in_flight", "Requests being answered")
         self._queue = summed("gateway_queue_requests", "Requests waiting for the next batch")
-        self._breakers = highest("gateway_breaker_state", "1 for the state it is in", ["part", "state"])
-        self._ages = highest("gateway_feature_age_seconds", "Of the oldest values of the last batch", ["view"])
+        self._breakers = highest("gateway_breaker_state", "1 for the current state", ["part", "state"])
+        self._ages = highest("gateway_feature_age_seconds", "Age of the oldest values in the last batch", ["view"])
         identity = ["model", "version", "run_id", "feature_service"]
-        self._served = highest("gateway_served_version", "1 for the version that is live", identity)
+        self._served = highest("gateway_served_version", "1 for the live version", identity)
 
     def request_began(self) -> None:
         self._in_flight.inc()
@@ -76,15 +76,15 @@ class Metrics:
     def request_done(self) -> None:
         self._in_flight.dec()
 
-    def request_ended(self, route: str, status: int, code: str, seconds: float) -> None:
+    def record_request(self, route: str, status: int, code: str, seconds: float) -> None:
         self._requests_of(route, str(status), code).inc()
         self._latency_of(route).observe(seconds)
 
     def request_shed(self, status: int, code: str) -> None:
-        """Refused before it was read: it has neither route nor duration."""
+        """Refused before it was read: it has no route and no duration."""
         self._requests_of("shed", str(status), code).inc()
 
-    def results_given(self, codes: Sequence[str]) -> None:
+    def count_results(self, codes: Sequence[str]) -> None:
         for code in codes:
             self._users_of(code).inc()
 
@@ -92,10 +92,10 @@ class Metrics:
         self._batches.observe(users)
 
     def waited(self, seconds: Sequence[float]) -> None:
-        """Each request of a batch, for the batch to leave."""
+        """Waiting times of the requests of a batch, in seconds, until the batch started."""
         queue = self._parts.labels("queue")
-        for waited_s in seconds:
-            queue.observe(waited_s)
+        for wait_s in seconds:
+            queue.observe(wait_s)
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -105,26 +105,26 @@ class Metrics:
         finally:
             self._parts.labels(part).observe(time.perf_counter() - began)
 
-    def values_used(self, oldest: Mapping[str, datetime]) -> None:
-        """The oldest event time of each view in a batch."""
-        self._oldest = {**self._oldest, **oldest}
+    def observe_event_times(self, oldest_times: Mapping[str, datetime]) -> None:
+        """View -> its oldest event time in a batch."""
+        self._oldest_times = {**self._oldest_times, **oldest_times}
 
     def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, requests_waiting: int) -> bytes:
-        """The text that Prometheus reads; states are read off at this moment."""
+        """Prometheus' text format. breakers: part -> state. serving: the live version, as in Targets.state()."""
         self._queue.set(requests_waiting)
-        for part, now in breakers.items():
+        for part, current in breakers.items():
             for state in BREAKER_STATES:
-                self._breakers.labels(part, state).set(state == now)
-        for view, moment in self._oldest.items():
+                self._breakers.labels(part, state).set(state == current)
+        for view, moment in self._oldest_times.items():
             self._ages.labels(view).set((datetime.now(UTC) - moment).total_seconds())
-        self._is_live(serving)
+        self._set_live(serving)
         if not self._shared_folder:
             return generate_latest(self._registry)
-        of_all = CollectorRegistry()
-        MultiProcessCollector(of_all, self._shared_folder)  # type: ignore[no-untyped-call]
-        return generate_latest(of_all)
+        combined = CollectorRegistry()
+        MultiProcessCollector(combined, self._shared_folder)  # type: ignore[no-untyped-call]
+        return generate_latest(combined)
 
-    def _is_live(self, serving: Mapping[str, Any] | None) -> None:
+    def _set_live(self, serving: Mapping[str, Any] | None) -> None:
         names = ("model_name", "version", "run_id", "feature_service")
         live = tuple(str(serving.get(name) or "") for name in names) if serving else ()
         if self._live and self._live != live:

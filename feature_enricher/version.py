@@ -1,4 +1,4 @@
-"""The project's version, from the one place where it stands."""
+"""The project's version, from pyproject.toml."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The running parts of one gateway, put together from its settings; close() ends what runs in the background."""
+"""The running components of one gateway, built from its settings."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -6,110 +6,117 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import feature_store
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable, Unavailable
 from feature_enricher.metrics import Metrics
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.prediction.features import FeastFeatures, Features
-from feature_enricher.prediction.freshness import Freshness, Watch
-from feature_enricher.prediction.predictor import Item, Result, Serving
+from feature_enricher.prediction.freshness import Freshness, FreshnessPoller
+from feature_enricher.prediction.predictor import Item, Predictor, Result
 from feature_enricher.settings import Settings, metrics_folder
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import ModelServer
-from feature_enricher.upstream.registry import Registry
-from feature_enricher.upstream.targets import HandStarted, Targets
-from feature_enricher.upstream.watcher import Rollout
+from feature_enricher.upstream.model_server import ModelServerClient
+from feature_enricher.upstream.registry import RegistryClient
+from feature_enricher.upstream.targets import FixedModelServer, Targets
+from feature_enricher.upstream.watcher import WatcherClient
+from feature_store.deadline import Deadline
 from feature_store.reading import Plan
+from feature_store.settings import UnusableOnlineStore
 
 WATCHER_TIMEOUT_S = 1.0
-AT_ONCE_S = 0.5
-# for what asks beside the batches: /ready above all
+PLAN_WAIT_S = 0.5
+# for calls outside the batches, above all those of /ready
 SPARE_CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     features: Features
-    serving: Serving
+    predictor: Predictor
     batches: Batches
     metrics: Metrics
-    watch: Watch | None
+    freshness_poller: FreshnessPoller | None
 
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         results = self.batches.predict(items, deadline)
-        self.metrics.results_given([result.code for result in results])
+        self.metrics.count_results([result.code for result in results])
         return results
 
     def live_plan(self) -> Plan | None:
-        """The live version's, where that is known at once."""
+        """The live version's plan, or None if it is not known within half a second."""
         with contextlib.suppress(Unavailable):
-            deadline = Deadline.after(AT_ONCE_S)
-            return self.features.plan(self.serving.targets.current(deadline).feature_service, deadline)
+            deadline = Deadline.after(PLAN_WAIT_S)
+            return self.features.plan(self.predictor.targets.current(deadline).feature_service, deadline)
         return None
 
     def metrics_page(self) -> bytes:
-        serving = self.serving.targets.state()["serving"]
+        live = self.predictor.targets.state()["serving"]
         breakers = {"store": self.features.breaker.state, **self._model_breaker()}
-        return self.metrics.page(breakers, serving, self.batches.queue_length())
+        return self.metrics.page(breakers, live, self.batches.queue_length())
 
     def close(self) -> None:
+        """Ends the background threads."""
         self.batches.close()
-        self.serving.targets.close()
-        if self.watch:
-            self.watch.close()
+        self.predictor.targets.close()
+        if self.freshness_poller:
+            self.freshness_poller.close()
 
     def _model_breaker(self) -> Mapping[str, str]:
         with contextlib.suppress(Unavailable):
-            return {"model": self.serving.targets.current(Deadline.after(0)).model.breaker.state}
+            return {"model": self.predictor.targets.current(Deadline.after(0)).model.breaker.state}
         return {}
 
 
-def make_parts(settings: Settings, features: Features | None, targets: Targets | None) -> Parts:
-    """Begins to import Feast, and to poll the watcher, unless features and targets are given."""
+def build_components(settings: Settings, features: Features | None, targets: Targets | None) -> Components:
+    """Starts importing Feast and polling the watcher in the background, unless features and targets are passed in."""
     store = features or _feast_features(settings)
     metrics = Metrics(metrics_folder(settings))
     freshness = Freshness(settings.stale_relative_to, settings.stale_policy)
-    serving = Serving(store, targets or make_targets(settings, store), freshness, metrics)
-    batches = Batches(serving.predict, workers=settings.lanes, largest_batch=settings.max_batch, observer=metrics)
-    watch = _watch(settings, store, serving, freshness) if isinstance(store, FeastFeatures) else None
-    return Parts(store, serving, batches, metrics, watch)
+    predictor = Predictor(store, targets or build_targets(settings, store), freshness, metrics)
+    batches = Batches(
+        predictor.predict, workers=settings.concurrent_batches, largest_batch=settings.max_batch, observer=metrics
+    )
+    poller = _freshness_poller(settings, store, predictor, freshness) if isinstance(store, FeastFeatures) else None
+    return Components(store, predictor, batches, metrics, poller)
 
 
-def make_targets(settings: Settings, features: Features) -> Targets:
-    def connect(url: str) -> ModelServer:
-        return ModelServer(Upstream(url, settings.model_timeout_s, settings.lanes + SPARE_CONNECTIONS))
+def build_targets(settings: Settings, features: Features) -> Targets:
+    def connect(url: str) -> ModelServerClient:
+        return ModelServerClient(
+            Upstream(url, settings.model_timeout_s, settings.concurrent_batches + SPARE_CONNECTIONS)
+        )
 
     def prepare(service: str) -> None:
-        """The first request after a turn must not wait for Feast."""
-        with contextlib.suppress(StoreUnavailable):  # the turn is made all the same; requests will say what is wrong
+        """The first request after a switch must not wait for Feast."""
+        with contextlib.suppress(StoreUnavailable):  # the switch happens all the same; requests report the error
             features.plan(service, Deadline.after(settings.store_timeout_s))
 
     if settings.model_url:
-        registry = Upstream(settings.registry_url, settings.registry_timeout_s, SPARE_CONNECTIONS)
-        asked = Registry(registry, settings.model_name, settings.stage)
-        return HandStarted(settings.model_url, connect(settings.model_url), asked)
-    rollout = Rollout(Upstream(settings.rollout_url, WATCHER_TIMEOUT_S, 1), connect, prepare)
-    rollout.start()
-    return rollout
+        upstream = Upstream(settings.registry_url, settings.registry_timeout_s, SPARE_CONNECTIONS)
+        registry = RegistryClient(upstream, settings.model_name, settings.stage)
+        return FixedModelServer(settings.model_url, connect(settings.model_url), registry)
+    watcher = WatcherClient(Upstream(settings.rollout_url, WATCHER_TIMEOUT_S, 1), connect, prepare)
+    watcher.start()
+    return watcher
 
 
 def _feast_features(settings: Settings) -> FeastFeatures:
     try:
         features = FeastFeatures(settings.store_timeout_s)
-    except feature_store.UnusableOnlineStore as error:
+    except UnusableOnlineStore as error:
         raise InvalidSetting(str(error)) from error
     features.warm_up()
     return features
 
 
-def _watch(settings: Settings, features: FeastFeatures, serving: Serving, freshness: Freshness) -> Watch:
+def _freshness_poller(
+    settings: Settings, features: FeastFeatures, predictor: Predictor, freshness: Freshness
+) -> FreshnessPoller:
     def newest() -> datetime | None:
         deadline = Deadline.after(settings.store_timeout_s)
-        state: dict[str, Any] | None = serving.targets.state()["serving"]
-        return features.newest(state["feature_service"], deadline) if state else None
+        live: dict[str, Any] | None = predictor.targets.state()["serving"]
+        return features.newest(live["feature_service"], deadline) if live else None
 
-    watch = Watch(freshness, newest, settings.freshness_s)
-    watch.start()
-    return watch
+    poller = FreshnessPoller(freshness, newest, settings.freshness_s)
+    poller.start()
+    return poller

@@ -1,4 +1,4 @@
-"""The list of features, once: entity, sources, views, and the services that models are trained and served with."""
+"""The only list of features: entity, sources, views, and the services for training and serving models."""
 
 from datetime import timedelta
 
@@ -6,16 +6,16 @@ from feast import Entity, FeatureService, FeatureView, Field, ValueType
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
 from feast.types import Bool, Float64, Int64, String
 
-# A month is exactly its day: a join never reaches into another one, however close. Feast takes 0 for "without limit".
+# A month is one day: a join never takes values of another month. Not 0, which Feast reads as "without limit".
 SNAPSHOT_TTL = timedelta(seconds=1)
-# How much older than the newest month online the gateway lets a value be.
+# How much older than the newest month online a value may be in the gateway.
 LARGEST_AGE = {"largest_age_days": "27"}
 
 user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING, description="A customer")
 
 
 def snapshots(table: str) -> PostgreSQLSource:
-    """A snapshot table, by its name; what is read is every version of its rows, with the moment each became known."""
+    """The source of a snapshot table: all versions of its rows, with the moment at which each became known."""
     return PostgreSQLSource(
         name=table,
         table=table.replace("_snapshots", "_versions"),
@@ -72,7 +72,7 @@ support_agg_90d_fv = snapshot_view(
     ],
 )
 
-# a view of its own, so that churn_v1 stays the 14 features it was
+# a separate view, so that churn_v1 keeps its 14 features
 contract_fv = snapshot_view(
     "contract_fv",
     profiles,
@@ -91,7 +91,7 @@ churn_v1 = FeatureService(
 churn_v2 = FeatureService(
     name="churn_v2",
     features=[subs_profile_fv, usage_agg_30d_fv, payments_agg_90d_fv, support_agg_90d_fv, contract_fv],
-    description="The 14 features of churn_v1, then what the contract says",
+    description="The 14 features of churn_v1, then those of the contract",
 )
 
 DEFINITIONS = [

@@ -1,11 +1,10 @@
 """Training sets from the lake: Feast's own DuckDB and Spark stores over the Parquet files that ingest writes.
 
-features.py names each source once, as PostgreSQL knows it. Here a view is pointed to the same rows as files, for the
-time of one retrieval; the registry never hears of it, so that all engines and the gateway share one.
+features.py names each source once, as a table in PostgreSQL. For one retrieval, a view here reads the same rows from
+files. The registry does not change, so all engines and the gateway share it.
 """
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 from feast import FeatureView, FileSource
@@ -19,31 +18,22 @@ from feature_store.settings import StoreSettings
 
 TIMES = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created_at"}
 
-LOCAL = {
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
-    # Java takes a gigabyte unless told otherwise, in which the join of a million users ends for lack of it
-    "spark.driver.memory": "4g",
-    # 200 otherwise, in each of some thirty steps of the join: a third of the time of 100,000 users
-    "spark.sql.shuffle.partitions": "8",
-}
-
 
 class LakeProvider(PassthroughProvider):
-    """What `provider:` names when the offline engine reads files."""
+    """Feast's provider when the offline engine reads files."""
 
     def get_historical_features(
         self, config: Any, feature_views: list[FeatureView], *args: Any, **more: Any
     ) -> RetrievalJob:
         source = {"duckdb": duckdb_source, "spark": spark_source}[config.offline_store.type]
-        views = [over(view, source(view.batch_source.name)) for view in feature_views]
+        views = [_with_source(view, source(view.batch_source.name)) for view in feature_views]
         return super().get_historical_features(config, views, *args, **more)
 
 
-def over(view: FeatureView, source: DataSource) -> FeatureView:
-    pointed = copy.copy(view)
-    pointed.batch_source = source
-    return pointed
+def _with_source(view: FeatureView, source: DataSource) -> FeatureView:
+    copied = copy.copy(view)
+    copied.batch_source = source
+    return copied
 
 
 def duckdb_source(table: str) -> FileSource:
@@ -53,17 +43,3 @@ def duckdb_source(table: str) -> FileSource:
 def spark_source(table: str) -> SparkSource:
     folder = StoreSettings.read().lake_folder(table)
     return SparkSource(name=table, path=folder, file_format="parquet", **TIMES)
-
-
-def spark_conf(master: str) -> Mapping[str, str]:
-    """What the join needs of Spark to give the same values as the other engines; of Spark on this machine, more."""
-    return {
-        "spark.master": master,
-        "spark.app.name": "streamflow",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.driver.maxResultSize": "0",  # a training set comes to the driver whole, whatever its size
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        **(LOCAL if master.startswith("local") else {}),
-    }

@@ -1,30 +1,32 @@
-"""Imports Feast without typeguard's instrumentation: one of the two places where the project replaces something of
-another package's (tests/test_house_rules.py knows both).
+"""Imports Feast without typeguard's instrumentation: one of the two places where the project replaces something in
+another package (tests/test_house_rules.py lists both).
 
 Feast decorates its classes with typeguard's `typechecked`, which parses and recompiles every method at import:
-5 of the 7 seconds that `import feast` took on two slow cores. typeguard calls these checks a development aid and drops
-them under `python -O`, which would drop our own assertions too; it has no other switch.
+5 of the 7 seconds of `import feast` on two slow cores. typeguard calls these checks a development aid and drops them
+under `python -O`, which would drop our own assertions too. It has no other switch.
 """
 
-import importlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# two threads at once would each take the other's stand-in for the original
+# two threads at once would each take the other's replacement for the original
 _importing = threading.Lock()
 
 
 def import_feast() -> Any:
-    """The feast package, imported without typeguard's instrumentation when this is the first import of it."""
+    """The feast package, imported without typeguard's instrumentation if this is its first import."""
     with _importing, _unchecked_classes():
-        return importlib.import_module("feast")
+        import feast  # noqa: PLC0415
+
+        return feast
 
 
 @contextmanager
 def _unchecked_classes() -> Iterator[None]:
-    typeguard: Any = importlib.import_module("typeguard")
+    import typeguard  # noqa: PLC0415
+
     original = typeguard.typechecked
     typeguard.typechecked = _unchecked
     try:

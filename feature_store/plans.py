@@ -1,6 +1,5 @@
-"""From a FeatureService's definition to what reads its features online: one statement, or the fields of a hash."""
+"""From a FeatureService to the plan for reading its features online: a statement, and the fields of a hash."""
 
-import importlib
 import math
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-import feature_store
 from configuration import names
 from feature_store.reading import Plan
-from feature_store.redis.names import field_of_times
+from feature_store.redis.names import event_time_field
+from feature_store.store import open_store
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 KEYS_KEPT = 50_000
 VALUES_KEPT = 100_000
 
-# The names are spelled out, so that a service takes from a view no more than its own features.
+# The names are listed: a service takes only its own features from a view.
 VIEW = sql.SQL(
     "SELECT entity_key, feature_name, value, event_ts FROM {table}"
     " WHERE entity_key = ANY($1::bytea[]) AND feature_name IN ({names})"
@@ -29,12 +28,12 @@ NEWEST = sql.SQL("(SELECT max(event_ts) FROM {table})")
 
 
 class UnknownService(LookupError):
-    """No FeatureService of that name is in Feast's registry."""
+    """Feast's registry has no FeatureService of that name."""
 
 
 def make_plan(service_name: str) -> Plan:
-    """Leaves nothing open. Raises UnknownService, and whatever Feast raises while it reads the definition."""
-    store = feature_store.open_store()
+    """Leaves nothing open. Raises UnknownService, and any error of Feast while it reads the definition."""
+    store = open_store()
     try:
         return _plan(store, service_name)
     finally:
@@ -67,41 +66,47 @@ def _plan(store: "FeatureStore", service_name: str) -> Plan:
 
 
 def _largest_age(view: "FeatureView") -> timedelta | None:
-    """What the view's tag says. A definition from before there was one has its ttl, which said so then."""
+    """From the view's tag. Definitions older than the tag have it in their ttl."""
     days = view.tags.get("largest_age_days")
     return timedelta(days=float(days)) if days else view.ttl
 
 
 def _service(store: "FeatureStore", name: str) -> "FeatureService":
-    errors = importlib.import_module("feast.errors")
+    from feast.errors import FeatureServiceNotFoundException  # noqa: PLC0415
+
     try:
         return store.get_feature_service(name)
-    except errors.FeatureServiceNotFoundException as error:
-        raise UnknownService(f"Feast knows no FeatureService {name}. Run: mlflow run . -e materialize") from error
+    except FeatureServiceNotFoundException as error:
+        raise UnknownService(f"Feast has no FeatureService {name}. Run: mlflow run . -e materialize") from error
 
 
 def _table(store: "FeatureStore", view: str) -> sql.Identifier:
-    return sql.Identifier(names.ONLINE_SCHEMA, feature_store.online_table(store, view))
+    from feature_store.postgres.online_store import online_table  # noqa: PLC0415 - imports Feast
+
+    return sql.Identifier(names.ONLINE_SCHEMA, online_table(store.project, store.get_feature_view(view)))
 
 
 def _fields(features: "list[tuple[str, str]]") -> tuple[bytes, ...]:
-    hashed = importlib.import_module("feast.infra.online_stores.helpers")._mmh3  # Feast's name of a feature in Redis
-    values = [hashed(f"{view}:{feature}") for feature, view in features]
-    return (*values, *(field_of_times(view) for view in dict.fromkeys(view for _feature, view in features)))
+    from feast.infra.online_stores.helpers import _mmh3  # noqa: PLC0415 - Feast's name of a feature in Redis
+
+    values = [_mmh3(f"{view}:{feature}") for feature, view in features]
+    return (*values, *(event_time_field(view) for view in dict.fromkeys(view for _feature, view in features)))
 
 
 def _key_of() -> Callable[[str], bytes]:
-    return lru_cache(KEYS_KEPT)(lambda user_id: next(iter(feature_store.entity_keys([user_id]))))
+    from feature_store.postgres.online_store import entity_keys  # noqa: PLC0415 - imports Feast
+
+    return lru_cache(KEYS_KEPT)(lambda user_id: next(entity_keys([user_id])))
 
 
 def _value_of() -> Callable[[bytes], Any]:
-    """A stored value as Feast itself would hand it out, remembered: most values come again and again."""
-    message = importlib.import_module("feast.protos.feast.types.Value_pb2").Value
-    as_python = importlib.import_module("feast.type_map").feast_value_type_to_python_type
+    """Decodes a stored value as Feast itself does. Cached: most values occur again and again."""
+    from feast.protos.feast.types.Value_pb2 import Value  # noqa: PLC0415
+    from feast.type_map import feast_value_type_to_python_type  # noqa: PLC0415
 
     def value_of(stored: bytes) -> Any:
-        value = as_python(message.FromString(stored))
-        # NaN and infinity say as little as null, and JSON cannot carry them
+        value = feast_value_type_to_python_type(Value.FromString(stored))
+        # NaN and infinity count as missing, and JSON cannot carry them
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return lru_cache(VALUES_KEPT)(value_of)

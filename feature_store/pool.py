@@ -1,21 +1,22 @@
-"""Connections to an online store, kept for reuse by many threads, each use within its deadline."""
+"""Connections to an online store, shared by many threads, each use bounded by its deadline."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from feature_store.deadline import Deadline
+
 
 class OnlineReadError(Exception):
-    """The online store could not be reached, went away, or refused what was asked."""
+    """The online store could not be reached, closed the connection, or refused the query."""
 
 
 class OnlineReadRefused(OnlineReadError):
-    """The online store is well and refused what was asked: the tables are not what they were."""
+    """The online store works and refused the query: the tables have changed."""
 
 
 class OnlineReadTimeout(OnlineReadError, TimeoutError):
-    """The deadline came first."""
+    """The deadline passed."""
 
 
 class Closable(Protocol):
@@ -26,22 +27,21 @@ C = TypeVar("C", bound=Closable)
 T = TypeVar("T")
 
 
-class Connections(Generic[C]):
-    """Thread-safe. One that failed is closed, and what was asked of it asked once more on a new one."""
+class DeadlinePool(Generic[C]):
+    """Thread-safe. A connection that fails is closed, and its query runs once more on a new one."""
 
-    def __init__(self, connect: Callable[[float], C], most: int) -> None:
-        """`connect` is given the time.monotonic() by which it has to be done."""
+    def __init__(self, connect: Callable[[Deadline], C], max_connections: int) -> None:
         self._connect = connect
-        self._free = threading.BoundedSemaphore(most)
+        self._free = threading.BoundedSemaphore(max_connections)
         self._idle: list[C] = []
         self._lock = threading.Lock()
 
-    def ask(self, question: Callable[[C], T], until: float) -> T:
-        """What `question` answers, which may be asked twice. Raises OnlineReadError."""
-        if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+    def run(self, query: Callable[[C], T], deadline: Deadline) -> T:
+        """The result of `query`, which may run twice. Raises OnlineReadError."""
+        if not self._free.acquire(timeout=deadline.left()):
             raise OnlineReadTimeout("No connection became free by the deadline")
         try:
-            return self._ask_somewhere(question, until)
+            return self._run_on_any(query, deadline)
         finally:
             self._free.release()
 
@@ -51,24 +51,24 @@ class Connections(Generic[C]):
         for connection in idle:
             connection.close()
 
-    def _ask_somewhere(self, question: Callable[[C], T], until: float) -> T:
+    def _run_on_any(self, query: Callable[[C], T], deadline: Deadline) -> T:
         with self._lock:
-            kept = self._idle.pop() if self._idle else None
-        if kept is not None:
+            idle = self._idle.pop() if self._idle else None
+        if idle is not None:
             try:
-                return self._ask_on(kept, question)
+                return self._run_on(idle, query)
             except OnlineReadTimeout:
                 raise
             except OnlineReadError:
-                pass  # it was cut while idle, or knows an older form of the tables: reading once more is safe
-        return self._ask_on(self._connect(until), question)
+                pass  # it was cut while idle, or prepared for an older form of the tables: reading again is safe
+        return self._run_on(self._connect(deadline), query)
 
-    def _ask_on(self, connection: C, question: Callable[[C], T]) -> T:
+    def _run_on(self, connection: C, query: Callable[[C], T]) -> T:
         try:
-            answer = question(connection)
+            result = query(connection)
         except BaseException:
             connection.close()
             raise
         with self._lock:
             self._idle.append(connection)
-        return answer
+        return result

@@ -1,5 +1,7 @@
-"""Where the feature store keeps its values: STREAMFLOW_… in the environment. libpq reads where PostgreSQL is."""
+"""Where the feature store keeps its values: STREAMFLOW_… in the environment. PostgreSQL's address is in libpq's own
+variables."""
 
+import importlib.util
 import os
 from collections.abc import Iterable
 from datetime import date
@@ -14,7 +16,7 @@ REDIS_URLS = ("redis://", "rediss://", "unix://")
 
 
 class UnsetVariables(ValueError):
-    """libpq's variables that say where PostgreSQL is are not set; another server might be asked."""
+    """Some of libpq's variables are not set; libpq would connect to another server."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(f"Not set: {', '.join(names)}. Run: . .venv/bin/activate (or see .env.example)")
@@ -26,7 +28,7 @@ class UnusableOnlineStore(ValueError):
 
 def _redis_address(value: str) -> str:
     if not value.startswith(REDIS_URLS):
-        raise ValueError("no address")
+        raise ValueError("not an address")
     return value
 
 
@@ -48,15 +50,25 @@ class StoreSettings(EnvironmentSettings):
     )
 
     def lake_files(self, table: str, as_of: date | str = "*") -> str:
-        """The table's Parquet file of a month; of every month, where none is given."""
+        """The table's Parquet file of a month, or a pattern for the files of all months."""
         return f"{self.lake_folder(table)}/as_of={as_of}/snapshot.parquet"
 
     def lake_folder(self, table: str) -> str:
         return f"{self.lake}/{table}"
 
 
+def redis_url() -> str | None:
+    """Redis' address if the online values are there, None if they are in PostgreSQL. Raises UnusableOnlineStore."""
+    settings = StoreSettings.read()
+    if settings.online_store == "postgres":
+        return None
+    if importlib.util.find_spec("redis") is None:
+        raise UnusableOnlineStore("Redis needs its client: .venv/bin/uv pip install -r requirements-redis.txt")
+    return settings.redis
+
+
 def unset(names: Iterable[str]) -> list[str]:
-    """Which of these variables, which Feast or libpq read themselves, are not set."""
+    """The variables among `names` that are not set. Feast or libpq read them themselves."""
     return sorted({name for name in names if name not in os.environ})
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import mlflow
 
-from feature_store import apply_definitions, online_views
+from feature_store.online_views import online_views
+from feature_store.store import apply_definitions
 from steps import warehouse
 from steps.cli import console, parameters
 from steps.features import engines, online_month

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import mlflow
 
-from feature_store import apply_definitions
+from feature_store.store import apply_definitions
 from steps import warehouse
 from steps.cleanup import month_traces
 from steps.cli import console, parameters

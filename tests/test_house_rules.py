@@ -130,7 +130,10 @@ LAYERS = {
     "steps": (
         *ENTRY_POINTS, "cleanup", "scoring", "registry", "training", "features", "runs", "warehouse", "month", "cli",
     ),
-    "feature_store": ("__init__", "plans", "postgres", "redis", "lake", "reading", "settings", "plain_feast", "pool"),
+    "feature_store": (
+        "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
+        "deadline", "settings", "plain_feast", "__init__",
+    ),
     "rollout": (
         "__main__", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes", "settings",
         "loopback", "errors",

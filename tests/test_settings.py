@@ -1,4 +1,4 @@
-"""Each deployment value is in one place: .env.example, docker-compose.yml and the job template follow the programs."""
+"""Each deployment value is defined once: .env.example, docker-compose.yml and the job template match the programs."""
 
 import re
 from datetime import date
@@ -33,9 +33,9 @@ def test_env_example_is_written_from_the_settings() -> None:
     assert EXAMPLE.read_text() == example(), "run: make settings"
 
 
-def test_what_env_example_says_is_what_a_program_does_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_values_of_env_example_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in {name for program in PROGRAMS for name in program.variables()}:
-        monkeypatch.delenv(name, raising=False)  # another file's stack may have left its own there
+        monkeypatch.delenv(name, raising=False)  # the stack of another test file may have set them
     written = {name: value for name, value in dotenv_values(EXAMPLE).items() if value}
     for program in PROGRAMS:
         stated = {
@@ -55,14 +55,14 @@ def test_a_step_reads_the_environment_again_only_after_it_changed(monkeypatch: p
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
-def test_every_setting_says_what_it_is_and_what_is_allowed(name: str) -> None:
+def test_every_setting_has_a_description_and_allowed_values(name: str) -> None:
     _program, field = ALL[name]
     assert allowed(field)
     assert field.description
     assert name in variables.all_names()
 
 
-def test_two_programs_with_one_variable_have_one_default() -> None:
+def test_a_variable_of_two_programs_has_one_default() -> None:
     defaults: dict[str, set[str]] = {}
     for program in PROGRAMS:
         for name, field in program.variables().items():
@@ -74,15 +74,15 @@ def test_two_programs_with_one_variable_have_one_default() -> None:
 @pytest.mark.parametrize(
     ("service", "program"), [("model", WatcherSettings), ("gateway", GatewaySettings), ("pipeline", StepSettings)]
 )
-def test_compose_sets_nothing_that_its_program_does_not_know(service: str, program: type[EnvironmentSettings]) -> None:
+def test_compose_only_sets_variables_of_its_programs(service: str, program: type[EnvironmentSettings]) -> None:
     prefixes = (*variables.OURS, "GATEWAY_")
-    given = {name for name in SERVICES[service]["environment"] if name.startswith(prefixes)}
-    assert given
-    # what the container's code reads of the stack's own settings
-    assert given <= program.variables().keys() | {"STREAMFLOW_POSTGRES"}
+    set_here = {name for name in SERVICES[service]["environment"] if name.startswith(prefixes)}
+    assert set_here
+    # the container also reads this setting of the stack
+    assert set_here <= program.variables().keys() | {"STREAMFLOW_POSTGRES"}
 
 
-def test_inside_the_containers_ports_are_the_defaults() -> None:
+def test_ports_in_the_containers_are_the_defaults() -> None:
     gateway, watcher = SERVICES["gateway"]["environment"], SERVICES["model"]["environment"]
     assert gateway["ENRICHER_ROLLOUT_URL"] == f"http://model:{names.WATCHER_PORT}"
     assert gateway["ENRICHER_REGISTRY_URL"] == f"http://mlflow:{names.MLFLOW_PORT}"
@@ -95,16 +95,16 @@ def test_inside_the_containers_ports_are_the_defaults() -> None:
     ]
 
 
-def test_the_cluster_s_job_can_be_started_with_its_values() -> None:
+def test_the_values_of_the_cluster_job_are_valid() -> None:
     template = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "job.yaml").read_text())
     [container] = template["spec"]["template"]["spec"]["containers"]
-    given = {variable["name"]: variable["value"] for variable in container["env"]}
-    ours = {name: value for name, value in given.items() if name.startswith("STREAMFLOW_")}
-    assert StepSettings.read(ours).offline_engine == "duckdb"
-    assert given["MLFLOW_EXPERIMENT_NAME"] == names.EXPERIMENT
+    values = {variable["name"]: variable["value"] for variable in container["env"]}
+    settings = {name: value for name, value in values.items() if name.startswith("STREAMFLOW_")}
+    assert StepSettings.read(settings).offline_engine == "duckdb"
+    assert values["MLFLOW_EXPERIMENT_NAME"] == names.EXPERIMENT
 
 
-def test_feast_s_schemas_are_called_the_same_wherever_they_are_spelled() -> None:
+def test_feasts_schemas_have_the_same_names_everywhere() -> None:
     config = yaml.safe_load((ROOT / "feature_repo" / "feature_store.yaml").read_text())
     assert config["online_store"]["db_schema"] == names.ONLINE_SCHEMA
     assert config["registry"]["path"].endswith(f"search_path%3D{names.REGISTRY_SCHEMA}")
@@ -120,7 +120,7 @@ def test_feast_reads_the_versions_of_the_snapshots_that_the_warehouse_loads() ->
     assert sources == loaded
 
 
-def test_a_month_is_written_to_the_file_that_the_engines_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engines_read_the_files_that_ingest_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_LAKE", str(tmp_path))
     written = lake.path("usage_agg_30d_snapshots", date(2024, 1, 31))
     written.parent.mkdir(parents=True)
@@ -133,12 +133,12 @@ def test_a_month_is_written_to_the_file_that_the_engines_read(tmp_path: Path, mo
     assert str(written).startswith(read.lake_folder("usage_agg_30d_snapshots") + "/")
 
 
-def test_no_two_locks_have_one_key() -> None:
+def test_lock_keys_are_unique() -> None:
     keys = [getattr(connection, name) for name in dir(connection) if name.endswith("_LOCK")]
     assert len(set(keys)) == len(keys) == 3
 
 
-def test_a_value_that_the_stack_cannot_use_is_named_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_names_invalid_values_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", " ")
     monkeypatch.setenv("MLFLOW_PORT", "http")
     monkeypatch.setenv("STREAMFLOW_POSTGRES", "hunter2")
@@ -153,14 +153,14 @@ def test_a_value_that_the_stack_cannot_use_is_named_without_a_password(monkeypat
     ]
 
 
-def test_an_empty_variable_of_the_shell_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_STATE", "")
     monkeypatch.setenv("PGPORT", "")
 
     assert (Settings.from_env().state, Settings.from_env()["PGPORT"]) == (ROOT / ".streamflow", "5432")
 
 
-def test_a_misspelt_variable_of_any_program_is_named_by_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_names_misspelt_variables_of_any_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_MAX_BATCHES", "5")
     monkeypatch.setenv("STREAMFLOW_LAK", "lake")
 
@@ -170,13 +170,13 @@ def test_a_misspelt_variable_of_any_program_is_named_by_the_stack(monkeypatch: p
     ]
 
 
-def test_a_model_server_started_by_hand_is_handed_on_to_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_passes_the_address_of_a_model_server_to_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_MODEL_URL", "http://127.0.0.1:5002")
 
     assert Settings.from_env().exported()["ENRICHER_MODEL_URL"] == "http://127.0.0.1:5002"
 
 
-def test_a_step_names_a_misspelt_variable_and_goes_on(
+def test_a_step_warns_about_a_misspelt_variable_and_continues(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STREAMFLOW_LAK", "lake")
@@ -190,7 +190,7 @@ def test_a_step_names_a_misspelt_variable_and_goes_on(
     assert err == f"[WARNING] {warning}\n"
 
 
-def test_a_step_with_a_setting_that_makes_no_sense_ends_in_one_line(
+def test_a_step_with_an_invalid_setting_ends_with_a_one_line_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STREAMFLOW_REDIS", "me:hunter2@redis")

@@ -44,7 +44,9 @@ def create_app(answer: str) -> Flask:
 def create() -> Front:
     """The application with the gateway's settings. Requests run in batches but never call a model server."""
     settings = load_settings()
-    batches = Batches(lambda _items, _deadline: [], workers=settings.lanes, largest_batch=settings.max_batch)
+    batches = Batches(
+        lambda _items, _deadline: [], workers=settings.concurrent_batches, largest_batch=settings.max_batch
+    )
     app = create_app(os.environ[ANSWER_VARIABLE])
     return Front(app, batches, deadline_s=settings.deadline_s, largest_body=settings.max_body_bytes)
 

@@ -12,8 +12,8 @@ import yaml
 from feast import FeatureStore, RepoConfig
 from flask import Flask, request
 
-import feature_store
 from bench.testbed.stock_address import stock_address
+from feature_store.store import FOLDER, feature_types
 
 
 def create_app(model: str, feature_list: str) -> Flask:
@@ -22,7 +22,7 @@ def create_app(model: str, feature_list: str) -> Flask:
     pipeline = mlflow.pyfunc.load_model(model)
     store = stock_store()
     service = store.get_feature_service(feature_list)
-    names = list(feature_store.feature_types(store, feature_list))
+    names = list(feature_types(store, feature_list))
 
     @app.post("/predict")
     def predict() -> dict[str, Any]:
@@ -42,7 +42,7 @@ def create_app(model: str, feature_list: str) -> Flask:
 
 def stock_store() -> FeatureStore:
     """The project's feature store with Feast's own online store."""
-    config = yaml.safe_load((feature_store.FOLDER / "feature_store.yaml").read_text())
+    config = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
     schema = config["online_store"]["db_schema"]
     config["online_store"] = {"type": "postgres", "db_schema": schema, **stock_address()}
-    return FeatureStore(config=RepoConfig(repo_path=feature_store.FOLDER, **config))
+    return FeatureStore(config=RepoConfig(repo_path=FOLDER, **config))

@@ -1,1 +1,1 @@
-"""The HTTP API: what comes in, what goes out, and its documentation."""
+"""The HTTP API: requests, answers, and their documentation."""

@@ -1,4 +1,4 @@
-"""One JSON line per request: what was asked, how it ended, how long it took. Never a feature value."""
+"""One JSON line per request: method, path, outcome, duration. Never a feature value."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.began
         route = request.url_rule.rule if request.url_rule else "none"
-        metrics.request_ended(route, response.status_code, g.code, seconds)
+        metrics.record_request(route, response.status_code, g.code, seconds)
         if log.isEnabledFor(_level(response.status_code)):
             log.log(_level(response.status_code), "%s", json.dumps(_line(response, seconds)))
         return response
@@ -39,13 +39,13 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
             metrics.request_done()
 
 
-def set_level(which: str) -> None:
-    """all, errors (those with a status of 500 and above) or off."""
-    log.setLevel(LEVELS[which])
+def set_level(level: str) -> None:
+    """level: all, errors (status 500 and above) or off."""
+    log.setLevel(LEVELS[level])
 
 
 def write_to(stream: TextIO) -> None:
-    """Each line is JSON and nothing else, apart from the other logs' lines."""
+    """Each line is JSON and nothing else; other logs do not go to this stream's handler."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers, log.propagate = [handler], False

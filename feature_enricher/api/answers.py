@@ -1,4 +1,4 @@
-"""Results as a client sees them."""
+"""Results as the bodies of HTTP answers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
@@ -24,13 +24,13 @@ def one_answer(item: Item, result: Result) -> dict[str, Any]:
 
 
 def list_of_answers(items: Sequence[Item], results: Sequence[Result]) -> dict[str, Any]:
-    """Each user's answer or error. Raises the error that concerns all of the list."""
+    """Each user's answer or error, in order. Raises an error that affects the whole list."""
     if all(isinstance(result, Unavailable) for result in results):
         one_answer(items[0], results[0])
-    # the overrides are the same for all users: where they are wrong, the request is
-    for wrong in (result for result in results if type(result) is InvalidRequest):
-        raise wrong
-    return {"results": [_listed(item.user_id, result) for item, result in zip(items, results, strict=True)]}
+    # all users share the overrides: if they are invalid, so is the request
+    for error in (result for result in results if type(result) is InvalidRequest):
+        raise error
+    return {"results": [_list_entry(item.user_id, result) for item, result in zip(items, results, strict=True)]}
 
 
 def prediction(user_id: str, result: Prediction) -> dict[str, Any]:
@@ -59,14 +59,14 @@ def _flagged(answer: dict[str, Any], row: FeatureRow) -> dict[str, Any]:
     return answer | {"stale_features": row.stale_features} if row.stale_features else answer
 
 
-def _listed(user_id: str, result: Result) -> dict[str, Any]:
+def _list_entry(user_id: str, result: Result) -> dict[str, Any]:
     if isinstance(result, EnricherError):
         return {"user_id": user_id, **problem(result)}
     return prediction(user_id, result)
 
 
 def _as_of(event_times: Mapping[str, datetime]) -> str | dict[str, str] | None:
-    """One day where all views agree, else view -> day; None where every value was given with the request."""
+    """One day if all views agree, else view -> day. None if every value came with the request."""
     if len(moments := set(event_times.values())) == 1:
         return _iso(*moments)
     return {view: _iso(moment) for view, moment in event_times.items()} or None

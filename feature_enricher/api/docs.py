@@ -1,6 +1,6 @@
-"""/docs: the page that documents and tries the API, from files of this installation alone.
+"""/docs: the page that documents the API and sends requests, all from local files.
 
-All its addresses are relative, so that it works behind a proxy that serves the gateway below a path of its own.
+All its addresses are relative: it also works behind a proxy that serves the gateway below a path prefix.
 """
 
 import copy
@@ -18,17 +18,17 @@ from feature_enricher.prediction import values
 from feature_store.reading import Plan
 
 PREFIX = "/docs"
-# The page's own scripts and styles are inline; nothing may be fetched from, or sent to, another host.
+# The page's own scripts and styles are inline. Nothing is fetched from or sent to another host.
 ONLY_THIS_HOST = "default-src 'self' 'unsafe-inline' data:"
-# The document is one folder below the gateway, wherever that is.
+# The document is one folder below the gateway's address.
 SERVERS = [{"url": "..", "description": "this gateway"}]
 
 Document = dict[str, Any]
 
 
 def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None], schemas: Mapping[str, Any], *, has_keys: bool) -> None:
-    """`live_plan` knows the live version's features, if one is live; `schemas` are those that the bodies refer to."""
-    # Swagger sends the document's address to a validator on the internet unless told not to.
+    """`live_plan` returns the live version's plan, or None. `schemas`: the schemas that the request bodies refer to."""
+    # Otherwise Swagger sends the document's address to a validator on the internet.
     app.config["SWAGGER_CONFIG"] = {"validatorUrl": None}
     app.register_blueprint(RegisterPlugin.register(doc_url="openapi.json"), url_prefix=PREFIX)
     app.after_request(_keep_local)
@@ -48,7 +48,7 @@ def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None], schemas: Mappin
 
 
 def _add_page(app: OpenAPI) -> None:
-    """At /docs/, where a browser that asks for / or /docs is sent: the page's own links are relative to it."""
+    """At /docs/, to which / and /docs redirect: the page's links are relative to it."""
     page = app.view_functions["swagger.swagger"]
 
     @app.get(f"{PREFIX}/", doc_ui=False)
@@ -65,7 +65,7 @@ def _add_page(app: OpenAPI) -> None:
 
 
 def _name_problems(document: Document) -> None:
-    """The library writes application/json everywhere; errors are application/problem+json, except /ready's own."""
+    """flask-openapi3 writes application/json everywhere. Errors are application/problem+json, except that of /ready."""
     for path, operations in document["paths"].items():
         for answer in [answer for operation in operations.values() for answer in operation["responses"].items()]:
             status, content = answer[0], answer[1]["content"]
@@ -74,7 +74,7 @@ def _name_problems(document: Document) -> None:
 
 
 def _name_features(schemas: Mapping[str, Any], bodies: Iterable[str], plan: Plan) -> None:
-    """The live version's features: those that the bodies may give, and in the examples."""
+    """Puts the live version's features into the request bodies' schemas and into the examples."""
     for name in bodies:
         schemas[name]["properties"]["features"] = values.schema(plan)
     example, names = values.example(plan), list(plan.names[:2])
@@ -92,7 +92,7 @@ def _name_features(schemas: Mapping[str, Any], bodies: Iterable[str], plan: Plan
 
 
 def _with_keys(document: Document) -> Document:
-    """Either header opens every path but the open ones."""
+    """Either header is accepted, on every path except the open ones."""
     for path in document["paths"].keys() & set(OPEN_PATHS):
         for operation in document["paths"][path].values():
             operation["security"] = []

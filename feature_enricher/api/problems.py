@@ -27,7 +27,7 @@ TYPE_PREFIX = "urn:streamflow:error:"
 
 
 def problem(error: EnricherError, request_id: str | None = None) -> dict[str, Any]:
-    """All that a client sees. `error` repeats `detail`; inside an answer for many users there is no request id."""
+    """The error as JSON. `error` repeats `detail`; without a request id inside an answer for many users."""
     body = {
         "type": f"{TYPE_PREFIX}{error.code}",
         "title": error.title,
@@ -46,17 +46,17 @@ def problem_text(error: EnricherError, request_id: str) -> str:
 
 
 def as_enricher_error(error: Exception, method: str, path: str) -> EnricherError:
-    """Any error as a member of our family: a client sees nothing else."""
+    """Any error as an EnricherError: clients see no other."""
     if isinstance(error, EnricherError):
         return error
     if isinstance(error, RequestEntityTooLarge):
         return BodyTooLarge("The body is too large")
     if isinstance(error, NotFound):
-        return NoSuchPath(f"There is no path {shortened(path)}")
+        return NoSuchPath(f"The path does not exist: {shortened(path)}")
     if isinstance(error, MethodNotAllowed):
-        # RFC 9110 asks for the allowed methods
+        # RFC 9110 requires the allowed methods
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return WrongMethod(f"{shortened(path)} takes {allowed}, not {shortened(method)}", headers={"Allow": allowed})
+        return WrongMethod(f"{shortened(path)} allows {allowed}, not {shortened(method)}", headers={"Allow": allowed})
     if isinstance(error, HTTPException):
         return RequestRefused(error.name, error.code)
     return EnricherError("Internal error")
@@ -101,7 +101,7 @@ class CategoriesUnknown(Failure):
 
 
 class Unprocessable(RootModel[InvalidFields | FeaturesMissing | FeaturesStale]):
-    """The request is wrong, or some of the user's features are missing or too old."""
+    """The request is invalid, or some of the user's features are missing or too old."""
 
 
 class NotPredictable(RootModel[InvalidFields | FeaturesMissing | FeaturesStale | CategoriesUnknown]):

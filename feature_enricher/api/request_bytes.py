@@ -1,4 +1,4 @@
-"""From a request's bytes to text and strict JSON: in time proportional to their number, and never by a guess."""
+"""Decodes a request's bytes to text and strict JSON: in linear time, and without guessing."""
 
 import json
 import math
@@ -12,24 +12,24 @@ from feature_enricher.errors.requests import InvalidRequest, NotJson, RequestRef
 from feature_enricher.prediction.values import fields_named, listed, repeated, shortened
 
 UTF_8 = {"utf-8", "utf8"}
-# What servers call the path as it was sent
+# Servers' names for the path as the client sent it
 RAW_PATHS = ("RAW_URI", "REQUEST_URI")
 
 
 def path_of(request: Request) -> str:
-    """Raises InvalidRequest for bytes that are not UTF-8, or were sent without percent-encoding.
+    """Raises InvalidRequest for bytes that are not UTF-8 or not percent-encoded.
 
-    What servers make of the latter differs, and may be the path of something else.
+    Servers decode bytes without percent-encoding differently; the result may be the path of another user.
     """
     if not all(str(request.environ.get(name, "")).isascii() for name in RAW_PATHS):
-        raise InvalidRequest("The path must be percent-encoded; it has bytes beyond ASCII", ["path"])
+        raise InvalidRequest("The path must be percent-encoded; it has bytes outside ASCII", ["path"])
     data = request.environ["PATH_INFO"].encode("latin-1")
     try:
         path: str = data.decode("utf-8")
     except UnicodeDecodeError as error:
         message = f"The path must be percent-encoded UTF-8; %{data[error.start]:02X} at byte {error.start} is not"
         raise InvalidRequest(message, ["path"]) from error
-    return f"/{path.lstrip('/')}"  # as the router takes it
+    return f"/{path.lstrip('/')}"  # as the router reads it
 
 
 def body_of(request: Request) -> Any:
@@ -37,13 +37,13 @@ def body_of(request: Request) -> Any:
     _check_headers(request)
     data = _whole_body(request)
     try:
-        return DECODER.decode(data.decode("utf-8-sig"))  # a byte order mark may be skipped, says RFC 8259
+        return DECODER.decode(data.decode("utf-8-sig"))  # RFC 8259 allows skipping a byte order mark
     except UnicodeDecodeError as error:
         fault = f"byte 0x{data[error.start]:02x} at {error.start} is not UTF-8"
     except json.JSONDecodeError as error:
         fault = f"{error.msg} at line {error.lineno} column {error.colno}"
     except RecursionError:
-        fault = "it is nested too deeply"
+        fault = "nested too deeply"
     except ValueError as error:  # a number too long to read, or one like NaN
         fault = str(error)
     raise InvalidRequest(f"The body is not valid JSON in UTF-8: {fault}")
@@ -63,24 +63,24 @@ def _check_headers(request: Request) -> None:
 def _whole_body(request: Request) -> bytes:
     try:
         data = request.get_data()
-    except OSError as error:  # the time limit of the connection's reads, or an end that came too early
-        raise RequestRefused("The body did not arrive whole and in time", HTTPStatus.REQUEST_TIMEOUT) from error
-    # Without a Content-Length, werkzeug cuts a body off at the limit where it should refuse it.
+    except OSError as error:  # the read timed out, or the body ended early
+        raise RequestRefused("The body did not arrive completely in time", HTTPStatus.REQUEST_TIMEOUT) from error
+    # Without a Content-Length, werkzeug truncates a body at the limit instead of refusing it.
     if request.content_length is None and len(data) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
     return data
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 8259 leaves open which of two equal names counts: so, neither."""
+    """Raises InvalidRequest: RFC 8259 leaves open which of two equal names counts."""
     values = dict(pairs)
     if len(values) != len(pairs):
         names = repeated(name for name, _value in pairs)
-        raise InvalidRequest(f"Given more than once: {listed(names)}", fields_named(names))
+        raise InvalidRequest(f"Repeated names: {listed(names)}", fields_named(names))
     return values
 
 

@@ -1,4 +1,4 @@
-"""Each request has an id: the client's own where it is sane, else a new one. It is in the answer and in the log."""
+"""Each request has an id, in the answer and in the log: the client's own if it is valid, otherwise a new one."""
 
 import random
 import re
@@ -6,31 +6,31 @@ import re
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-ID"
-# Short, and nothing in it that could forge a line or a header.
-SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+# Short, and without characters that could forge a log line or a header.
+VALID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 
 
 def new_id() -> str:
-    """Nobody who guesses one gains anything by it: so, Python's random numbers and not the system's."""
+    """Python's random numbers, not the system's: guessing an id gains nothing."""
     return f"{random.getrandbits(64):016x}"
 
 
-def id_from(given: str) -> str:
-    """The client's own where it is short and harmless, else a new one."""
-    return given if SANE.fullmatch(given) else new_id()
+def id_from(client_id: str) -> str:
+    """The client's own id if it is valid, otherwise a new one."""
+    return client_id if VALID.fullmatch(client_id) else new_id()
 
 
 def add_request_ids(app: Flask) -> None:
     @app.before_request
-    def name_the_request() -> None:
+    def set_request_id() -> None:
         g.request_id = id_from(request.headers.get(HEADER, ""))
 
     @app.after_request
-    def tell_its_name(response: Response) -> Response:
+    def add_header(response: Response) -> Response:
         response.headers[HEADER] = request_id()
         return response
 
 
 def request_id() -> str:
-    name: str = g.request_id
-    return name
+    identifier: str = g.request_id
+    return identifier

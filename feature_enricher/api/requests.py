@@ -1,4 +1,4 @@
-"""What a client may send: one model of it, which checks requests and describes them in the OpenAPI document."""
+"""The pydantic model of requests: it checks them and describes them in the OpenAPI document."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, NoReturn
@@ -25,7 +25,7 @@ from feature_enricher.prediction.values import (
 FIELDS = ("user_id", "user_ids", "features")
 FEATURES_PATH = "/features/"
 SCHEMA_REF = "#/components/schemas/{model}"
-# What a field must be, for each kind of error that pydantic finds in it
+# pydantic's type of error -> our message
 MUST = {
     "string_type": "must be a string, not {shown}",
     "string_too_short": "must not be empty",
@@ -39,28 +39,28 @@ MUST = {
 }
 
 
-class Asked(BaseModel, ABC):
-    """What both forms of a body have."""
+class PredictRequest(BaseModel, ABC):
+    """Common to both forms of the body of POST /predict."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     is_list: ClassVar[bool]
-    """Asked for with user_ids, and so answered with a list"""
+    """True for user_ids, which is answered with a list"""
     features: dict[str, Any] = Field(default_factory=dict, description=OVERRIDES)
 
     @abstractmethod
     def items(self) -> list[Item]:
-        """One for each user, in the order of the request."""
+        """One item per user, in the order of the request."""
 
 
-class RequestModel:
-    """The rules for a body of POST /predict and for a user_id in a path, with the deployment's limits."""
+class RequestParser:
+    """Checks the bodies of POST /predict and the user_id in a path, within the deployment's limits."""
 
     def __init__(self, longest_id: int, most_users: int) -> None:
         user_id = text_type(longest_id, 1, example=USER)
         self._user_id: TypeAdapter[str] = TypeAdapter(user_id)
-        self._body: TypeAdapter[Asked] = TypeAdapter(_body_type(user_id, most_users))
+        self._body: TypeAdapter[PredictRequest] = TypeAdapter(_body_type(user_id, most_users))
 
-    def of_body(self, request: Request) -> Asked:
+    def parse_body(self, request: Request) -> PredictRequest:
         """Raises InvalidRequest, NotJson, UnsupportedEncoding, TooManyUsers."""
         body = body_of(request)
         if not isinstance(body, dict):
@@ -71,8 +71,8 @@ class RequestModel:
         except ValidationError as error:
             _refuse(error)
 
-    def user_id_of_path(self, request: Request) -> str:
-        """What follows /features/, as the client's bytes spell it."""
+    def user_id_from_path(self, request: Request) -> str:
+        """The path after /features/, decoded. Raises InvalidRequest."""
         user_id = path_of(request).removeprefix(FEATURES_PATH)
         try:
             return self._user_id.validate_python(user_id)
@@ -84,7 +84,7 @@ class RequestModel:
         return {"name": "user_id", "in": "path", "required": True, "schema": schema, "example": USER}
 
     def request_body(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The body as the OpenAPI document has it, and the schemas that it refers to."""
+        """For the OpenAPI document: the request body, and the schemas that it refers to by name."""
         schema = self._body.json_schema(ref_template=SCHEMA_REF)
         schemas = schema.pop("$defs")
         content = {"application/json": {"schema": schema | {"example": {"user_id": USER}}}}
@@ -94,14 +94,14 @@ class RequestModel:
 def _body_type(identifier: Any, most_users: int) -> Any:
     def at_most(value: object) -> object:
         if isinstance(value, list) and len(value) > most_users:
-            raise TooManyUsers(f"user_ids has {len(value)} users; one request may ask for {most_users}")
+            raise TooManyUsers(f"user_ids has {len(value)} users; at most {most_users} are allowed")
         return value
 
-    # The limit in words: a list above it is answered 413, which tools do not take for the refusal of a wrong body.
-    limit = Field(min_length=1, description=f"At most {most_users} users; above, 413")
+    # The limit is only in the text: a longer list is answered 413, where tools would expect 422 for a schema's limit.
+    limit = Field(min_length=1, description=f"At most {most_users} users, otherwise 413")
 
-    class OneUser(Asked):
-        """Asks for one user's prediction."""
+    class OneUser(PredictRequest):
+        """A prediction for one user."""
 
         is_list = False
         user_id: identifier
@@ -109,8 +109,8 @@ def _body_type(identifier: Any, most_users: int) -> Any:
         def items(self) -> list[Item]:
             return [Item(self.user_id, self.features)]
 
-    class ManyUsers(Asked):
-        """Asks for the predictions of several users."""
+    class ManyUsers(PredictRequest):
+        """Predictions for several users."""
 
         is_list = True
         user_ids: Annotated[list[identifier], limit, BeforeValidator(at_most)]
@@ -118,26 +118,26 @@ def _body_type(identifier: Any, most_users: int) -> Any:
         def items(self) -> list[Item]:
             return [Item(user_id, self.features) for user_id in self.user_ids]
 
-    one, many = Annotated[OneUser, Tag("user_id")], Annotated[ManyUsers, Tag("user_ids")]
-    return Annotated[one | many, Discriminator(_form)]
+    form = Annotated[OneUser, Tag("user_id")] | Annotated[ManyUsers, Tag("user_ids")]
+    return Annotated[form, Discriminator(_form)]
 
 
 def _form(body: Any) -> str:
-    """Which of the two forms a body has: so, errors are about that one alone."""
+    """The tag of the body's form, so that errors are only about that form."""
     if "user_id" in body and "user_ids" in body:
         raise InvalidRequest("Give user_id or user_ids, not both", ["user_id", "user_ids"])
     return "user_ids" if "user_ids" in body else "user_id"
 
 
 def _refuse(error: ValidationError, field: str = "") -> NoReturn:
-    """With the first errors; `field`: where the value stands that has no place in a body."""
+    """Names the first errors. `field`: the name of a value outside a body."""
     details = [detail | {"loc": detail["loc"][1:]} for detail in error.errors(include_url=False)]
     unknown = [str(detail["loc"][0]) for detail in details if detail["type"] == "extra_forbidden"]
     if unknown:
         raise InvalidRequest(f"Unknown fields: {listed(unknown)}. Expected: {', '.join(FIELDS)}", fields_named(unknown))
-    wrong = [(field or _field_at(detail["loc"]), _must(detail)) for detail in details[:MOST_NAMED]]
-    message = "; ".join(f"{name} {must}" for name, must in wrong)
-    raise InvalidRequest(message, [name for name, _must in wrong])
+    errors = [(field or _field_at(detail["loc"]), _must(detail)) for detail in details[:MOST_NAMED]]
+    message = "; ".join(f"{name} {must}" for name, must in errors)
+    raise InvalidRequest(message, [name for name, _must in errors])
 
 
 def _must(detail: ErrorDetails) -> str:
@@ -146,7 +146,7 @@ def _must(detail: ErrorDetails) -> str:
     return MUST[detail["type"]].format(shown=shown(value), length=length, **detail.get("ctx", {}))
 
 
-def _field_at(place: tuple[int | str, ...]) -> str:
-    """As a client would write it: user_ids[3]."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in place)
+def _field_at(location: tuple[int | str, ...]) -> str:
+    """In a client's notation: user_ids[3]."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in location)
     return "".join(steps).removeprefix(".") or "a name"

@@ -1,6 +1,6 @@
-"""The answers as the OpenAPI document describes them; routes.py builds them, the tests hold both together.
+"""The schemas of the answers in the OpenAPI document. answers.py builds the answers; tests compare both.
 
-No feature is named here: docs.py fills the examples in with those of the live version.
+No feature is named here: docs.py fills in the live version's.
 """
 
 from typing import Any, Literal
@@ -13,7 +13,7 @@ USER = "4686-GEFRM"
 RUN_ID = "0123456789abcdef0123456789abcdef"
 
 
-# flask-openapi3 knows OpenAPI 3.0's `example` and drops 3.1's `examples`
+# flask-openapi3 keeps OpenAPI 3.0's `example` and drops 3.1's `examples`
 def _example(**example: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"example": example}, protected_namespaces=())
 
@@ -31,7 +31,7 @@ class Checks(BaseModel):
 
 
 class LiveModel(BaseModel):
-    """Of a model server that was started by hand, only address and feature list are known beforehand."""
+    """For a model server that you started yourself, only address and feature list are known beforehand."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
     url: str
@@ -64,7 +64,7 @@ class Ready(BaseModel):
     serving: LiveModel | None
     warnings: list[str]
     problem: str | None
-    """Why the version in Production is not the one that is served"""
+    """Why the version in Production is not live"""
     note: str | None
 
 
@@ -88,7 +88,7 @@ class NotReady(BaseModel):
 
 
 AsOf = str | dict[str, str] | None
-"""The day of the values used; view -> day where they differ; null where the request gave every value"""
+"""The day of the values used; view -> day if they differ; null if the request gave every value"""
 
 
 class UserFeatures(BaseModel):
@@ -97,11 +97,11 @@ class UserFeatures(BaseModel):
     features: dict[str, bool | int | float | str]
     as_of: AsOf
     stale_features: list[str] | None = None
-    """Older than their largest age, where the gateway is set to answer all the same"""
+    """Older than their largest age, if the gateway is set to flag them"""
 
 
 class ModelVersion(BaseModel):
-    """The version that answered; null for a model that is served from a run."""
+    """The version that answered; `version` is null for a model that is served from a run."""
 
     model_config = ConfigDict(extra="forbid")
     name: str
@@ -123,22 +123,22 @@ class PredictionAnswer(BaseModel):
     )
     user_id: str
     prediction: Literal[0, 1]
-    """1 where the probability is above the threshold"""
+    """1 if the probability is above the threshold"""
     probability: float
     threshold: float
     calibration: str
-    """How the probability was calibrated: sigmoid, isotonic, or none where it is the classifier's own score"""
+    """How the probability was calibrated: sigmoid, isotonic, or none for the classifier's own score"""
     features_used: dict[str, bool | int | float | str]
     as_of: AsOf
     feature_service: str
     model: ModelVersion
     overridden: list[str] | None = None
-    """Features that the request gave itself"""
+    """Features whose values came with the request"""
     stale_features: list[str] | None = None
 
 
 class UserFailure(BaseModel):
-    """Why this one of several users has no prediction; the same members as an error for one user alone."""
+    """Why one of several users has no prediction; the same members as an error for a single user."""
 
     model_config = ConfigDict(extra="forbid")
     user_id: str
@@ -156,7 +156,7 @@ class UserFailure(BaseModel):
 
 
 class PredictionAnswers(BaseModel):
-    """One result per user, in the order asked for."""
+    """One result per user, in the order of the request."""
 
     model_config = ConfigDict(extra="forbid")
     results: list[PredictionAnswer | UserFailure]

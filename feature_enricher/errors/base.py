@@ -1,19 +1,19 @@
-"""What every error of the gateway has, and the two that never reach a client."""
+"""The base of the gateway's errors, and the two that never reach a client."""
 
 from collections.abc import Mapping
 from typing import Any
 
-LONGEST_REASON = 1000  # characters; a server's answer may be quoted in it
+LONGEST_REASON = 1000  # characters; it may quote a server's answer
 
 
 class EnricherError(Exception):
     status = 500
     code = "internal_error"
     title = "Internal error of the gateway"
-    remedy = "report the request id; the trace is in the gateway's log"
+    remedy = "report the request id; the traceback is in the gateway's log"
 
     def members(self) -> dict[str, Any]:
-        """What this error tells beside its code and message."""
+        """Members of the problem document beside code and message."""
         return {}
 
     @property
@@ -22,7 +22,7 @@ class EnricherError(Exception):
 
 
 class InvalidSetting(EnricherError):
-    """A setting that makes no sense; the gateway does not start with it."""
+    """An invalid setting; the gateway does not start."""
 
 
 class NoAnswer(EnricherError):
@@ -30,7 +30,7 @@ class NoAnswer(EnricherError):
 
 
 def reason(error: BaseException) -> str:
-    """The error and its causes on one line, for the log alone."""
+    """The error and its causes on one line, only for the log."""
     links: list[str] = []
     link: BaseException | None = error
     while link is not None:

@@ -1,4 +1,4 @@
-"""What is wrong with a request, or with what is known of its user."""
+"""Errors of a request, or of the stored features of its user."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from feature_enricher.errors.base import EnricherError
 class InvalidRequest(EnricherError):
     status = 422
     code = "invalid_request"
-    title = "The request is wrong"
+    title = "The request is invalid"
     remedy = "fix the fields listed in `fields`; see `detail`"
 
     def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
@@ -23,8 +23,8 @@ class InvalidRequest(EnricherError):
 class MissingFeatures(EnricherError):
     status = 422
     code = "missing_features"
-    title = "The user is known, but features are missing"
-    remedy = "complete the month's files (`missing_features` lists what is missing), ingest and materialise them"
+    title = "Some of the user's features are missing"
+    remedy = "complete the month's files (see `missing_features`), ingest and materialise them"
 
     def __init__(self, user_id: str, missing_features: Sequence[str]) -> None:
         super().__init__(f"Missing features for user_id={user_id}")
@@ -38,15 +38,15 @@ class MissingFeatures(EnricherError):
 class UnknownUser(MissingFeatures):
     status = 404
     code = "unknown_user"
-    title = "The store has no features of the user"
-    remedy = "check the id; is the user's month materialised?"
+    title = "The store has no features of this user"
+    remedy = "check the id, and whether the user's month is materialised"
 
 
 class StaleFeatures(EnricherError):
     status = 422
     code = "stale_features"
     title = "The user's features are older than their largest age"
-    remedy = "materialise the newest month; while that runs, try again"
+    remedy = "materialise the newest month, or try again if that is running"
 
     def __init__(self, user_id: str, stale_features: Sequence[str]) -> None:
         super().__init__(f"Stale features for user_id={user_id}")
@@ -60,12 +60,12 @@ class StaleFeatures(EnricherError):
 class UnknownCategory(EnricherError):
     status = 422
     code = "unknown_category"
-    title = "The live version was not trained on a category of the user"
-    remedy = "train on a month that has it (`unknown_categories` names feature and value), then promote"
+    title = "The live version was not trained on a category of this user"
+    remedy = "train on a month with this category (see `unknown_categories`), then promote"
 
     def __init__(self, user_id: str, unknown_categories: Mapping[str, str]) -> None:
-        told = ", ".join(f"{name} = {value!r}" for name, value in unknown_categories.items())
-        super().__init__(f"The live version was not trained on {told} of user_id={user_id}")
+        categories = ", ".join(f"{name} = {value!r}" for name, value in unknown_categories.items())
+        super().__init__(f"The live version was not trained on {categories} of user_id={user_id}")
         self.user_id = user_id
         self.unknown_categories = dict(unknown_categories)
 
@@ -77,7 +77,7 @@ class ValuesRefused(InvalidRequest):
     status = 409
     code = "values_refused"
     title = "The live version does not accept the values in the request"
-    remedy = "send values like those it was trained on; `fields` lists those sent"
+    remedy = "send values like those in its training data; see `fields`"
 
 
 class Unauthorized(EnricherError):
@@ -94,14 +94,14 @@ class Unauthorized(EnricherError):
 class TooManyUsers(EnricherError):
     status = 413
     code = "too_many_users"
-    title = "More users than one request may ask for"
-    remedy = "split the list; `detail` names the limit"
+    title = "Too many users in one request"
+    remedy = "split the list; see `detail` for the limit"
 
 
 class RequestRefused(EnricherError):
     status = 400
     code = "refused"
-    title = "HTTP itself refuses the request"
+    title = "The request breaks a rule of HTTP"
     remedy = "see the status and `detail`"
 
     def __init__(self, message: str, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
@@ -117,14 +117,14 @@ class RequestRefused(EnricherError):
 class NoSuchPath(RequestRefused):
     status = 404
     code = "no_such_path"
-    title = "There is no such path"
+    title = "The path does not exist"
     remedy = "see /docs"
 
 
 class WrongMethod(RequestRefused):
     status = 405
     code = "wrong_method"
-    title = "The path does not take this method"
+    title = "The path does not allow this method"
     remedy = "use a method listed in the header `Allow`"
 
 
@@ -132,7 +132,7 @@ class BodyTooLarge(RequestRefused):
     status = 413
     code = "body_too_large"
     title = "The body is too large"
-    remedy = "send less at once"
+    remedy = "split the request"
 
 
 class NotJson(RequestRefused):
@@ -145,7 +145,7 @@ class NotJson(RequestRefused):
 class UnsupportedEncoding(RequestRefused):
     status = 415
     code = "unsupported_encoding"
-    title = "The body is compressed, or not in UTF-8"
+    title = "The body is compressed or not in UTF-8"
     remedy = "send JSON in UTF-8 without `Content-Encoding`"
 
     @property

@@ -1,4 +1,4 @@
-"""A valid request that cannot be answered now: each is a 503 with Retry-After."""
+"""Errors of the servers behind the gateway: each is a 503 with Retry-After."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from feature_enricher.errors.base import EnricherError
 class Unavailable(EnricherError):
     status = 503
     code = "unavailable"
-    title = "A part does not answer"
-    remedy = "try again after `Retry-After`; `/ready` names the part"
+    title = "A server behind the gateway does not answer"
+    remedy = "try again after `Retry-After`; see `/ready` for the failed check"
     retry_after_s = 1
-    blames_part = True
-    """Whether the part is to be left alone after several of these"""
+    counts_as_failure = True
+    """Whether circuit breakers count it"""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -21,8 +21,8 @@ class Unavailable(EnricherError):
 
 class Overloaded(Unavailable):
     code = "overloaded"
-    title = "More requests are waiting than could be answered in time"
-    remedy = "slow down; try again after `Retry-After`"
+    title = "Too many requests in flight"
+    remedy = "send fewer requests; try again after `Retry-After`"
 
 
 class DeadlineExceeded(Unavailable):
@@ -42,24 +42,24 @@ class ModelUnavailable(Unavailable):
 
 class StoreCircuitOpen(StoreUnavailable):
     code = "store_circuit_open"
-    title = "The feature store failed several times in a row: its circuit breaker is open for half a second"
+    title = "The feature store failed several times in a row: its circuit breaker is open for 0.5 s"
 
 
 class ModelCircuitOpen(ModelUnavailable):
     code = "model_circuit_open"
-    title = "The model server failed several times in a row: its circuit breaker is open for half a second"
+    title = "The model server failed several times in a row: its circuit breaker is open for 0.5 s"
 
 
 class ModelRejected(ModelUnavailable):
-    blames_part = False
+    counts_as_failure = False
     code = "model_rejected"
     title = "The model server refused the features"
-    remedy = "check that the version and its feature list belong together; see the logs of gateway and model server"
+    remedy = "check that the version fits its feature list; see the logs of gateway and model server"
 
 
 class AnotherVersion(ModelUnavailable):
     code = "another_version"
-    title = "Another version answered than the one that is live"
+    title = "The answering version is not the live one"
 
     def __init__(self, message: str, feature_service: str) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class AnotherVersion(ModelUnavailable):
 
 class NoLiveModel(ModelUnavailable):
     code = "no_live_model"
-    title = "No model server is live: it is being started again, or nothing is in Production"
+    title = "No model server is live: it is being restarted, or no version is in Production"
 
 
 class RolloutUnavailable(Unavailable):
@@ -79,10 +79,10 @@ class RolloutUnavailable(Unavailable):
 
 class RegistryUnavailable(Unavailable):
     code = "registry_unavailable"
-    title = "The feature list is not known yet, and the model registry did not answer"
+    title = "The model registry did not answer, and the feature list is not known yet"
 
 
 class NoServingVersion(RegistryUnavailable):
     code = "no_serving_version"
     title = "No version is in Production, or it does not name its feature list"
-    remedy = "`mlflow run . -e register`"
+    remedy = "run `mlflow run . -e register`"

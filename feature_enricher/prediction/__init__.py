@@ -1,1 +1,1 @@
-"""From a user_id to a prediction: features, their age, batches."""
+"""From a user_id to a prediction: features, freshness, batches."""

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded, Unavailable
 from feature_enricher.prediction.calls import Call, CallGreenlet
 from feature_enricher.prediction.predictor import Item, Result
+from feature_store.deadline import Deadline
 
 # Fewer requests wait for the batch in flight to return: what a batch costs by itself, a second would cost again.
 WORTH_A_BATCH = 16

@@ -6,8 +6,8 @@ from typing import Any
 
 from greenlet import greenlet
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.prediction.predictor import Item, Result
+from feature_store.deadline import Deadline
 
 
 class Call:

@@ -1,11 +1,10 @@
-"""user_ids -> rows of features, as Feast stored them, each look-up within its deadline.
+"""user_ids -> rows of features, as Feast stored them, each lookup within its deadline.
 
-Feast itself is asked once per service, for the definition: importing it takes seconds and opening it waits on
-PostgreSQL without limit, so both happen in a thread that requests can leave behind.
+Feast itself is called once per service, for the definition. Importing it takes seconds, and opening its store waits for
+PostgreSQL without limit, so both happen in a background thread.
 """
 
 import gc
-import importlib
 import logging
 import threading
 import time
@@ -13,39 +12,36 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-import feature_store
 from feature_enricher import background
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
+from feature_store.deadline import Deadline
+from feature_store.plain_feast import import_feast
+from feature_store.plans import make_plan
 from feature_store.pool import OnlineReadError, OnlineReadRefused
+from feature_store.readers import open_reader
 from feature_store.reading import FeatureRow, Plan, Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# Past this, another attempt is made beside the one that waits on a server that froze.
+# After this time, another attempt starts beside the one that waits for a frozen server.
 PLANNING_LIMIT_S = 30.0
 
 log = logging.getLogger(__name__)
 
 
-def make_plan(service: str) -> Plan:
-    plan: Plan = importlib.import_module("feature_store.plans").make_plan(service)  # imports Feast
-    return plan
-
-
 def _import_feast() -> None:
-    feature_store.import_feast()
-    # Half a million objects that stay: looking through them for garbage would hold up all requests for a tenth of a
-    # second, every few seconds.
+    import_feast()
+    # Half a million objects that stay: the garbage collector would check them every few seconds and stop all requests
+    # for a tenth of a second.
     gc.freeze()
 
 
 class Features(Protocol):
     breaker: Breaker
-    """Of the store: closed while look-ups succeed"""
+    """Closed while lookups succeed"""
 
     def plan(self, service: str, deadline: Deadline) -> Plan: ...
     def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]: ...
@@ -63,48 +59,48 @@ class FeastFeatures:
         self.breaker = Breaker(lambda: StoreCircuitOpen("The feature store did not answer several times in a row"))
         self._timeout_s = timeout_s
         self._plan_of = plan_of
-        self._reader = reader or feature_store.open_reader()
+        self._reader = reader or open_reader()
         self._lock = threading.Lock()
         self._planning: dict[str, _Planning] = {}
 
     def warm_up(self) -> None:
-        """Begins to import Feast and returns at once."""
+        """Starts importing Feast in the background and returns at once."""
         background.begin(_import_feast)
 
     def plan(self, service: str, deadline: Deadline) -> Plan:
-        """What is fixed about the service; asked of Feast once. Raises StoreUnavailable."""
+        """The service's plan, read from Feast once. Raises StoreUnavailable."""
         try:
-            return self._begin(service).plan.result(deadline.left())
-        except Exception as error:  # whatever Feast raises, it could not read the definition
-            raise StoreUnavailable(self._what_failed(error)) from error
+            return self._planning_of(service).plan.result(deadline.left())
+        except Exception as error:  # any error of Feast means: the definition could not be read
+            raise StoreUnavailable(self._failure_message(error)) from error
 
     def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
-        """One per user, in order; all values None for a user the store does not know. Raises StoreUnavailable."""
+        """The plan, and one row per user, in order. All values of an unknown user are None. Raises StoreUnavailable."""
         with self.breaker.guard():
             return self._lookup(service, user_ids, deadline)
 
     def newest(self, service: str, deadline: Deadline) -> datetime | None:
         """The newest event time online in the service's views. Raises StoreUnavailable and OnlineReadError."""
-        within = deadline.within(self._timeout_s)
-        return self._reader.newest(self.plan(service, within), within.until)
+        limited = deadline.within(self._timeout_s)
+        return self._reader.newest(self.plan(service, limited), limited)
 
     def _lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
-        within = deadline.within(self._timeout_s)
-        plan = self.plan(service, within)
+        limited = deadline.within(self._timeout_s)
+        plan = self.plan(service, limited)
         try:
-            return plan, self._reader.read(plan, user_ids, within.until)
+            return plan, self._reader.read(plan, user_ids, limited)
         except OnlineReadRefused as error:
-            self._forget(service)  # the tables may have changed, and the definition with them
-            raise StoreUnavailable(self._what_failed(error)) from error
+            self._forget(service)  # the tables may have changed, and with them the definition
+            raise StoreUnavailable(self._failure_message(error)) from error
         except OnlineReadError as error:
-            raise StoreUnavailable(self._what_failed(error)) from error
+            raise StoreUnavailable(self._failure_message(error)) from error
 
-    def _begin(self, service: str) -> "_Planning":
+    def _planning_of(self, service: str) -> "_Planning":
         with self._lock:
-            known = self._planning.get(service)
-            if known is None or known.is_hopeless():
-                known = self._planning[service] = _Planning(lambda: self._read_definition(service))
-            return known
+            planning = self._planning.get(service)
+            if planning is None or planning.has_failed():
+                planning = self._planning[service] = _Planning(lambda: self._read_definition(service))
+            return planning
 
     def _read_definition(self, service: str) -> Plan:
         try:
@@ -117,20 +113,20 @@ class FeastFeatures:
         with self._lock:
             self._planning.pop(service, None)
 
-    def _what_failed(self, error: Exception) -> str:
+    def _failure_message(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             return f"The feature store did not answer in {self._timeout_s:g} s"
         return "The feature store did not answer"
 
 
 class _Planning:
-    """A definition being read in a thread of its own, shared by all requests that wait for it."""
+    """A definition that a background thread reads. All requests that wait for it share it."""
 
     def __init__(self, make: Callable[[], Plan]) -> None:
         self._since = time.monotonic()
         self.plan: Future[Plan] = background.begin(make)
 
-    def is_hopeless(self) -> bool:
+    def has_failed(self) -> bool:
         if self.plan.done():
             return self.plan.exception() is not None
         return time.monotonic() - self._since > PLANNING_LIMIT_S

@@ -1,7 +1,7 @@
-"""How old features may be: each view's largest age is a tag of it, and Feast looks at no age when it reads online.
+"""How old features may be. Each view has its largest age in a tag; Feast ignores ages when it reads online.
 
-The age is counted from the newest event time online, or from now. Feature values go back in time there only when a
-month is removed: then the watch, which looks at all that is online, corrects what single users' values have shown.
+The age is counted from the newest event time online, or from now. Event times only go back when a month is removed: the
+poller, which queries all users' values, then corrects the newest time that was observed in single users' values.
 """
 
 import logging
@@ -24,16 +24,17 @@ class Freshness:
         self._relative_to = relative_to
         self._newest: datetime | None = None
 
-    def saw(self, moments: Iterable[datetime | None]) -> None:
-        known = [moment for moment in (self._newest, *moments) if moment is not None]
-        self._newest = max(known, default=None)
+    def observe(self, moments: Iterable[datetime | None]) -> None:
+        """Event times of some users' values."""
+        times = [moment for moment in (self._newest, *moments) if moment is not None]
+        self._newest = max(times, default=None)
 
-    def looked(self, newest: datetime | None) -> None:
-        """What the newest moment of all that is online is, whatever was seen before. None where nothing is."""
+    def set_newest(self, newest: datetime | None) -> None:
+        """Replaces earlier observations by the newest event time online. None (nothing is online) changes nothing."""
         self._newest = newest or self._newest
 
     def stale(self, plan: Plan, event_times: Mapping[str, datetime]) -> set[str]:
-        """The views whose values are older than they may be."""
+        """The views whose values are older than their largest age."""
         reference = datetime.now(UTC) if self._relative_to == NOW else self._newest
         if reference is None:
             return set()
@@ -44,8 +45,8 @@ class Freshness:
         }
 
 
-class Watch:
-    """Asks now and then for the newest event time online: of all users, not only of those who were asked about."""
+class FreshnessPoller:
+    """Queries the newest event time online every `every_s` seconds: of all users, not only of those in requests."""
 
     def __init__(self, freshness: Freshness, newest: Callable[[], datetime | None], every_s: float) -> None:
         self._freshness = freshness
@@ -62,9 +63,9 @@ class Watch:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                self._freshness.looked(self._newest())
-            except Exception as error:  # noqa: BLE001 - the next time may do better; requests tell what they see
-                log.info("The newest event time is not known: %s", reason(error))
+                self._freshness.set_newest(self._newest())
+            except Exception as error:  # noqa: BLE001 - the next query may succeed; requests report their own errors
+                log.info("The newest event time could not be read: %s", reason(error))
             self._closing.wait(self._every_s)
 
 
@@ -73,7 +74,7 @@ def newest(rows: Iterable[FeatureRow]) -> Iterator[datetime]:
 
 
 def oldest(rows: Iterable[FeatureRow]) -> dict[str, datetime]:
-    """view -> the oldest event time among the users'."""
+    """View -> the oldest event time among the users."""
     times: dict[str, datetime] = {}
     for row in rows:
         for view, moment in row.event_times.items():

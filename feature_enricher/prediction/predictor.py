@@ -1,4 +1,4 @@
-"""Answers for users, always with exactly the features that the answering version of the model asks for.
+"""Predictions for users, always from exactly the features that the answering model version uses.
 
 A user has three forms: the Item of a request, the FeatureRow of the store, and the Prediction, or an error.
 """
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.requests import (
     InvalidRequest,
@@ -23,10 +22,11 @@ from feature_enricher.prediction import values
 from feature_enricher.prediction.features import Features
 from feature_enricher.prediction.freshness import Freshness, newest, oldest
 from feature_enricher.upstream.model_server import ModelAnswer, NotTrainedOn, Prediction
-from feature_enricher.upstream.targets import Target, Targets
+from feature_enricher.upstream.targets import ModelTarget, Targets
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow, Plan
 
-# Each round goes to another target: the known one, and those that its failures lead to.
+# Each round uses another target: the current one first, then an alternative after each failure.
 MAX_ROUNDS = 3
 
 Overrides = Mapping[str, Any]
@@ -35,13 +35,13 @@ Result = Prediction | EnricherError
 
 @dataclass(frozen=True)
 class Item:
-    """One user of a request, and the feature values that the request gives."""
+    """One user of a request, and the feature values that came with it."""
 
     user_id: str
     overrides: Overrides = field(default_factory=dict)
 
 
-class Serving:
+class Predictor:
     def __init__(
         self,
         features: Features,
@@ -54,7 +54,7 @@ class Serving:
         self.freshness = freshness or Freshness()
         self._metrics = metrics or Metrics()
 
-    def features_of(self, user_id: str, deadline: Deadline) -> FeatureRow:
+    def lookup_user(self, user_id: str, deadline: Deadline) -> FeatureRow:
         """Raises MissingFeatures, StaleFeatures and Unavailable."""
         target = self.targets.current(deadline)
         [row] = self._rows(target, [Item(user_id)], deadline)
@@ -63,23 +63,23 @@ class Serving:
         return row
 
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
-        """One per item, in order: its result, or what is wrong with this one. Raises Unavailable for all of them."""
+        """One per item, in order: its prediction or its error. Raises Unavailable if it concerns all of them."""
         target = self.targets.current(deadline)
         for _ in range(MAX_ROUNDS):
             try:
-                return self._by(target, items, deadline)
+                return self._predict_with(target, items, deadline)
             except ModelUnavailable as refusal:
                 try:
-                    target = self.targets.another(target, refusal, deadline)
+                    target = self.targets.alternative(target, refusal, deadline)
                 except ModelRejected:
                     if len(items) > 1:
-                        return self._apart(items, deadline)
+                        return self._predict_in_parts(items, deadline)
                     if not items[0].overrides:
                         raise
                     return [_refused(items[0])]
         raise ModelUnavailable("The model server changes its feature list with every answer")
 
-    def _by(self, target: Target, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+    def _predict_with(self, target: ModelTarget, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         rows = self._rows(target, items, deadline)
         complete = [row for row in rows if isinstance(row, FeatureRow)]
         with self._metrics.timed("model"):
@@ -89,11 +89,11 @@ class Serving:
             results.append(_result(item, _verified(target, next(answers))) if isinstance(row, FeatureRow) else row)
         return results
 
-    def _apart(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
-        """Refused together: first by the values that requests give, then by halves, so that none fails its neighbours.
+    def _predict_in_parts(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
+        """For items that were refused together: splits them by overrides, then in halves, to isolate the refused ones.
 
-        The users of one request share its values, and where they are refused one user tells it for all: a list of many
-        must not cost a call for each.
+        The users of one request share its overrides. If these are refused for one user, they are for all: a long list
+        must not cost a call per user.
         """
         parts = _by_overrides(items)
         if len(parts) == 1:
@@ -102,10 +102,10 @@ class Serving:
             middle = len(items) // 2
             parts = [range(middle), range(middle, len(items))]
         results: dict[int, Result] = {}
-        for places in parts:
-            part = self._results_or_error([items[place] for place in places], deadline)
-            results |= zip(places, part, strict=True)
-        return [results[place] for place in range(len(items))]
+        for indexes in parts:
+            part = self._results_or_error([items[index] for index in indexes], deadline)
+            results |= zip(indexes, part, strict=True)
+        return [results[index] for index in range(len(items))]
 
     def _results_or_error(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         try:
@@ -113,24 +113,25 @@ class Serving:
         except EnricherError as error:
             return [error] * len(items)
 
-    def _rows(self, target: Target, items: Sequence[Item], deadline: Deadline) -> list[FeatureRow | EnricherError]:
+    def _rows(self, target: ModelTarget, items: Sequence[Item], deadline: Deadline) -> list[FeatureRow | EnricherError]:
         with self._metrics.timed("lookup"):
             plan, stored = self.features.lookup(target.feature_service, [item.user_id for item in items], deadline)
-        self.freshness.saw(newest(stored))
-        self._metrics.values_used(oldest(stored))
-        given = _values_given(plan, items)
-        rows = [self._row(plan, *three) for three in zip(items, stored, given, strict=True)]
+        self.freshness.observe(newest(stored))
+        self._metrics.observe_event_times(oldest(stored))
+        checked = values.checked_once(plan, [item.overrides for item in items])
+        triples = zip(items, stored, checked, strict=True)
+        rows = [self._row(plan, item, row, overrides) for item, row, overrides in triples]
         missing = next((row for row in rows if isinstance(row, MissingFeatures)), None)
         if missing:
             self.targets.recheck(target, missing)
         return rows
 
     def _row(
-        self, plan: Plan, item: Item, stored: FeatureRow, given: Overrides | InvalidRequest
+        self, plan: Plan, item: Item, stored: FeatureRow, overrides: Overrides | InvalidRequest
     ) -> FeatureRow | EnricherError:
-        if isinstance(given, InvalidRequest):
-            return given
-        row = _overridden(plan, stored, given) if given else stored
+        if isinstance(overrides, InvalidRequest):
+            return overrides
+        row = _overridden(plan, stored, overrides) if overrides else stored
         if None in row.features.values():
             missing = [name for name, value in row.features.items() if value is None]
             nothing_stored = all(value is None for value in stored.features.values())
@@ -139,39 +140,28 @@ class Serving:
         if not too_old:
             return row
         views = zip(plan.names, plan.views, strict=True)
-        stale = tuple(name for name, view in views if view in too_old and name not in given)
+        stale = tuple(name for name, view in views if view in too_old and name not in overrides)
         return StaleFeatures(item.user_id, stale) if self.freshness.refuses else replace(row, stale_features=stale)
 
 
-def _values_given(plan: Plan, items: Sequence[Item]) -> list[Overrides | InvalidRequest]:
-    """Each item's overrides as the model's types want them. The users of one request share theirs: checked once."""
-    checked: dict[int, Overrides | InvalidRequest] = {}
-    for overrides in {id(item.overrides): item.overrides for item in items}.values():
-        try:
-            checked[id(overrides)] = values.checked(plan, overrides) if overrides else {}
-        except InvalidRequest as error:
-            checked[id(overrides)] = error
-    return [checked[id(item.overrides)] for item in items]
-
-
 def _by_overrides(items: Sequence[Item]) -> list[Sequence[int]]:
-    """The places of the items without overrides, and of those of each request that has some."""
-    places: dict[int, list[int]] = {}
-    for place, item in enumerate(items):
-        places.setdefault(id(item.overrides) if item.overrides else 0, []).append(place)
-    return list(places.values())
+    """The indexes of the items, grouped by request; items without overrides are one group."""
+    groups: dict[int, list[int]] = {}
+    for index, item in enumerate(items):
+        groups.setdefault(id(item.overrides) if item.overrides else 0, []).append(index)
+    return list(groups.values())
 
 
-def _overridden(plan: Plan, stored: FeatureRow, given: Overrides) -> FeatureRow:
-    views = {view for name, view in zip(plan.names, plan.views, strict=True) if name not in given}
+def _overridden(plan: Plan, stored: FeatureRow, overrides: Overrides) -> FeatureRow:
+    views = {view for name, view in zip(plan.names, plan.views, strict=True) if name not in overrides}
     times = {view: moment for view, moment in stored.event_times.items() if view in views}
-    return FeatureRow({**stored.features, **given}, times, tuple(given))
+    return FeatureRow({**stored.features, **overrides}, times, tuple(overrides))
 
 
 def _refused(item: Item) -> ValuesRefused:
-    """What is stored was checked with its month's files; of what the request gave, the types alone."""
+    """Blames the overrides: stored values were checked with their month's files, overrides only for their types."""
     fields = [f"features.{name}" for name in item.overrides]
-    return ValuesRefused(f"The live version does not take these values together: {', '.join(fields)}", fields)
+    return ValuesRefused(f"The live version does not accept these values together: {', '.join(fields)}", fields)
 
 
 def _result(item: Item, answer: ModelAnswer) -> Result:
@@ -182,13 +172,13 @@ def _result(item: Item, answer: ModelAnswer) -> Result:
 
 
 def _not_trained_on(answer: NotTrainedOn) -> ValuesRefused:
-    """Of values that the request gave."""
+    """For values that came with the request."""
     listed = ", ".join(f"features.{name} = {value!r}" for name, value in answer.categories.items())
     fields = [f"features.{name}" for name in answer.categories]
     return ValuesRefused(f"The live version was not trained on {listed}", fields)
 
 
-def _verified(target: Target, answer: ModelAnswer) -> ModelAnswer:
+def _verified(target: ModelTarget, answer: ModelAnswer) -> ModelAnswer:
     if not target.matches(answer):
-        raise AnotherVersion("The model server is another version than the one that is live", answer.feature_service)
+        raise AnotherVersion("The answering version is not the live one", answer.feature_service)
     return answer

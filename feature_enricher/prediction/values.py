@@ -1,6 +1,6 @@
-"""The values a client may send: texts, and features that a request gives itself.
+"""The values that a client may send: texts, and feature values that override stored ones.
 
-One pydantic type per kind of value both checks it and describes it in the OpenAPI document.
+One pydantic type per kind of value checks it and describes it in the OpenAPI document.
 """
 
 import re
@@ -11,19 +11,19 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from feature_enricher.errors.requests import InvalidRequest
 from feature_store.reading import Plan
 
 OVERRIDES = "Values to use instead of the stored ones"
 LONGEST_TEXT = 1024
-LARGEST_EXACT_FLOAT = 2**53  # above it, a float may stand for several whole numbers
-# Control characters, NUL among them, which PostgreSQL cannot store. Lone surrogates never pass for a string.
+LARGEST_EXACT_FLOAT = 2**53  # above it, one float stands for several whole numbers
+# Control characters, among them NUL, which PostgreSQL cannot store. pydantic refuses lone surrogates itself.
 FORBIDDEN_PATTERN = "[\\x00-\\x1f\\x7f-\\x9f]"
 FORBIDDEN = re.compile(FORBIDDEN_PATTERN)
 BROKEN_TEXT = "must not contain control characters or broken text"
-# A message names no more than these, so that an answer never grows with what was wrong.
+# Limits of a message: its length must not grow with the number of errors.
 MOST_NAMED = 10
 LONGEST_SHOWN = 50
 JSON_TYPES = {
@@ -44,15 +44,15 @@ def _readable(text: str) -> str:
 
 
 def text_type(longest: int, shortest: int = 0, **schema: Any) -> Any:
-    """A string of `shortest` to `longest` characters. `schema`: what else the document says of it."""
-    # "not", because a pattern for the whole text would let a newline at the end pass
-    described = {"not": {"pattern": FORBIDDEN_PATTERN}, **schema}
-    limits = Field(strict=True, min_length=shortest, max_length=longest, json_schema_extra=described)
+    """A string of `shortest` to `longest` characters. `schema`: further keywords for the OpenAPI document."""
+    # "not", because a pattern for the whole text would allow a newline at the end
+    keywords = {"not": {"pattern": FORBIDDEN_PATTERN}, **schema}
+    limits = Field(strict=True, min_length=shortest, max_length=longest, json_schema_extra=keywords)
     return Annotated[str, limits, AfterValidator(_readable)]
 
 
 def _whole(value: object) -> object:
-    """70.0 is whole, as in the files that a month is loaded from."""
+    """Accepts 70.0, as a month's files do."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT_FLOAT:
         return int(value)
     return value
@@ -73,16 +73,29 @@ KINDS: Mapping[str, tuple[str, Any, bool | int | float | str]] = {
     "Float64": ("a finite number in double precision", FLOAT, 98.7),
     "String": (f"a text of at most {LONGEST_TEXT} characters without control characters", TEXT, "a text"),
 }
-"""Feast's name of a type -> in words, the type, and an example"""
+"""Feast's name of a type -> its description, the pydantic type, and an example"""
 
 
 def checked(plan: Plan, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as the model's types want them. Raises InvalidRequest, naming the features that are wrong."""
+    """The values in the model's types. Raises InvalidRequest, which names the invalid features."""
     try:
         values: dict[str, Any] = _overrides(plan.names, plan.types).validate_python(overrides)
     except ValidationError as error:
         raise _refusal(plan, error) from None
     return values
+
+
+def checked_once(
+    plan: Plan, overrides_of_items: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any] | InvalidRequest]:
+    """One result per item, in order: its checked values or the error. Overrides shared by items are checked once."""
+    results: dict[int, Mapping[str, Any] | InvalidRequest] = {}
+    for overrides in {id(overrides): overrides for overrides in overrides_of_items}.values():
+        try:
+            results[id(overrides)] = checked(plan, overrides) if overrides else {}
+        except InvalidRequest as error:
+            results[id(overrides)] = error
+    return [results[id(overrides)] for overrides in overrides_of_items]
 
 
 def schema(plan: Plan) -> dict[str, Any]:
@@ -105,29 +118,31 @@ def _overrides(names: tuple[str, ...], types: tuple[str, ...]) -> TypeAdapter[di
 
 
 def _refusal(plan: Plan, error: ValidationError) -> InvalidRequest:
-    wrong = {detail["loc"][0]: detail["input"] for detail in error.errors(include_url=False) if detail["loc"]}
+    invalid = {detail["loc"][0]: detail["input"] for detail in error.errors(include_url=False) if detail["loc"]}
     types = dict(zip(plan.names, plan.types, strict=True))
-    unknown = [str(name) for name in wrong if name not in types]
-    if unknown or not wrong:
-        text = listed(unknown) if unknown else "a name of broken text"
+    unknown = [str(name) for name in invalid if name not in types]
+    if unknown or not invalid:
+        text = listed(unknown) if unknown else "a name with broken text"
         message = f"Not features of {plan.service}: {text}. Expected: {listed(plan.names)}"
         return InvalidRequest(message, fields_named(unknown, "features."))
-    text = "; ".join(_must_be(str(name), types[str(name)], value) for name, value in islice(wrong.items(), MOST_NAMED))
-    return InvalidRequest(text, fields_named([str(name) for name in wrong], "features."))
+    text = "; ".join(
+        _must_be(str(name), types[str(name)], value) for name, value in islice(invalid.items(), MOST_NAMED)
+    )
+    return InvalidRequest(text, fields_named([str(name) for name in invalid], "features."))
 
 
 def _must_be(name: str, kind: str, value: object) -> str:
     if kind not in KINDS:
-        return f"features.{name} is of type {kind}, which a request cannot give"
+        return f"features.{name} has the type {kind}, which a request cannot override"
     return f"features.{name} must be {KINDS[kind][0]}, not {shown(value)}"
 
 
-def fields_named(names: Sequence[str], place: str = "") -> list[str]:
-    return [f"{place}{shortened(name)}" for name in names[:MOST_NAMED]]
+def fields_named(names: Sequence[str], prefix: str = "") -> list[str]:
+    return [f"{prefix}{shortened(name)}" for name in names[:MOST_NAMED]]
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more."""
+    """The first names, and the number of further ones."""
     text = ", ".join(shortened(name) for name in names[:MOST_NAMED])
     return f"{text} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else text
 
@@ -137,7 +152,7 @@ def shortened(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """The value's type, and a single value itself: what is nested may be as deep as JSON can be."""
+    """The value's JSON type, and the value itself unless it is null, an array or an object."""
     kind = JSON_TYPES[type(value)]
     if value is None or isinstance(value, list | dict):
         return kind
@@ -146,6 +161,6 @@ def shown(value: object) -> str:
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    """The names that come more than once, in order."""
+    """The names that occur more than once, in order."""
     seen: set[str] = set()
     return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]

@@ -1,4 +1,4 @@
-"""A circuit breaker: a part that failed several times in a row is left alone for a moment, then tried by one call."""
+"""A circuit breaker: opens after several failures in a row, and lets one call through after a pause."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from feature_enricher.errors.upstream import Unavailable
 
 FAILURES = 2
-# Half a second: a part that is back is used again well within five.
+# Short: a server that recovers is used again well within five seconds.
 PAUSE_S = 0.5
 
 
@@ -39,15 +39,15 @@ class Breaker:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Raises the refusal instead of running the block, while open. Only what blames the part is a failure."""
-        tries = self._let_pass()
+        """While open, raises the refusal instead of running the block. Errors with `counts_as_failure` are failures."""
+        is_trial = self._let_pass()
         try:
             yield
         except Unavailable as error:
-            self._failed() if error.blames_part else self._succeeded()
+            self._failed() if error.counts_as_failure else self._succeeded()
             raise
         except BaseException:
-            self._ended(tries)
+            self._ended(is_trial)
             raise
         self._succeeded()
 
@@ -71,8 +71,8 @@ class Breaker:
             self._failures = 0
             self._trying = False
 
-    def _ended(self, tries: bool) -> None:
-        """Neither a success nor a failure of the part: who tried gives way to the next one."""
-        if tries:
+    def _ended(self, is_trial: bool) -> None:
+        """Neither success nor failure: after a trial call, the next call is the trial."""
+        if is_trial:
             with self._lock:
                 self._trying = False

@@ -1,4 +1,4 @@
-"""One server behind the gateway: pooled connections, a deadline per call, one retry on a stale connection."""
+"""HTTP calls to one server: pooled connections, a deadline per call, one retry on a stale connection."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from weakref import finalize
 
 import orjson
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import NoAnswer
+from feature_store.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 JSON_HEADERS = {"Content-Type": "application/json"}
-# A kept-alive connection that the peer had closed meanwhile
+# A kept-alive connection that the server has closed
 CLOSED_UNANSWERED = (RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
@@ -29,15 +29,15 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Strict JSON: raises ValueError on NaN and Infinity, which Python's parser would let through."""
+        """Raises ValueError, also for NaN and Infinity, which Python's parser accepts."""
         return orjson.loads(self.body)
 
 
 class Upstream:
-    """Thread-safe. Knows no proxies and no .netrc: those are for the outside world.
+    """Thread-safe. Ignores proxies and .netrc, which are for servers outside.
 
-    http.client itself: with urllib3's pool around it, a call took twice the processor time (0.1 to 0.2 ms more, four
-    rounds of 2,000 calls), which a single prediction would wait for.
+    Uses http.client: with urllib3's pool, a call took twice the processor time (0.1 to 0.2 ms more, four rounds of
+    2,000 calls), and each prediction waits for it.
     """
 
     def __init__(self, url: str, timeout_s: float, connections: int) -> None:
@@ -58,39 +58,39 @@ class Upstream:
         return self._call("POST", path, orjson.dumps(payload), deadline)
 
     def close(self) -> None:
-        """Of what is idle; done by itself once nobody refers to this object any more."""
+        """Closes idle connections. Happens by itself when the last reference to this object is gone."""
         _close_all(self._idle)
 
     def _call(self, method: str, path: str, body: bytes | None, deadline: Deadline | None) -> Answer:
-        """Only for calls without side effects: one that met a stale connection is made a second time."""
-        until = deadline.within(self._timeout_s) if deadline else Deadline.after(self._timeout_s)
+        """Only for calls without side effects: on a stale connection, the call is made twice. Raises NoAnswer."""
+        limited = deadline.within(self._timeout_s) if deadline else Deadline.after(self._timeout_s)
         try:
             try:
-                return self._call_once(self._taken(), method, path, body, until)
+                return self._call_once(self._take_idle(), method, path, body, limited)
             except CLOSED_UNANSWERED:
-                # another kept one may have been closed, too
-                return self._call_once(self._connect(), method, path, body, until)
+                # other idle connections may be closed, too
+                return self._call_once(self._connect(), method, path, body, limited)
         except (HTTPException, OSError) as error:
             raise NoAnswer(f"{method} {self._url}{path}") from error
 
     def _call_once(
-        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, until: Deadline
+        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, deadline: Deadline
     ) -> Answer:
-        if until.is_over():
+        if deadline.is_over():
             connection.close()
             raise NoAnswer(f"No time left to call {self._url}{path}")
         try:
-            _limit(connection, until)
+            _limit(connection, deadline)
             connection.request(method, self._path + path, body, JSON_HEADERS if body is not None else {})
             response = connection.getresponse()
-            answer = Answer(response.status, self._read(connection, response, until))
+            answer = Answer(response.status, self._read(connection, response, deadline))
         except BaseException:
-            connection.close()  # half an answer must not be met by the next caller
+            connection.close()  # the next caller must not read the rest of this answer
             raise
         self._keep(connection)
         return answer
 
-    def _taken(self) -> HTTPConnection:
+    def _take_idle(self) -> HTTPConnection:
         try:
             return self._idle.pop()
         except IndexError:
@@ -98,23 +98,23 @@ class Upstream:
 
     def _keep(self, connection: HTTPConnection) -> None:
         if len(self._idle) < self._most_idle:
-            self._idle.append(connection)  # one that the server has closed connects again by itself
+            self._idle.append(connection)  # http.client reconnects if the server has closed it
         else:
             connection.close()
 
-    def _read(self, connection: HTTPConnection, response: HTTPResponse, until: Deadline) -> bytes:
-        """A socket's time limit is for each read, not their sum: a server that drips could hold it for ever."""
+    def _read(self, connection: HTTPConnection, response: HTTPResponse, deadline: Deadline) -> bytes:
+        """Checks the deadline after each read: a socket's timeout only limits single reads."""
         body = bytearray()
         while chunk := response.read1(CHUNK_BYTES):
             body += chunk
-            if until.is_over():
+            if deadline.is_over():
                 raise NoAnswer(f"The answer was not complete in {self._timeout_s:g} s")
             if len(body) > MAX_ANSWER_BYTES:
                 raise NoAnswer(f"The answer is longer than {MAX_ANSWER_BYTES} bytes")
-            _limit(connection, until)
-        if response.length:  # read1() takes an end that came too early for the end
+            _limit(connection, deadline)
+        if response.length:  # read1() does not report that the body ended early
             raise IncompleteRead(bytes(body), response.length)
-        response.close()  # or the connection would refuse the next request
+        response.close()  # otherwise the connection refuses the next request
         return bytes(body)
 
 
@@ -123,7 +123,7 @@ def _close_all(connections: deque[HTTPConnection]) -> None:
         connections.pop().close()
 
 
-def _limit(connection: HTTPConnection, until: Deadline) -> None:
-    connection.timeout = until.left()
+def _limit(connection: HTTPConnection, deadline: Deadline) -> None:
+    connection.timeout = deadline.left()
     if connection.sock is not None:
         connection.sock.settimeout(connection.timeout)

@@ -1,19 +1,19 @@
-"""rows -> predictions, by the model server's /invocations. Each answer is checked before it is used."""
+"""Rows -> predictions, from the model server's /invocations. Each answer is checked before use."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar, Protocol
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.http_client import Answer, Upstream
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 
-# A row with a category that the version was not trained on must not fail the others. Versions from before the option
-# ignore it, and refuse the rows.
+# A row with a category that the version was not trained on must not fail the others. Versions older than this option
+# ignore it and refuse the rows.
 OPTIONS = {"unknown_categories": "mark"}
 
 
@@ -21,7 +21,7 @@ OPTIONS = {"unknown_categories": "mark"}
 class Prediction:
     """One row's result: the row, its prediction, and the version that made it."""
 
-    code: ClassVar[str] = "ok"  # an error has one of its own
+    code: ClassVar[str] = "ok"  # like an error's code
     row: FeatureRow = field(hash=False)
     prediction: int
     probability: float
@@ -30,8 +30,8 @@ class Prediction:
     run_id: str
     feature_service: str
     calibration: str = "none"
-    """"none": the probability is the classifier's own score. So it was, with this threshold, of versions that do not
-    tell."""
+    """"none": the probability is the classifier's own score. Default for versions that state neither this nor the
+    threshold"""
     threshold: float = 0.5
 
 
@@ -50,27 +50,27 @@ class NotTrainedOn:
 ModelAnswer = Prediction | NotTrainedOn
 
 
-class Model(Protocol):
+class ModelClient(Protocol):
     breaker: Breaker
-    """Of the model server: closed while predictions succeed"""
+    """Closed while predictions succeed"""
 
     def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> Sequence[ModelAnswer]: ...
     def ping(self, deadline: Deadline) -> None: ...
 
 
-class ModelServer:
+class ModelServerClient:
     def __init__(self, upstream: Upstream) -> None:
-        # one per model server: the next version is not blamed for this one
+        # one per model server: failures of this one do not count for the next
         self.breaker = Breaker(lambda: ModelCircuitOpen("The model server did not answer several times in a row"))
         self._upstream = upstream
 
     def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[ModelAnswer]:
-        """One per row, in order, all by one version. `rows` is not empty, each with the same names."""
+        """One answer per row, in order, all by one version. `rows`: at least one, all with the same feature names."""
         with self.breaker.guard():
             return self._predict(rows, deadline)
 
     def ping(self, deadline: Deadline) -> None:
-        """Raises ModelUnavailable unless the server says that it lives."""
+        """Raises ModelUnavailable unless /ping is answered with 200."""
         try:
             answer = self._upstream.get("/ping", deadline)
         except NoAnswer as error:
@@ -87,7 +87,7 @@ class ModelServer:
         try:
             return _predictions(answer.json(), rows)
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelUnavailable("The model server gave an answer of the wrong shape") from error
+            raise ModelUnavailable("The model server returned an invalid answer") from error
 
     def _answer_to(self, columns: Mapping[str, Sequence[Any]], deadline: Deadline) -> Answer:
         try:
@@ -136,18 +136,18 @@ def _result(row: FeatureRow, answer: Any) -> ModelAnswer:
 
 def _categories(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(category, str) for category in value.values()):
-        raise ValueError(f"{value!r} does not name categories")
+        raise ValueError(f"unknown_categories is {value!r}, not an object of texts")
     return value
 
 
 def _class(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value not in (0, 1):
-        raise ValueError(f"prediction is {value!r}, neither 0 nor 1")
+        raise ValueError(f"prediction is {value!r}, not 0 or 1")
     return value
 
 
 def _probability(value: object) -> float:
-    # NaN is caught too: it compares as false
+    # also refuses NaN, whose comparisons are false
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"probability is {value!r}, not a number from 0 to 1")
     return float(value)
@@ -155,5 +155,5 @@ def _probability(value: object) -> float:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{value!r} is not a text")
+        raise ValueError(f"{value!r} is not a text with at least one character")
     return value

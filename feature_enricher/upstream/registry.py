@@ -1,4 +1,4 @@
-"""Which features the version in Production asks for. Asked when that is unknown or in doubt, else never."""
+"""The feature list of the version in Production, from MLflow's registry. Read at the start, and to recheck it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from feature_enricher.upstream.http_client import Answer, Upstream
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"
 
 
-class Registry:
+class RegistryClient:
     def __init__(self, upstream: Upstream, model_name: str, stage: str) -> None:
         self._upstream = upstream
         self._model_name = model_name
@@ -23,16 +23,16 @@ class Registry:
         """The name of the FeatureService that the version in the stage was trained with."""
         answer = self._answer()
         if answer.status == HTTPStatus.NOT_FOUND:
-            raise self._none_serving()
+            raise self._no_version()
         if answer.status != HTTPStatus.OK:
             raise RegistryUnavailable(f"The model registry answered with status {answer.status}")
         try:
             version = _version_in(self._stage, answer.json())
             tag = None if version is None else _tag_of(version)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise RegistryUnavailable("The model registry gave an answer of the wrong shape") from error
+            raise RegistryUnavailable("The model registry returned an invalid answer") from error
         if version is None:
-            raise self._none_serving()
+            raise self._no_version()
         if not tag or not isinstance(tag, str):
             raise self._untagged(version)
         return tag
@@ -43,7 +43,7 @@ class Registry:
         except NoAnswer as error:
             raise RegistryUnavailable("The model registry did not answer") from error
 
-    def _none_serving(self) -> NoServingVersion:
+    def _no_version(self) -> NoServingVersion:
         return NoServingVersion(f"No version of {self._model_name} is in {self._stage}. Run: mlflow run . -e register")
 
     def _untagged(self, version: Mapping[str, Any]) -> NoServingVersion:
@@ -54,7 +54,7 @@ class Registry:
 
 
 def _version_in(stage: str, body: Any) -> Mapping[str, Any] | None:
-    # MLflow leaves out what is empty: no versions, no key.
+    # MLflow leaves out empty lists
     versions = body["registered_model"].get("latest_versions", [])
     return next(iter(stages.in_stage(versions, stage)), None)
 

@@ -1,6 +1,6 @@
-"""Which model server the next batch goes to, and what it must say of itself to be believed.
+"""The model server for the next batch, and the version that its answers must have.
 
-A target is immutable: a batch takes one at its start and uses its address and its feature list throughout.
+A target is immutable: a batch takes one at its start and uses its address and feature list throughout.
 """
 
 import logging
@@ -9,30 +9,30 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError, reason
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, RegistryUnavailable
-from feature_enricher.upstream.model_server import Model, ModelAnswer
+from feature_enricher.upstream.model_server import ModelAnswer, ModelClient
+from feature_store.deadline import Deadline
 
-# A user without features may be one whom a newer list would serve; worth asking, but not for every such user.
+# A user may lack features of the old list and have those of a newer one. One recheck in this time is enough.
 RECHECK_S = 30.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Target:
+class ModelTarget:
     url: str
     feature_service: str
-    model: Model = field(compare=False, repr=False)
+    model: ModelClient = field(compare=False, repr=False)
     model_name: str | None = None
     version: str | None = None
     run_id: str | None = None
-    """None where the server was started by hand: then whoever answers is the right one"""
+    """None if the server was started by hand: then any version with this feature list may answer"""
 
     def matches(self, answer: ModelAnswer) -> bool:
-        """Whether the answer is this target's: of its version, with its features."""
+        """Whether the answer is from this target's version, with its feature list."""
         if answer.feature_service != self.feature_service:
             return False
         identity = (answer.model_name, answer.model_version, answer.run_id)
@@ -40,48 +40,47 @@ class Target:
 
 
 class Targets(Protocol):
-    def current(self, deadline: Deadline) -> Target:
-        """Raises Unavailable when there is none."""
+    def current(self, deadline: Deadline) -> ModelTarget:
+        """Raises Unavailable if there is none."""
 
-    def another(self, tried: Target, refusal: EnricherError, deadline: Deadline) -> Target:
-        """The target to try after `tried` failed so; raises the refusal when there is no other."""
+    def alternative(self, tried: ModelTarget, refusal: EnricherError, deadline: Deadline) -> ModelTarget:
+        """The target to try after `tried` failed with `refusal`. Raises the refusal if there is none."""
 
-    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
-        """Told of users for whom the target's list is not complete; returns at once."""
+    def recheck(self, tried: ModelTarget, missing: MissingFeatures) -> None:
+        """Checks in the background whether the feature list is out of date, after a user lacked features of it."""
 
     def close(self) -> None:
-        """Ends what runs in the background."""
+        """Ends the background threads."""
 
     def state(self) -> dict[str, Any]:
-        """What /ready shows: serving (or null), warnings, problem, and a note when it may be out of date."""
+        """For /ready: serving (or None), warnings, problem, and a note if these may be out of date."""
 
 
-class Registry(Protocol):
+class FeatureListSource(Protocol):
     def feature_service(self) -> str: ...
 
 
-class HandStarted:
-    """One fixed address. The feature list comes from the registry once, and then from the answers themselves."""
+class FixedModelServer:
+    """One model server at a fixed address. The feature list comes from the registry at first, then from the answers."""
 
-    def __init__(self, url: str, model: Model, registry: Registry) -> None:
+    def __init__(self, url: str, model: ModelClient, registry: FeatureListSource) -> None:
         self._url = url
         self._model = model
         self._registry = registry
-        self._target: Target | None = None
-        self._asked = threading.Lock()
+        self._target: ModelTarget | None = None
+        self._reloading = threading.Lock()
         self._rechecked = -RECHECK_S
 
-    def current(self, deadline: Deadline) -> Target:
+    def current(self, deadline: Deadline) -> ModelTarget:
         del deadline  # the registry has a time limit of its own
         if self._target is None:
-            self._learn(self._registry.feature_service())
-        assert self._target is not None  # noqa: S101 - just learnt
+            return self._set_target(self._registry.feature_service())
         return self._target
 
-    def another(self, tried: Target, refusal: EnricherError, deadline: Deadline) -> Target:
+    def alternative(self, tried: ModelTarget, refusal: EnricherError, deadline: Deadline) -> ModelTarget:
         del deadline
         if isinstance(refusal, AnotherVersion):
-            return self._learn(refusal.feature_service)
+            return self._set_target(refusal.feature_service)
         if not isinstance(refusal, ModelRejected):
             raise refusal
         try:
@@ -90,31 +89,31 @@ class HandStarted:
             raise refusal from None
         if current == tried.feature_service:
             raise refusal
-        return self._learn(current)
+        return self._set_target(current)
 
-    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
+    def recheck(self, tried: ModelTarget, missing: MissingFeatures) -> None:
         del tried, missing
         now = time.monotonic()
-        if now - self._rechecked >= RECHECK_S and self._asked.acquire(blocking=False):
+        if now - self._rechecked >= RECHECK_S and self._reloading.acquire(blocking=False):
             self._rechecked = now
-            # a request must not wait for the registry
-            threading.Thread(target=self._ask_again, name="ask-registry", daemon=True).start()
+            # requests do not wait for the registry
+            threading.Thread(target=self._reload, name="reload-feature-list", daemon=True).start()
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Nothing to end."""
 
     def state(self) -> dict[str, Any]:
         serving = self._target and {"url": self._url, "feature_service": self._target.feature_service}
         return {"serving": serving, "warnings": [], "problem": None, "note": None}
 
-    def _learn(self, service: str) -> Target:
-        self._target = Target(self._url, service, self._model)
+    def _set_target(self, service: str) -> ModelTarget:
+        self._target = ModelTarget(self._url, service, self._model)
         return self._target
 
-    def _ask_again(self) -> None:
+    def _reload(self) -> None:
         try:
-            self._learn(self._registry.feature_service())
+            self._set_target(self._registry.feature_service())
         except RegistryUnavailable as error:
-            log.warning("A user lacks features, and whether the list is still right is unknown: %s", reason(error))
+            log.warning("A user lacks features, and the feature list could not be rechecked: %s", reason(error))
         finally:
-            self._asked.release()
+            self._reloading.release()

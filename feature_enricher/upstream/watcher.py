@@ -1,6 +1,6 @@
-"""The watcher's word on which model server is live, asked for all the time and never in a request's own time.
+"""Polls the watcher for the live model server, in the background: requests do not wait for it.
 
-The last known target stays in use while the watcher is away: model servers do not end with it.
+While the watcher does not answer, the last target stays in use: model servers run on without the watcher.
 """
 
 import logging
@@ -11,22 +11,22 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError, NoAnswer, reason
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable, NoLiveModel, RolloutUnavailable
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import Model
-from feature_enricher.upstream.targets import Target
+from feature_enricher.upstream.model_server import ModelClient
+from feature_enricher.upstream.targets import ModelTarget
+from feature_store.deadline import Deadline
 
 POLL_S = 0.2
-# How long a request whose model server just went waits for the watcher's next word.
+# How long a request whose model server just failed waits for the watcher's next status.
 SETTLE_S = 0.5
 
 log = logging.getLogger(__name__)
 
 
-class Serving(BaseModel):
+class LiveVersion(BaseModel):
     model_config = ConfigDict(strict=True, protected_namespaces=())
     url: str
     model_name: str
@@ -35,124 +35,126 @@ class Serving(BaseModel):
     feature_service: str
 
 
-class Live(BaseModel):
+class WatcherStatus(BaseModel):
     model_config = ConfigDict(strict=True)
-    serving: Serving | None
+    serving: LiveVersion | None
     warnings: list[str]
     problem: str | None
 
 
-class Rollout:
-    """Polls from start() to close(). Thread-safe: what is known is replaced in one assignment."""
+class WatcherClient:
+    """Polls from start() to close(). Thread-safe: status and target are each replaced in one assignment."""
 
     def __init__(
         self,
         upstream: Upstream,
-        connect: Callable[[str], Model],
+        connect: Callable[[str], ModelClient],
         prepare: Callable[[str], None] = lambda _service: None,
     ) -> None:
-        """`connect` makes the client for a model server's address; `prepare` gets a feature list ready before use."""
+        """connect: from a model server's address to its client. prepare: loads a feature list before its first use."""
         self._upstream = upstream
         self._connect = connect
         self._prepare = prepare
-        self._live: Live | None = None
-        self._target: Target | None = None
-        self._away_since: float | None = None
-        self._wanted, self._closing = threading.Event(), threading.Event()
-        self._heard = threading.Condition()
-        self._words = 0
+        self._status: WatcherStatus | None = None
+        self._target: ModelTarget | None = None
+        self._silent_since: float | None = None
+        self._poll_now, self._closing = threading.Event(), threading.Event()
+        self._polled = threading.Condition()
+        self._polls = 0
 
     def start(self) -> None:
         threading.Thread(target=self._poll, name="rollout", daemon=True).start()
 
     def close(self) -> None:
         self._closing.set()
-        self._wanted.set()
+        self._poll_now.set()
 
-    def current(self, deadline: Deadline) -> Target:
+    def current(self, deadline: Deadline) -> ModelTarget:
         del deadline
-        target, live = self._target, self._live
+        target, status = self._target, self._status
         if target is not None:
             return target
-        if live is None:
-            raise RolloutUnavailable("The watcher has not yet said which model server is live")
-        raise NoLiveModel(live.problem or "No model server is live at the moment")
+        if status is None:
+            raise RolloutUnavailable("The watcher has not yet named a live model server")
+        raise NoLiveModel(status.problem or "No model server is live at the moment")
 
-    def another(self, tried: Target, refusal: EnricherError, deadline: Deadline) -> Target:
-        """Waits for the watcher's next word, asked for at once; the refusal stands when nothing has changed."""
+    def alternative(self, tried: ModelTarget, refusal: EnricherError, deadline: Deadline) -> ModelTarget:
+        """Polls at once and waits for the watcher's next status. Raises the refusal if the target is still the same."""
         if not isinstance(refusal, ModelUnavailable) or isinstance(refusal, ModelRejected | NoLiveModel):
             raise refusal
-        self._hear(deadline.within(SETTLE_S))
+        self._await_next_status(deadline.within(SETTLE_S))
         current = self.current(deadline)
         if current == tried:
             raise refusal
         return current
 
-    def recheck(self, tried: Target, missing: MissingFeatures) -> None:
-        """The watcher's word is newer than any doubt."""
+    def recheck(self, tried: ModelTarget, missing: MissingFeatures) -> None:
+        """Needs nothing: the watcher is polled all the time."""
 
     def state(self) -> dict[str, Any]:
-        live, away_since = self._live, self._away_since
+        status, silent_since = self._status, self._silent_since
         note = None
-        if away_since is not None:
-            note = f"The watcher has not answered for {time.monotonic() - away_since:.0f} s; its last word holds"
-        told = live.model_dump() if live else {"serving": None, "warnings": [], "problem": None}
-        return told | {"note": note}
+        if silent_since is not None:
+            note = (
+                f"The watcher has not answered for {time.monotonic() - silent_since:.0f} s; its last status is in use"
+            )
+        shown = status.model_dump() if status else {"serving": None, "warnings": [], "problem": None}
+        return shown | {"note": note}
 
-    def _hear(self, until: Deadline) -> None:
-        with self._heard:
-            # the word on its way may be from before the failure: so, the one after it
-            wanted = self._words + 2
-            while self._words < wanted and not until.is_over():
-                self._wanted.set()
-                self._heard.wait(min(POLL_S, until.left()))
+    def _await_next_status(self, deadline: Deadline) -> None:
+        with self._polled:
+            # the answer in flight may be older than the failure: wait for the one after it
+            enough = self._polls + 2
+            while self._polls < enough and not deadline.is_over():
+                self._poll_now.set()
+                self._polled.wait(min(POLL_S, deadline.left()))
 
     def _poll(self) -> None:
         while not self._closing.is_set():
             try:
-                self._take(Live.model_validate_json(self._ask()))
-                self._away_since = None
-            except Exception as error:  # noqa: BLE001 - nothing may end the polling; the state tells of it
-                self._note_absence(error)
-            with self._heard:
-                self._words += 1
-                self._heard.notify_all()
-            self._wanted.wait(POLL_S)
-            self._wanted.clear()
+                self._apply(WatcherStatus.model_validate_json(self._fetch()))
+                self._silent_since = None
+            except Exception as error:  # noqa: BLE001 - nothing may end the polling; state() shows it
+                self._note_silence(error)
+            with self._polled:
+                self._polls += 1
+                self._polled.notify_all()
+            self._poll_now.wait(POLL_S)
+            self._poll_now.clear()
 
-    def _ask(self) -> bytes:
+    def _fetch(self) -> bytes:
         answer = self._upstream.get("/live")
         if answer.status != 200:  # noqa: PLR2004 - the status is the name
             raise NoAnswer(f"The watcher answered with status {answer.status}")
         return answer.body
 
-    def _take(self, live: Live) -> None:
-        for warning in live.warnings if self._live is None or live.warnings != self._live.warnings else ():
+    def _apply(self, status: WatcherStatus) -> None:
+        for warning in status.warnings if self._status is None or status.warnings != self._status.warnings else ():
             log.warning("%s", warning)
-        if live.problem and (self._live is None or live.problem != self._live.problem):
-            log.error("%s", live.problem)
-        self._turn_to(live.serving)
-        self._live = live
+        if status.problem and (self._status is None or status.problem != self._status.problem):
+            log.error("%s", status.problem)
+        self._switch_to(status.serving)
+        self._status = status
 
-    def _turn_to(self, serving: Serving | None) -> None:
+    def _switch_to(self, version: LiveVersion | None) -> None:
         before = self._target
-        if serving is None:
+        if version is None:
             self._target = None
-        elif before is None or serving != _serving_of(before):
-            self._prepare(serving.feature_service)
-            self._target = Target(model=self._connect(serving.url), **serving.model_dump())
+        elif before is None or version != _version_of(before):
+            self._prepare(version.feature_service)
+            self._target = ModelTarget(model=self._connect(version.url), **version.model_dump())
         if before is not self._target:
-            log.warning("Turned from %s to %s", before, self._target)
+            log.warning("Switched from %s to %s", before, self._target)
 
-    def _note_absence(self, error: Exception) -> None:
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            kind = "answers what cannot be read" if isinstance(error, ValidationError) else "does not answer"
-            log.warning("The watcher %s; its last word holds: %s", kind, reason(error))
+    def _note_silence(self, error: Exception) -> None:
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
+            fault = "returned an invalid answer" if isinstance(error, ValidationError) else "does not answer"
+            log.warning("The watcher %s; its last status is in use: %s", fault, reason(error))
 
 
-def _serving_of(target: Target) -> Serving:
-    return Serving.model_construct(
+def _version_of(target: ModelTarget) -> LiveVersion:
+    return LiveVersion.model_construct(
         url=target.url,
         model_name=target.model_name,
         version=target.version,

@@ -1,7 +1,7 @@
-"""Where PostgreSQL is, for Feast's stores: libpq's own variables.
+"""PostgreSQL's address for Feast's stores, from libpq's own variables.
 
-They stand in no text that is parsed: Feast puts variables into feature_store.yaml before YAML is read, where a quote in
-a password ends the value, and a message about the text shows the password.
+feature_store.yaml does not contain them: Feast substitutes variables before it parses the YAML, so a quote in a
+password would end the value, and an error message would show the password.
 """
 
 from functools import partial
@@ -20,16 +20,16 @@ def _variable(name: str) -> str:
     return value
 
 
-def _of(name: str, **more: Any) -> Any:
+def _field(name: str, **more: Any) -> Any:
     return Field(default_factory=partial(_variable, name), **more)
 
 
 class LibpqAddress(PostgreSQLConfig):
-    """What feature_store.yaml does not say of the server. Raises UnsetVariables."""
+    """The server's address, which feature_store.yaml leaves out. Raises UnsetVariables."""
 
-    host: StrictStr = _of("PGHOST")
+    host: StrictStr = _field("PGHOST")
     port: int = Field(default_factory=lambda: int(_variable("PGPORT")))
-    database: StrictStr = _of("PGDATABASE")
-    user: StrictStr = _of("PGUSER")
-    password: StrictStr = _of("PGPASSWORD", repr=False)
-    sslmode: StrictStr | None = _of("PGSSLMODE")
+    database: StrictStr = _field("PGDATABASE")
+    user: StrictStr = _field("PGUSER")
+    password: StrictStr = _field("PGPASSWORD", repr=False)
+    sslmode: StrictStr | None = _field("PGSSLMODE")

@@ -1,12 +1,12 @@
-"""Feast's PostgreSQL online store with three things changed: rows go in by COPY, never back in time, and a connection
-that broke is replaced.
+"""Feast's PostgreSQL online store with three things changed: it writes by COPY, an older value never replaces a newer
+one, and broken connections are replaced.
 
-Stock behaviour, measured with feast 0.67: executemany is two thirds of a materialisation; its upsert lets January
-overwrite February; `conn_type: singleton` fails for ever after one dropped connection and `pool` leaks one per error.
+Stock behaviour, measured with feast 0.67: executemany takes two thirds of a materialisation. The upsert lets January
+overwrite February. `conn_type: singleton` fails for ever after one dropped connection, and `pool` leaks one per error.
 
-This module also holds what Feast keeps private about those tables: their names, their columns, the form of their keys.
-tests/feature_store/postgres/test_online_store.py compares each with the stock class, so that a new Feast cannot drift
-unseen.
+This module also has what Feast keeps private about those tables: their names, their columns, the form of their keys.
+tests/feature_store/postgres/test_online_store.py compares each with the stock class and so notices when a new version
+of Feast differs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ IDLE_S = 60.0
 
 STAGE = sql.SQL("CREATE TEMP TABLE staged_values (LIKE {table}) ON COMMIT DROP")
 COPY = sql.SQL("COPY staged_values ({columns}) FROM STDIN WITH (FORMAT binary)")
-# ordered: two writers lock rows in one order and cannot deadlock
+# ordered: two writers lock rows in the same order and cannot deadlock
 UPSERT = sql.SQL("""
     INSERT INTO {table} AS stored ({columns})
     SELECT DISTINCT ON (entity_key, feature_name) {columns} FROM staged_values
@@ -65,7 +65,7 @@ class SteadyPostgreSQLOnlineStore(PostgreSQLOnlineStore):
 
     @contextmanager
     def _get_conn(self, config: RepoConfig, autocommit: bool = False) -> Iterator[Connection[Any]]:
-        """A checked connection; one that breaks inside the block is closed and never handed out again."""
+        """A checked connection. One that breaks inside the block is closed and not used again."""
         if self._pool is None:
             self._pool = _open_pool(config.online_store)
         with self._pool.connection(timeout=config.online_store.connection_timeout_s) as connection:
@@ -79,7 +79,7 @@ class SteadyPostgreSQLOnlineStore(PostgreSQLOnlineStore):
         data: Sequence[OnlineRow],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Writes one batch in one transaction; a stored value with a newer event time stays."""
+        """Writes one batch in one transaction. A stored value with a newer event time stays."""
         names = {
             "table": sql.Identifier(online_table(config.project, table)),
             "columns": sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
@@ -128,7 +128,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 def stored_values(values: Sequence[Any], dtype: Any) -> Iterator[tuple[bytes, str | None]]:
-    """The form in which the online tables hold values of a Feast type: `value`, and `value_text` where there is one."""
+    """Values of a Feast type as the online tables hold them: `value`, and `value_text` for texts."""
     for value in python_values_to_proto_values(list(values), dtype.to_value_type()):
         text, _number = extract_text_and_num(value, False)
         yield value.SerializeToString(), text
@@ -139,7 +139,7 @@ def online_table(project: str, view: FeatureView) -> str:
 
 
 def entity_keys(user_ids: Iterable[str]) -> Iterator[bytes]:
-    """The form in which the online tables hold a user's key."""
+    """The users' keys as the online tables hold them."""
     for user_id in user_ids:
         key = EntityKey(join_keys=["user_id"], entity_values=[Value(string_val=user_id)])
         yield serialize_entity_key(key, entity_key_serialization_version=KEY_VERSION)

@@ -1,8 +1,8 @@
-"""Feast's Redis online store, in which a month goes online in one moment: its values have keys of their own, and one
+"""Feast's Redis online store with an atomic switch between months: each month's values have keys of their own, and one
 key, `PROJECT:online`, names the month that is read. See docs/decisions/0025.
 
-Keys, fields and values are Feast's, but for the month's name behind the project's (as long as no month was ever put
-online, to the byte): tests/feature_store/redis/test_store.py compares each with the stock class.
+Keys, fields and values are Feast's, except that the month's name follows the project's name once a month was put
+online. tests/feature_store/redis/test_store.py compares each with the stock class.
 """
 
 import re
@@ -22,17 +22,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from redis import Redis, WatchError
 from redis.connection import Connection
 
-from feature_store.redis.names import field_of_times, moment_of, next_key, online_key, values_key
+from feature_store.redis.names import event_time_field, moment_of, next_key, online_key, values_key
 
 CONNECT_S, ANSWER_S = 5.0, 60.0
-SCANNED = 5_000  # keys a call
+SCAN_COUNT = 5_000  # keys a call
 
 Encoded = tuple[Sequence[bytes], Sequence[int]]
-"""The distinct values of a feature in Feast's form, and which of them each user has."""
+"""A feature's distinct values in Feast's form, and for each user the index of its value."""
 
 
 class OvertakenError(Exception):
-    """Another run has begun, or a newer month is online: this one's values must not be read."""
+    """Another run has begun, or a newer month is online: this month must not go online."""
 
 
 class MonthlyRedisOnlineStoreConfig(RedisOnlineStoreConfig):
@@ -48,7 +48,7 @@ class MonthlyRedisOnlineStore(RedisOnlineStore):
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
-        return SupportedAsyncMethods()  # its ways of reading know of no months
+        return SupportedAsyncMethods()  # none: Feast's asynchronous reads do not follow the month
 
     def online_write_batch(
         self,
@@ -57,7 +57,7 @@ class MonthlyRedisOnlineStore(RedisOnlineStore):
         data: Any,
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Feast's own way, into the month that is online; a stored value with a newer event time stays."""
+        """Writes as Feast does, into the month that is online. A stored value with a newer event time stays."""
         super().online_write_batch(self._of_month(config), table, data, progress)
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
@@ -78,11 +78,11 @@ class MonthlyRedisOnlineStore(RedisOnlineStore):
         return config.model_copy(update={"project": values_key(b"", config.project, month).decode()})
 
     def _read_hash_fields(self, config: RepoConfig, commands: list[tuple[bytes, list[Any]]]) -> list[Any]:
-        """All from one month: asked again when another one came online meanwhile."""
-        connected, online = self._get_client(config.online_store), online_key(config.project)
-        month = connected.get(online)
+        """All from one month: reads again if another month went online meanwhile."""
+        redis, online = self._get_client(config.online_store), online_key(config.project)
+        month = redis.get(online)
         while True:
-            with connected.pipeline(transaction=False) as pipe:
+            with redis.pipeline(transaction=False) as pipe:
                 for key, fields in commands:
                     pipe.hmget(values_key(key, "", month), fields)
                 pipe.get(online)
@@ -97,7 +97,7 @@ def client(url: str) -> Redis:
 
 
 class NextMonth:
-    """A month on its way online. What a run that was killed leaves is read by nobody, and the next one's to clear."""
+    """A month that is being written. Values that a killed run leaves are never read; the next run deletes them."""
 
     def __init__(self, url: str, project: str, moment: datetime) -> None:
         self._client, self._project, self._moment = client(url), project, moment
@@ -110,10 +110,10 @@ class NextMonth:
         self.clear()
 
     def write(self, view: str, keys: Sequence[bytes], columns: Mapping[str, Encoded]) -> None:
-        """keys: of the users, as Feast's online stores know them. From any thread."""
+        """Thread-safe. keys: the users' keys in the form of Feast's online stores, one per row of each column."""
         users = (_text(values_key(key, self._project, self._name)) for key in keys)
         head = b"*%d\r\n%s" % (2 + 2 * (len(columns) + 1), _text(b"HSET"))
-        time = _text(field_of_times(view)) + _text(self._time.SerializeToString())
+        time = _text(event_time_field(view)) + _text(self._time.SerializeToString())
         values = [_pairs(_mmh3(f"{view}:{feature}"), *encoded) for feature, encoded in columns.items()]
         commands = [b"".join(parts) for parts in zip(repeat(head), users, *values, repeat(time), strict=False)]
         with self._connection() as connection:
@@ -121,14 +121,13 @@ class NextMonth:
             for _command in commands:
                 connection.read_response()
 
-    def turn(self, instead_of: datetime | None = None) -> None:
-        """Lets everybody read it, from now on. instead_of: a newer month that it may take the place of. Raises
-        OvertakenError."""
+    def switch_over(self, instead_of: datetime | None = None) -> None:
+        """Readers read this month from now on. instead_of: a newer month that it may replace. Raises OvertakenError."""
         online = online_key(self._project)
         with self._client.pipeline() as pipe:
             pipe.watch(online, next_key(self._project))
-            there = pipe.get(online)
-            newer = there and moment_of(there) > self._moment and moment_of(there) != instead_of
+            current = pipe.get(online)
+            newer = current and moment_of(current) > self._moment and moment_of(current) != instead_of
             if newer or pipe.get(next_key(self._project)) != self._name:
                 raise OvertakenError
             pipe.multi()
@@ -138,27 +137,27 @@ class NextMonth:
             except WatchError as error:
                 raise OvertakenError from error
 
-    def turn_off(self) -> None:
-        """Nothing is read, from now on."""
+    def take_offline(self) -> None:
+        """No month is online from now on."""
         self._client.delete(online_key(self._project))
 
     def clear(self) -> None:
-        """Removes the values of all months but the one that is read."""
+        """Deletes the values of all months except the one that is online."""
         kept = values_key(b"", self._project, self._client.get(online_key(self._project)))
         users = re.escape(serialize_entity_key_prefix(["user_id"])) + b".*" + re.escape(self._project.encode())
-        ours = re.compile(users + rb"(/[0-9.a-f-]+)?", re.DOTALL)
-        for keys in self._scanned():
-            gone = [key for key in keys if ours.fullmatch(key) and not key.endswith(kept)]
-            if gone:
-                self._client.unlink(*gone)
+        own_keys = re.compile(users + rb"(/[0-9.a-f-]+)?", re.DOTALL)
+        for keys in self._scan():
+            obsolete = [key for key in keys if own_keys.fullmatch(key) and not key.endswith(kept)]
+            if obsolete:
+                self._client.unlink(*obsolete)
 
     def close(self) -> None:
         self._client.close()
 
-    def _scanned(self) -> Iterator[list[bytes]]:
+    def _scan(self) -> Iterator[list[bytes]]:
         cursor = -1
         while cursor:
-            cursor, keys = self._client.scan(max(cursor, 0), match=f"*{self._project}*", count=SCANNED)
+            cursor, keys = self._client.scan(max(cursor, 0), match=f"*{self._project}*", count=SCAN_COUNT)
             yield keys
 
     @contextmanager
@@ -168,7 +167,7 @@ class NextMonth:
         try:
             yield connection
         except BaseException:
-            connection.disconnect()  # answers may be on their way that nobody waits for
+            connection.disconnect()  # replies may be in flight that nothing reads
             raise
         finally:
             pool.release(connection)
@@ -176,16 +175,16 @@ class NextMonth:
 
 def online_moment(url: str, project: str) -> datetime | None:
     """The event time of the month that is online."""
-    with client(url) as connected:
-        month = connected.get(online_key(project))
+    with client(url) as redis:
+        month = redis.get(online_key(project))
         return moment_of(month) if month else None
 
 
 def _text(value: bytes) -> bytes:
-    """As Redis takes it: to compose commands so takes a fifth of the client's own time."""
+    """A bulk string of Redis' protocol. Composing commands this way takes a fifth of the client's own time."""
     return b"$%d\r\n%s\r\n" % (len(value), value)
 
 
-def _pairs(field: bytes, distinct: Sequence[bytes], which: Sequence[int]) -> Iterator[bytes]:
+def _pairs(field: bytes, distinct: Sequence[bytes], indexes: Sequence[int]) -> Iterator[bytes]:
     pairs = [_text(field) + _text(value) for value in distinct]
-    return map(pairs.__getitem__, which)
+    return map(pairs.__getitem__, indexes)

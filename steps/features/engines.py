@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_store import UnusableOnlineStore, open_store, spark_conf
+from feature_store.settings import UnusableOnlineStore
+from feature_store.spark import spark_conf
+from feature_store.store import open_store
 from steps import warehouse
 from steps.cli.errors import EngineUnavailable, OnlineStoreUnavailable
 from steps.cli.settings import Settings, let_children_use_this_python

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from feature_store import apply_definitions, feature_types
+from feature_store.store import apply_definitions, feature_types
 from steps.cli.errors import BadParameter
 from steps.features import engines
 

@@ -5,10 +5,10 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
-from feature_store import OnlineView, entity_keys, online_views, redis_url
+from feature_store.online_views import OnlineView, online_views
+from feature_store.settings import redis_url
 from steps import warehouse
 from steps.cli import progress
-from steps.features import online_redis
 from steps.features.encoding import online_rows
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def online_as_of(store: "FeatureStore") -> date | None:
     """Raises OnlineStoreUnavailable."""
     if redis_url():
+        from steps.features import online_redis  # noqa: PLC0415 - Redis' client is an extra
+
         return online_redis.online_as_of(store)
     return warehouse.online_as_of(view.table for view in online_views(store))
 
@@ -39,6 +41,8 @@ def put_online(store: "FeatureStore", as_of: date, instead_of: date | None = Non
 def take_offline(store: "FeatureStore", as_of: date) -> None:
     """Empties the online store; the month must be the only one that could be in it. Raises OnlineStoreUnavailable."""
     if redis_url():
+        from steps.features import online_redis  # noqa: PLC0415 - Redis' client is an extra
+
         online_redis.clear_online(store, as_of)
     else:
         warehouse.clear_online([view.table for view in online_views(store)])
@@ -52,11 +56,15 @@ def _replace(
     instead_of: date | None,
 ) -> int:
     if redis_url():
+        from steps.features import online_redis  # noqa: PLC0415 - Redis' client is an extra
+
         return online_redis.replace_online(store, views, as_of, advance, instead_of)
     moment = warehouse.event_time(as_of).isoformat()
     return warehouse.replace_online([_table(view, moment) for view in views], as_of, advance, instead_of)
 
 
 def _table(view: OnlineView, event_time: str) -> warehouse.OnlineTable:
+    from feature_store.postgres.online_store import entity_keys  # noqa: PLC0415 - imports Feast
+
     to_online = partial(online_rows, event_time=event_time, keys=entity_keys, encoders=view.encoders)
     return warehouse.OnlineTable(view.table, view.snapshots, list(view.encoders), to_online)

@@ -11,8 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import redis
 
-from feature_store import OnlineView, entity_keys, next_month, online_moment
+from feature_store.online_views import OnlineView
+from feature_store.postgres.online_store import entity_keys
+from feature_store.redis.store import NextMonth, OvertakenError, online_moment
 from steps import warehouse
 from steps.cli.errors import OnlineStoreUnavailable
 from steps.cli.progress import Advance
@@ -21,13 +24,11 @@ from steps.features.encoding import composed_keys, encoded
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_store.redis.store import NextMonth
-
 
 def online_as_of(store: "FeatureStore") -> date | None:
     """The month that is online; None if there is none. Raises OnlineStoreUnavailable."""
     with _translated():
-        moment = online_moment(store)
+        moment = online_moment(store.config.online_store.connection_string, store.project)
         return moment.date() if moment else None
 
 
@@ -43,10 +44,10 @@ def replace_online(
     instead_of: a newer month that it may replace. Raises OnlineStoreUnavailable.
     """
     with _translated(), warehouse.month_state() as state:
-        month = next_month(store, warehouse.event_time(as_of))
+        month = _next_month(store, as_of)
         month.begin()
         values = warehouse.side_by_side([partial(_write, month, view, as_of, state, advance) for view in views])
-        month.turn(warehouse.event_time(instead_of) if instead_of else None)
+        month.switch_over(warehouse.event_time(instead_of) if instead_of else None)
         month.clear()
         month.close()
         return values
@@ -55,14 +56,18 @@ def replace_online(
 def clear_online(store: "FeatureStore", as_of: date) -> None:
     """Empties the online store. Raises OnlineStoreUnavailable."""
     with _translated(), warehouse.month_state():
-        month = next_month(store, warehouse.event_time(as_of))
+        month = _next_month(store, as_of)
         month.begin()
-        month.turn_off()
+        month.take_offline()
         month.clear()
         month.close()
 
 
-def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advance: Advance) -> int:
+def _next_month(store: "FeatureStore", as_of: date) -> NextMonth:
+    return NextMonth(store.config.online_store.connection_string, store.project, warehouse.event_time(as_of))
+
+
+def _write(month: NextMonth, view: OnlineView, as_of: date, state: str, advance: Advance) -> int:
     values = 0
 
     def write(rows: pa.Table) -> None:
@@ -79,10 +84,6 @@ def _write(month: "NextMonth", view: OnlineView, as_of: date, state: str, advanc
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    import redis  # noqa: PLC0415 - an extra
-
-    from feature_store.redis.store import OvertakenError  # noqa: PLC0415
-
     try:
         yield
     except OvertakenError as error:

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from feature_store import online_views, service_views
+from feature_store.online_views import online_views
+from feature_store.store import service_views
 from steps import warehouse
 from steps.cli import progress
 from steps.cli.settings import MODEL_NAME, Settings

@@ -1,4 +1,4 @@
-"""Gateways in known states, and servers for them to reach."""
+"""Gateways with fakes, and fake servers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.upstream.targets import HandStarted
+from feature_enricher.upstream.targets import FixedModelServer
 from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
 
 
@@ -33,8 +33,8 @@ def registry() -> FakeRegistry:
 
 @pytest.fixture
 def client(features: FakeFeatures, model: FakeModel, registry: FakeRegistry) -> FlaskClient:
-    """All three parts answer; one user is known, another only half."""
-    app = create_app(features=features, targets=HandStarted("http://model", model, registry))
+    """Store, model and registry answer. One user has all features, another lacks one."""
+    app = create_app(features=features, targets=FixedModelServer("http://model", model, registry))
     client: FlaskClient = app.test_client()
     return client
 

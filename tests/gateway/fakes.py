@@ -1,4 +1,4 @@
-"""What stands in for Feast, model server and registry: objects to hand in, and real HTTP servers to reach."""
+"""Fakes of Feast, model server and registry: objects to pass in, and real HTTP servers."""
 
 import json
 import threading
@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelUnavailable, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
-from feature_enricher.upstream.model_server import Model, Prediction
-from feature_enricher.upstream.targets import Target
+from feature_enricher.upstream.model_server import ModelClient, Prediction
+from feature_enricher.upstream.targets import ModelTarget
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow, Plan
 
 USER = "4686-GEFRM"
@@ -48,7 +48,7 @@ def prediction(row: FeatureRow, service: str = "churn_v1", version: str | None =
 
 
 def plan(service: str) -> Plan:
-    """Of a service whose first feature is in one view, and the others in another."""
+    """The plan of a service with its first feature in one view and the others in another."""
     names = LISTS[service]
     views = ("profile", *["usage"] * (len(names) - 1))
     types = tuple(TYPES[name] for name in names)
@@ -60,14 +60,15 @@ class FakeFeatures:
     def __init__(self, users: Mapping[str, dict[str, Any]]) -> None:
         self.breaker = Breaker(lambda: StoreUnavailable("open"))
         self.users = users
-        self.asked: list[str] = []
+        self.services: list[str] = []
+        """The service of each lookup"""
         self.event_times = {"profile": JANUARY, "usage": JANUARY}
 
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
     def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
-        self.asked.append(service)
+        self.services.append(service)
         return plan(service), [self.row(service, user_id) for user_id in user_ids]
 
     def row(self, service: str, user_id: str) -> FeatureRow:
@@ -76,7 +77,7 @@ class FakeFeatures:
         return FeatureRow(values, {view: self.event_times[view] for view in times})
 
 
-class EveryoneIsKnown(FakeFeatures):
+class AllUsersKnown(FakeFeatures):
     def __init__(self) -> None:
         super().__init__({})
 
@@ -92,7 +93,7 @@ class FailingFeatures:
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
-    def lookup(self, *_asked: object) -> tuple[Plan, list[FeatureRow]]:
+    def lookup(self, *_arguments: object) -> tuple[Plan, list[FeatureRow]]:
         raise self.error
 
 
@@ -116,7 +117,7 @@ class FakeModel:
 
 
 class ServedFromARun(FakeModel):
-    """Not from the registry: so without a version number."""
+    """A model that is not from the registry has no version number."""
 
     def predict(self, rows: Sequence[FeatureRow], _deadline: Deadline) -> list[Prediction]:
         return [prediction(row, version=None) for row in rows]
@@ -148,21 +149,21 @@ class FakeRegistry:
 
 
 class FixedTarget:
-    """One target, and no other to go to."""
+    """One target without an alternative."""
 
-    def __init__(self, model: Model, service: str = "churn_v1", error: EnricherError | None = None) -> None:
-        self.target = Target("http://model", service, model)
+    def __init__(self, model: ModelClient, service: str = "churn_v1", error: EnricherError | None = None) -> None:
+        self.target = ModelTarget("http://model", service, model)
         self.error = error
 
-    def current(self, _deadline: Deadline) -> Target:
+    def current(self, _deadline: Deadline) -> ModelTarget:
         if self.error:
             raise self.error
         return self.target
 
-    def another(self, _tried: Target, refusal: EnricherError, _deadline: Deadline) -> Target:
+    def alternative(self, _tried: ModelTarget, refusal: EnricherError, _deadline: Deadline) -> ModelTarget:
         raise refusal
 
-    def recheck(self, _tried: Target, _missing: MissingFeatures) -> None:
+    def recheck(self, _tried: ModelTarget, _missing: MissingFeatures) -> None:
         pass
 
     def close(self) -> None:
@@ -176,7 +177,7 @@ Reply = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 def reply(body: object, status: int = 200) -> Reply:
-    """A correct HTTP answer with this body: bytes as they are, anything else as JSON."""
+    """A correct HTTP answer with this body: bytes unchanged, everything else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def send(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
@@ -193,7 +194,7 @@ class FakeServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
-        """One per request, in order; the last one again and again."""
+        """One per request, in order; the last one repeats."""
         self.seen: list[tuple[str, bytes]] = []
         self.connections: set[tuple[str, int]] = set()
         self.closing = threading.Event()
@@ -204,7 +205,7 @@ class FakeServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up is what these tests are about."""
+        """Silent: in these tests clients give up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

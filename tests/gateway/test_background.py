@@ -1,4 +1,4 @@
-"""Work that waits without a limit runs beside the request that needs it."""
+"""Work that may block without limit runs in a background thread."""
 
 import threading
 
@@ -7,17 +7,17 @@ import pytest
 from feature_enricher import background
 
 
-def test_work_begins_at_once_in_a_thread_of_its_own_and_its_result_comes_later() -> None:
+def test_work_runs_in_another_thread_and_its_result_arrives_later() -> None:
     may_end = threading.Event()
 
-    begun = background.begin(lambda: (may_end.wait(5), threading.get_ident()))
+    future = background.begin(lambda: (may_end.wait(5), threading.get_ident()))
 
-    assert not begun.done()
+    assert not future.done()
     may_end.set()
-    assert begun.result(5)[1] != threading.get_ident()
+    assert future.result(5)[1] != threading.get_ident()
 
 
-def test_an_error_reaches_those_who_wait() -> None:
+def test_an_error_is_raised_where_the_result_is_awaited() -> None:
     def fail() -> None:
         raise KeyError("x")
 

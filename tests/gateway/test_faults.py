@@ -1,4 +1,4 @@
-"""Whatever breaks: a status that says so, a JSON body with `error`, and nothing of the inside in it."""
+"""Every fault is answered with an error status and a JSON body with `error`, without internal details."""
 
 import json
 import logging
@@ -15,12 +15,12 @@ from feature_enricher.errors.upstream import (
     StoreUnavailable,
 )
 from feature_enricher.prediction.features import Features
-from feature_enricher.upstream.model_server import Model
-from feature_enricher.upstream.targets import HandStarted, Targets
+from feature_enricher.upstream.model_server import ModelClient
+from feature_enricher.upstream.targets import FixedModelServer, Targets
 from tests.gateway.fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry, FixedTarget
 
 INNER = 'SELECT * FROM "feast_online".x; File "/srv/app.py", line 1 password=x'
-INSIDE = ("Traceback", "/", "SELECT", "File", "password", "psycopg", "Error:")
+INTERNAL_WORDS = ("Traceback", "/", "SELECT", "File", "password", "psycopg", "Error:")
 
 
 def caused(error: Exception) -> Exception:
@@ -29,7 +29,7 @@ def caused(error: Exception) -> Exception:
 
 
 def gateway(
-    features: Features | None = None, model: Model | None = None, targets: Targets | None = None
+    features: Features | None = None, model: ModelClient | None = None, targets: Targets | None = None
 ) -> FlaskClient:
     app = create_app(
         features=features or FakeFeatures({USER: {"months_active": 1, "monthly_fee": 1.0, "net_service": "No"}}),
@@ -39,23 +39,23 @@ def gateway(
     return client
 
 
-def hand_started(registry: FakeRegistry) -> HandStarted:
-    return HandStarted("http://model", FakeModel(), registry)
+def fixed_model_server(registry: FakeRegistry) -> FixedModelServer:
+    return FixedModelServer("http://model", FakeModel(), registry)
 
 
 FAULTS = {
     "store": (gateway(features=FailingFeatures(caused(StoreUnavailable("Store")))), 503),
     "model": (gateway(model=FailingModel(caused(ModelUnavailable("Model")))), 503),
-    "registry": (gateway(targets=hand_started(FakeRegistry(error=caused(RegistryUnavailable("Registry"))))), 503),
+    "registry": (gateway(targets=fixed_model_server(FakeRegistry(error=caused(RegistryUnavailable("Registry"))))), 503),
     "watcher": (gateway(targets=FixedTarget(FakeModel(), error=RolloutUnavailable("Watcher"))), 503),
     "bug in features": (gateway(features=FailingFeatures(RuntimeError(INNER))), 500),
     "bug in model": (gateway(model=FailingModel(ValueError(INNER))), 500),
-    "bug in registry": (gateway(targets=hand_started(FakeRegistry(error=KeyError(INNER)))), 500),
+    "bug in registry": (gateway(targets=fixed_model_server(FakeRegistry(error=KeyError(INNER)))), 500),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_answered_with_a_status_and_nothing_of_the_inside(fault: str) -> None:
+def test_a_fault_is_answered_with_a_status_and_without_internal_details(fault: str) -> None:
     client, status = FAULTS[fault]
 
     answer = client.post("/predict", json={"user_id": USER})
@@ -63,27 +63,29 @@ def test_a_fault_is_answered_with_a_status_and_nothing_of_the_inside(fault: str)
     assert answer.status_code == status
     assert list(answer.get_json()) == ["type", "title", "status", "code", "detail", "error", "remedy", "request_id"]
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
-    said = json.dumps({name: value for name, value in answer.get_json().items() if name != "remedy"})  # which is fixed
-    assert [word for word in INSIDE if word in said] == []
+    text = json.dumps(
+        {name: value for name, value in answer.get_json().items() if name != "remedy"}
+    )  # which is constant
+    assert [word for word in INTERNAL_WORDS if word in text] == []
 
 
-def test_a_bug_is_an_internal_error_with_the_trace_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_an_internal_error_with_its_traceback_only_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     answer = gateway(model=FailingModel(ValueError(INNER))).post("/predict", json={"user_id": USER})
 
     assert (answer.get_json()["code"], answer.get_json()["error"]) == ("internal_error", "Internal error")
     assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]
 
 
-def test_a_missing_version_says_what_to_do() -> None:
+def test_without_a_version_in_production_the_error_says_what_to_do() -> None:
     advice = "No version of streamflow_churn is in Production. Run: mlflow run . -e register"
 
-    answer = gateway(targets=hand_started(FakeRegistry(error=NoServingVersion(advice)))).get(f"/features/{USER}")
+    answer = gateway(targets=fixed_model_server(FakeRegistry(error=NoServingVersion(advice)))).get(f"/features/{USER}")
 
     assert (answer.status_code, answer.get_json()["error"]) == (503, advice)
 
 
-def test_ready_names_each_part() -> None:
-    answer = gateway(targets=hand_started(FakeRegistry())).get("/ready")
+def test_ready_shows_each_check() -> None:
+    answer = gateway(targets=fixed_model_server(FakeRegistry())).get("/ready")
 
     assert answer.status_code == 200
     assert answer.json == {
@@ -96,7 +98,7 @@ def test_ready_names_each_part() -> None:
     }
 
 
-def test_not_ready_names_what_is_not() -> None:
+def test_not_ready_names_the_failed_check() -> None:
     client = gateway(model=FailingModel(ModelUnavailable("The model server did not answer")))
 
     answer = client.get("/ready")
@@ -106,17 +108,17 @@ def test_not_ready_names_what_is_not() -> None:
     assert answer.get_json()["checks"] == {"live": "ok", "store": "ok", "model": "The model server did not answer"}
 
 
-def test_not_ready_without_a_feature_list() -> None:
-    answer = gateway(targets=hand_started(FakeRegistry(error=RegistryUnavailable("No registry")))).get("/ready")
+def test_without_a_feature_list_the_gateway_is_not_ready() -> None:
+    answer = gateway(targets=fixed_model_server(FakeRegistry(error=RegistryUnavailable("No registry")))).get("/ready")
 
     assert answer.status_code == 503
     assert answer.get_json()["error"] == "Not ready: store, model, live"
     assert answer.get_json()["checks"]["live"] == "No registry"
 
 
-def test_a_dead_registry_does_not_hurt_once_the_feature_list_is_known() -> None:
+def test_once_the_feature_list_is_known_the_registry_is_not_needed() -> None:
     registry = FakeRegistry()
-    client = gateway(targets=hand_started(registry))
+    client = gateway(targets=fixed_model_server(registry))
     client.post("/predict", json={"user_id": USER})
     registry.error = RegistryUnavailable("No registry")
 

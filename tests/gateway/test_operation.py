@@ -1,4 +1,4 @@
-"""What operators see and set: keys, metrics, the access log."""
+"""Operation: keys, metrics, the access log."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from feature_enricher.api.access_log import set_level
 from feature_enricher.api.auth import check_binding
 from feature_enricher.app import create_app
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import ModelServer, Prediction
-from feature_enricher.upstream.targets import HandStarted
+from feature_enricher.upstream.model_server import ModelServerClient, Prediction
+from feature_enricher.upstream.targets import FixedModelServer
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from local_stack.settings import ROOT
 from tests.gateway.fakes import (
@@ -46,7 +46,7 @@ def gateway(model: Any = None, **config: Any) -> FlaskClient:
 
 @pytest.mark.parametrize("key", [OLD, NEW])
 @pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
-def test_any_of_the_keys_opens_every_path(key: str, header: str) -> None:
+def test_each_key_is_accepted_on_every_path(key: str, header: str) -> None:
     client = gateway(API_KEYS=f"{OLD},{NEW}")
     headers = {header: f"Bearer {key}" if header == "Authorization" else key}
 
@@ -59,7 +59,7 @@ def test_any_of_the_keys_opens_every_path(key: str, header: str) -> None:
     [{}, {"X-API-Key": "wrong"}, {"X-API-Key": OLD[:-1]}, {"Authorization": f"Basic {OLD}"}, {"X-API-Key": "é"}],
 )
 @pytest.mark.parametrize("path", ["/ready", "/metrics", f"/features/{USER}", "/no/such/path"])
-def test_without_a_right_key_everything_but_health_and_docs_is_closed(path: str, headers: dict[str, str]) -> None:
+def test_without_a_valid_key_every_path_except_health_and_docs_is_refused(path: str, headers: dict[str, str]) -> None:
     client = gateway(API_KEYS=OLD)
 
     answer = client.get(path, headers=headers)
@@ -70,33 +70,33 @@ def test_without_a_right_key_everything_but_health_and_docs_is_closed(path: str,
     assert client.get("/docs/openapi.json").status_code == 200
 
 
-def test_without_keys_nothing_is_closed() -> None:
+def test_without_configured_keys_every_path_is_open() -> None:
     assert gateway().get("/ready").status_code == 200
 
 
 @pytest.mark.parametrize("keys", ["short", f"{OLD},short", 1234567890123456789, "ключ-из-многих-букв"])
-def test_a_key_that_is_none_is_refused_and_not_shown(keys: object) -> None:
+def test_an_invalid_configured_key_is_refused_and_not_shown(keys: object) -> None:
     with pytest.raises(InvalidSetting) as caught:
         gateway(API_KEYS=keys)
 
     assert str(keys) not in str(caught.value)
 
 
-def test_an_open_address_needs_keys_or_a_word() -> None:
+def test_an_address_that_others_reach_needs_keys_or_a_setting() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         check_binding(host, (), allow_open=False)
     check_binding("0.0.0.0", (OLD,), allow_open=False)  # noqa: S104
     check_binding("0.0.0.0", (), allow_open=True)  # noqa: S104
-    with pytest.raises(InvalidSetting, match=r"ENRICHER_ALLOW_OPEN=true"):
+    with pytest.raises(InvalidSetting, match=r"ENRICHER_API_KEYS, or ENRICHER_ALLOW_OPEN=true"):
         check_binding("0.0.0.0", (), allow_open=False)  # noqa: S104
 
 
 def value(page: str, line: str) -> float:
-    [found] = re.findall(rf"^{re.escape(line)} (\S+)$", page, re.MULTILINE)
-    return float(found)
+    [number] = re.findall(rf"^{re.escape(line)} (\S+)$", page, re.MULTILINE)
+    return float(number)
 
 
-def test_metrics_tell_outcomes_parts_batches_ages_breakers_and_the_version() -> None:
+def test_metrics_count_outcomes_parts_batches_ages_and_breakers() -> None:
     client = gateway()
     client.post("/predict", json={"user_ids": [USER, "nobody"]})
     client.post("/predict", json={"user_id": "nobody"})
@@ -114,7 +114,7 @@ def test_metrics_tell_outcomes_parts_batches_ages_breakers_and_the_version() -> 
 
 
 def labels(page: str) -> dict[str, set[str]]:
-    """metric -> the labels of its series, but for a histogram's own `le`."""
+    """Metric -> the labels of its series, except a histogram's `le`."""
     names: dict[str, set[str]] = {}
     for sample in (sample for family in text_string_to_metric_families(page) for sample in family.samples):
         metric = re.sub("_(bucket|count|sum)$", "", sample.name)
@@ -127,12 +127,14 @@ def test_the_documentation_names_every_metric_with_its_labels(client: FlaskClien
     page = (ROOT / "docs" / "gateway.md").read_text()
     documented = re.findall(r"`(gateway_\w+)(?:\{([\w,]+)\})?`", page)
 
-    kept = {name: told for name, told in labels(client.get("/metrics").text).items() if name.startswith("gateway_")}
+    exported = {
+        name: names for name, names in labels(client.get("/metrics").text).items() if name.startswith("gateway_")
+    }
 
-    assert kept == {name: set(filter(None, told.split(","))) for name, told in documented}
+    assert exported == {name: set(filter(None, names.split(","))) for name, names in documented}
 
 
-def test_metrics_show_the_process_and_no_series_of_when_others_began() -> None:
+def test_metrics_show_the_process_and_no_created_series() -> None:
     page = gateway().get("/metrics").text
 
     assert value(page, "process_resident_memory_bytes") > 0
@@ -140,7 +142,7 @@ def test_metrics_show_the_process_and_no_series_of_when_others_began() -> None:
     assert "_created" not in page
 
 
-def test_metrics_show_the_requests_in_flight_and_those_that_wait() -> None:
+def test_metrics_show_requests_in_flight_and_in_the_queue() -> None:
     class Slow(FakeModel):
         def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[Prediction]:
             begun.set()
@@ -148,21 +150,21 @@ def test_metrics_show_the_requests_in_flight_and_those_that_wait() -> None:
             return super().predict(rows, deadline)
 
     begun, answered = threading.Event(), threading.Event()
-    client = gateway(Slow(), LANES=1)
+    client = gateway(Slow(), CONCURRENT_BATCHES=1)
     application = client.application
     batches, statuses = application.extensions["streamflow"].batches, []
 
-    def ask() -> int:
+    def predict() -> int:
         return application.test_client().post("/predict", json={"user_ids": [USER, USER]}).status_code
 
-    batches.submit(ask, lambda status, _error: statuses.append(status))
+    batches.submit(predict, lambda status, _error: statuses.append(status))
     assert begun.wait(10)
-    batches.submit(ask, lambda status, _error: statuses.append(status))
+    batches.submit(predict, lambda status, _error: statuses.append(status))
     page = client.get("/metrics").text
     answered.set()
 
     assert value(page, "gateway_queue_requests") == 1
-    assert value(page, "gateway_requests_in_flight") == 2  # this look at the metrics is one of them
+    assert value(page, "gateway_requests_in_flight") == 2  # the request for the metrics is one of them
     wait_until(lambda: len(statuses) == 2)
     assert statuses == [200, 200]
     assert value(client.get("/metrics").text, 'gateway_part_seconds_count{part="queue"}') == 2
@@ -172,7 +174,7 @@ def test_metrics_show_the_requests_in_flight_and_those_that_wait() -> None:
 
 def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server: FakeServer) -> None:
     model_server.replies = [reply(b"", 500)]
-    targets = HandStarted(model_server.url, ModelServer(Upstream(model_server.url, 5.0, 1)), FakeRegistry())
+    targets = FixedModelServer(model_server.url, ModelServerClient(Upstream(model_server.url, 5.0, 1)), FakeRegistry())
     client = create_app(features=FakeFeatures({USER: COMPLETE}), targets=targets).test_client()
     state = 'gateway_breaker_state{part="model",state="%s"}'
     client.post("/predict", json={"user_id": USER})
@@ -186,19 +188,19 @@ def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server
     assert value(page, 'gateway_served_version{feature_service="churn_v1",model="",run_id="",version=""}') == 1
 
 
-def test_no_request_that_failed_is_counted_as_ok() -> None:
+def test_no_failed_request_is_counted_as_ok() -> None:
     client = gateway(FailingModel(ModelUnavailable("down")))
-    asked = [client.get(path) for path in ("/ready", "/features/nobody", "/predict", "/no/such/path", "/docs/x")]
-    asked += [client.post("/predict", data=b"{"), client.post("/predict", json={"user_id": USER}), client.put("/")]
+    responses = [client.get(path) for path in ("/ready", "/features/nobody", "/predict", "/no/such/path", "/docs/x")]
+    responses += [client.post("/predict", data=b"{"), client.post("/predict", json={"user_id": USER}), client.put("/")]
 
     page = client.get("/metrics").text
 
-    assert [answer.status_code for answer in asked if answer.status_code < 400] == []
+    assert [answer.status_code for answer in responses if answer.status_code < 400] == []
     assert value(page, 'gateway_requests_total{code="not_ready",route="/ready",status="503"}') == 1
     assert re.findall(r'gateway_requests_total{code="ok",.*status="[45].*', page) == []
 
 
-def test_unknown_paths_do_not_make_metrics_of_their_own() -> None:
+def test_unknown_paths_share_one_series() -> None:
     client = gateway()
     for number in range(3):
         client.get(f"/x{number}")
@@ -212,7 +214,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [json.loads(record.getMessage()) for record in caplog.records if record.name == "feature_enricher.access"]
 
 
-def test_each_request_is_one_line_without_feature_values(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_is_logged_as_one_line_without_feature_values(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "feature_enricher.access")
 
     gateway().post(
@@ -225,7 +227,7 @@ def test_each_request_is_one_line_without_feature_values(caplog: pytest.LogCaptu
     assert line == {"request_id": "r1", "method": "POST", "path": "/predict", "status": 200, "code": "ok"}
 
 
-def test_a_failed_request_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_request_is_logged_as_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "feature_enricher.access")
     broken = ModelUnavailable("The model server did not answer")
     broken.__cause__ = RuntimeError("connection\nrefused")
@@ -237,7 +239,7 @@ def test_a_failed_request_is_one_line_with_its_cause(caplog: pytest.LogCaptureFi
     assert line["cause"] == "ModelUnavailable: The model server did not answer <- RuntimeError: connection refused"
 
 
-def test_a_clients_own_mistake_is_one_line_without_the_values_that_its_answer_quotes(
+def test_an_invalid_request_is_logged_without_its_values(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "feature_enricher.access")
@@ -250,7 +252,7 @@ def test_a_clients_own_mistake_is_one_line_without_the_values_that_its_answer_qu
     assert "4711" not in json.dumps(line)
 
 
-def test_the_access_log_can_be_turned_down_and_off(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_access_log_can_be_limited_to_errors_or_turned_off(caplog: pytest.LogCaptureFixture) -> None:
     set_level("errors")
     client = gateway(FailingModel(ModelUnavailable("x")))
     client.get("/health")

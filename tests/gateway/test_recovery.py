@@ -1,4 +1,4 @@
-"""A real PostgreSQL that goes, freezes or cuts its connections: named errors in time, then service by itself."""
+"""A real PostgreSQL stops, freezes or cuts its connections: named errors in time, then automatic recovery."""
 
 import os
 import signal
@@ -10,9 +10,9 @@ import psutil
 import pytest
 from flask.testing import FlaskClient
 
-import feature_store
 from feature_enricher.app import create_app
 from feature_enricher.prediction.features import FeastFeatures
+from feature_store.store import apply_definitions, open_store
 from local_stack.database import postgres
 from local_stack.settings import Settings
 from tests.conftest import free_port, open_folder
@@ -46,10 +46,10 @@ VALUES: dict[str, dict[str, object]] = {
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Settings]:
-    """A PostgreSQL of this module's own, to be mistreated, with one user online."""
+    """A PostgreSQL only for this module, with one user online."""
     with open_folder() as folder:
-        given = {"PGPORT": str(free_port()), "STREAMFLOW_STATE": str(folder)}
-        with mock.patch.dict(os.environ, given):
+        variables = {"PGPORT": str(free_port()), "STREAMFLOW_STATE": str(folder)}
+        with mock.patch.dict(os.environ, variables):
             settings = Settings.from_env()
             with mock.patch.dict(os.environ, settings.exported()):
                 postgres.start(settings)
@@ -62,8 +62,8 @@ def database() -> Iterator[Settings]:
 
 def put_online() -> None:
     execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
-    store = feature_store.open_store()
-    feature_store.apply_definitions(store)
+    store = open_store()
+    apply_definitions(store)
     from tests.feature_store.postgres.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast
 
     for name, values in VALUES.items():
@@ -75,7 +75,7 @@ def put_online() -> None:
 
 @pytest.fixture
 def gateway(database: Settings) -> Iterator[FlaskClient]:
-    """Real look-ups; it has answered once."""
+    """Real lookups; one request was answered already."""
     app = create_app(
         {"DEADLINE_S": DEADLINE_S}, features=FeastFeatures(DEADLINE_S), targets=FixedTarget(FakeModel("churn_v1"))
     )
@@ -86,8 +86,8 @@ def gateway(database: Settings) -> Iterator[FlaskClient]:
     app.extensions["streamflow"].features._reader.close()
 
 
-def ask(client: FlaskClient) -> tuple[int, str]:
-    """Status and code, by the deadline."""
+def predict(client: FlaskClient) -> tuple[int, str]:
+    """Status and code. Fails after the deadline."""
     began = time.monotonic()
     answer = client.post("/predict", json={"user_id": USER})
     assert time.monotonic() - began < DEADLINE_S + 0.5
@@ -97,48 +97,48 @@ def ask(client: FlaskClient) -> tuple[int, str]:
 def recovers(client: FlaskClient, seconds: float = RECOVERY_S) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if ask(client) == (200, "ok"):
+        if predict(client) == (200, "ok"):
             return True
         time.sleep(0.05)
     return False
 
 
-def gateways_connections() -> int:
+def gateway_connections() -> int:
     [[count]] = fetch("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
     return int(count) - 1
 
 
-def test_cut_connections_are_not_noticed_at_all(gateway: FlaskClient) -> None:
+def test_cut_connections_cause_no_error(gateway: FlaskClient) -> None:
     for _ in range(3):
         execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-        assert ask(gateway) == (200, "ok")
+        assert predict(gateway) == (200, "ok")
 
-    assert gateways_connections() <= 2
+    assert gateway_connections() <= 2
 
 
-def test_a_restart_is_survived(gateway: FlaskClient, database: Settings) -> None:
+def test_the_gateway_recovers_from_a_restart(gateway: FlaskClient, database: Settings) -> None:
     postgres.stop(database)
-    codes = {ask(gateway) for _ in range(5)}
+    codes = {predict(gateway) for _ in range(5)}
     postgres.start(database)
 
     assert codes <= {(503, "store_unavailable"), (503, "store_circuit_open")}
     assert recovers(gateway)
-    assert gateways_connections() <= 2
+    assert gateway_connections() <= 2
 
 
-def test_a_frozen_server_means_named_errors_in_time_and_no_connection_left_behind(
+def test_a_frozen_server_causes_named_errors_in_time_and_leaks_no_connection(
     gateway: FlaskClient, database: Settings
 ) -> None:
     pid = int((database.state / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for process in family:
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in processes:
         process.send_signal(signal.SIGSTOP)
     try:
-        codes = {ask(gateway) for _ in range(5)}
+        codes = {predict(gateway) for _ in range(5)}
     finally:
-        for process in family:
+        for process in processes:
             process.send_signal(signal.SIGCONT)
 
     assert codes <= {(503, code) for code in ("deadline_exceeded", "store_unavailable", "store_circuit_open")}
     assert recovers(gateway)
-    wait_until(lambda: gateways_connections() <= 2)
+    wait_until(lambda: gateway_connections() <= 2)

@@ -1,13 +1,13 @@
-"""The gateway with Redis as online store: by its setting, with named errors, and again when Redis is."""
+"""The gateway with Redis as online store: chosen by a setting, with named errors, and automatic recovery."""
 
 import pytest
 
 from bench.testbed.redis_server import RedisServer
 from feature_enricher.app import create_app
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
+from feature_store.deadline import Deadline
 from local_stack.settings import Settings
 from tests.conftest import JANUARY
 from tests.redis_online import needs_redis, redis_online, redis_server
@@ -16,7 +16,7 @@ __all__ = ["redis_online", "redis_server"]
 
 
 @needs_redis
-def test_look_ups_come_from_redis_are_errors_while_it_is_away_and_come_again_after(
+def test_lookups_in_redis_fail_while_it_is_stopped_and_work_again_afterwards(
     january_loaded: Settings, redis_online: RedisServer
 ) -> None:
     from steps import materialize  # noqa: PLC0415 - mlflow and more
@@ -36,13 +36,13 @@ def test_look_ups_come_from_redis_are_errors_while_it_is_away_and_come_again_aft
             features.lookup("churn_v1", [user], Deadline.after(5))
     finally:
         redis_online.start()
-    with pytest.raises(StoreUnavailable):  # this Redis keeps nothing on disk: nobody's features are known, not missing
+    with pytest.raises(StoreUnavailable):  # this Redis has no disk: all features are unknown, not missing
         features.lookup("churn_v1", [user], Deadline.after(5))
     materialize.main(["--as-of", str(JANUARY)])
     assert features.lookup("churn_v1", [user], Deadline.after(5))[1] == [before]
 
 
-def test_an_online_store_that_is_none_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_online_store_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", "memcached")
     with pytest.raises(InvalidSetting, match=r"STREAMFLOW_ONLINE_STORE='memcached'.*example"):
         create_app()

@@ -1,4 +1,4 @@
-"""Defaults, then the environment, then what is handed in; nonsense does not start."""
+"""Arguments win over the environment, and that over defaults. Invalid settings are refused at start."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ def test_the_environment_wins_over_the_defaults(monkeypatch: pytest.MonkeyPatch)
     assert settings.max_users == 1000
 
 
-def test_what_is_handed_in_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_MAX_USERS", "3")
 
     assert load_settings({"MAX_USERS": 5}).max_users == 5
 
 
-WRONG: list[tuple[str, Any]] = [
+INVALID: list[tuple[str, Any]] = [
     ("MODEL_URL", ""),
     ("MODEL_URL", "127.0.0.1:5001"),
     ("MODEL_URL", "ftp://host"),
@@ -54,8 +54,8 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_setting_that_makes_no_sense_is_named_with_its_value(name: str, value: object) -> None:
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_an_invalid_setting_is_named_with_its_value(name: str, value: object) -> None:
     with pytest.raises(InvalidSetting) as caught:
         load_settings({name: value})
 
@@ -63,24 +63,24 @@ def test_a_setting_that_makes_no_sense_is_named_with_its_value(name: str, value:
     assert str(caught.value).startswith(f"{variable}={value!r}: must be ")
 
 
-def test_the_gateway_does_not_start_with_nonsense_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gateway_does_not_start_with_an_invalid_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_MODEL_TIMEOUT_S", "two")
 
     with pytest.raises(InvalidSetting, match="ENRICHER_MODEL_TIMEOUT_S='two'"):
         create_app()
 
 
-def test_every_setting_that_makes_no_sense_is_named_at_once() -> None:
+def test_all_invalid_settings_are_named_at_once() -> None:
     with pytest.raises(InvalidSetting) as caught:
-        load_settings({"LANES": 99, "STAGE": " "})
+        load_settings({"CONCURRENT_BATCHES": 99, "STAGE": " "})
 
     assert str(caught.value).splitlines() == [
         "ENRICHER_STAGE=' ': must be a text that is not empty. See .env.example",
-        "ENRICHER_LANES=99: must be a whole number from 1 to 16. See .env.example",
+        "ENRICHER_CONCURRENT_BATCHES=99: must be a whole number from 1 to 16. See .env.example",
     ]
 
 
-def test_no_key_and_no_password_is_shown() -> None:
+def test_keys_and_passwords_are_not_shown() -> None:
     with pytest.raises(InvalidSetting) as caught:
         load_settings({"API_KEYS": "long-enough-a-key,hunter2", "MODEL_URL": "http://me:hunter2@host:99999"})
 
@@ -89,21 +89,21 @@ def test_no_key_and_no_password_is_shown() -> None:
     assert "hunter2" not in repr(load_settings({"API_KEYS": "hunter2-hunter2-hunter2"}))
 
 
-def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_MAX_USERS", "")
     monkeypatch.setenv("ENRICHER_ROLLOUT_URL", "")
 
     assert (load_settings().max_users, load_settings().rollout_url) == (1000, "http://127.0.0.1:5001")
 
 
-def test_an_unknown_name_that_is_handed_in_is_refused() -> None:
+def test_an_unknown_argument_is_refused() -> None:
     with pytest.raises(
         InvalidSetting, match=r"ENRICHER_MAX_USER is not a setting \(did you mean ENRICHER_MAX_USERS\?\)"
     ):
         load_settings({"MAX_USER": 5})
 
 
-def test_a_misspelt_variable_is_told_when_the_gateway_starts(
+def test_a_misspelt_variable_is_logged_at_start(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ENRICHER_DEADLINE", "1")
@@ -112,7 +112,7 @@ def test_a_misspelt_variable_is_told_when_the_gateway_starts(
     assert "ENRICHER_DEADLINE is not a setting (did you mean ENRICHER_DEADLINE_S?) and is ignored" in caplog.text
 
 
-def test_the_address_that_others_reach_is_the_published_one() -> None:
-    own = {"GATEWAY_HOST": "0.0.0.0"}  # noqa: S104 - nobody listens
-    assert load_settings(own).reached_at == "0.0.0.0"  # noqa: S104
-    assert load_settings({**own, "GATEWAY_PUBLISHED_AT": "127.0.0.1"}).reached_at == "127.0.0.1"
+def test_the_published_address_is_the_one_that_others_reach() -> None:
+    config = {"GATEWAY_HOST": "0.0.0.0"}  # noqa: S104 - nothing listens
+    assert load_settings(config).reached_at == "0.0.0.0"  # noqa: S104
+    assert load_settings({**config, "GATEWAY_PUBLISHED_AT": "127.0.0.1"}).reached_at == "127.0.0.1"

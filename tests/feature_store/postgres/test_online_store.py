@@ -1,5 +1,5 @@
-"""Our online store against Feast's own: the same values at the same places, never back in time, steady when
-connections break. A new Feast that stores anything in another way shows here."""
+"""Our online store against Feast's own: the same rows, no older value over a newer one, and recovery from broken
+connections. These tests notice when a new version of Feast stores anything differently."""
 
 import contextlib
 import subprocess
@@ -12,12 +12,13 @@ import pytest
 import typeguard
 from psycopg_pool import PoolTimeout
 
-import feature_store
+from feature_store.plain_feast import import_feast
 from feature_store.settings import UnsetVariables
+from feature_store.store import apply_definitions, feature_types, open_store
 from local_stack.settings import ROOT, Settings
 from tests.sql import execute, fetch
 
-SCHEMAS = {"feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore": "ours", "postgres": "stock"}
+SCHEMAS = {"feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore": "steady", "postgres": "stock"}
 JANUARY, FEBRUARY = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
 FEATURES = {
     "months_active": "Int64",
@@ -40,10 +41,10 @@ ODD_IDS = ["anna", "Zoé 1", 'say "hi"', "a,b", "\\x00", "007", "\U0001f600", "a
 
 
 class Online:
-    """One online store with its tables in a schema of its own, and short words for what tests do with it."""
+    """One online store with its tables in its own schema, and short methods for tests."""
 
     def __init__(self, settings: Settings, kind: str) -> None:
-        feast = feature_store.import_feast()
+        feast = import_feast()
         from feast.infra.online_stores.helpers import get_online_store_from_config  # noqa: PLC0415
 
         from feature_repo.features import subs_profile_fv, user  # noqa: PLC0415 - both import feast
@@ -111,11 +112,11 @@ def proto(value: Any) -> Any:
 @pytest.fixture
 def no_tables(server: Settings) -> Iterator[Settings]:
     yield server
-    execute("DROP SCHEMA IF EXISTS ours, stock CASCADE")
+    execute("DROP SCHEMA IF EXISTS steady, stock CASCADE")
 
 
 @pytest.fixture
-def ours(no_tables: Settings) -> Iterator[Online]:
+def steady(no_tables: Settings) -> Iterator[Online]:
     online = Online(no_tables, "feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore")
     yield online
     online.close()
@@ -131,8 +132,8 @@ def stock(no_tables: Settings) -> Iterator[Online]:
 @pytest.fixture
 def definitions_applied(empty_warehouse: Settings) -> Iterator[Any]:
     fetch("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online; SELECT 1")
-    store = feature_store.open_store()
-    feature_store.apply_definitions(store)
+    store = open_store()
+    apply_definitions(store)
     yield store
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
@@ -163,104 +164,106 @@ WRITES = {
 
 
 @pytest.mark.parametrize("rows", WRITES.values(), ids=WRITES)
-def test_what_is_stored_is_what_feasts_own_store_would_store(ours: Online, stock: Online, rows: list[Any]) -> None:
-    for online in (ours, stock):
+def test_rows_are_those_of_feasts_own_store(steady: Online, stock: Online, rows: list[Any]) -> None:
+    for online in (steady, stock):
         online.write(*rows)
     written = sum(len(values) for _, values, _ in rows)
-    assert len(ours.table()) == written
-    assert list(map(plain, ours.table())) == list(map(plain, stock.table()))
+    assert len(steady.table()) == written
+    assert list(map(plain, steady.table())) == list(map(plain, stock.table()))
 
 
-def test_newer_values_replace_older_ones_as_in_feasts_own_store(ours: Online, stock: Online) -> None:
-    for online in (ours, stock):
+def test_newer_values_replace_older_ones_as_in_feasts_own_store(steady: Online, stock: Online) -> None:
+    for online in (steady, stock):
         online.write(("anna", ANNA, JANUARY))
         online.write(("anna", {**ANNA, "monthly_fee": 99.9}, FEBRUARY))
-    assert list(map(plain, ours.table())) == list(map(plain, stock.table()))
+    assert list(map(plain, steady.table())) == list(map(plain, stock.table()))
 
 
 def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
 
 
-def test_the_tables_are_the_same_column_for_column(ours: Online, stock: Online) -> None:
+def test_tables_have_the_columns_of_feasts_own_store(steady: Online, stock: Online) -> None:
     def columns(schema: str) -> list[tuple[Any, ...]]:
         return fetch(
             "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "  # noqa: S608
             f"WHERE table_schema = '{schema}' ORDER BY 1, 2"
         )
 
-    assert columns("ours") == columns("stock") != []
+    assert columns("steady") == columns("stock") != []
 
 
-def test_the_name_of_a_table_is_the_one_feast_makes(ours: Online, stock: Online) -> None:
+def test_tables_have_the_names_of_feasts_own_store(steady: Online, stock: Online) -> None:
     from feature_store.postgres.online_store import online_table  # noqa: PLC0415 - imports feast
 
-    made = fetch("SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('ours', 'stock') ORDER BY 1")
-    name = online_table("streamflow", ours.view)
-    assert made == [("ours", name), ("stock", name)]
+    tables = fetch("SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('steady', 'stock') ORDER BY 1")
+    name = online_table("streamflow", steady.view)
+    assert tables == [("steady", name), ("stock", name)]
 
 
-def test_keys_are_those_that_feasts_own_store_writes(stock: Online) -> None:
+def test_keys_are_those_of_feasts_own_store(stock: Online) -> None:
+    from feature_store.postgres.online_store import entity_keys  # noqa: PLC0415 - imports feast
+
     stock.write(*((user, {"months_active": 1}, JANUARY) for user in ODD_IDS))
-    assert sorted(feature_store.entity_keys(ODD_IDS)) == [bytes(row[0]) for row in stock.table()]
+    assert sorted(entity_keys(ODD_IDS)) == [bytes(row[0]) for row in stock.table()]
 
 
-def test_each_reads_what_the_other_wrote(ours: Online, stock: Online) -> None:
-    for online in (ours, stock):
+def test_each_store_reads_rows_of_the_other(steady: Online, stock: Online) -> None:
+    for online in (steady, stock):
         online.write(("anna", {"months_active": 24, "monthly_fee": 98.7, "net_service": "No"}, JANUARY))
-    assert ours.read("anna") == stock.read("anna") == {"months_active": 24, "monthly_fee": 98.7, "net_service": "No"}
-    assert ours.read("nobody") is None
+    assert steady.read("anna") == stock.read("anna") == {"months_active": 24, "monthly_fee": 98.7, "net_service": "No"}
+    assert steady.read("nobody") is None
 
 
-def test_older_values_never_replace_newer_ones(ours: Online) -> None:
-    ours.write(("anna", ANNA, FEBRUARY))
-    before = ours.table()
-    ours.write(("anna", {**ANNA, "monthly_fee": 1.0}, JANUARY), ("ben", ANNA, JANUARY))
-    assert [row for row in ours.table() if row in before] == before
-    assert ours.read("ben") == ANNA
+def test_older_values_never_replace_newer_ones(steady: Online) -> None:
+    steady.write(("anna", ANNA, FEBRUARY))
+    before = steady.table()
+    steady.write(("anna", {**ANNA, "monthly_fee": 1.0}, JANUARY), ("ben", ANNA, JANUARY))
+    assert [row for row in steady.table() if row in before] == before
+    assert steady.read("ben") == ANNA
 
 
-def test_a_value_of_the_same_moment_is_corrected(ours: Online) -> None:
-    ours.write(("anna", {"monthly_fee": 98.7}, JANUARY))
-    ours.write(("anna", {"monthly_fee": 99.9}, JANUARY))
-    assert ours.read("anna") == {"monthly_fee": 99.9}
+def test_a_value_of_the_same_moment_is_corrected(steady: Online) -> None:
+    steady.write(("anna", {"monthly_fee": 98.7}, JANUARY))
+    steady.write(("anna", {"monthly_fee": 99.9}, JANUARY))
+    assert steady.read("anna") == {"monthly_fee": 99.9}
 
 
-def test_writing_the_same_again_writes_nothing(ours: Online) -> None:
-    where = "SELECT ctid::text, xmin::text FROM ours.streamflow_subs_profile_fv ORDER BY 1"
-    ours.write(("anna", ANNA, JANUARY))
+def test_writing_the_same_values_again_changes_no_row(steady: Online) -> None:
+    where = "SELECT ctid::text, xmin::text FROM steady.streamflow_subs_profile_fv ORDER BY 1"
+    steady.write(("anna", ANNA, JANUARY))
     before = fetch(where)
-    ours.write(("anna", ANNA, JANUARY))
+    steady.write(("anna", ANNA, JANUARY))
     assert fetch(where) == before
 
 
-def test_the_same_value_of_a_newer_moment_has_the_newer_moment(ours: Online) -> None:
-    ours.write(("anna", {"monthly_fee": 98.7}, JANUARY))
-    ours.write(("anna", {"monthly_fee": 98.7}, FEBRUARY))
-    assert [row[5] for row in ours.table()] == [FEBRUARY]
+def test_the_same_value_of_a_newer_moment_gets_the_newer_event_time(steady: Online) -> None:
+    steady.write(("anna", {"monthly_fee": 98.7}, JANUARY))
+    steady.write(("anna", {"monthly_fee": 98.7}, FEBRUARY))
+    assert [row[5] for row in steady.table()] == [FEBRUARY]
 
 
-def test_a_user_who_is_twice_in_a_batch_gets_the_newest_values(ours: Online) -> None:
-    ours.write(("anna", {"monthly_fee": 98.7}, JANUARY), ("anna", {"monthly_fee": 99.9}, FEBRUARY))
-    assert ours.read("anna") == {"monthly_fee": 99.9}
+def test_of_two_rows_of_a_user_in_a_batch_the_newer_one_counts(steady: Online) -> None:
+    steady.write(("anna", {"monthly_fee": 98.7}, JANUARY), ("anna", {"monthly_fee": 99.9}, FEBRUARY))
+    assert steady.read("anna") == {"monthly_fee": 99.9}
 
 
-def test_a_batch_that_fails_leaves_nothing(ours: Online) -> None:
-    fetch("ALTER TABLE ours.streamflow_subs_profile_fv ADD CHECK (value_text <> 'forbidden'); SELECT 1")
+def test_a_failed_batch_writes_nothing(steady: Online) -> None:
+    fetch("ALTER TABLE steady.streamflow_subs_profile_fv ADD CHECK (value_text <> 'forbidden'); SELECT 1")
     with pytest.raises(Exception, match="violates check constraint"):
-        ours.write(("anna", {"net_service": "No"}, JANUARY), ("ben", {"net_service": "forbidden"}, JANUARY))
-    assert ours.table() == []
+        steady.write(("anna", {"net_service": "No"}, JANUARY), ("ben", {"net_service": "forbidden"}, JANUARY))
+    assert steady.table() == []
 
 
-def test_progress_counts_rows(ours: Online) -> None:
+def test_progress_counts_rows(steady: Online) -> None:
     counts: list[int] = []
     rows = [(entity_key(user), {"months_active": proto(1)}, JANUARY, None) for user in ("anna", "ben")]
-    ours.store.online_write_batch(ours.config, ours.view, rows, counts.append)
+    steady.store.online_write_batch(steady.config, steady.view, rows, counts.append)
     assert counts == [2]
 
 
 def connections() -> list[int]:
-    """The server's processes behind the connections to this database, but for the one that asks."""
+    """The process ids of the server's connections to this database, except that of this query."""
     query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
     return [row[0] for row in fetch(query + "AND backend_type = 'client backend'")]
 
@@ -271,76 +274,76 @@ def cut(pids: list[int]) -> None:
 
 
 @pytest.fixture
-def before_ours(no_tables: Settings) -> Callable[[], list[int]]:
-    """Asked later: the connections made since."""
-    there = set(connections())
-    return lambda: [pid for pid in connections() if pid not in there]
+def new_connections(no_tables: Settings) -> Callable[[], list[int]]:
+    """Returns the connections made since the fixture."""
+    earlier = set(connections())
+    return lambda: [pid for pid in connections() if pid not in earlier]
 
 
-def test_reads_and_writes_survive_cut_connections(before_ours: Callable[[], list[int]], ours: Online) -> None:
-    ours.write(("anna", {"months_active": 1}, JANUARY))
-    cut(before_ours())
-    assert ours.read("anna") == {"months_active": 1}
-    cut(before_ours())
-    ours.write(("anna", {"months_active": 2}, JANUARY))
-    assert ours.read("anna") == {"months_active": 2}
-    assert len(before_ours()) <= MAX_CONNECTIONS
+def test_reads_and_writes_survive_cut_connections(new_connections: Callable[[], list[int]], steady: Online) -> None:
+    steady.write(("anna", {"months_active": 1}, JANUARY))
+    cut(new_connections())
+    assert steady.read("anna") == {"months_active": 1}
+    cut(new_connections())
+    steady.write(("anna", {"months_active": 2}, JANUARY))
+    assert steady.read("anna") == {"months_active": 2}
+    assert len(new_connections()) <= MAX_CONNECTIONS
 
 
-def test_a_read_survives_when_all_connections_of_a_full_pool_are_cut(
-    before_ours: Callable[[], list[int]], ours: Online
+def test_reads_recover_after_all_connections_of_a_full_pool_are_cut(
+    new_connections: Callable[[], list[int]], steady: Online
 ) -> None:
-    ours.write(("anna", {"months_active": 1}, JANUARY))
+    steady.write(("anna", {"months_active": 1}, JANUARY))
     with contextlib.ExitStack() as in_use:
         for _ in range(MAX_CONNECTIONS):
-            in_use.enter_context(ours.store._get_conn(ours.config))
-    cut(before_ours())
+            in_use.enter_context(steady.store._get_conn(steady.config))
+    cut(new_connections())
     with contextlib.suppress(PoolTimeout):
-        ours.read("anna")
-    assert ours.read("anna") == {"months_active": 1}
-    assert len(before_ours()) <= MAX_CONNECTIONS
+        steady.read("anna")
+    assert steady.read("anna") == {"months_active": 1}
+    assert len(new_connections()) <= MAX_CONNECTIONS
 
 
-def test_errors_use_up_no_connections(before_ours: Callable[[], list[int]], ours: Online) -> None:
-    fetch("ALTER TABLE ours.streamflow_subs_profile_fv RENAME TO away; SELECT 1")
+def test_errors_leak_no_connections(new_connections: Callable[[], list[int]], steady: Online) -> None:
+    fetch("ALTER TABLE steady.streamflow_subs_profile_fv RENAME TO away; SELECT 1")
     for _ in range(3 * MAX_CONNECTIONS):
         with pytest.raises(Exception, match="does not exist"):
-            ours.read("anna")
-    fetch("ALTER TABLE ours.away RENAME TO streamflow_subs_profile_fv; SELECT 1")
-    assert ours.read("anna") is None
-    assert len(before_ours()) <= MAX_CONNECTIONS
+            steady.read("anna")
+    fetch("ALTER TABLE steady.away RENAME TO streamflow_subs_profile_fv; SELECT 1")
+    assert steady.read("anna") is None
+    assert len(new_connections()) <= MAX_CONNECTIONS
 
 
-def test_closed_connections_are_opened_again(before_ours: Callable[[], list[int]], ours: Online) -> None:
-    ours.write(("anna", {"months_active": 1}, JANUARY))
-    ours.store.close_connections()
-    assert ours.read("anna") == {"months_active": 1}
+def test_closed_connections_are_opened_again(new_connections: Callable[[], list[int]], steady: Online) -> None:
+    steady.write(("anna", {"months_active": 1}, JANUARY))
+    steady.store.close_connections()
+    assert steady.read("anna") == {"months_active": 1}
 
 
 def test_the_service_has_the_14_features_in_the_models_order(definitions_applied: Any) -> None:
-    assert list(feature_store.feature_types(definitions_applied, "churn_v1").items()) == list(FEATURES.items())
+    assert list(feature_types(definitions_applied, "churn_v1").items()) == list(FEATURES.items())
 
 
-def test_the_second_service_has_the_features_of_the_first_and_then_the_contract(definitions_applied: Any) -> None:
+def test_the_second_service_adds_the_features_of_the_contract(definitions_applied: Any) -> None:
     expected = [*FEATURES.items(), ("contract_type", "String"), ("total_paid", "Float64")]
-    assert list(feature_store.feature_types(definitions_applied, "churn_v2").items()) == expected
+    assert list(feature_types(definitions_applied, "churn_v2").items()) == expected
 
 
 def test_applying_the_definitions_again_changes_nothing(definitions_applied: Any) -> None:
     rows = "SELECT xmin::text, feature_view_name FROM feast_registry.feature_views ORDER BY 2"
     before = [name for _, name in fetch(rows)]
-    feature_store.apply_definitions(definitions_applied)
+    apply_definitions(definitions_applied)
     assert [name for _, name in fetch(rows)] == before
     assert before == ["contract_fv", "payments_agg_90d_fv", "subs_profile_fv", "support_agg_90d_fv", "usage_agg_30d_fv"]
 
 
-def test_an_unset_variable_is_named_before_anything_is_opened(
+def test_unset_variables_are_named_before_a_connection_is_opened(
     server: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PGHOST")
     monkeypatch.delenv("PGSSLMODE")
     with pytest.raises(UnsetVariables, match="Not set: PGHOST, PGSSLMODE"):
-        feature_store.open_store()
+        open_store()
 
 
 COUNT_INSTRUMENTED = """
@@ -353,30 +356,35 @@ def counted(function):
 decorators.instrument = counted
 import warnings
 warnings.simplefilter("ignore")
-import feature_store
-assert "feast" not in sys.modules, "importing feature_repo does nothing"
+import feature_enricher.app, feature_store.online_views, steps.features.engines
+from feature_store.plain_feast import import_feast
+assert "feast" not in sys.modules, "programs start without Feast"
 {}
 print(calls)
 """
 
 
-def instrumented(how: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", COUNT_INSTRUMENTED.format(how)], cwd=ROOT, capture_output=True, text=True, check=True
+def instrumented_functions(statement: str) -> int:
+    process = subprocess.run(
+        [sys.executable, "-c", COUNT_INSTRUMENTED.format(statement)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return int(done.stdout)
+    return int(process.stdout)
 
 
-def test_feast_is_not_instrumented_when_we_import_it() -> None:
-    assert instrumented("feature_store.import_feast()") == 0
+def test_import_feast_avoids_the_instrumentation() -> None:
+    assert instrumented_functions("import_feast()") == 0
 
 
-def test_feast_would_instrument_itself_otherwise() -> None:
-    """When this fails, feast no longer uses typeguard so: import_feast() can go."""
-    assert instrumented("import feast") > 100
+def test_a_plain_import_instruments_feast() -> None:
+    """If this fails, Feast no longer uses typeguard this way: remove import_feast()."""
+    assert instrumented_functions("import feast") > 100
 
 
-def test_typeguard_is_itself_again_afterwards() -> None:
+def test_import_feast_restores_typeguard() -> None:
     before = typeguard.typechecked
-    feature_store.import_feast()
+    import_feast()
     assert typeguard.typechecked is before

@@ -1,4 +1,4 @@
-"""The gateway's reading from Redis: PostgreSQL's answers bit for bit, within the deadline, and steady."""
+"""The gateway's reader of Redis: the same bits as from PostgreSQL, within the deadline, with recovery."""
 
 import os
 import signal
@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-import feature_store
 from bench.testbed.redis_server import RedisServer
 from feature_store.plans import make_plan
 from feature_store.pool import OnlineReadError, OnlineReadTimeout
-from feature_store.postgres.reader import OnlineReader
+from feature_store.postgres.reader import PostgresReader
+from feature_store.readers import open_reader
 from feature_store.reading import FeatureRow, Plan, Reader
+from feature_store.store import open_store
 from local_stack.settings import Settings
 from tests.conftest import FEBRUARY, JANUARY
 from tests.feature_store.postgres.test_reader import soon, users, write
@@ -29,7 +30,7 @@ JANUARYS_MOMENT = datetime(2024, 1, 31, tzinfo=UTC)
 
 
 def materialize(as_of: date) -> None:
-    from steps import materialize  # noqa: PLC0415 - mlflow and more
+    from steps import materialize  # noqa: PLC0415 - imports mlflow
 
     materialize.main(["--as-of", str(as_of)])
 
@@ -47,21 +48,21 @@ def plan(january_online: RedisServer) -> Plan:
 
 @pytest.fixture
 def reader(redis_online: RedisServer) -> Iterator[Reader]:
-    reader = feature_store.open_reader()
+    reader = open_reader()
     yield reader
     reader.close()
 
 
-def told(found: list[FeatureRow]) -> list[tuple[str, dict[str, datetime]]]:
-    """repr: 0.0 and -0.0, 1 and True and 1.0 are not the same answer."""
-    return [(repr(one.features), one.event_times) for one in found]
+def comparable(rows: list[FeatureRow]) -> list[tuple[str, dict[str, datetime]]]:
+    """repr tells 0.0 from -0.0, and 1 from True and 1.0."""
+    return [(repr(row.features), row.event_times) for row in rows]
 
 
 ODD_VALUES = {"monthly_fee": -0.0, "net_service": 'a"\\,é', "months_active": None}
 
 
-def write_odd_ones() -> None:
-    store = feature_store.open_store()
+def write_odd_values() -> None:
+    store = open_store()
     write(store, "payments_agg_90d_fv", "half known", {"failed_payments_90d": 3})
     write(store, "subs_profile_fv", 'odd "é\\,{}', ODD_VALUES)
     write(store, "subs_profile_fv", "no number", {"monthly_fee": float("nan"), "months_active": 1})
@@ -70,51 +71,53 @@ def write_odd_ones() -> None:
 
 
 @pytest.mark.parametrize("service", ["churn_v1", "churn_v2"])
-def test_values_and_times_are_those_that_postgresql_gives_and_feast_itself(
+def test_values_and_event_times_are_those_of_postgresql_and_feast(
     january_loaded: Settings, redis_online: RedisServer, reader: Reader, service: str
 ) -> None:
-    everybody = [*users(), "half known", 'odd "é\\,{}', "no number", "nobody", *users()[:1]]
+    user_ids = [*users(), "half known", 'odd "é\\,{}', "no number", "nobody", *users()[:1]]
     answers = {}
-    for chosen in ("postgres", "redis"):
+    for online_store in ("postgres", "redis"):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("STREAMFLOW_ONLINE_STORE", chosen)
+            patch.setenv("STREAMFLOW_ONLINE_STORE", online_store)
             materialize(JANUARY)
-            write_odd_ones()
-            answers[chosen] = told(feature_store.open_reader().read(make_plan(service), everybody, soon()))
+            write_odd_values()
+            answers[online_store] = comparable(open_reader().read(make_plan(service), user_ids, soon()))
     assert answers["redis"] == answers["postgres"]
-    assert feature_store.open_reader().__class__.__name__ == "RedisReader"
+    assert open_reader().__class__.__name__ == "RedisReader"
     assert answers["redis"][0][1] == dict.fromkeys(make_plan(service).views, JANUARYS_MOMENT)
 
-    store = feature_store.open_store()
+    store = open_store()
     feast = store.get_online_features(
         features=store.get_feature_service(service), entity_rows=[{"user_id": user} for user in users()]
     ).to_dict()
-    found = reader.read(make_plan(service), users(), soon())
+    rows = reader.read(make_plan(service), users(), soon())
     names = make_plan(service).names
-    assert {name: [repr(row.features[name]) for row in found] for name in names} == {
+    assert {name: [repr(row.features[name]) for row in rows] for name in names} == {
         name: [repr(value) for value in feast[name]] for name in names
     }
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
 
 
-def test_the_newest_moment_online_is_told(january_online: RedisServer, plan: Plan, reader: Reader) -> None:
+def test_newest_returns_the_event_time_of_the_month_online(
+    january_online: RedisServer, plan: Plan, reader: Reader
+) -> None:
     assert reader.newest(plan, soon()) == JANUARYS_MOMENT
     with january_online.client() as client:
         client.flushall()
     assert reader.newest(plan, soon()) is None
 
 
-def test_a_reader_sees_one_month_at_a_time(
+def test_each_read_is_of_one_month(
     january_online: RedisServer, plan: Plan, reader: Reader, sample_months: Path, ingest: Callable[[Path, date], None]
 ) -> None:
     ingest(sample_months / "month_001", FEBRUARY)
-    seen, done, asked = set[tuple[datetime, ...]](), threading.Event(), users()
+    seen, done, user_ids = set[tuple[datetime, ...]](), threading.Event(), users()
 
     def read() -> None:
         while not done.is_set():
-            found = reader.read(plan, asked, soon())
-            seen.add(tuple(sorted({moment for one in found for moment in one.event_times.values()})))
+            rows = reader.read(plan, user_ids, soon())
+            seen.add(tuple(sorted({moment for row in rows for moment in row.event_times.values()})))
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     for thread in readers:
@@ -127,9 +130,7 @@ def test_a_reader_sees_one_month_at_a_time(
     assert seen == {(JANUARYS_MOMENT,), (datetime(2024, 2, 29, tzinfo=UTC),)}
 
 
-def test_an_empty_redis_is_an_error_and_no_user_without_values(
-    january_online: RedisServer, plan: Plan, reader: Reader
-) -> None:
+def test_an_empty_redis_is_an_error(january_online: RedisServer, plan: Plan, reader: Reader) -> None:
     reader.read(plan, ["anna"], soon())
     with january_online.client() as client:
         client.flushall()
@@ -149,11 +150,13 @@ def test_a_cut_connection_is_replaced_within_the_same_read(
     assert reader.read(plan, users(), soon()) == expected
 
 
-def test_a_frozen_redis_is_given_up_at_the_deadline(january_online: RedisServer, plan: Plan, reader: Reader) -> None:
+def test_a_read_from_a_frozen_redis_ends_at_the_deadline(
+    january_online: RedisServer, plan: Plan, reader: Reader
+) -> None:
     reader.read(plan, ["anna"], soon())
     os.kill(january_online.process.pid, signal.SIGSTOP)
     try:
-        for _ in range(2):  # on the connection there was, and on a new one
+        for _ in range(2):  # on the existing connection, and on a new one
             began = time.monotonic()
             with pytest.raises(OnlineReadTimeout):
                 reader.read(plan, ["anna"], soon(0.2))
@@ -163,7 +166,7 @@ def test_a_frozen_redis_is_given_up_at_the_deadline(january_online: RedisServer,
     assert reader.read(plan, ["anna"], soon())
 
 
-def test_reads_recover_when_redis_was_away(january_online: RedisServer, plan: Plan, reader: Reader) -> None:
+def test_reads_recover_after_redis_was_stopped(january_online: RedisServer, plan: Plan, reader: Reader) -> None:
     expected = reader.read(plan, users(), soon())
     january_online.stop()
     try:
@@ -171,7 +174,7 @@ def test_reads_recover_when_redis_was_away(january_online: RedisServer, plan: Pl
             reader.read(plan, ["anna"], soon())
     finally:
         january_online.start()
-    with pytest.raises(OnlineReadError, match="Nothing is online"):  # this Redis keeps nothing on disk
+    with pytest.raises(OnlineReadError, match="Nothing is online"):  # this Redis has no disk
         reader.read(plan, ["anna"], soon())
     materialize(JANUARY)
     assert reader.read(plan, users(), soon()) == expected
@@ -180,8 +183,8 @@ def test_reads_recover_when_redis_was_away(january_online: RedisServer, plan: Pl
 def test_a_refused_password_is_an_error(january_online: RedisServer, plan: Plan, monkeypatch: Any) -> None:
     monkeypatch.setenv("STREAMFLOW_REDIS", january_online.url.replace("://", "://:wrong@"))
     with pytest.raises(OnlineReadError, match="password"):
-        feature_store.open_reader().read(plan, ["anna"], soon())
+        open_reader().read(plan, ["anna"], soon())
 
 
 def test_without_the_setting_values_come_from_postgresql(server: Settings) -> None:
-    assert isinstance(feature_store.open_reader(), OnlineReader)
+    assert isinstance(open_reader(), PostgresReader)

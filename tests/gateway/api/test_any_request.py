@@ -1,4 +1,4 @@
-"""Whatever is sent: never a server error, and always JSON with `error` unless it is a 200."""
+"""Any request: never a server error, and always JSON, with `error` unless it is a 200."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
 from feature_enricher.app import create_app
-from tests.gateway.fakes import USER, EveryoneIsKnown, FakeFeatures, FakeModel, FixedTarget
+from tests.gateway.fakes import USER, AllUsersKnown, FakeFeatures, FakeModel, FixedTarget
 
 NAMES = ["user_id", "user_ids", "features", "monthly_fee"]
 JSON = st.recursive(
@@ -23,7 +23,7 @@ JSON = st.recursive(
 BOUNDED = settings(
     max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-FEWER = settings(BOUNDED, max_examples=40)
+FEW = settings(BOUNDED, max_examples=40)
 
 
 KEY = "a-key-of-letters-0123"
@@ -77,24 +77,24 @@ class TestAnyBody:
     ("method", "path"),
     [("GET", "/health"), ("GET", "/ready"), ("GET", "/features/{user_id}"), ("POST", "/predict")],
 )
-def test_the_openapi_document_tells_the_truth(method: str, path: str) -> None:
-    document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(EveryoneIsKnown()))
-    right_and_wrong = [document[path][method].as_strategy(generation_mode=mode) for mode in GenerationMode]
+def test_the_openapi_document_matches_the_answers(method: str, path: str) -> None:
+    document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(AllUsersKnown()))
+    valid_and_invalid = [document[path][method].as_strategy(generation_mode=mode) for mode in GenerationMode]
 
-    @FEWER
-    @given(st.one_of(*right_and_wrong))
+    @FEW
+    @given(st.one_of(*valid_and_invalid))
     def check(case: schemathesis.Case) -> None:
         case.call_and_validate()
 
     check()
 
 
-def test_the_openapi_document_tells_the_truth_about_keys() -> None:
-    document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(EveryoneIsKnown(), API_KEYS=KEY))
+def test_the_openapi_document_is_right_about_keys() -> None:
+    document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(AllUsersKnown(), API_KEYS=KEY))
 
-    @FEWER
+    @FEW
     @given(document["/predict"]["POST"].as_strategy(generation_mode=GenerationMode.POSITIVE))
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate(headers={"X-API-Key": KEY})  # without it, and with another, is tried as well
+        case.call_and_validate(headers={"X-API-Key": KEY})  # schemathesis also tries without it and with another
 
     check()

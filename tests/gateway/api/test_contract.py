@@ -16,7 +16,7 @@ from tests.gateway.fakes import (
     LISTS,
     RUN_ID,
     USER,
-    EveryoneIsKnown,
+    AllUsersKnown,
     FakeFeatures,
     FakeModel,
     FixedTarget,
@@ -24,7 +24,7 @@ from tests.gateway.fakes import (
 )
 
 
-def test_health_says_only_that_the_process_lives(client: FlaskClient) -> None:
+def test_health_only_says_that_the_process_is_alive(client: FlaskClient) -> None:
     answer = client.get("/health")
 
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
@@ -54,7 +54,7 @@ def test_features_come_in_the_services_order(client: FlaskClient) -> None:
     assert list(json.loads(answer.data)["features"]) == list(LISTS["churn_v1"])
 
 
-def test_unknown_user_is_not_found_and_misses_every_feature(client: FlaskClient) -> None:
+def test_an_unknown_user_is_not_found_and_lacks_every_feature(client: FlaskClient) -> None:
     answer = client.post("/predict", json={"user_id": "999999"})
 
     assert answer.status_code == 404
@@ -62,7 +62,7 @@ def test_unknown_user_is_not_found_and_misses_every_feature(client: FlaskClient)
     assert answer.get_json()["missing_features"] == ["months_active", "monthly_fee", "net_service"]
 
 
-def test_half_known_user_is_told_just_what_is_missing(client: FlaskClient) -> None:
+def test_a_user_who_lacks_features_gets_their_names(client: FlaskClient) -> None:
     answer = client.get("/features/half-known")
 
     assert answer.status_code == 422
@@ -70,7 +70,7 @@ def test_half_known_user_is_told_just_what_is_missing(client: FlaskClient) -> No
     assert answer.get_json()["missing_features"] == ["monthly_fee"]
 
 
-def test_an_error_is_a_problem_as_rfc_9457_describes_it(client: FlaskClient) -> None:
+def test_an_error_is_a_problem_document_of_rfc_9457(client: FlaskClient) -> None:
     answer = client.get("/features/half-known", headers={"X-Request-ID": "mine-1"})
 
     assert answer.mimetype == "application/problem+json"
@@ -87,17 +87,17 @@ def test_an_error_is_a_problem_as_rfc_9457_describes_it(client: FlaskClient) -> 
     }
 
 
-def test_a_sane_request_id_comes_back_and_another_is_replaced(client: FlaskClient) -> None:
-    def returned(given: str) -> str:
-        return client.get("/health", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+def test_a_valid_request_id_is_returned_and_an_invalid_one_replaced(client: FlaskClient) -> None:
+    def returned(request_id: str) -> str:
+        return client.get("/health", headers={"X-Request-ID": request_id}).headers["X-Request-ID"]
 
     assert returned("a1-B_2.c:d/e+f=") == "a1-B_2.c:d/e+f="
-    made = [returned(given) for given in ("", "x" * 129, "a b", '{"forged": 1}', "é", "\t")]
-    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in made)
-    assert len(set(made)) == len(made)
+    new_ids = [returned(invalid) for invalid in ("", "x" * 129, "a b", '{"forged": 1}', "é", "\t")]
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in new_ids)
+    assert len(set(new_ids)) == len(new_ids)
 
 
-def test_views_of_different_days_are_told_apart(client: FlaskClient, features: FakeFeatures) -> None:
+def test_views_of_different_days_are_listed_by_day(client: FlaskClient, features: FakeFeatures) -> None:
     features.event_times["usage"] = JANUARY + timedelta(days=1)
 
     answer = client.post("/predict", json={"user_id": USER})
@@ -114,21 +114,21 @@ def test_an_event_time_within_a_day_is_shown_in_full(client: FlaskClient, featur
 
 
 def test_false_and_zero_are_values_and_not_missing() -> None:
-    known = FakeFeatures({"u": {"months_active": 0, "monthly_fee": 0.0, "net_service": False}})
-    client = create_app(features=known, targets=FixedTarget(FakeModel())).test_client()
+    features = FakeFeatures({"u": {"months_active": 0, "monthly_fee": 0.0, "net_service": False}})
+    client = create_app(features=features, targets=FixedTarget(FakeModel())).test_client()
 
     assert client.post("/predict", json={"user_id": "u"}).status_code == 200
 
 
 @pytest.mark.parametrize("user_id", ["a/b", "/a", "a//b", "a b", "ü-😀", "a?b", "..x", "%", "a;b"])
-def test_any_readable_user_id_is_looked_up_as_it_is(client: FlaskClient, user_id: str) -> None:
+def test_any_valid_user_id_is_looked_up_unchanged(client: FlaskClient, user_id: str) -> None:
     answer = client.get(f"/features/{quote(user_id, safe='')}")
 
     assert answer.get_json()["error"] == f"Missing features for user_id={user_id}"
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "not valid JSON"),
         (b"{", "not valid JSON"),
@@ -153,24 +153,24 @@ def test_any_readable_user_id_is_looked_up_as_it_is(client: FlaskClient, user_id
         (b'{"user_id": "' + b"a" * 129 + b'"}', "user_id must not be longer than 128 characters; it has 129"),
         (b'{"user_id": "a", "as_of": "2024"}', "Unknown fields: as_of. Expected: user_id, user_ids, features"),
         (b'{"user_id": 1, "features": []}', "features must be an object, not an array; user_id must be a string"),
-        (b"{" + b'"a": 1, ' * 99 + b'"b": 1, "b": 1}', "Given more than once: a, b"),
+        (b"{" + b'"a": 1, ' * 99 + b'"b": 1, "b": 1}', "Repeated names: a, b"),
         (b"{%s}" % b",".join(b'"n%d": 1' % n for n in range(12)), "n8, n9 and 2 more. Expected: user_id"),
     ],
 )
-def test_a_wrong_body_is_refused_with_what_is_wrong(client: FlaskClient, body: bytes, said: str) -> None:
+def test_an_invalid_body_is_refused_with_the_reason(client: FlaskClient, body: bytes, message: str) -> None:
     answer = client.post("/predict", data=body, content_type="application/json")
 
     assert answer.status_code == 422
-    assert said in answer.get_json()["error"]
+    assert message in answer.get_json()["error"]
 
 
-def test_a_wrong_body_names_its_field(client: FlaskClient) -> None:
+def test_an_invalid_body_is_refused_with_its_fields(client: FlaskClient) -> None:
     assert client.post("/predict", json={"user_id": 1}).get_json()["fields"] == ["user_id"]
     assert client.post("/predict", json={"x": 1, "user_id": "a"}).get_json()["fields"] == ["x"]
 
 
 @pytest.mark.parametrize("path", ["/features/a%00", "/features/%0A", "/features/" + "a" * 129])
-def test_a_wrong_user_id_in_the_path_is_refused_too(client: FlaskClient, path: str) -> None:
+def test_an_invalid_user_id_in_the_path_is_refused(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
 
     assert (answer.status_code, answer.get_json()["fields"]) == (422, ["user_id"])
@@ -184,7 +184,7 @@ def test_a_body_too_large_is_refused(features: FakeFeatures, model: FakeModel) -
     assert (answer.status_code, answer.get_json()["code"]) == (413, "body_too_large")
 
 
-def test_a_body_too_large_without_a_length_is_refused_too(client: FlaskClient) -> None:
+def test_a_body_too_large_without_a_length_is_refused(client: FlaskClient) -> None:
     endless = io.BytesIO(b'{"user_id": "' + b"a" * 300_000)
 
     answer = client.post(
@@ -203,7 +203,7 @@ def test_a_body_that_is_not_json_is_refused(client: FlaskClient) -> None:
     assert (answer.status_code, answer.get_json()["code"]) == (415, "not_json")
 
 
-def test_a_wrong_method_is_told_the_right_one(client: FlaskClient) -> None:
+def test_a_wrong_method_is_refused_with_the_allowed_ones(client: FlaskClient) -> None:
     answer = client.get("/predict")
 
     assert (answer.status_code, answer.get_json()["code"]) == (405, "wrong_method")
@@ -217,7 +217,7 @@ def test_an_unknown_path_is_not_found(client: FlaskClient) -> None:
 
 
 def test_a_served_run_has_no_version_number() -> None:
-    gateway = create_app(features=EveryoneIsKnown(), targets=FixedTarget(ServedFromARun()))
+    gateway = create_app(features=AllUsersKnown(), targets=FixedTarget(ServedFromARun()))
 
     answer = gateway.test_client().post("/predict", json={"user_id": USER})
 

@@ -1,4 +1,4 @@
-"""/docs works without the internet, and the OpenAPI document says everything."""
+"""/docs works without the internet, and the OpenAPI document is complete."""
 
 import re
 import shutil
@@ -17,25 +17,23 @@ from werkzeug.serving import make_server
 
 from feature_enricher.app import create_app
 from local_stack.settings import ROOT
-from tests.gateway.fakes import USER, EveryoneIsKnown, FakeModel, FixedTarget
+from tests.gateway.fakes import USER, AllUsersKnown, FakeModel, FixedTarget
 
 KEY = "a-key-of-letters-0123"
 PREFIX = "/churn"
-needs_chromium = pytest.mark.skipif(
-    shutil.which("chromium") is None, reason="no program named chromium on this machine"
-)
+needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 ENDPOINTS = {"/health", "/ready", "/features/{user_id}", "/predict"}
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
-def test_docs_leads_to_the_page(client: FlaskClient, path: str) -> None:
+def test_docs_shows_the_page(client: FlaskClient, path: str) -> None:
     answer = client.get(path, follow_redirects=True)
 
     assert answer.status_code == 200
     assert "swagger-ui" in answer.text
 
 
-def test_everything_the_page_loads_is_here(client: FlaskClient) -> None:
+def test_the_page_only_loads_files_of_the_gateway(client: FlaskClient) -> None:
     page = client.get("/docs", follow_redirects=True)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
 
@@ -43,12 +41,12 @@ def test_everything_the_page_loads_is_here(client: FlaskClient) -> None:
     assert [link for link in loaded if urlsplit(link).netloc] == []
     base, statuses = page.request.path, {}
     for link in loaded:
-        with client.get(urljoin(base, link)) as answer:  # of a file, which is open until then
+        with client.get(urljoin(base, link)) as answer:  # a file, closed at the end of the block
             statuses[link] = answer.status_code
     assert statuses == dict.fromkeys(loaded, 200)
 
 
-def test_the_page_may_not_reach_another_host(client: FlaskClient) -> None:
+def test_the_page_may_not_call_another_host(client: FlaskClient) -> None:
     page = client.get("/docs", follow_redirects=True)
 
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
@@ -72,7 +70,7 @@ def test_the_document_names_the_projects_version(client: FlaskClient) -> None:
     assert client.get("/docs/openapi.json").get_json()["info"]["version"] == project["version"]
 
 
-def test_the_features_that_may_be_given_are_those_of_the_live_version(client: FlaskClient) -> None:
+def test_overrides_are_documented_for_the_features_of_the_live_version(client: FlaskClient) -> None:
     document = client.get("/docs/openapi.json").get_json()
     body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
 
@@ -86,7 +84,7 @@ def test_the_features_that_may_be_given_are_those_of_the_live_version(client: Fl
         assert (whole["type"], whole["minimum"], whole["maximum"]) == ("integer", -(2**63), 2**63 - 1)
 
 
-def test_the_documented_example_can_be_tried_as_it_is(client: FlaskClient) -> None:
+def test_the_documented_example_works(client: FlaskClient) -> None:
     operation = client.get("/docs/openapi.json").get_json()["paths"]["/predict"]["post"]
     example = operation["requestBody"]["content"]["application/json"]["schema"]["example"]
 
@@ -112,18 +110,18 @@ def test_the_list_of_features_is_not_repeated_in_the_gateway() -> None:
 
 
 def gateway(**config: Any) -> Flask:
-    app: Flask = create_app(config, features=EveryoneIsKnown(), targets=FixedTarget(FakeModel()))
+    app: Flask = create_app(config, features=AllUsersKnown(), targets=FixedTarget(FakeModel()))
     return app
 
 
-def test_without_keys_the_document_asks_for_none() -> None:
+def test_without_keys_the_document_has_no_security() -> None:
     document = gateway().test_client().get("/docs/openapi.json").get_json()
 
     assert "security" not in document
     assert "securitySchemes" not in document["components"]
 
 
-def test_with_keys_the_document_says_how_to_send_one_and_where_none_is_needed() -> None:
+def test_with_keys_the_document_says_how_to_send_one_and_where() -> None:
     document = gateway(API_KEYS=KEY).test_client().get("/docs/openapi.json").get_json()
 
     assert document["security"] == [{"X-API-Key": []}, {"Bearer": []}]
@@ -132,14 +130,14 @@ def test_with_keys_the_document_says_how_to_send_one_and_where_none_is_needed() 
     assert "security" not in document["paths"]["/predict"]["post"]
 
 
-def test_a_browser_that_asks_for_the_root_is_sent_to_the_page_also_without_a_key() -> None:
+def test_the_root_redirects_to_the_page_without_a_key() -> None:
     answer = gateway(API_KEYS=KEY).test_client().get("/", follow_redirects=True)
 
     assert (answer.status_code, answer.request.path) == (200, "/docs/")
 
 
 class StrippingProxy:
-    """Hands on what is below /churn, without it, and says nothing of it."""
+    """Passes requests below /churn on without that prefix, and without a header about it."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -153,7 +151,7 @@ class StrippingProxy:
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """Its address, on a free port."""
+    """Serves the application on a free port. Yields its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -176,8 +174,8 @@ def chromium() -> Iterator[Page]:
         browser.close()
 
 
-def tried_out(page: Page) -> str:
-    """The status of the documented example."""
+def try_example(page: Page) -> str:
+    """Sends the documented example. Returns the status."""
     page.locator(".opblock-post").click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
@@ -187,38 +185,38 @@ def tried_out(page: Page) -> str:
 
 
 @needs_chromium
-def test_the_page_works_in_a_browser_and_asks_no_other_host() -> None:
-    asked: list[str] = []
+def test_the_page_works_in_a_browser_and_calls_no_other_host() -> None:
+    urls: list[str] = []
     with served(gateway()) as address, chromium() as page:
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: urls.append(request.url))
         page.goto(f"{address}/")
         page.wait_for_selector(".opblock-summary-path")
         shown = {text.replace("\u200b", "") for text in page.locator(".opblock-summary-path").all_inner_texts()}
 
         assert page.url == f"{address}/docs/"
         assert shown == ENDPOINTS
-        assert tried_out(page) == "200"
-    assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {urlsplit(address).netloc}
+        assert try_example(page) == "200"
+    assert {urlsplit(url).netloc for url in urls if not url.startswith("data:")} == {urlsplit(address).netloc}
 
 
 @needs_chromium
 @pytest.mark.parametrize("path", ["", "/docs", "/docs/swagger"])
 def test_the_page_works_below_a_proxys_prefix(path: str) -> None:
-    asked: list[str] = []
+    urls: list[str] = []
     with served(StrippingProxy(gateway())) as address, chromium() as page:
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: urls.append(request.url))
         page.goto(f"{address}{PREFIX}{path or '/'}")
         page.wait_for_selector(".opblock-summary-path")
 
-        assert tried_out(page) == "200"
-    local = [url for url in asked if not url.startswith("data:")]
+        assert try_example(page) == "200"
+    local = [url for url in urls if not url.startswith("data:")]
     assert f"{address}{PREFIX}/predict" in local
     assert [url for url in local if not url.startswith(f"{address}{PREFIX}/")] == []
 
 
 @needs_chromium
 @pytest.mark.parametrize("scheme", ["X-API-Key", "Bearer"])
-def test_a_key_can_be_given_on_the_page(scheme: str) -> None:
+def test_a_key_can_be_entered_on_the_page(scheme: str) -> None:
     with served(gateway(API_KEYS=KEY)) as address, chromium() as page:
         page.goto(f"{address}/docs/")
         page.wait_for_selector(".opblock-summary-path")
@@ -228,4 +226,4 @@ def test_a_key_can_be_given_on_the_page(scheme: str) -> None:
         form.get_by_role("button", name="Apply credentials").click()
         page.locator(".btn-done").first.click()
 
-        assert tried_out(page) == "200"
+        assert try_example(page) == "200"

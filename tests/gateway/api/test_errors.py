@@ -1,4 +1,4 @@
-"""Every error a client can meet has its line in docs/gateway.md, and says nothing else than it."""
+"""docs/gateway.md has a line for every error that a client can get, with its title and remedy."""
 
 import re
 
@@ -13,12 +13,12 @@ def family(kind: type[EnricherError]) -> set[type[EnricherError]]:
     return {kind}.union(*map(family, kind.__subclasses__()))
 
 
-# all are in one of these, and so known once these are imported
+# the modules of all errors; importing them defines the classes
 MODULES = {requests.__name__, upstream.__name__, EnricherError.__module__}
 KINDS = {kind for kind in family(EnricherError) - NEVER_ANSWERS if kind.__module__ in MODULES}
 
 
-def test_the_documented_table_is_the_errors_of_the_gateway() -> None:
+def test_the_documented_table_lists_the_errors_of_the_gateway() -> None:
     page = (ROOT / "docs" / "gateway.md").read_text()
     lines = re.findall(r"^\| `(\w+)` \| (\d{3}) \| (.+) \| (.+) \|$", page, re.MULTILINE)
 
@@ -27,6 +27,6 @@ def test_the_documented_table_is_the_errors_of_the_gateway() -> None:
     assert len(lines) == len(KINDS)
 
 
-def test_every_error_has_a_code_of_its_own_and_a_status_that_says_error() -> None:
+def test_every_error_has_its_own_code_and_an_error_status() -> None:
     assert len({kind.code for kind in KINDS}) == len(KINDS)
     assert [kind.__name__ for kind in KINDS if not 400 <= kind.status < 600] == []

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser
 from feature_enricher.errors.upstream import ModelUnavailable, Overloaded
 from feature_enricher.prediction.batching import PATIENCE_S, Batches
 from feature_enricher.prediction.predictor import Item, Result
+from feature_store.deadline import Deadline
 from tests.waiting import wait_until
 
 Predict = Callable[[Sequence[Item], Deadline], Sequence[Result]]

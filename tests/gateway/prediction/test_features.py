@@ -1,4 +1,4 @@
-"""Look-ups: within their time, Feast asked once per service, PostgreSQL's troubles as one named error."""
+"""Lookups: in time, one call of Feast per service, and one named error for faults of PostgreSQL."""
 
 import threading
 import time
@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
 from feature_enricher.upstream.breaker import PAUSE_S
+from feature_store.deadline import Deadline
 from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
-from feature_store.postgres.reader import OnlineReader
+from feature_store.postgres.reader import PostgresReader
 from feature_store.reading import FeatureRow, Plan
 from tests.gateway.fakes import plan
 
@@ -20,13 +20,13 @@ TIMEOUT_S = 0.2
 ROW = FeatureRow({"months_active": 1, "monthly_fee": 2.0, "net_service": "No"}, {})
 
 
-class FakeReader(OnlineReader):
-    """Does what it is given, one after the other; the last again and again."""
+class FakeReader(PostgresReader):
+    """Returns or raises the outcomes in order; the last one repeats."""
 
     def __init__(self, *outcomes: FeatureRow | Exception) -> None:
         self.outcomes = list(outcomes)
 
-    def read(self, *_asked: Any) -> list[FeatureRow]:
+    def read(self, *_arguments: Any) -> list[FeatureRow]:
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
@@ -42,7 +42,7 @@ def features(plan_of: Callable[[str], Plan] = plan, *outcomes: FeatureRow | Exce
 
 
 @pytest.mark.parametrize("error", [OnlineReadError("SELECT secrets"), OnlineReadRefused("x"), OnlineReadTimeout("x")])
-def test_a_failed_read_is_a_named_error_with_its_cause_and_the_next_one_may_succeed(error: Exception) -> None:
+def test_a_failed_read_is_a_named_error_and_the_next_one_may_succeed(error: Exception) -> None:
     store = features(plan, error, ROW)
 
     with pytest.raises(StoreUnavailable) as caught:
@@ -53,7 +53,7 @@ def test_a_failed_read_is_a_named_error_with_its_cause_and_the_next_one_may_succ
     assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
 
 
-def test_a_store_that_failed_twice_in_a_row_is_not_asked_for_a_moment() -> None:
+def test_a_store_that_failed_twice_in_a_row_is_not_called_for_a_moment() -> None:
     store = features(plan, OnlineReadError("refused"), OnlineReadError("refused"), ROW)
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
@@ -78,7 +78,7 @@ def test_the_definition_is_read_once() -> None:
     assert read == ["churn_v1", "churn_v2"]
 
 
-def test_the_definition_is_read_again_when_the_tables_are_no_longer_those() -> None:
+def test_the_definition_is_read_again_after_the_tables_changed() -> None:
     read: list[str] = []
     counted = lambda service: read.append(service) or plan(service)  # type: ignore[func-returns-value]  # noqa: E731
     store = features(counted, OnlineReadRefused("no such table"), ROW)
@@ -90,7 +90,7 @@ def test_the_definition_is_read_again_when_the_tables_are_no_longer_those() -> N
     assert len(read) == 2
 
 
-def test_a_definition_that_could_not_be_read_is_read_again() -> None:
+def test_a_failed_read_of_the_definition_is_repeated() -> None:
     outcomes = iter([OSError("refused"), None])
 
     def plan_of(service: str) -> Plan:
@@ -106,12 +106,12 @@ def test_a_definition_that_could_not_be_read_is_read_again() -> None:
     assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
 
 
-def test_requests_do_not_wait_for_a_slow_definition_and_do_not_begin_another() -> None:
-    thawed, begun = threading.Event(), []
+def test_a_slow_definition_is_read_once_and_requests_fail_in_time() -> None:
+    released, started = threading.Event(), []
 
     def plan_of(service: str) -> Plan:
-        begun.append(1)
-        thawed.wait(10)
+        started.append(1)
+        released.wait(10)
         return plan(service)
 
     store = features(plan_of)
@@ -120,7 +120,7 @@ def test_requests_do_not_wait_for_a_slow_definition_and_do_not_begin_another() -
         with pytest.raises(StoreUnavailable, match=r"in 0\.2 s"):
             store.plan("churn_v1", Deadline.after(TIMEOUT_S))
     assert time.monotonic() - began < 3 * TIMEOUT_S + 1
-    thawed.set()
+    released.set()
 
     assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
-    assert len(begun) == 1
+    assert len(started) == 1

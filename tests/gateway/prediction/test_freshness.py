@@ -1,4 +1,4 @@
-"""Values older than their view's largest age are refused with their own code, or flagged, as the setting says."""
+"""Values older than their view's largest age are refused with their own code, or flagged, by a setting."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.prediction.freshness import Freshness, Watch
+from feature_enricher.prediction.freshness import Freshness, FreshnessPoller
 from feature_store.reading import FeatureRow
 from tests.gateway.fakes import COMPLETE, FEBRUARY, JANUARY, USER, FakeFeatures, FakeModel, FixedTarget, plan
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ def gateway(features: FakeFeatures, **config: Any) -> FlaskClient:
 
 
 class TwoMonths(FakeFeatures):
-    """`new` is of February, everybody else of January, but for the profile."""
+    """The user `new` has February's values, others January's, except for the profile."""
 
     def row(self, service: str, user_id: str) -> FeatureRow:
         times = {"profile": FEBRUARY, "usage": FEBRUARY if user_id == "new" else JANUARY}
@@ -33,14 +33,14 @@ def two_months() -> TwoMonths:
     return TwoMonths({USER: COMPLETE})
 
 
-def test_older_values_are_refused_and_named(two_months: TwoMonths) -> None:
+def test_stale_values_are_refused_and_named(two_months: TwoMonths) -> None:
     answer = gateway(two_months).post("/predict", json={"user_id": "old"})
 
     assert (answer.status_code, answer.get_json()["code"]) == (422, "stale_features")
     assert answer.get_json()["stale_features"] == ["monthly_fee", "net_service"]
 
 
-def test_older_values_are_answered_with_a_flag_where_that_is_set(two_months: TwoMonths) -> None:
+def test_stale_values_are_flagged_if_the_setting_says_so(two_months: TwoMonths) -> None:
     client = gateway(two_months, STALE_POLICY="flag")
 
     answer = client.post("/predict", json={"user_id": "old"})
@@ -51,24 +51,24 @@ def test_older_values_are_answered_with_a_flag_where_that_is_set(two_months: Two
     assert "stale_features" not in client.post("/predict", json={"user_id": "new"}).get_json()
 
 
-def test_a_stale_value_that_the_request_gives_itself_is_not_stale(two_months: TwoMonths) -> None:
-    given = {"monthly_fee": 1.0, "net_service": "No"}
+def test_an_overridden_value_is_not_stale(two_months: TwoMonths) -> None:
+    overrides = {"monthly_fee": 1.0, "net_service": "No"}
 
-    answer = gateway(two_months).post("/predict", json={"user_id": "old", "features": given})
+    answer = gateway(two_months).post("/predict", json={"user_id": "old", "features": overrides})
 
     assert (answer.status_code, answer.get_json()["as_of"]) == (200, "2024-02-29")
 
 
-def test_the_newest_moment_seen_counts_for_everybody() -> None:
+def test_ages_count_from_the_newest_time_of_any_user() -> None:
     freshness = Freshness()
     assert freshness.stale(PLAN, {"usage": JANUARY}) == set()
 
-    freshness.saw([None, FEBRUARY, JANUARY])
+    freshness.observe([None, FEBRUARY, JANUARY])
 
     assert freshness.stale(PLAN, {"usage": JANUARY, "profile": FEBRUARY}) == {"usage"}
 
 
-def test_the_age_may_be_counted_from_now() -> None:
+def test_ages_can_be_counted_from_now() -> None:
     def stale(age: timedelta) -> set[str]:
         return Freshness("now").stale(PLAN, {"usage": datetime.now(UTC) - age})
 
@@ -78,12 +78,12 @@ def test_the_age_may_be_counted_from_now() -> None:
 
 def test_a_view_without_a_largest_age_is_never_stale() -> None:
     freshness = Freshness()
-    freshness.saw([FEBRUARY])
+    freshness.observe([FEBRUARY])
 
     assert freshness.stale(PLAN, {"other": JANUARY}) == set()
 
 
-def test_the_watch_asks_at_once_and_again_and_survives_a_failure() -> None:
+def test_the_poller_queries_repeatedly_and_survives_a_failure() -> None:
     freshness = Freshness()
     outcomes: list[datetime | Exception] = [OSError("gone"), JANUARY, FEBRUARY]
 
@@ -93,16 +93,16 @@ def test_the_watch_asks_at_once_and_again_and_survives_a_failure() -> None:
             raise outcome
         return outcome
 
-    watch = Watch(freshness, newest, 0.01)
-    watch.start()
+    poller = FreshnessPoller(freshness, newest, 0.01)
+    poller.start()
     wait_until(lambda: freshness.stale(PLAN, {"usage": JANUARY}) == {"usage"})
-    watch.close()
+    poller.close()
 
 
-def test_when_the_newest_month_is_removed_the_month_before_is_fresh_again() -> None:
+def test_after_the_newest_month_is_removed_the_previous_one_is_fresh() -> None:
     freshness = Freshness()
-    freshness.saw([FEBRUARY])
-    watch = Watch(freshness, lambda: JANUARY, 0.01)
-    watch.start()
+    freshness.observe([FEBRUARY])
+    poller = FreshnessPoller(freshness, lambda: JANUARY, 0.01)
+    poller.start()
     wait_until(lambda: freshness.stale(PLAN, {"usage": JANUARY}) == set())
-    watch.close()
+    poller.close()

@@ -1,4 +1,4 @@
-"""A category that the live version was not trained on: its users hear so, the others are answered in the same call."""
+"""A category that the live version was not trained on: its users get an error, the others a prediction, in one call."""
 
 import subprocess
 import sys
@@ -13,10 +13,10 @@ import requests
 from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.requests import UnknownCategory
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import ModelAnswer, ModelServer, NotTrainedOn
+from feature_enricher.upstream.model_server import ModelAnswer, ModelServerClient, NotTrainedOn
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from local_stack.settings import Settings
 from rollout.settings import server_environment
@@ -39,9 +39,9 @@ USERS: dict[str, dict[str, Any]] = {
     **{f"user {n}": COMPLETE | {"months_active": n} for n in range(30)},
 }
 EVERYBODY = list(USERS)
-LOST = {
+UNKNOWN = {
     "type": "urn:streamflow:error:unknown_category",
-    "title": "The live version was not trained on a category of the user",
+    "title": "The live version was not trained on a category of this user",
     "status": 422,
     "code": "unknown_category",
     "detail": "The live version was not trained on net_service = 'Satellite' of user_id=new",
@@ -73,36 +73,36 @@ def gateway(marking: Marking) -> FlaskClient:
     return client
 
 
-def test_the_user_hears_which_feature_and_value(gateway: FlaskClient) -> None:
+def test_the_error_names_feature_and_value(gateway: FlaskClient) -> None:
     answer = gateway.post("/predict", json={"user_id": "new"})
 
-    told = answer.get_json()
-    assert told.pop("request_id")
-    assert (answer.status_code, told) == (422, LOST)
+    problem = answer.get_json()
+    assert problem.pop("request_id")
+    assert (answer.status_code, problem) == (422, UNKNOWN)
     assert answer.content_type == "application/problem+json"
 
 
 def test_the_others_are_answered_in_the_same_call(gateway: FlaskClient, marking: Marking) -> None:
     results = gateway.post("/predict", json={"user_ids": EVERYBODY}).get_json()["results"]
 
-    assert results[0] == {"user_id": "new", **LOST}
+    assert results[0] == {"user_id": "new", **UNKNOWN}
     assert [result["user_id"] for result in results[1:] if result["probability"] == 0.1234] == EVERYBODY[1:]
     assert marking.calls == 1
 
 
-def test_a_value_of_the_request_is_refused_as_the_requests(gateway: FlaskClient) -> None:
+def test_an_unknown_category_in_an_override_is_an_error_of_the_request(gateway: FlaskClient) -> None:
     answer = gateway.post("/predict", json={"user_id": "user 1", "features": {"net_service": "Satellite"}})
 
-    told = answer.get_json()
-    assert (answer.status_code, told["code"], told["fields"]) == (409, "values_refused", ["features.net_service"])
-    assert told["detail"] == "The live version was not trained on features.net_service = 'Satellite'"
+    problem = answer.get_json()
+    assert (answer.status_code, problem["code"], problem["fields"]) == (409, "values_refused", ["features.net_service"])
+    assert problem["detail"] == "The live version was not trained on features.net_service = 'Satellite'"
 
 
-def test_a_known_value_of_the_request_takes_the_place_of_the_unknown_one(gateway: FlaskClient) -> None:
+def test_an_override_replaces_an_unknown_category(gateway: FlaskClient) -> None:
     assert gateway.post("/predict", json={"user_id": "new", "features": {"net_service": "No"}}).status_code == 200
 
 
-def test_it_is_counted_by_its_code(gateway: FlaskClient) -> None:
+def test_metrics_count_it_by_its_code(gateway: FlaskClient) -> None:
     gateway.post("/predict", json={"user_ids": ["new", "user 1"]})
 
     assert b'gateway_results_total{code="unknown_category"} 1.0' in gateway.get("/metrics").data
@@ -148,19 +148,19 @@ def columns(**changed: list[Any]) -> dict[str, list[Any]]:
 
 
 def test_a_real_model_server_marks_the_user_and_answers_the_others(real_server: str) -> None:
-    upstream = ModelServer(Upstream(real_server, 30.0, 2))
-    client = create_app({"DEADLINE_S": 60}, features=FakeFeatures(USERS), targets=FixedTarget(upstream)).test_client()
+    model = ModelServerClient(Upstream(real_server, 30.0, 2))
+    client = create_app({"DEADLINE_S": 60}, features=FakeFeatures(USERS), targets=FixedTarget(model)).test_client()
 
     results = client.post("/predict", json={"user_ids": EVERYBODY}).get_json()["results"]
     alone = client.post("/predict", json={"user_id": "user 7"}).get_json()
 
-    assert results[0] == {"user_id": "new", **LOST}
+    assert results[0] == {"user_id": "new", **UNKNOWN}
     assert [result["user_id"] for result in results[1:] if 0 < result["probability"] < 1] == EVERYBODY[1:]
     assert (alone["threshold"], alone["calibration"]) == (0.5, "sigmoid")
     assert alone == results[1 + 7]
 
 
-def test_whoever_asks_the_model_server_itself_gets_an_error_that_names_them(real_server: str) -> None:
+def test_the_model_server_itself_answers_an_error_that_names_row_and_category(real_server: str) -> None:
     answer = invocations(real_server, {"inputs": columns(net_service=["No", "Satellite"])})
 
     assert answer.status_code == 400
@@ -182,5 +182,5 @@ def test_null_is_refused_in_every_column_and_shape(real_server: str, column: str
     answer = invocations(real_server, {shape: shapes[shape]})
 
     assert answer.status_code == 400, answer.text
-    if (shape, column) != ("inputs", "months_active"):  # MLflow's own reader refuses it, and does not name it
+    if (shape, column) != ("inputs", "months_active"):  # MLflow's own parser refuses it without naming it
         assert column in answer.json()["message"]

@@ -1,4 +1,4 @@
-"""A part that fails again and again is left alone, tried now and then by one call, and used again once it answers."""
+"""After repeated failures calls fail at once, one call at a time is tried, and a success closes the breaker."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def fail(breaker: Breaker, times: int = 2) -> None:
             call(breaker, ModelUnavailable("gone"))
 
 
-def test_one_failure_is_forgotten_with_the_next_success(breaker: Breaker) -> None:
+def test_a_success_resets_the_count_of_failures(breaker: Breaker) -> None:
     fail(breaker, 1)
     call(breaker)
     fail(breaker, 1)
@@ -43,7 +43,7 @@ def test_one_failure_is_forgotten_with_the_next_success(breaker: Breaker) -> Non
     assert breaker.state == "closed"
 
 
-def test_several_failures_in_a_row_open_it_and_calls_fail_without_being_made(breaker: Breaker) -> None:
+def test_several_failures_in_a_row_open_it_and_calls_are_not_made(breaker: Breaker) -> None:
     fail(breaker)
 
     with pytest.raises(ModelCircuitOpen):
@@ -52,7 +52,7 @@ def test_several_failures_in_a_row_open_it_and_calls_fail_without_being_made(bre
     assert breaker.state == "open"
 
 
-def test_after_the_pause_one_call_tries_and_the_others_still_fail_at_once(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_pause_one_call_passes_and_others_fail_at_once(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now = 1.0
 
@@ -64,7 +64,7 @@ def test_after_the_pause_one_call_tries_and_the_others_still_fail_at_once(breake
     call(breaker)
 
 
-def test_a_try_that_fails_means_another_pause(breaker: Breaker, clock: Clock) -> None:
+def test_a_failed_trial_starts_another_pause(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now = 1.0
     fail(breaker, 1)
@@ -77,7 +77,7 @@ def test_a_try_that_fails_means_another_pause(breaker: Breaker, clock: Clock) ->
     assert breaker.state == "closed"
 
 
-def test_refused_rows_are_an_answer(breaker: Breaker) -> None:
+def test_refused_rows_do_not_count_as_failures(breaker: Breaker) -> None:
     for _ in range(3):
         with pytest.raises(ModelRejected):
             call(breaker, ModelRejected("400"))
@@ -85,7 +85,7 @@ def test_refused_rows_are_an_answer(breaker: Breaker) -> None:
     assert breaker.state == "closed"
 
 
-def test_a_fault_of_our_own_while_trying_lets_the_next_one_try(breaker: Breaker, clock: Clock) -> None:
+def test_after_an_unrelated_error_the_next_call_is_the_trial(breaker: Breaker, clock: Clock) -> None:
     fail(breaker)
     clock.now = 1.0
     with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""The network between gateway and model server: whatever it does, an answer or an error in time."""
+"""Network faults between gateway and model server: an answer or an error in time."""
 
 import socket
 import threading
@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.upstream import ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import ModelServer
+from feature_enricher.upstream.model_server import ModelServerClient
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from tests.gateway.fakes import ANSWER, FakeServer, reply
 
@@ -27,8 +27,8 @@ def soon() -> Deadline:
 ANSWERED = {"predictions": [ANSWER]}
 
 
-def model_at(url: str) -> ModelServer:
-    return ModelServer(Upstream(url, TIMEOUT_S, 2))
+def model_at(url: str) -> ModelServerClient:
+    return ModelServerClient(Upstream(url, TIMEOUT_S, 2))
 
 
 def hang(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
@@ -56,7 +56,7 @@ def stop_halfway(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
 
 
 @pytest.mark.parametrize("fault", [hang, drip, hang_up, stop_halfway])
-def test_a_server_that_does_not_answer_is_given_up_in_time(
+def test_a_server_that_does_not_answer_causes_an_error_in_time(
     model_server: FakeServer, fault: Callable[[BaseHTTPRequestHandler, bytes], None]
 ) -> None:
     model_server.replies = [fault]
@@ -69,7 +69,7 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(
     assert isinstance(caught.value.__cause__, EnricherError)
 
 
-def test_a_refused_connection_is_no_answer() -> None:
+def test_a_refused_connection_is_an_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -78,7 +78,7 @@ def test_a_refused_connection_is_no_answer() -> None:
             model_at(url).predict(ROWS, soon())
 
 
-def test_a_connection_closed_unanswered_is_tried_once_more(model_server: FakeServer) -> None:
+def test_after_a_closed_connection_the_call_is_repeated_once(model_server: FakeServer) -> None:
     model_server.replies = [reply(ANSWERED), hang_up, reply(ANSWERED)]
     model = model_at(model_server.url)
     model.predict(ROWS, soon())
@@ -87,7 +87,7 @@ def test_a_connection_closed_unanswered_is_tried_once_more(model_server: FakeSer
     assert len(model_server.seen) == 3
 
 
-def test_a_connection_closed_unanswered_is_not_tried_for_ever(model_server: FakeServer) -> None:
+def test_after_a_second_closed_connection_the_call_fails(model_server: FakeServer) -> None:
     model_server.replies = [hang_up]
 
     with pytest.raises(ModelUnavailable):
@@ -96,7 +96,7 @@ def test_a_connection_closed_unanswered_is_not_tried_for_ever(model_server: Fake
     assert len(model_server.seen) == 2
 
 
-def test_a_slow_server_is_not_asked_twice(model_server: FakeServer) -> None:
+def test_a_slow_server_is_not_called_twice(model_server: FakeServer) -> None:
     model_server.replies = [hang]
 
     with pytest.raises(ModelUnavailable):
@@ -105,7 +105,7 @@ def test_a_slow_server_is_not_asked_twice(model_server: FakeServer) -> None:
     assert len(model_server.seen) == 1
 
 
-def test_a_server_comes_back_by_itself(model_server: FakeServer) -> None:
+def test_a_recovered_server_is_used_again(model_server: FakeServer) -> None:
     model_server.replies = [hang_up, hang_up, reply(ANSWERED)]
     model = model_at(model_server.url)
     with pytest.raises(ModelUnavailable):
@@ -114,17 +114,17 @@ def test_a_server_comes_back_by_itself(model_server: FakeServer) -> None:
     assert len(model.predict(ROWS, soon())) == 1
 
 
-def test_a_deadline_that_comes_before_the_time_limit_is_kept(model_server: FakeServer) -> None:
+def test_a_deadline_before_the_timeout_is_kept(model_server: FakeServer) -> None:
     model_server.replies = [hang]
     began = time.monotonic()
 
     with pytest.raises(ModelUnavailable):
-        ModelServer(Upstream(model_server.url, 10.0, 2)).predict(ROWS, Deadline.after(0.2))
+        ModelServerClient(Upstream(model_server.url, 10.0, 2)).predict(ROWS, Deadline.after(0.2))
 
     assert 0.2 <= time.monotonic() - began < 1
 
 
-def test_a_call_whose_deadline_is_over_is_not_made(model_server: FakeServer) -> None:
+def test_after_the_deadline_no_call_is_made(model_server: FakeServer) -> None:
     with pytest.raises(ModelUnavailable):
         model_at(model_server.url).predict(ROWS, Deadline.after(0))
 
@@ -146,7 +146,7 @@ def test_concurrent_calls_do_not_wait_for_each_other(model_server: FakeServer) -
         reply(ANSWERED)(handler, body)
 
     model_server.replies = [meet]
-    model = ModelServer(Upstream(model_server.url, 5.0, 2))
+    model = ModelServerClient(Upstream(model_server.url, 5.0, 2))
     done: list[int] = []
     threads = [threading.Thread(target=lambda: done.append(len(model.predict(ROWS, soon())))) for _ in range(2)]
     for thread in threads:
@@ -157,13 +157,13 @@ def test_concurrent_calls_do_not_wait_for_each_other(model_server: FakeServer) -
     assert done == [1, 1]
 
 
-def test_one_call_survives_that_all_kept_connections_were_closed(model_server: FakeServer) -> None:
+def test_a_call_succeeds_after_all_idle_connections_were_closed(model_server: FakeServer) -> None:
     together = threading.Barrier(2, timeout=5)
 
     def meet_and_close(handler: BaseHTTPRequestHandler, body: bytes) -> None:
         together.wait()
         reply(ANSWERED)(handler, body)
-        handler.close_connection = True  # without a word in the head, as a server does whose patience is over
+        handler.close_connection = True  # without a header, as a server does after its idle timeout
 
     model_server.replies = [meet_and_close, meet_and_close, reply(ANSWERED)]
     model = model_at(model_server.url)
@@ -177,7 +177,7 @@ def test_one_call_survives_that_all_kept_connections_were_closed(model_server: F
     assert len(model.predict(ROWS, soon())) == 1
 
 
-def test_connections_are_kept_and_used_again(model_server: FakeServer) -> None:
+def test_connections_are_reused(model_server: FakeServer) -> None:
     model_server.replies = [reply(ANSWERED)]
     model = model_at(model_server.url)
 
@@ -187,14 +187,14 @@ def test_connections_are_kept_and_used_again(model_server: FakeServer) -> None:
     assert len(model_server.connections) == 1
 
 
-def test_idle_connections_are_closed_once_nobody_can_use_them_any_more(model_server: FakeServer) -> None:
+def test_idle_connections_are_closed_with_the_last_reference(model_server: FakeServer) -> None:
     model_server.replies = [reply(ANSWERED)]
     upstream = Upstream(model_server.url, 5.0, 2)
     upstream.get("/ping")
-    [kept] = upstream._idle
-    socket_of_it = kept.sock
-    assert socket_of_it is not None
+    [connection] = upstream._idle
+    idle_socket = connection.sock
+    assert idle_socket is not None
 
     del upstream
 
-    assert socket_of_it.fileno() == -1
+    assert idle_socket.fileno() == -1

@@ -1,4 +1,4 @@
-"""The model server over real HTTP: what it may answer, and everything it may do instead."""
+"""The model server over real HTTP: valid and invalid answers."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from feature_enricher.deadline import Deadline
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import ModelServer, NotTrainedOn
+from feature_enricher.upstream.model_server import ModelServerClient, NotTrainedOn
+from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 from tests.gateway.fakes import ANSWER, RUN_ID, FakeServer, prediction, reply
 
@@ -24,8 +24,8 @@ def soon() -> Deadline:
     return Deadline.after(10.0)
 
 
-def model_at(url: str) -> ModelServer:
-    return ModelServer(Upstream(url, TIMEOUT_S, 2))
+def model_at(url: str) -> ModelServerClient:
+    return ModelServerClient(Upstream(url, TIMEOUT_S, 2))
 
 
 def answers(**changed: Any) -> dict[str, Any]:
@@ -47,16 +47,16 @@ def test_rows_go_out_as_columns_and_predictions_come_back_in_order(model_server:
     assert predictions == [prediction(ROWS[0]), replace(prediction(ROWS[1]), prediction=1, probability=1.0)]
 
 
-def test_a_version_from_before_tells_neither_calibration_nor_threshold(model_server: FakeServer) -> None:
-    before = {name: value for name, value in ANSWER.items() if name not in ("calibration", "threshold")}
-    model_server.replies = [reply({"predictions": [before, before]})]
+def test_an_older_version_states_neither_calibration_nor_threshold(model_server: FakeServer) -> None:
+    older = {name: value for name, value in ANSWER.items() if name not in ("calibration", "threshold")}
+    model_server.replies = [reply({"predictions": [older, older]})]
 
     predictions = model_at(model_server.url).predict(ROWS, soon())
 
     assert predictions == [replace(prediction(row), calibration="none") for row in ROWS]
 
 
-def test_a_marked_row_is_told_from_its_neighbours(model_server: FakeServer) -> None:
+def test_a_row_with_an_unknown_category_is_marked(model_server: FakeServer) -> None:
     marked = {"prediction": None, "probability": None, "unknown_categories": {"net_service": "Satellite"}}
     model_server.replies = [reply({"predictions": [ANSWER | {"unknown_categories": None}, ANSWER | marked]})]
 
@@ -66,7 +66,7 @@ def test_a_marked_row_is_told_from_its_neighbours(model_server: FakeServer) -> N
     assert unknown == NotTrainedOn({"net_service": "Satellite"}, "streamflow_churn", "3", RUN_ID, "churn_v1")
 
 
-WRONG_ANSWERS: dict[str, object] = {
+INVALID_ANSWERS: dict[str, object] = {
     "garbage": b"<html>",
     "nothing": b"",
     "not utf-8": b'{"predictions": "\xff"}',
@@ -103,25 +103,25 @@ WRONG_ANSWERS: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG_ANSWERS)
-def test_an_answer_of_the_wrong_shape_is_not_believed(model_server: FakeServer, wrong: str) -> None:
-    model_server.replies = [reply(WRONG_ANSWERS[wrong])]
+@pytest.mark.parametrize("invalid", INVALID_ANSWERS)
+def test_an_invalid_answer_is_an_error(model_server: FakeServer, invalid: str) -> None:
+    model_server.replies = [reply(INVALID_ANSWERS[invalid])]
 
-    with pytest.raises(ModelUnavailable, match="wrong shape") as caught:
+    with pytest.raises(ModelUnavailable, match="invalid answer") as caught:
         model_at(model_server.url).predict(ROWS, soon())
 
     assert caught.value.__cause__ is not None
 
 
 @pytest.mark.parametrize("status", [201, 302, 500, 503])
-def test_another_status_than_200_is_no_answer(model_server: FakeServer, status: int) -> None:
+def test_another_status_than_200_is_an_error(model_server: FakeServer, status: int) -> None:
     model_server.replies = [reply(answers(), status)]
 
     with pytest.raises(ModelUnavailable, match=str(status)):
         model_at(model_server.url).predict(ROWS, soon())
 
 
-def test_refused_rows_are_told_from_a_broken_server(model_server: FakeServer) -> None:
+def test_refused_rows_are_a_different_error_than_a_broken_server(model_server: FakeServer) -> None:
     model_server.replies = [reply({"stack_trace": "File /srv/x"}, 400)]
 
     with pytest.raises(ModelRejected) as caught:

@@ -1,4 +1,4 @@
-"""The registry over real HTTP, answering as MLflow does."""
+"""The registry over real HTTP, with answers like MLflow's."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import pytest
 
 from feature_enricher.errors.upstream import NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.registry import Registry
+from feature_enricher.upstream.registry import RegistryClient
 from tests.gateway.fakes import FakeServer, reply
 
 
-def registry_at(url: str) -> Registry:
-    return Registry(Upstream(url, 0.3, 1), "streamflow_churn", "Production")
+def registry_at(url: str) -> RegistryClient:
+    return RegistryClient(Upstream(url, 0.3, 1), "streamflow_churn", "Production")
 
 
 def version(number: str, stage: str, **tags: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def registered(*versions: dict[str, Any]) -> dict[str, Any]:
     return {"registered_model": {"name": "streamflow_churn", "latest_versions": list(versions)}}
 
 
-def test_the_version_in_production_names_its_features(registry_server: FakeServer) -> None:
+def test_the_feature_list_is_that_of_the_version_in_production(registry_server: FakeServer) -> None:
     newer = version("4", "None", feature_service="churn_v2")
     serving = version("3", "Production", model_type="rf", feature_service="churn_v1")
     registry_server.replies = [reply(registered(newer, serving))]
@@ -36,7 +36,7 @@ def test_the_version_in_production_names_its_features(registry_server: FakeServe
     assert registry_server.seen == [(path, b"")]
 
 
-def test_of_two_versions_in_production_the_highest_is_asked_for(registry_server: FakeServer) -> None:
+def test_of_two_versions_in_production_the_highest_counts(registry_server: FakeServer) -> None:
     lower = version("9", "Production", feature_service="churn_v1")
     highest = version("10", "Production", feature_service="churn_v2")
     registry_server.replies = [reply(registered(lower, highest))]
@@ -44,16 +44,16 @@ def test_of_two_versions_in_production_the_highest_is_asked_for(registry_server:
     assert registry_at(registry_server.url).feature_service() == "churn_v2"
 
 
-NONE_SERVING = {
+NO_VERSION = {
     "no such model": reply({"error_code": "RESOURCE_DOES_NOT_EXIST"}, 404),
     "no version": reply({"registered_model": {"name": "streamflow_churn"}}),
     "none in production": reply(registered(version("1", "None", feature_service="churn_v1"))),
 }
 
 
-@pytest.mark.parametrize("case", NONE_SERVING)
+@pytest.mark.parametrize("case", NO_VERSION)
 def test_without_a_version_in_production_the_error_says_what_to_do(registry_server: FakeServer, case: str) -> None:
-    registry_server.replies = [NONE_SERVING[case]]
+    registry_server.replies = [NO_VERSION[case]]
 
     with pytest.raises(NoServingVersion) as caught:
         registry_at(registry_server.url).feature_service()
@@ -63,7 +63,9 @@ def test_without_a_version_in_production_the_error_says_what_to_do(registry_serv
 
 
 @pytest.mark.parametrize("tags", [{}, {"feature_service": ""}])
-def test_a_version_without_the_tag_is_named(registry_server: FakeServer, tags: dict[str, str]) -> None:
+def test_a_version_without_the_tag_is_an_error_with_its_number(
+    registry_server: FakeServer, tags: dict[str, str]
+) -> None:
     registry_server.replies = [reply(registered(version("7", "Production", **tags)))]
 
     with pytest.raises(NoServingVersion, match=r"Version 7 .* has no tag feature_service"):

@@ -1,4 +1,4 @@
-"""The watcher's word: taken at once, in one step, and kept while the watcher is away."""
+"""The watcher's status: used at once, in one step, and kept while the watcher does not answer."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,21 +13,21 @@ from tests.gateway.fakes import ANSWER, COMPLETE, RUN_ID, USER, FakeFeatures, Fa
 from tests.waiting import wait_until
 
 DEADLINE_S = 1.0
-LIST_OF = {"3": "churn_v1", "4": "churn_v2"}
+FEATURE_LISTS = {"3": "churn_v1", "4": "churn_v2"}
 
 
 def serving(url: str, version: str) -> dict[str, Any]:
-    run_and_list = {"run_id": RUN_ID, "feature_service": LIST_OF[version]}
+    run_and_list = {"run_id": RUN_ID, "feature_service": FEATURE_LISTS[version]}
     return {"url": url, "model_name": "streamflow_churn", "version": version, **run_and_list}
 
 
-def word(serving: dict[str, Any] | None, *warnings: str, problem: str | None = None) -> dict[str, Any]:
+def status_body(serving: dict[str, Any] | None, *warnings: str, problem: str | None = None) -> dict[str, Any]:
     return {"serving": serving, "warnings": list(warnings), "problem": problem}
 
 
 def answering(version: str, **other: Any) -> Callable[[BaseHTTPRequestHandler, bytes], None]:
-    said = ANSWER | {"model_version": version, "feature_service": LIST_OF[version]} | other
-    return reply({"predictions": [said]})
+    answer = ANSWER | {"model_version": version, "feature_service": FEATURE_LISTS[version]} | other
+    return reply({"predictions": [answer]})
 
 
 def hang(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
@@ -44,7 +44,7 @@ def third() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def fourth() -> Iterator[FakeServer]:
-    """Version 4, which asks for other features."""
+    """A model server that answers as version 4, which uses other features."""
     with running(FakeServer()) as server:
         server.replies = [answering("4")]
         yield server
@@ -52,15 +52,15 @@ def fourth() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def watcher(third: FakeServer) -> Iterator[FakeServer]:
-    """Says that version 3 is live."""
+    """Answers that version 3 is live."""
     with running(FakeServer()) as server:
-        server.replies = [reply(word(serving(third.url, "3")))]
+        server.replies = [reply(status_body(serving(third.url, "3")))]
         yield server
 
 
 @pytest.fixture
 def gateway(watcher: FakeServer) -> Iterator[FlaskClient]:
-    """Has heard the watcher."""
+    """Has the watcher's first status."""
     app = create_app({"ROLLOUT_URL": watcher.url, "DEADLINE_S": DEADLINE_S}, features=FakeFeatures({USER: COMPLETE}))
     client: FlaskClient = app.test_client()
     wait_until(lambda: predict(client)[0] == 200)
@@ -78,11 +78,11 @@ def version(client: FlaskClient) -> str | None:
     return answer["model"]["version"] if status == 200 else None
 
 
-def test_the_live_version_answers_with_its_own_features_and_after_a_turn_the_next_one(
+def test_the_live_version_answers_with_its_features_and_the_next_one_after_a_switch(
     gateway: FlaskClient, watcher: FakeServer, fourth: FakeServer
 ) -> None:
     before = predict(gateway)[1]
-    watcher.replies = [reply(word(serving(fourth.url, "4")))]
+    watcher.replies = [reply(status_body(serving(fourth.url, "4")))]
     wait_until(lambda: version(gateway) == "4")
     after = predict(gateway)[1]
 
@@ -101,14 +101,14 @@ def test_the_watcher_is_polled_over_one_connection(gateway: FlaskClient, watcher
     assert len(watcher.connections) == 1
 
 
-def test_a_request_whose_server_was_just_stopped_is_answered_by_the_next_one(
+def test_a_request_whose_server_just_stopped_is_answered_by_the_next_one(
     gateway: FlaskClient, watcher: FakeServer, third: FakeServer, fourth: FakeServer
 ) -> None:
-    def stopped_after_the_turn(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-        watcher.replies = [reply(word(serving(fourth.url, "4")))]
+    def stopped_after_the_switch(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+        watcher.replies = [reply(status_body(serving(fourth.url, "4")))]
         handler.close_connection = True
 
-    third.replies = [stopped_after_the_turn]
+    third.replies = [stopped_after_the_switch]
 
     assert version(gateway) == "4"
 
@@ -116,7 +116,7 @@ def test_a_request_whose_server_was_just_stopped_is_answered_by_the_next_one(
 @pytest.mark.parametrize(
     "other", [{"model_version": "9"}, {"run_id": "f" * 32}, {"model_name": "other"}, {"feature_service": "churn_v2"}]
 )
-def test_an_answer_of_another_version_than_the_live_one_is_not_believed(
+def test_an_answer_of_another_version_than_the_live_one_is_refused(
     gateway: FlaskClient, third: FakeServer, other: dict[str, str]
 ) -> None:
     third.replies = [answering("3", **other)]
@@ -126,17 +126,17 @@ def test_an_answer_of_another_version_than_the_live_one_is_not_believed(
     assert (status, answer["code"]) == (503, "another_version")
 
 
-def test_another_model_under_the_same_number_takes_over_and_is_named(
+def test_another_run_with_the_same_version_number_takes_over(
     gateway: FlaskClient, watcher: FakeServer, fourth: FakeServer
 ) -> None:
-    anew = "e" * 32
-    fourth.replies = [answering("3", run_id=anew)]
-    watcher.replies = [reply(word(serving(fourth.url, "3") | {"run_id": anew}))]
-    wait_until(lambda: predict(gateway)[1]["model"]["run_id"] == anew)
-    assert gateway.get("/ready").get_json()["serving"]["run_id"] == anew
+    new_run = "e" * 32
+    fourth.replies = [answering("3", run_id=new_run)]
+    watcher.replies = [reply(status_body(serving(fourth.url, "3") | {"run_id": new_run}))]
+    wait_until(lambda: predict(gateway)[1]["model"]["run_id"] == new_run)
+    assert gateway.get("/ready").get_json()["serving"]["run_id"] == new_run
 
 
-def test_while_the_watcher_is_away_its_last_word_holds_and_readiness_says_so(
+def test_while_the_watcher_does_not_answer_its_last_status_is_used_and_ready_says_so(
     gateway: FlaskClient, watcher: FakeServer
 ) -> None:
     watcher.replies = [reply(b"", 500)]
@@ -149,19 +149,17 @@ def test_while_the_watcher_is_away_its_last_word_holds_and_readiness_says_so(
 
 
 @pytest.mark.parametrize(
-    "nonsense", [b"", b"<html>", b"[]", b'{"serving": {"url": 1}, "warnings": [], "problem": null}']
+    "invalid", [b"", b"<html>", b"[]", b'{"serving": {"url": 1}, "warnings": [], "problem": null}']
 )
-def test_a_word_that_cannot_be_read_is_as_none(gateway: FlaskClient, watcher: FakeServer, nonsense: bytes) -> None:
-    watcher.replies = [reply(nonsense)]
+def test_an_invalid_status_is_ignored(gateway: FlaskClient, watcher: FakeServer, invalid: bytes) -> None:
+    watcher.replies = [reply(invalid)]
     wait_until(lambda: gateway.get("/ready").get_json()["note"] is not None)
 
     assert version(gateway) == "3"
 
 
-def test_while_a_dead_model_server_is_started_again_requests_are_told_so_in_time(
-    gateway: FlaskClient, watcher: FakeServer
-) -> None:
-    watcher.replies = [reply(word(None, problem="The model server died; it is started again in 1 s"))]
+def test_while_no_model_server_is_live_requests_fail_at_once(gateway: FlaskClient, watcher: FakeServer) -> None:
+    watcher.replies = [reply(status_body(None, problem="The model server died; it is started again in 1 s"))]
     wait_until(lambda: predict(gateway)[0] == 503)
     began = time.monotonic()
 
@@ -173,7 +171,7 @@ def test_while_a_dead_model_server_is_started_again_requests_are_told_so_in_time
     assert "started again" in answer.get_json()["detail"]
 
 
-def test_a_model_server_that_died_is_asked_no_longer_than_the_deadline(gateway: FlaskClient, third: FakeServer) -> None:
+def test_a_model_server_that_hangs_delays_no_request_past_the_deadline(gateway: FlaskClient, third: FakeServer) -> None:
     third.replies = [hang]
     began = time.monotonic()
 
@@ -181,25 +179,27 @@ def test_a_model_server_that_died_is_asked_no_longer_than_the_deadline(gateway: 
 
     assert time.monotonic() - began < 1.5
     assert status == 503
-    # the model call and the request end at the same moment; either may be the first to say so
+    # the model call and the request end at the same time; either error may come first
     assert answer["code"] in {"deadline_exceeded", "model_unavailable"}
 
 
-def test_warnings_and_a_problem_are_shown_and_do_not_make_it_not_ready(
+def test_ready_shows_warnings_and_a_problem_and_stays_ready(
     gateway: FlaskClient, watcher: FakeServer, third: FakeServer
 ) -> None:
     third.replies = [reply(b"\n")]
-    said = word(serving(third.url, "3"), "Versions 3 and 2 are in Production", problem="version 4 was not turned to: x")
-    watcher.replies = [reply(said)]
+    status = status_body(
+        serving(third.url, "3"), "Versions 3 and 2 are in Production", problem="version 4 was not turned to: x"
+    )
+    watcher.replies = [reply(status)]
     wait_until(lambda: gateway.get("/ready").get_json()["warnings"] != [])
 
     answer = gateway.get("/ready")
 
     assert answer.status_code == 200
-    assert {name: answer.get_json()[name] for name in said} == said
+    assert {name: answer.get_json()[name] for name in status} == status
 
 
-def test_before_the_watchers_first_word_nothing_is_guessed() -> None:
+def test_before_the_watchers_first_answer_requests_fail() -> None:
     with running(FakeServer()) as silent:
         silent.replies = [hang]
         app = create_app({"ROLLOUT_URL": silent.url}, features=FakeFeatures({USER: COMPLETE}))
@@ -210,7 +210,7 @@ def test_before_the_watchers_first_word_nothing_is_guessed() -> None:
     assert (status, answer["code"]) == (503, "rollout_unavailable")
 
 
-def test_a_model_server_that_froze_is_left_alone_and_used_again_soon_after_it_is_back(
+def test_a_frozen_model_server_opens_the_breaker_and_is_used_again_afterwards(
     gateway: FlaskClient, third: FakeServer
 ) -> None:
     third.replies = [hang]
@@ -229,14 +229,14 @@ def refused_at_once(gateway: FlaskClient) -> bool:
     return code == "model_circuit_open" and time.monotonic() - began < DEADLINE_S / 2
 
 
-def test_a_model_server_that_is_started_again_elsewhere_is_found(
+def test_a_model_server_restarted_at_another_address_is_used(
     gateway: FlaskClient, watcher: FakeServer, third: FakeServer, fourth: FakeServer
 ) -> None:
     third.replies = [lambda handler, _body: setattr(handler, "close_connection", True)]
     assert predict(gateway)[0] == 503
-    watcher.replies = [reply(word(None, problem="The model server died"))]
+    watcher.replies = [reply(status_body(None, problem="The model server died"))]
     wait_until(lambda: predict(gateway)[1]["code"] == "no_live_model")
     fourth.replies = [answering("3")]
-    watcher.replies = [reply(word(serving(fourth.url, "3")))]
+    watcher.replies = [reply(status_body(serving(fourth.url, "3")))]
 
     wait_until(lambda: version(gateway) == "3")

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 import sqlalchemy
 
-import feature_store
+from feature_store.store import open_store
 from local_stack import own_server
 from local_stack.database import postgres
 from local_stack.settings import Settings, StackError
@@ -50,7 +50,7 @@ def test_a_password_of_any_characters_lets_everybody_in(monkeypatch: pytest.Monk
         postgres.start(settings)
         psycopg2.connect("").close()  # as the steps and the gateway
         sqlalchemy.create_engine(settings.tracking_uri).connect().close()  # as MLflow
-        config = feature_store.open_store().config
+        config = open_store().config
         assert config.online_store.password == config.offline_store.password == password
         assert password not in repr(config.online_store)
 

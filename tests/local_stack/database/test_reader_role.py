@@ -1,6 +1,5 @@
 """The gateway's role reads features and the definitions of services, and nothing else."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +7,10 @@ import psycopg
 import psycopg.errors
 import pytest
 
-import feature_store
+from feature_store.deadline import Deadline
 from feature_store.plans import make_plan
-from feature_store.postgres.reader import OnlineReader
+from feature_store.postgres.reader import PostgresReader
+from feature_store.store import apply_definitions, open_store
 from local_stack.database import reader_role
 from local_stack.settings import Settings
 from steps import materialize
@@ -22,8 +22,8 @@ from tests.sql import execute
 def as_reader(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The environment says: connect as the gateway's role. The tables were made after the role."""
     given = reader_role.make(january_loaded)
-    store = feature_store.open_store()
-    feature_store.apply_definitions(store)
+    store = open_store()
+    apply_definitions(store)
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
     with monkeypatch.context() as changed:
@@ -34,9 +34,9 @@ def as_reader(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def test_it_can_do_all_that_the_gateway_does(as_reader: dict[str, str]) -> None:
-    reader = OnlineReader()
+    reader = PostgresReader()
 
-    [found] = reader.read(make_plan("churn_v1"), ["anna"], time.monotonic() + 5)
+    [found] = reader.read(make_plan("churn_v1"), ["anna"], Deadline.after(5))
     reader.close()
 
     assert list(found.features.values()) == [None] * 14
@@ -50,9 +50,9 @@ def test_it_reads_the_tables_that_a_materialisation_exchanged_in(
             as_owner.setenv(name, january_loaded[name])
         materialize.main(["--as-of", str(JANUARY)])
     user = (sample_months / "month_000" / "users.csv").read_text().splitlines()[1].split(",")[0]
-    reader = OnlineReader()
+    reader = PostgresReader()
 
-    [found] = reader.read(make_plan("churn_v1"), [user], time.monotonic() + 5)
+    [found] = reader.read(make_plan("churn_v1"), [user], Deadline.after(5))
     reader.close()
 
     assert None not in found.features.values()

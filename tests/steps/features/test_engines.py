@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import feature_store
+from feature_store.spark import spark_conf
 from local_stack.settings import Settings
 from steps import warehouse
 from steps.cli.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnapshot
@@ -85,7 +85,7 @@ def test_spark_joins_any_history_as_postgresql_does(use: pytest.MonkeyPatch, his
 
 
 def test_local_spark_has_memory_for_a_million_users_and_a_cluster_keeps_its_own_settings() -> None:
-    local, cluster = (feature_store.spark_conf(master) for master in ("local[*]", "spark://HOST:7077"))
+    local, cluster = (spark_conf(master) for master in ("local[*]", "spark://HOST:7077"))
     assert local["spark.driver.memory"] == "4g"
     assert set(local) - set(cluster) == {
         "spark.driver.memory", "spark.driver.host", "spark.driver.bindAddress", "spark.sql.shuffle.partitions",

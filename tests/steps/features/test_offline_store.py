@@ -10,8 +10,8 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import P
 from hypothesis import HealthCheck, assume, given, settings
 from psycopg.errors import UndefinedObject
 
-from feature_store import FOLDER
 from feature_store.postgres.offline_store import CopyingJob, SortingPostgreSQLOfflineStore
+from feature_store.store import FOLDER
 from local_stack.settings import Settings
 from steps.features import historical
 from tests.conftest import JANUARY

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from feature_store import feature_types, open_store
+from feature_store.store import feature_types, open_store
 from tests.steps.states.database import fetch
 
 SNAPSHOT = """
