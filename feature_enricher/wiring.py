@@ -52,7 +52,7 @@ class Parts:
     def metrics_page(self) -> bytes:
         serving = self.serving.targets.state()["serving"]
         breakers = {"store": self.features.breaker.state, **self._model_breaker()}
-        return self.metrics.page(breakers, serving, self.batches.queue_length())
+        return self.metrics.page(breakers, serving, self.batches.queue_length() + self.batches.unread)
 
     def close(self) -> None:
         self.batches.close()
