@@ -10,6 +10,7 @@ import time
 
 from feature_enricher.api.access_log import set_level, write_to
 from feature_enricher.app import create_app
+from feature_enricher.metrics import Metrics
 from feature_enricher.server.front import Front
 from feature_enricher.settings import load_settings
 
@@ -17,6 +18,7 @@ from feature_enricher.settings import load_settings
 # all of them twice a second, for a tenth of a second each time. A request leaves it eight objects, which are young.
 GC_THRESHOLDS = (10_000, 20, 100)
 PARENT_CHECK_S = 1.0
+SAMPLE_S = 5.0
 # Python's own is 5 ms: the event loop would wait so long for each of its turns while batches compute.
 SWITCH_INTERVAL_S = 0.0005
 
@@ -32,6 +34,7 @@ def create() -> Front:
     set_level(settings.access_log)
     app = create_app()
     parts = app.extensions["streamflow"]
+    threading.Thread(target=_sample, args=(parts.metrics,), daemon=True).start()
     return Front(
         app,
         parts.batches,
@@ -39,6 +42,12 @@ def create() -> Front:
         largest_body=settings.max_body_bytes,
         count_refusal=parts.metrics.request_shed,
     )
+
+
+def _sample(metrics: Metrics) -> None:
+    while True:
+        metrics.sample_process()
+        time.sleep(SAMPLE_S)
 
 
 def _end_with_parent(parent: int) -> None:

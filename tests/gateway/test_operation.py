@@ -5,6 +5,7 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from feature_enricher.app import create_app
 from feature_enricher.deadline import Deadline
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import ModelUnavailable
+from feature_enricher.metrics import Metrics
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServer, Prediction
 from feature_enricher.upstream.targets import HandStarted
@@ -131,6 +133,22 @@ def test_the_documentation_names_every_metric_with_its_labels(client: FlaskClien
     kept = {name: told for name, told in labels(client.get("/metrics").text).items() if name.startswith("gateway_")}
 
     assert kept == {name: set(filter(None, told.split(","))) for name, told in documented}
+
+
+def test_values_of_the_process_are_those_of_the_last_sample() -> None:
+    metrics = Metrics()
+
+    def open_files() -> float:
+        return value(metrics.page({}, None, 0).decode(), "process_open_fds")
+
+    metrics.sample_process()
+    before = open_files()
+    with Path(__file__).open():
+        unsampled = open_files()
+        metrics.sample_process()
+        sampled = open_files()
+
+    assert (unsampled - before, sampled - before) == (0, 1)
 
 
 def test_metrics_show_the_process_and_no_series_of_when_others_began() -> None:
