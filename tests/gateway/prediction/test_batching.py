@@ -1,9 +1,12 @@
 """Requests that wait while a batch is in flight are predicted together as the next one."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import pytest
@@ -166,6 +169,25 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_begun(batches_of: Calla
 
     assert names(first.result(5)) + names(next_one.result(5)) == ["first", "next"]
     assert (begun, call.began, gate.batches) == ([], False, [["first"], ["next"]])
+
+
+def test_an_answered_request_leaves_nothing_to_the_garbage_collector(batches_of: Callable[..., Batches]) -> None:
+    class Body:
+        """What a request holds; not a bytearray, which knows no weak references."""
+
+    def predict(_body: Body) -> list[Result]:
+        return batches.predict(items_of("a"), Deadline.after(5))
+
+    batches, body = batches_of(told), Body()
+    held = weakref.ref(body)
+    gc.disable()
+    try:
+        submitted(batches, partial(predict, body)).result(5)
+        del body
+        submitted(batches, lambda: None).result(5)  # a worker keeps its last batch until it has the next one
+        wait_until(lambda: held() is None)
+    finally:
+        gc.enable()
 
 
 def test_requests_without_predictions_and_with_several_rounds_share_a_batch(

@@ -1,6 +1,7 @@
 """The gateway as it is deployed: `python -m feature_enricher`, over real HTTP."""
 
 import concurrent.futures
+import contextlib
 import datetime as dt
 import json
 import os
@@ -249,6 +250,25 @@ def test_what_cannot_be_answered_in_time_is_a_503_with_retry_after_by_the_deadli
     assert {answer.headers["Content-Type"] for answer in refused} == {"application/problem+json"}
     assert {answer.json()["code"] for answer in refused} <= {"overloaded", "deadline_exceeded"}
     assert max(answer.elapsed.total_seconds() for answer in answers) < DEADLINE_S + 0.5
+
+
+def test_hundreds_at_once_are_answered_by_the_deadline_and_the_probes_meanwhile(slow_gateway: Deployed) -> None:
+    request = b"POST /predict?s=0.02 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with contextlib.ExitStack() as closed:
+        connected = (socket.create_connection(slow_gateway.address, timeout=10) for _ in range(600))
+        clients = [closed.enter_context(client) for client in connected]
+        began = time.monotonic()
+        for client in clients:
+            client.sendall(request)
+        probed = requests.get(f"{slow_gateway.url}/health", timeout=5)
+        answers = [client.makefile("rb").read() for client in clients]
+        took_s = time.monotonic() - began
+
+    refused = [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200")]
+    assert 0 < len(refused) < len(answers)
+    assert {(answer[:12], b"retry-after: 1" in answer) for answer in refused} == {(b"HTTP/1.1 503", True)}
+    assert took_s < DEADLINE_S + 0.5
+    assert probed.elapsed.total_seconds() < DEADLINE_S / 2
 
 
 def test_a_request_that_takes_too_long_is_answered_at_the_deadline(slow_gateway: Deployed) -> None:
