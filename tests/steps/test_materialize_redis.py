@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,11 +18,8 @@ from steps.errors import BadParameter, OnlineStoreUnavailable
 from ..conftest import FEBRUARY, JANUARY
 from ..redis_online import needs_redis, redis_online, redis_server
 from ..waiting import wait_until
-from .killed import PATIENCE_S, kill, start
+from .killed import PATIENCE_S, Step, kill, start
 from .online import in_snapshot, served
-
-if TYPE_CHECKING:
-    import subprocess
 
 __all__ = ["redis_online", "redis_server"]
 
@@ -78,7 +74,7 @@ def test_users_gone_from_the_newest_month_disappear_and_repeating_changes_nothin
     assert len(present) < len(everybody)
 
 
-def wait_for_the_next_month(redis: RedisServer, process: "subprocess.Popen[str]") -> None:
+def wait_for_the_next_month(redis: RedisServer, process: Step) -> None:
     def is_another() -> bool:
         assert process.poll() is None, process.communicate()[0]
         return bool(client.get("streamflow:next") != before)
