@@ -17,12 +17,11 @@ from steps.errors import TooFewToLearn, TrackingUnavailable
 from steps.scoring_report import Subject
 from steps.settings import MODEL_NAME
 
-from ..conftest import FEBRUARY, JANUARY, REAL_DATA, free_port, needs_real_data
+from ..conftest import FEBRUARY, JANUARY, free_port
 from ..tracking_store import tracking_store_at
-from .database import empty, execute, fetch
+from .database import execute, fetch
 from .lookalikes import lookalike
 from .scores import Outcome, forget_versions, load_january, register
-from .trainings import train_quickly
 
 FOREST, OLD, LOST, UNTAGGED = "forest", "old", "lost", "untagged"
 
@@ -254,16 +253,3 @@ def test_too_few_users_or_too_few_of_a_class_are_not_measured(users: int, left: 
 )
 def test_a_number_that_was_not_calibrated_is_named_a_score(calibration: str | None, number: str) -> None:
     assert Subject("2024-01-31", "1", "local", calibration, 0.5, "").number == number
-
-
-@needs_real_data
-def test_the_baseline_on_the_real_january_is_as_good_as_on_users_it_never_saw(tracking: str) -> None:
-    empty()
-    ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
-    version = register(train_quickly("random_forest", tracking, n_estimators="300"), feature_service="churn_v1")
-    score.main(arguments("score", {"as_of": str(JANUARY), "version": version}))
-    outcome = Outcome(tracking)
-    assert outcome.metrics["users_measured"] == 1761
-    assert 0.81 <= outcome.metrics["AUC"] <= 0.83
-    everybody = labels_of(REAL_DATA / "month_000")
-    assert roc_auc_score(*joined(outcome, everybody, set(everybody.index))) > 0.96

@@ -11,30 +11,29 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import build_dataset, ingest, register, rollback, training_sets, versions
+from steps import register, rollback, training_sets, versions
 from steps.entry_points import arguments
 from steps.errors import NoRollback, TrackingUnavailable
 from steps.settings import MODEL_NAME
 
-from ..conftest import JANUARY, free_port
+from ..conftest import free_port
 from ..tracking_store import tracking_store_at
 from . import killed
-from .database import empty, last_run
+from .database import last_run
+from .scores import load_january
 from .serving import in_production
-from .trainings import model_id, train_quickly
+from .trainings import model_id
 
 SMALL = {"min_auc": "0.1", "min_users": "20"}
 WHATEVER = {"rule": "not_worse", "margin": "1"}
 
 
 @pytest.fixture(scope="module")
-def runs(tracking: str, sample_months: Path) -> dict[str, str]:
+def runs(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
     """Trainings of a January that is loaded: of three kinds."""
-    empty()
-    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
-    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
+    load_january(sample_months)
     names = {"forest": "random_forest", "boosting": "hist_gradient_boosting", "linear": "logistic_regression"}
-    return {name: train_quickly(kind, tracking) for name, kind in names.items()}
+    return {name: trainings[kind] for name, kind in names.items()}
 
 
 def registered(run_id: str, tracking: str, **given: str) -> ModelVersion:
