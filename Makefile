@@ -8,8 +8,8 @@ STACK := $(HERE) .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
 WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
 
-# the files in the order of tests/conftest.py: the longest first
-TESTS := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# the files in the order of tests/conftest.py: the longest first; compiled once, whatever the shell says of that
+TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 BENCH := $(HERE) .venv/bin/python -m bench
 ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from local_stack import chain
 from local_stack.database import postgres
@@ -31,8 +33,8 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Removes the settings of the shell that runs the tests."""
-    prefixes = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_")
+    """Removes the settings of the shell that runs the tests, and what makes every process compile everything again."""
+    prefixes = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
@@ -66,12 +68,29 @@ def state_folder() -> Iterator[Path]:
 
 # The longest files on two cores start first; otherwise a run waits for one of them at its end.
 LONGEST = (
-    "local_stack/test_under_load.py", "steps/chain/test_year.py", "local_stack/test_stack.py",
-    "local_stack/test_bare_up.py", "steps/registry/test_honest_figures.py",
+    "local_stack/test_under_load.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
+    "steps/chain/test_year.py", "steps/chain/test_real_months.py", "steps/registry/test_honest_figures.py",
     "local_stack/mlflow_command/test_mlflow_launcher.py", "rollout/test_serving.py",
     "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py", "local_stack/backups/test_backup.py",
     "test_add_a_feature.py",
 )  # fmt: skip
+
+
+# One worker runs these, one file after the other, with one stack (local_stack/conftest.py).
+STACK_FILES = ("test_under_load.py", "test_stack.py", "test_bare_up.py")
+
+
+class FilesOfOneState(LoadFileScheduling):
+    """A file's tests are run by one worker, and so are those of files that share what takes long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "a stack" if Path(file).name in STACK_FILES else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return FilesOfOneState(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from bench.testbed.faults import AS_OF
 from configuration import names
 from local_stack import chain
-from steps import register, train
+from steps import build_dataset, register, train
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
 from steps.training import logged_model
@@ -58,6 +58,8 @@ def valid_version(feature_list: str, model: str, trees: int) -> str:
     params = {"feature_service": feature_list, "model": model}
     version = newest(params)
     if version is None:
+        # in this process: train would start another one for it
+        build_dataset.main(arguments("build_dataset", {"as_of": AS_OF, "feature_service": feature_list}))
         train.main(arguments("train", {"as_of": AS_OF, **params, "n_estimators": str(trees), "max_iter": str(trees)}))
         run_id = _last_training(params)
         # forced: a benchmark promotes it, better or not

@@ -6,8 +6,8 @@
   which the lock made, unless --env-manager says otherwise. (MLflow would stop, or install packages for minutes.)
 - `run`: options that were given win over the activated shell's, relative folders are the caller's, a git repository
   on this machine is one, and no run stays RUNNING, nameless or without a word (mlflow_command/).
-- `run` with nothing but an entry point and parameters loads the part of MLflow that runs projects. (The command
-  line loads every server first, which takes longer than most steps.)
+- `run` with nothing but an entry point and parameters loads the part of MLflow that runs projects, and `models` the
+  part about models. (The command line loads every server first, which takes longer than most steps.)
 - A port that is taken: `models serve` takes another, `server` and `ui` say who has it.
 - `gc` does not delete what a registered version was made from.
 """
@@ -98,11 +98,17 @@ def with_manners(work: Callable[[], None]) -> None:
 
 def command_line(arguments: list[str]) -> None:
     from click import Abort, ClickException  # noqa: PLC0415 - loaded by MLflow
-    from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither a message nor a plain run need wait for
 
     sys.argv = ["mlflow", *arguments]
     try:
-        cli(standalone_mode=False)
+        if arguments[:1] == ["models"]:
+            from mlflow.models.cli import commands  # noqa: PLC0415 - as below, and a third of the seconds
+
+            commands(arguments[1:], prog_name="mlflow models", standalone_mode=False)
+        else:
+            from mlflow.cli import cli  # noqa: PLC0415 - seconds that neither a message nor a plain run need wait for
+
+            cli(standalone_mode=False)
     except Abort as error:  # click's word for Ctrl-C
         raise KeyboardInterrupt from error
     except ClickException as error:

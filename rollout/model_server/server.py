@@ -20,6 +20,9 @@ from rollout.settings import Settings, server_environment
 PING_TIMEOUT_S = 2.0
 POLL_S = 0.1
 LOG_TAIL_LINES = 3
+# `mlflow models serve`, by MLflow's own command group of that name alone: the `mlflow` program loads every server and
+# the assistant's first, which takes longer than to start the model. The words stay for whoever reads the process list.
+SERVE = "import sys; from mlflow.models.cli import commands; commands(sys.argv[3:], prog_name='mlflow models')"
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class ModelServer:
         self.port = free_port(self._settings)
         (self.folder / "tmp").mkdir(exist_ok=True)
         command = [
-            str(Path(sys.executable).parent / "mlflow"), "models", "serve", "-m", str(self.model),
+            sys.executable, "-c", SERVE, "mlflow", "models", "serve", "-m", str(self.model),
             "--env-manager", "local", "--host", self._settings.model_host, "--port", str(self.port), "--workers", "1",
         ]  # fmt: skip
         with (self.folder / "log").open("ab") as out:

@@ -1,15 +1,22 @@
 """A stack of the test run's own: its ports, its state folder, small made-up months."""
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
+from local_stack.database import postgres
 from local_stack.settings import ROOT, Settings
+from steps.month.digest import FILE_NAMES
 from tests.conftest import REAL_DATA, free_port, open_folder
 
 PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
@@ -65,16 +72,67 @@ def down_stack(sample_months: Path) -> Iterator[OwnStack]:
         yield make_stack(folder, sample_months)
 
 
-@pytest.fixture(scope="module")
-def up_stack(sample_months: Path) -> Iterator[OwnStack]:
-    """Everything runs, after the chain has run for January: the real one where it is at hand."""
-    months = REAL_DATA if REAL_DATA.is_dir() else sample_months
+@pytest.fixture(scope="session")
+def own_months(tmp_path_factory: pytest.TempPathFactory, sample_months: Path) -> Path:
+    """A company's own January, which counts as real; the real one where it is at hand. Its user ids are in the last
+    column of users.csv."""
+    january = (REAL_DATA if REAL_DATA.is_dir() else sample_months) / "month_000"
+    data = tmp_path_factory.mktemp("own")
+    (data / "month_000").mkdir()
+    for name in FILE_NAMES:
+        shutil.copy(january / f"{name}.csv", data / "month_000")
+    users = data / "month_000" / "users.csv"
+    pd.read_csv(users, dtype=str, keep_default_na=False).iloc[:, ::-1].to_csv(users, index=False)
+    return data
+
+
+@pytest.fixture(scope="session")
+def first_up(own_months: Path) -> Iterator[OwnStack]:
+    """A stack for which the chain has run, and what the first `up` said. It takes more than a minute: all files whose
+    tests need such a stack share it, and the same worker runs them (STACK_FILES)."""
     with open_folder() as folder:
-        stack = make_stack(folder, months)
+        stack = make_stack(folder, own_months)
         try:
-            done = stack.stack("up", "--data", str(months))
+            done = stack.stack("up", "--data", str(own_months))
             assert done.returncode == 0, done.stdout
             yield OwnStack(stack.environment, stack.months, done.stdout)
         finally:
             ended = stack.stack("down")
             assert ended.returncode == 0, ended.stdout
+
+
+@pytest.fixture(scope="module")
+def up_stack(first_up: OwnStack) -> OwnStack:
+    """Everything runs, after the chain has run for a company's own January, whatever other files have done to it."""
+    bring_up(first_up)
+    return first_up
+
+
+@pytest.fixture(scope="module")
+def loaded_stack(first_up: OwnStack) -> Iterator[OwnStack]:
+    """The same, down, and its experiment was deleted."""
+    assert first_up.stack("down").returncode == 0
+    with database(first_up.settings):
+        MlflowClient(first_up.settings.tracking_uri).delete_experiment("1")
+    yield first_up
+    first_up.stack("down")
+
+
+def bring_up(stack: OwnStack) -> None:
+    if stack.stack("status").returncode:
+        done = stack.stack("up")
+        assert done.returncode == 0, done.stdout
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[None]:
+    postgres.start(settings)
+    try:
+        yield
+    finally:
+        postgres.stop(settings)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

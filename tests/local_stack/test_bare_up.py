@@ -2,68 +2,34 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import pytest
 import requests
-from mlflow.tracking import MlflowClient
 
-from local_stack import chain, month_choice, services
+from local_stack import chain, month_choice, processes, services
 from local_stack.database import loaded, postgres
 from local_stack.month_choice import asked
 from local_stack.settings import Settings, StackError
 from local_stack.stack import Stack
-from steps.month.digest import FILE_NAMES, files_sha256
+from steps.month.digest import files_sha256
 from tests.conftest import JANUARY, free_port, open_folder
-from tests.local_stack.conftest import OwnStack, make_stack
+from tests.local_stack.conftest import PORTS, OwnStack, bring_up, database, is_free
 
 ROWS = "SELECT ctid::text, xmin::text, user_id FROM subscriptions_profile_snapshots ORDER BY 1"
 
 
-@pytest.fixture(scope="module")
-def own_month(tmp_path_factory: pytest.TempPathFactory, sample_months: Path) -> Path:
-    """A folder with a January that counts as real, its user ids in the last column of users.csv."""
-    data = tmp_path_factory.mktemp("own")
-    (data / "month_000").mkdir()
-    for name in FILE_NAMES:
-        shutil.copy(sample_months / "month_000" / f"{name}.csv", data / "month_000")
-    users = data / "month_000" / "users.csv"
-    rows = [line.split(",") for line in users.read_text().splitlines()]
-    users.write_text("".join(",".join([*row[1:], row[0]]) + "\n" for row in rows))
-    return data
-
-
-@pytest.fixture(scope="module")
-def loaded_stack(own_month: Path) -> Iterator[OwnStack]:
-    """Down, after the chain has run for a company's own January, and its experiment was deleted."""
-    with open_folder() as folder:
-        stack = make_stack(folder, own_month)
-        try:
-            first = stack.stack("up", "--data", str(own_month))
-            assert first.returncode == 0, first.stdout
-            assert '"prediction":' in first.stdout
-            MlflowClient(stack.settings.tracking_uri).delete_experiment("1")
-        finally:
-            stack.stack("down")
-        yield stack
-        stack.stack("down")
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[None]:
-    postgres.start(settings)
-    try:
-        yield
-    finally:
-        postgres.stop(settings)
-
-
 def state_of(settings: Settings) -> tuple[object, object]:
-    with database(settings):
-        return loaded.months(settings), postgres.ask(settings, "streamflow", ROWS, {})
+    """While PostgreSQL runs."""
+    return loaded.months(settings), postgres.ask(settings, "streamflow", ROWS, {})
+
+
+@pytest.fixture
+def state_before(loaded_stack: OwnStack) -> tuple[object, object]:
+    assert loaded_stack.stack("down").returncode == 0
+    with database(loaded_stack.settings):
+        return state_of(loaded_stack.settings)
 
 
 def answers(stack: OwnStack) -> bool:
@@ -71,36 +37,49 @@ def answers(stack: OwnStack) -> bool:
     return requests.get(address, timeout=10).ok
 
 
-def test_a_loaded_month_is_kept_and_nothing_is_written(loaded_stack: OwnStack) -> None:
-    before = state_of(loaded_stack.settings)
+def test_a_loaded_month_is_kept_and_nothing_is_written(
+    loaded_stack: OwnStack, state_before: tuple[object, object]
+) -> None:
     done = loaded_stack.stack("up")
-    ready = answers(loaded_stack)
-    loaded_stack.stack("down")
     assert done.returncode == 0, done.stdout
-    assert ready
+    assert answers(loaded_stack)
     assert "months        2024-01-31 (real)" in done.stdout
     assert "Production    version 1" in done.stdout
     assert "mlflow run" not in done.stdout
     assert '"prediction":' in done.stdout
     assert "Experiment streamflow (id 1) was deleted in MLflow" in done.stdout
-    assert state_of(loaded_stack.settings) == before
+    assert state_of(loaded_stack.settings) == state_before
 
 
-def test_made_up_months_are_refused_and_the_rest_comes_up(loaded_stack: OwnStack, tmp_path: Path) -> None:
+def test_what_a_killed_stack_leaves_behind_is_named_and_then_ended_by_down(loaded_stack: OwnStack) -> None:
+    bring_up(loaded_stack)
+    state = processes.load_state(loaded_stack.settings)
+    supervisor = processes.find(state["supervisor"])
+    assert supervisor is not None
+    supervisor.kill()
+    refused = loaded_stack.stack("up", "--data", str(loaded_stack.months))
+    assert refused.returncode == 1
+    assert "make down" in refused.stdout
+    assert all(processes.find(part) for part in state["parts"])
+    assert loaded_stack.stack("down").returncode == 0
+    assert [known for known in state["parts"] if processes.find(known)] == []
+    assert all(is_free(int(loaded_stack.environment[name])) for name in PORTS)
+
+
+def test_made_up_months_are_refused_and_the_rest_comes_up(
+    loaded_stack: OwnStack, state_before: tuple[object, object], tmp_path: Path
+) -> None:
     from steps import sample_months  # noqa: PLC0415 - pandas and more, which not every test needs
 
     sample_months.main(["--out-dir", str(tmp_path), "--users", "200", "--months", "1", "--seed", "99"])
-    before = state_of(loaded_stack.settings)
     done = loaded_stack.stack("up", "--data", str(tmp_path))
-    ready = answers(loaded_stack)
-    loaded_stack.stack("down")
     assert done.returncode == 1, done.stdout
-    assert ready
+    assert answers(loaded_stack)
     assert "loaded are months that are real (from files): 2024-01-31. Nothing was changed" in done.stdout
     assert "make up MIX=true" in done.stdout
     assert "The stack is up with what it had before" in done.stdout
     assert "Traceback" not in done.stdout
-    assert state_of(loaded_stack.settings) == before
+    assert state_of(loaded_stack.settings) == state_before
 
 
 def test_months_with_nobody_in_production_are_left_alone_too(

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import requests
 from local_stack import processes
 from local_stack.settings import ROOT
 from tests.conftest import free_port, needs_real_data
-from tests.local_stack.conftest import PORTS, OwnStack
+from tests.local_stack.conftest import PORTS, OwnStack, is_free
 from tests.waiting import answers, wait_until
 
 CHURN_V1 = [
@@ -179,7 +178,7 @@ def test_a_part_that_is_killed_is_started_again(up_stack: OwnStack, name: str) -
     assert killed is not None
     killed.kill()
     killed.wait(10)
-    wait_until(lambda: up_stack.stack("status").returncode == 0, 60, 0.2)
+    wait_until(lambda: answers(part["health"]) and up_stack.stack("status").returncode == 0, 60, 0.2)
     wait_until(lambda: status_of_a_prediction(up_stack) == 200, 30, 0.2)
 
 
@@ -212,7 +211,7 @@ def test_down_ends_everything(up_stack: OwnStack) -> None:
     done = up_stack.stack("down")
     assert done.returncode == 0, done.stdout
     assert [known for known in started if processes.find(known)] == []
-    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+    assert all(is_free(int(up_stack.environment[name])) for name in PORTS)
 
 
 def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnStack) -> None:
@@ -240,22 +239,7 @@ def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnSta
     assert '"prediction":' in said
     assert [part["name"] for part in state["parts"]] == ["MLflow", "watcher", "gateway"]
     assert [known for known in [state["supervisor"], *state["parts"]] if processes.find(known)] == []
-    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
-
-
-def test_what_a_killed_stack_leaves_behind_is_named_and_then_ended_by_down(up_stack: OwnStack) -> None:
-    assert up_stack.stack("up", "--data", str(up_stack.months)).returncode == 0
-    state = processes.load_state(up_stack.settings)
-    supervisor = processes.find(state["supervisor"])
-    assert supervisor is not None
-    supervisor.kill()
-    refused = up_stack.stack("up", "--data", str(up_stack.months))
-    assert refused.returncode == 1
-    assert "make down" in refused.stdout
-    assert all(processes.find(part) for part in state["parts"])
-    assert up_stack.stack("down").returncode == 0
-    assert [known for known in state["parts"] if processes.find(known)] == []
-    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+    assert all(is_free(int(up_stack.environment[name])) for name in PORTS)
 
 
 def test_status_of_a_stack_that_is_down_says_so(down_stack: OwnStack) -> None:
@@ -275,9 +259,4 @@ def test_data_without_the_month_is_refused_with_what_it_lacks(down_stack: OwnSta
     done = down_stack.stack("up", "--data", str(tmp_path))
     assert done.returncode == 1
     assert "users.csv" in done.stdout
-    assert all(_free(int(down_stack.environment[name])) for name in PORTS)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+    assert all(is_free(int(down_stack.environment[name])) for name in PORTS)

@@ -8,18 +8,21 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from sklearn.metrics import roc_auc_score
 
 from local_stack.settings import ROOT, Settings
 from reports.rapport.figures import REPRODUCIBLE, french, of_training
 from reports.rapport.pictures import USER
 from reports.rapport.template import TEMPLATE, stated
-from steps import build_dataset, ingest, register, train
+from steps import build_dataset, ingest, register, score, train
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
 from steps.training import evaluation, pipelines
 from steps.training.split import folds, split
 from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from tests.steps.states.database import empty, last_run, rewrite_in_another_order
+from tests.steps.states.scores import Outcome
+from tests.steps.states.scores import register as make_version
 
 pytestmark = needs_real_data
 
@@ -155,6 +158,17 @@ def test_the_contract_makes_gradient_boosting_better_still(
     )
     auc = evaluation.scores(parts.validation["churn_label"].to_numpy(), probability, 0.5)["AUC"]
     assert reported["auc_challenger"] == french(auc)
+
+
+def test_the_baseline_on_the_real_january_is_as_good_as_on_users_it_never_saw(january: January, tracking: str) -> None:
+    version = make_version(january.training.info.run_id, feature_service="churn_v1")
+    score.main(arguments("score", {"as_of": str(JANUARY), "version": version}))
+    outcome = Outcome(tracking)
+    assert outcome.metrics["users_measured"] == 1761
+    assert 0.81 <= outcome.metrics["AUC"] <= 0.83
+    everybody = outcome.scores.merge(january.rows()[["user_id", "churn_label"]], on="user_id")
+    assert len(everybody) == 7043
+    assert roc_auc_score(everybody["churn_label"], everybody["probability"]) > 0.96
 
 
 def test_a_model_of_februarys_random_labels_does_not_replace_januarys(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,12 +16,9 @@ from steps.cli.errors import BadParameter, OnlineStoreUnavailable
 from steps.runs.entry_points import arguments
 from tests.conftest import FEBRUARY, JANUARY
 from tests.redis_online import needs_redis, redis_online, redis_server
-from tests.steps.states.killed import PATIENCE_S, kill, start
+from tests.steps.states.killed import PATIENCE_S, Step, kill, start
 from tests.steps.states.online import in_snapshot, served
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    import subprocess
 
 __all__ = ["redis_online", "redis_server"]
 
@@ -77,7 +73,7 @@ def test_users_gone_from_the_newest_month_disappear_and_repeating_changes_nothin
     assert len(present) < len(february)
 
 
-def wait_for_next_month(redis: RedisServer, process: "subprocess.Popen[str]") -> None:
+def wait_for_next_month(redis: RedisServer, process: Step) -> None:
     def has_started() -> bool:
         assert process.poll() is None, process.communicate()[0]
         return bool(client.get("streamflow:next") != before)

@@ -18,11 +18,10 @@ from steps.registry import versions
 from steps.runs.entry_points import arguments
 from steps.scoring import quality
 from steps.scoring.report import Subject
-from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, free_port, needs_real_data
-from tests.steps.states.database import empty, execute, fetch
+from tests.conftest import FEBRUARY, JANUARY, free_port
+from tests.steps.states.database import execute, fetch
 from tests.steps.states.lookalikes import lookalike
 from tests.steps.states.scores import Outcome, forget_versions, load_january, register
-from tests.steps.states.trainings import train_quickly
 from tests.tracking_store import tracking_store_at
 
 FOREST, OLD, LOST, UNTAGGED = "forest", "old", "lost", "untagged"
@@ -251,16 +250,3 @@ def test_too_few_users_or_too_few_of_a_class_are_not_measured(users: int, left: 
 )
 def test_a_number_without_calibration_is_called_a_score(calibration: str | None, number: str) -> None:
     assert Subject("2024-01-31", "1", "local", calibration, 0.5, "").number == number
-
-
-@needs_real_data
-def test_the_baselines_figure_on_the_real_january_is_that_of_unseen_users(tracking: str) -> None:
-    empty()
-    ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
-    version = register(train_quickly("random_forest", tracking, n_estimators="300"), feature_service="churn_v1")
-    score.main(arguments("score", {"as_of": str(JANUARY), "version": version}))
-    outcome = Outcome(tracking)
-    assert outcome.metrics["users_measured"] == 1761
-    assert 0.81 <= outcome.metrics["AUC"] <= 0.83
-    all_labels = labels_of(REAL_DATA / "month_000")
-    assert roc_auc_score(*joined(outcome, all_labels, set(all_labels.index))) > 0.96

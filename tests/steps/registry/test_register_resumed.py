@@ -11,17 +11,18 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import build_dataset, ingest, register, rollback
+from steps import register, rollback
 from steps.cli.errors import NoRollback, TrackingUnavailable
 from steps.cli.settings import MODEL_NAME
 from steps.registry import loaded_version, training_sets, versions
 from steps.runs import search
 from steps.runs.entry_points import arguments
-from tests.conftest import JANUARY, free_port
+from tests.conftest import free_port
 from tests.steps.states import killed
-from tests.steps.states.database import empty, last_run
+from tests.steps.states.database import last_run
+from tests.steps.states.scores import load_january
 from tests.steps.states.serving import in_production
-from tests.steps.states.trainings import model_id, train_quickly
+from tests.steps.states.trainings import model_id
 from tests.tracking_store import tracking_store_at
 
 SMALL = {"min_auc": "0.1", "min_users": "20"}
@@ -29,13 +30,11 @@ ANY_INTERVAL = {"rule": "not_worse", "margin": "1"}
 
 
 @pytest.fixture(scope="module")
-def runs(tracking: str, sample_months: Path) -> dict[str, str]:
-    """One training of the loaded January for each model."""
-    empty()
-    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
-    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
+def runs(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
+    """Trainings of a January that is loaded: of three kinds."""
+    load_january(sample_months)
     names = {"forest": "random_forest", "boosting": "hist_gradient_boosting", "linear": "logistic_regression"}
-    return {name: train_quickly(kind, tracking) for name, kind in names.items()}
+    return {name: trainings[kind] for name, kind in names.items()}
 
 
 def registered(run_id: str, tracking: str, **values: str) -> ModelVersion:
