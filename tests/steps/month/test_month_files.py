@@ -379,7 +379,7 @@ def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) 
 def test_users_whose_fingerprints_are_the_same_are_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "prints", lambda ids: np.zeros(len(ids), np.uint64))
+    monkeypatch.setattr(check, "fingerprints", lambda ids: np.zeros(len(ids), np.uint64))
     assert read_month(write_month(tmp_path), JANUARY).rows["users"] == 3
     twice = FILES["users"] + FILES["users"].splitlines()[1] + "\n"
     assert [str(fault) for fault in faults_in(write_month(tmp_path, users=twice))] == [
