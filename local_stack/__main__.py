@@ -120,7 +120,7 @@ def down(settings: Settings, _args: argparse.Namespace) -> int:
     left = [process for part in state.get("parts", []) if (process := processes.find(part))]
     for process in left:
         processes.end(process)
-    processes.end_remembered(settings.state / "rollout" / "servers.json")  # of a watcher that was killed
+    processes.end_saved(settings.state / "rollout" / "servers.json")  # of a watcher that was killed
     if settings.embedded:
         postgres.stop(settings)
     (settings.state / "stack.json").unlink(missing_ok=True)

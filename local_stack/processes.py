@@ -14,9 +14,9 @@ import requests
 
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
-from rollout.processes import end, end_remembered, end_session, find, identity
+from rollout.processes import end, end_saved, end_session, find, identity
 
-__all__ = ["Part", "end", "end_remembered", "find", "identity", "load_state", "save_state"]
+__all__ = ["Part", "end", "end_saved", "find", "identity", "load_state", "save_state"]
 
 POLL_S = 0.1
 HEALTH_TIMEOUT_S = 2.0

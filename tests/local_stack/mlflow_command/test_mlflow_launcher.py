@@ -20,7 +20,7 @@ from local_stack import processes
 from local_stack.mlflow_command import launcher
 from local_stack.settings import ROOT, Settings
 from tests.local_stack.conftest import OwnStack, make_stack
-from tests.rollout.conftest import ROWS, TYPES, log_right
+from tests.rollout.conftest import ROWS, TYPES, log_good
 from tests.waiting import wait_until
 
 
@@ -113,7 +113,7 @@ def in_production(server: Settings, tracking: str) -> Iterator[str]:
     """The name of a registered model with a version in Production."""
     name = f"served_{time.time_ns()}"
     with mlflow.start_run(experiment_id=tracking) as run:
-        log_right(run.info.run_id)
+        log_good(run.info.run_id)
     [logged] = mlflow.get_run(run.info.run_id).outputs.model_outputs
     mlflow.register_model(f"models:/{logged.model_id}", name)
     MlflowClient().transition_model_version_stage(name, "1", "Production")
