@@ -132,7 +132,7 @@ ROOMS = {
     ),
     "local_stack": (
         "__main__", "mlflow_command", "stack", "services", "supervisor", "backups", "month_choice", "chain",
-        "lifecycle", "database", "processes", "disk", "settings", "own_server", "variables", "other_programs",
+        "lifecycle", "database", "processes", "disk", "settings", "libpq_variables", "variables", "inherited_variables",
     ),
     "bench": (
         "__main__", "chaos", "swap", "speed", "kills", "any_request", "client_report", "client_scenarios", "scenarios",
@@ -267,7 +267,7 @@ def test_others_classes_are_replaced_in_two_places_and_given_back() -> None:
     assert places.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])
     assert places == {
         "feature_store/plain_feast.py": ["typeguard.typechecked", "typeguard.typechecked"],
-        "local_stack/mlflow_command/made_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],
+        "local_stack/mlflow_command/created_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],
     }
 
 

@@ -68,7 +68,7 @@ def test_two_programs_with_one_variable_have_one_default() -> None:
     ("service", "program"), [("model", WatcherSettings), ("gateway", GatewaySettings), ("pipeline", StepSettings)]
 )
 def test_compose_sets_nothing_that_its_program_does_not_know(service: str, program: type[EnvironmentSettings]) -> None:
-    prefixes = (*variables.OURS, "GATEWAY_")
+    prefixes = (*variables.PREFIXES, "GATEWAY_")
     given = {name for name in SERVICES[service]["environment"] if name.startswith(prefixes)}
     assert given
     # what the container's code reads of the stack's own settings

@@ -43,7 +43,7 @@ class Ground:
 
     def part(self, name: str) -> psutil.Process:
         """Raises LookupError unless the stack has such a part and it lives."""
-        for part in processes.load_state(self.settings).get("parts", []):
+        for part in processes.load_state(self.settings).get("services", []):
             if part["name"] == name and (process := processes.find(part)):
                 return process
         raise LookupError(f"The stack has no living {name}")
@@ -69,7 +69,7 @@ class Ground:
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds so far, of each part with all that it started, and of PostgreSQL with its connections."""
-        known = processes.load_state(self.settings)["parts"]
+        known = processes.load_state(self.settings)["services"]
         heads = {part["name"]: processes.find(part) for part in known} | {"PostgreSQL": self.postmaster()}
         return {name: _family_cpu_s(head) for name, head in heads.items() if head is not None}
 

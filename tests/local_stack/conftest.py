@@ -1,4 +1,4 @@
-"""A stack of the test run's own: its ports, its state folder, small made-up months."""
+"""A stack for the tests: with free ports, its own state folder and small made-up months."""
 
 import os
 import subprocess
@@ -20,26 +20,26 @@ COMMAND_TIMEOUT_S = 300
 class OwnStack:
     environment: dict[str, str]
     months: Path
-    said: str = ""
+    output: str = ""
 
     @property
     def settings(self) -> Settings:
-        known = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
+        own = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
         ports = {name: self.environment[name] for name in PORTS}
         defaults = Settings.from_env().values
-        return Settings({**defaults, **known, **ports})
+        return Settings({**defaults, **own, **ports})
 
     def stack(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return self.command(sys.executable, "-m", "local_stack", *arguments)
 
-    def shell(self, line: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        """A new shell in the project's folder, as a user has one: nothing of the virtual environment on PATH."""
-        return self.command("sh", "-c", line, **more)
+    def shell(self, line: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """A new shell in the project's folder, like a user's: without the virtual environment on PATH."""
+        return self.command("sh", "-c", line, **variables)
 
-    def command(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    def command(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             words,
-            env={**self.environment, **more},
+            env={**self.environment, **variables},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -52,7 +52,7 @@ class OwnStack:
 
 def make_stack(folder: Path, months: Path) -> OwnStack:
     virtual = str(ROOT / ".venv" / "bin")
-    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != virtual)
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != virtual)
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "USER", "SSL_CERT_FILE") if name in os.environ}
     ports = {name: str(free_port()) for name in PORTS}
     return OwnStack({**kept, **ports, "PATH": path, "STREAMFLOW_STATE": str(folder / "state")}, months)
@@ -60,14 +60,14 @@ def make_stack(folder: Path, months: Path) -> OwnStack:
 
 @pytest.fixture(scope="session")
 def down_stack(sample_months: Path) -> Iterator[OwnStack]:
-    """Nothing runs on its ports."""
+    """A stack that is down."""
     with open_folder() as folder:
         yield make_stack(folder, sample_months)
 
 
 @pytest.fixture(scope="module")
 def up_stack(sample_months: Path) -> Iterator[OwnStack]:
-    """Everything runs, after the chain has run for January: the real one where it is at hand."""
+    """A running stack, after the chain has run for January: the real month if it is available."""
     months = REAL_DATA if REAL_DATA.is_dir() else sample_months
     with open_folder() as folder:
         stack = make_stack(folder, months)
@@ -76,5 +76,5 @@ def up_stack(sample_months: Path) -> Iterator[OwnStack]:
             assert done.returncode == 0, done.stdout
             yield OwnStack(stack.environment, stack.months, done.stdout)
         finally:
-            ended = stack.stack("down")
-            assert ended.returncode == 0, ended.stdout
+            down = stack.stack("down")
+            assert down.returncode == 0, down.stdout
