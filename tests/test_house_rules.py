@@ -140,7 +140,7 @@ LAYERS = {
     ),
     "local_stack": (
         "__main__", "mlflow_command", "stack", "services", "supervisor", "backups", "month_choice", "chain",
-        "lifecycle", "database", "processes", "disk", "settings", "own_server", "variables", "other_programs",
+        "lifecycle", "database", "processes", "disk", "settings", "libpq_variables", "variables", "inherited_variables",
     ),
     "bench": (
         "__main__", "chaos", "swap", "speed", "kills", "any_request", "client_report", "client_scenarios", "scenarios",
@@ -275,7 +275,7 @@ def test_attributes_of_other_packages_are_replaced_in_two_files() -> None:
     assert files.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])
     assert files == {
         "feature_store/plain_feast.py": ["typeguard.typechecked", "typeguard.typechecked"],
-        "local_stack/mlflow_command/made_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],
+        "local_stack/mlflow_command/created_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],
     }
 
 

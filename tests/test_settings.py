@@ -75,7 +75,7 @@ def test_a_variable_of_two_programs_has_one_default() -> None:
     ("service", "program"), [("model", WatcherSettings), ("gateway", GatewaySettings), ("pipeline", StepSettings)]
 )
 def test_compose_only_sets_variables_of_its_programs(service: str, program: type[EnvironmentSettings]) -> None:
-    prefixes = (*variables.OURS, "GATEWAY_")
+    prefixes = (*variables.PREFIXES, "GATEWAY_")
     set_here = {name for name in SERVICES[service]["environment"] if name.startswith(prefixes)}
     assert set_here
     # the container also reads this setting of the stack

@@ -18,7 +18,7 @@ from bench.load.loops import LoadTarget
 from bench.testbed.empty_app import ANSWER_VARIABLE
 from bench.testbed.testbed import Testbed, free_port
 from local_stack import processes
-from local_stack.processes import Part
+from local_stack.processes import Service
 from local_stack.settings import LOOPBACK, Settings
 from steps.training.served_model import TRUSTED_TYPES
 
@@ -43,7 +43,7 @@ def all_systems(testbed: Testbed) -> Iterator[dict[str, LoadTarget]]:
 
 
 @contextmanager
-def running(testbed: Testbed, parts: Iterable[Part]) -> Iterator[dict[str, LoadTarget]]:
+def running(testbed: Testbed, parts: Iterable[Service]) -> Iterator[dict[str, LoadTarget]]:
     """Starts these systems and ends them with the block."""
     with ExitStack() as started:
         targets = {}
@@ -69,27 +69,27 @@ def answer_of(testbed: Testbed) -> Answer:
     return body
 
 
-def published(example: Answer, folder: Path) -> Part:
+def published(example: Answer, folder: Path) -> Service:
     feature_list = save_for_all_cores(example["model"]["version"], folder / "model")
     return _under_gunicorn(
         "published", f"bench.testbed.published_app:create_app({str(folder / 'model')!r}, {feature_list!r})"
     )
 
 
-def empty_stock(example: Answer, folder: Path) -> Part:
+def empty_stock(example: Answer, folder: Path) -> Service:
     return _under_gunicorn("empty_stock", f"bench.testbed.empty_app:create_app({_file_with(example, folder)!r})")
 
 
-def empty(example: Answer, folder: Path) -> Part:
+def empty(example: Answer, folder: Path) -> Service:
     """Reads its port from GATEWAY_PORT, as the gateway does."""
     port, environment = free_port(), {ANSWER_VARIABLE: _file_with(example, folder)}
-    return Part("empty", [sys.executable, "-m", "bench.testbed.empty_app"], port, _health(port), environment)
+    return Service("empty", [sys.executable, "-m", "bench.testbed.empty_app"], port, _health(port), environment)
 
 
-def _under_gunicorn(name: str, app: str) -> Part:
+def _under_gunicorn(name: str, app: str) -> Service:
     port = free_port()
     command = [str(Path(sys.executable).with_name("gunicorn")), "--bind", f"{LOOPBACK}:{port}", *GUNICORN, app]
-    return Part(name, command, port, _health(port))
+    return Service(name, command, port, _health(port))
 
 
 def _health(port: int) -> str:
@@ -110,12 +110,12 @@ def save_for_all_cores(version: str, folder: Path) -> str:
     return offline.feature_service
 
 
-def _warm(part: Part) -> None:
+def _warm(part: Service) -> None:
     address = part.health.replace("/health", "/predict")
     requests.post(address, json={"user_id": "nobody"}, timeout=ANSWER_TIMEOUT_S)
 
 
-def _end(part: Part) -> None:
+def _end(part: Service) -> None:
     if part.process is not None and not part.ended():
         processes.end(psutil.Process(part.process.pid))
         part.process.wait(ANSWER_TIMEOUT_S)

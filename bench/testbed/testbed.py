@@ -45,7 +45,7 @@ class Testbed:
 
     def service(self, name: str) -> psutil.Process:
         """Raises LookupError unless the stack has a running service of this name."""
-        for service in processes.load_state(self.settings).get("parts", []):
+        for service in processes.load_state(self.settings).get("services", []):
             if service["name"] == name and (process := processes.find(service)):
                 return process
         raise LookupError(f"No running service {name} in the stack")
@@ -71,7 +71,7 @@ class Testbed:
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds so far of each service and of PostgreSQL, their child processes included."""
-        services = processes.load_state(self.settings)["parts"]
+        services = processes.load_state(self.settings)["services"]
         heads = {service["name"]: processes.find(service) for service in services} | {"PostgreSQL": self.postmaster()}
         return {name: _family_cpu_s(head) for name, head in heads.items() if head is not None}
 

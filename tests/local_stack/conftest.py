@@ -1,4 +1,4 @@
-"""A stack of the test run's own: its ports, its state folder, small made-up months."""
+"""A stack for the tests: with free ports, its own state folder and small made-up months."""
 
 import os
 import shutil
@@ -27,26 +27,26 @@ COMMAND_TIMEOUT_S = 300
 class OwnStack:
     environment: dict[str, str]
     months: Path
-    said: str = ""
+    output: str = ""
 
     @property
     def settings(self) -> Settings:
-        known = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
+        own = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
         ports = {name: self.environment[name] for name in PORTS}
         defaults = Settings.from_env().values
-        return Settings({**defaults, **known, **ports})
+        return Settings({**defaults, **own, **ports})
 
     def stack(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return self.command(sys.executable, "-m", "local_stack", *arguments)
 
-    def shell(self, line: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        """A new shell in the project's folder, as a user has one: nothing of the virtual environment on PATH."""
-        return self.command("sh", "-c", line, **more)
+    def shell(self, line: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """A new shell in the project's folder, like a user's: without the virtual environment on PATH."""
+        return self.command("sh", "-c", line, **variables)
 
-    def command(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    def command(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             words,
-            env={**self.environment, **more},
+            env={**self.environment, **variables},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ class OwnStack:
 
 def make_stack(folder: Path, months: Path) -> OwnStack:
     virtual = str(ROOT / ".venv" / "bin")
-    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != virtual)
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != virtual)
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "USER", "SSL_CERT_FILE") if name in os.environ}
     ports = {name: str(free_port()) for name in PORTS}
     return OwnStack({**kept, **ports, "PATH": path, "STREAMFLOW_STATE": str(folder / "state")}, months)
@@ -67,7 +67,7 @@ def make_stack(folder: Path, months: Path) -> OwnStack:
 
 @pytest.fixture(scope="session")
 def down_stack(sample_months: Path) -> Iterator[OwnStack]:
-    """Nothing runs on its ports."""
+    """A stack that is down."""
     with open_folder() as folder:
         yield make_stack(folder, sample_months)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.database import loaded
+from local_stack.database import loaded_months
 from local_stack.settings import Settings, StackError
 from steps import build_dataset, warehouse
 from steps.cli.errors import SchemaMismatch
@@ -118,17 +118,20 @@ def test_make_up_brings_an_old_warehouse_up_to_date(
     load_old: Callable[[str], None], server: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     load_old("first_landing")
-    loaded.bring_up_to_date(server)
+    loaded_months.migrate(server)
     assert capfd.readouterr().out.startswith("[OK] Warehouse: schema version")
-    assert [(month.as_of, month.origin) for month in loaded.months(server)] == [(JANUARY, "files"), (FEBRUARY, "files")]
+    assert [(month.as_of, month.origin) for month in loaded_months.list_months(server)] == [
+        (JANUARY, "files"),
+        (FEBRUARY, "files"),
+    ]
 
 
 def test_make_up_stops_where_the_warehouse_is_newer(
     nothing: None, folder: Path, next_number: int, server: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     apply_schema(added(folder, next_number, "CREATE TABLE more (n integer);"))
-    with pytest.raises(StackError, match="could not be brought up to date"):
-        loaded.bring_up_to_date(server)
+    with pytest.raises(StackError, match="could not be migrated"):
+        loaded_months.migrate(server)
     assert "this code knows versions up to" in "".join(capfd.readouterr())
 
 
