@@ -41,10 +41,8 @@ def main() -> None:
         settings = Settings.from_env(
             of_running=args.command in ("down", "status"), server_of_running=args.command in ("env", "backup")
         )
-        ignored = libpq_variables.drop_ignored(
-            settings.values, dict(os.environ) if args.command == "env" else os.environ
-        )
-        if ignored:
+        environment = dict(os.environ) if args.command == "env" else os.environ
+        if ignored := libpq_variables.drop_ignored(settings.values, environment):
             print(f"[WARNING] {ignored}", file=sys.stderr, flush=True)
         sys.exit(run_command(settings, args))
     except StackError as error:
@@ -157,9 +155,8 @@ def _print_serving(settings: Settings) -> bool:
     except (requests.RequestException, ValueError):
         return False
     serving = rollout["serving"]
-    print(
-        f"model server  {serving['url']:<32} version {serving['version']}" if serving else "model server  NOT SERVING"
-    )
+    where = f"{serving['url']:<32} version {serving['version']}" if serving else "NOT SERVING"
+    print(f"model server  {where}")
     for text in filter(None, [rollout["problem"], *rollout["warnings"]]):
         print(f"  [WARNING] {text}")
     return bool(serving)
@@ -173,15 +170,13 @@ def _answers(address: str) -> bool:
 
 
 def env(settings: Settings, _args: argparse.Namespace) -> int:
-    """Print shell lines for `eval` that connect a shell to the stack. Variables already set stay, except those that
-    would lead the stack's clients to another PostgreSQL or through a proxy."""
+    """Print shell lines that connect a shell to the stack. Variables for another PostgreSQL or a proxy are replaced."""
     overwritten = {"NO_PROXY", "no_proxy", *(libpq_variables.OWN if settings.embedded else ())}
     for name, value in settings.exported().items():
         # read by servers alone: in this shell they would outlive the stack and mislead the next one
         if (name not in os.environ or name in overwritten) and name not in ("ENRICHER_ROLLOUT_URL", "ROLLOUT_FOLDER"):
             print(f"export {name}={shlex.quote(value)}")
-    ignored = [name for name in libpq_variables.IGNORED if settings.embedded and name in os.environ]
-    if ignored:
+    if ignored := [name for name in libpq_variables.IGNORED if settings.embedded and name in os.environ]:
         print(f"unset {' '.join(ignored)}")
     print(f'export PATH={shlex.quote(str(ROOT / "local_stack" / "bin"))}:"$PATH"')
     return 0

@@ -58,7 +58,7 @@ class Front:
         self._predictions = Predictions(batches)
         self._admission = Admission(batches, (1 - RESERVE) * deadline_s)
         self._probes = ThreadPoolExecutor(PROBE_THREADS, "probe")
-        self._others = ThreadPoolExecutor(OTHER_THREADS, "request")
+        self._other_paths = ThreadPoolExecutor(OTHER_THREADS, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytearray()
@@ -83,7 +83,7 @@ class Front:
         if scope["path"] == "/predict":
             return await self._prediction(scope, body, receive)
         await self._read(scope, body, receive)
-        return await self._in_thread(self._probes if scope["path"] in PROBES else self._others, scope, body)
+        return await self._in_thread(self._probes if scope["path"] in PROBES else self._other_paths, scope, body)
 
     async def _prediction(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
         """What it waits to be admitted counts towards its deadline, the time that its body takes does not."""

@@ -43,7 +43,7 @@ def submit(batches: Batches, function: Callable[[], object]) -> None:
     batches.submit(function, lambda _result, _error: None)
 
 
-async def ask(admission: Admission, number: int, turns: list[int]) -> bool:
+async def wait_for_turn(admission: Admission, number: int, turns: list[int]) -> bool:
     """Whether it was admitted; its body arrives at once."""
     admitted = await admission.admitted()
     if admitted:
@@ -57,11 +57,11 @@ def test_requests_that_find_the_batches_busy_wait_and_are_admitted_in_their_orde
 ) -> None:
     async def scenario() -> tuple[list[int], int, list[int]]:
         admission, turns = Admission(busy, longest_wait_s=30), list[int]()
-        asked = [asyncio.create_task(ask(admission, number, turns)) for number in range(3 * MOST_AT_ONCE)]
+        waiting = [asyncio.create_task(wait_for_turn(admission, number, turns)) for number in range(3 * MOST_AT_ONCE)]
         await asyncio.sleep(0.05)
         before, unread = list(turns), busy.unread
         released.set()
-        await asyncio.gather(*asked)
+        await asyncio.gather(*waiting)
         return before, unread, turns
 
     before, unread, turns = asyncio.run(scenario())
@@ -73,7 +73,7 @@ def test_requests_that_find_the_batches_busy_wait_and_are_admitted_in_their_orde
 def test_a_request_whose_turn_does_not_come_in_time_is_not_admitted(busy: Batches) -> None:
     async def scenario() -> tuple[list[bool], float]:
         admission, began = Admission(busy, longest_wait_s=0.2), time.monotonic()
-        admitted = await asyncio.gather(*(ask(admission, number, []) for number in range(3 * MOST_AT_ONCE)))
+        admitted = await asyncio.gather(*(wait_for_turn(admission, number, []) for number in range(3 * MOST_AT_ONCE)))
         return admitted, time.monotonic() - began
 
     admitted, took_s = asyncio.run(scenario())
@@ -89,7 +89,7 @@ def test_bodies_that_do_not_come_hold_up_the_others_for_a_moment_only(idle: Batc
         for _ in range(MOST_READ):
             await admission.admitted()  # and its body does not come
         began = time.monotonic()
-        return await ask(admission, 0, []), time.monotonic() - began
+        return await wait_for_turn(admission, 0, []), time.monotonic() - began
 
     admitted, took_s = asyncio.run(scenario())
 

@@ -116,12 +116,12 @@ def test_it_refuses_a_large_body_and_stops_in_time_despite_an_idle_client(gatewa
         refused = idle.post(
             f"{gateway.url}/predict", data=chunks, headers={"Content-Type": "application/json"}, timeout=5
         )
-        asked = time.monotonic()
+        signalled_at = time.monotonic()
         gateway.process.send_signal(signal.SIGTERM)
         ended_with = gateway.process.wait(10)
 
     assert (refused.status_code, ended_with) == (413, 0)
-    assert time.monotonic() - asked < 4
+    assert time.monotonic() - signalled_at < 4
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,10 +162,10 @@ def test_a_published_address_without_a_key_does_not_start(environment: dict[str,
 
 
 def test_a_port_in_use_is_not_shared_but_named(gateway: Deployed, environment: dict[str, str]) -> None:
-    said = refused_start(environment)
+    message = refused_start(environment)
 
-    assert f"GATEWAY_PORT={gateway.address[1]}" in said
-    assert "in use" in said
+    assert f"GATEWAY_PORT={gateway.address[1]}" in message
+    assert "in use" in message
 
 
 def test_a_certificate_without_its_key_or_without_its_file_does_not_start(environment: dict[str, str]) -> None:
@@ -218,21 +218,21 @@ def made_certificate(folder: Path) -> tuple[Path, Path]:
 def test_requests_in_flight_are_answered_after_the_signal_to_stop(slow_gateway: Deployed) -> None:
     with concurrent.futures.ThreadPoolExecutor() as clients:
         paths = ("/predict?s=0.7", "/slow?s=0.7", "/health?s=0.7")
-        asked = [clients.submit(requests.get, f"{slow_gateway.url}{path}", timeout=5) for path in paths]
+        answers = [clients.submit(requests.get, f"{slow_gateway.url}{path}", timeout=5) for path in paths]
         time.sleep(0.3)
         slow_gateway.process.send_signal(signal.SIGTERM)
 
-        assert [answer.result().status_code for answer in asked] == [200, 200, 200]
+        assert [answer.result().status_code for answer in answers] == [200, 200, 200]
     assert slow_gateway.process.wait(10) == 0
 
 
 def test_the_probes_are_answered_while_all_others_wait(slow_gateway: Deployed) -> None:
     with concurrent.futures.ThreadPoolExecutor(60) as clients:
         paths = ["/predict?s=0.3", "/slow?s=0.3"] * 30
-        asked = [clients.submit(requests.get, f"{slow_gateway.url}{path}", timeout=5) for path in paths]
+        answers = [clients.submit(requests.get, f"{slow_gateway.url}{path}", timeout=5) for path in paths]
         time.sleep(0.2)
         probed = requests.get(f"{slow_gateway.url}/health", timeout=5)
-        still_waiting = sum(not answer.done() for answer in asked)
+        still_waiting = sum(not answer.done() for answer in answers)
 
     assert probed.status_code == 200
     assert probed.elapsed.total_seconds() < 0.3

@@ -51,9 +51,9 @@ class Step:
         """What it wrote on both of its streams, once it has ended."""
         self._process.join(timeout)
         assert self.returncode is not None, f"still running after {timeout:g} s"
-        said = self._out.read_text()
+        output = self._out.read_text()
         self._out.unlink()
-        return said, None
+        return output, None
 
 
 def run(environment: Mapping[str, str], command: tuple[str, ...], out: str) -> None:
