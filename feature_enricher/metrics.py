@@ -96,7 +96,7 @@ class Metrics:
         for code in codes:
             self._users_of(code).inc()
 
-    def batch_left(self, users: int) -> None:
+    def batch_sent(self, users: int) -> None:
         self._batches.observe(users)
 
     def waited(self, seconds: Sequence[float]) -> None:

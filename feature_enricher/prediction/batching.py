@@ -1,8 +1,8 @@
-"""Requests that wait at the same time are predicted together, with one lookup and one call of the model.
+"""Predicts waiting requests together: one lookup and one call of the model for a batch.
 
-Each request's code runs in a greenlet (calls.py), several in one thread: where it asks for predictions it is suspended,
-the others of its batch run up to the same point, and all go on with their results. With a thread for each request
-instead, handing over between threads took more time than the requests themselves (docs/decisions/0061).
+Each request's code runs in a greenlet (calls.py); the greenlets of a batch share one thread. Each runs until it needs
+predictions; then the batch predicts for all of them, and they continue with their results. With a thread for each
+request, switching between threads took more time than the requests themselves (docs/decisions/0061).
 """
 
 import itertools
@@ -21,13 +21,13 @@ from feature_enricher.prediction.calls import Call, CallGreenlet
 from feature_enricher.prediction.predictor import Item, Result
 from feature_store.deadline import Deadline
 
-# Fewer requests wait for the batch in flight to return: what a batch costs by itself, a second would cost again.
+# Fewer requests wait until the batch in flight returns: a second batch would repeat the fixed cost of a batch.
 WORTH_A_BATCH = 16
-# More at a time would compute for so long that probes and the event loop wait for the interpreter.
+# More at once would compute for so long that the event loop and the probes wait for the interpreter.
 MOST_REQUESTS = 64
-# Longer than most batches take: one that waits for a server that hangs must not hold up the others.
+# Longer than most batches take. A batch that waits for an unresponsive server must not block the others.
 PATIENCE_S = 0.025
-# Clients that ask again at once do so within this time after their answer; the next batch waits for them.
+# Busy clients send their next request within this time after an answer; the next batch waits for them.
 RETURN_S = 0.002
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 
 class Observer(Protocol):
     def waited(self, seconds: Sequence[float]) -> None: ...
-    def batch_left(self, users: int) -> None: ...
+    def batch_sent(self, users: int) -> None: ...
 
 
 class Batches:
-    """`workers` threads, each with one batch in flight: while one waits for the model, another reads features.
+    """Has `workers` threads, each with one batch in flight: one reads features while another waits for the model.
 
-    A second batch leaves beside one in flight only when enough requests wait for it, or when one has waited long. So a
-    few requests that come together leave together, and many are split between the threads.
+    With a batch in flight, the next one is sent only when enough requests wait for it, or when one has waited for
+    PATIENCE_S. A few requests that arrive together are therefore sent together; many are split between the threads.
     """
 
     def __init__(
@@ -53,19 +53,19 @@ class Batches:
         largest_batch: int,
         observer: Observer | None = None,
     ) -> None:
-        """`largest_batch` counts users."""
+        """`predict` returns one result per item, in order. `largest_batch`: in users."""
         self._predict = predict
         self._largest_batch = largest_batch
         self._observer = observer
         self._waiting: deque[Call] = deque()
         self.unread = 0
-        """Requests that wait to be read (server/admission.py); for the metrics"""
+        """Requests waiting to be read (server/admission.py), for the metrics"""
         self._closed = False
         self._in_flight = 0  # batches
-        self._clients = 0  # requests in the batch that returned last, and those that waited then
+        self._clients = 0  # requests in the batch that returned last, and those waiting at that moment
         self._last_return = 0.0
         self._changed = threading.Condition()
-        # One at a time: two that compute would take turns at the interpreter, and the event loop would seldom get it
+        # One batch computes at a time: two would keep the interpreter from the event loop
         self._computing = threading.Lock()
         for worker in range(workers):
             threading.Thread(target=self._work, name=f"batch-{worker}", daemon=True).start()
@@ -76,9 +76,9 @@ class Batches:
         deliver: Callable[[Any, Exception | None], None],
         since: float | None = None,
     ) -> Call:
-        """`deliver` is called in another thread with the function's result, or with what it raised.
+        """Queues the function for a batch. `deliver` is called in another thread with its result or its error.
 
-        `since`: the time.monotonic() from which it has waited, if not from now. Raises Overloaded after close().
+        `since`: when it began to wait (time.monotonic()), by default now. Raises Overloaded after close().
         """
         call = Call(function, deliver, since)
         with self._changed:
@@ -89,7 +89,7 @@ class Batches:
         return call
 
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
-        """One result per item, in order. In a submitted function: together with the other functions of its batch."""
+        """One result per item, in order. Within a submitted function: together with the rest of its batch."""
         current = getcurrent()
         if not isinstance(current, CallGreenlet):
             return self._predicted(items, deadline)
@@ -100,7 +100,7 @@ class Batches:
         return len(self._waiting)
 
     def close(self) -> None:
-        """What waits is still answered."""
+        """Stops taking requests. Waiting requests are still answered."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -109,8 +109,8 @@ class Batches:
         while calls := self._next_batch():
             try:
                 self._run(calls)
-            except Exception:  # the next batch must leave all the same
-                log.exception("A batch met a fault")
+            except Exception:  # the thread must survive for the next batch
+                log.exception("An error in a batch")
             with self._changed:
                 self._in_flight -= 1
                 self._clients = len(calls) + len(self._waiting)
@@ -118,18 +118,18 @@ class Batches:
                 self._changed.notify()
 
     def _next_batch(self) -> list[Call]:
-        """Waits until one may leave. Empty once closed, when all is answered."""
+        """Waits until a batch may be sent. Returns an empty list after close(), once every request is answered."""
         with self._changed:
-            while (pause_s := self._pause_s()) != 0:
+            while (delay_s := self._delay_s()) != 0:
                 if self._closed and not self._waiting:
                     return []
-                self._changed.wait(pause_s)
+                self._changed.wait(delay_s)
             self._in_flight += 1
             most = min(len(self._waiting), self._largest_batch, MOST_REQUESTS)
             return [self._waiting.popleft() for _ in range(most)]
 
-    def _pause_s(self) -> float | None:
-        """Until the next batch may leave: 0 for now, None for not before something changes."""
+    def _delay_s(self) -> float | None:
+        """Seconds until the next batch may be sent; 0: now; None: not until something changes."""
         if not self._waiting:
             return None
         if len(self._waiting) >= WORTH_A_BATCH:
@@ -141,25 +141,25 @@ class Batches:
         return max(0.0, self._last_return + RETURN_S - time.monotonic())
 
     def _run(self, calls: Sequence[Call]) -> None:
-        """All of them up to their end; a call that asks for predictions again begins another round."""
+        """Runs the calls to their end, in rounds: predictions for all of them, then their code up to the next need."""
         with self._computing:
-            running = self._begun(deque(calls))
+            running = self._start_calls(deque(calls))
         while running:
-            # the latest: one with little time left must not spoil the others' answer
+            # the latest deadline: a call with little time left must not fail the others
             deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
             results = iter(self._predicted([item for call in running for item in call.items], deadline))
             with self._computing:
-                running = [call for call in running if call.goes_on(list(itertools.islice(results, len(call.items))))]
+                running = [call for call in running if call.resume(list(itertools.islice(results, len(call.items))))]
 
-    def _begun(self, calls: deque[Call]) -> list[Call]:
-        """Those that wait for predictions now. Once they ask for a whole batch of users, the others go back to wait."""
+    def _start_calls(self, calls: deque[Call]) -> list[Call]:
+        """Starts calls until they need predictions for a full batch of users. The remaining calls wait again."""
         running: list[Call] = []
-        users, began_at = 0, time.monotonic()
+        users, started_at = 0, time.monotonic()
         waited_s = []
         while calls and users < self._largest_batch:
             call = calls.popleft()
-            waited_s.append(began_at - call.since)
-            if call.begins():
+            waited_s.append(started_at - call.since)
+            if call.start():
                 running.append(call)
                 users += len(call.items)
         if self._observer:
@@ -175,16 +175,16 @@ class Batches:
         return [result for part in parts for result in self._part_predicted(part, deadline)]
 
     def _part_predicted(self, items: Sequence[Item], deadline: Deadline) -> Sequence[Result]:
-        if deadline.is_over():  # neither the store's fault nor the model's, whose breakers would count it
-            return [DeadlineExceeded("The deadline came while other users were predicted")] * len(items)
+        if deadline.is_over():  # neither the store nor the model failed: their circuit breakers must not count it
+            return [DeadlineExceeded("The deadline passed during the prediction of other users")] * len(items)
         if self._observer:
-            self._observer.batch_left(len(items))
+            self._observer.batch_sent(len(items))
         try:
             results = self._predict(items, deadline)
         except Unavailable as error:
             return [error] * len(items)
-        except Exception:  # every request of the batch must hear of it
-            log.exception("A batch met a fault")
+        except Exception:  # every request of the batch gets this error
+            log.exception("An error in a batch")
             return [EnricherError("Internal error")] * len(items)
         if len(results) != len(items):
             log.error("%s results for %s users", len(results), len(items))

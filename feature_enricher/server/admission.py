@@ -1,7 +1,7 @@
-"""Predictions wait here before their bodies are read, first come, first served, while the batches have enough to do.
+"""Limits the predictions that are read or wait for a batch; the others wait here, in order of arrival, unread.
 
-Thousands of requests at once cost the event loop next to nothing while they only wait, so it stays free for the probes.
-To read them all took it most of a second, and under overload many are refused in the end.
+Thousands of requests that only wait cost the event loop almost nothing, which keeps it free for the probes. Reading all
+of them took most of a second, and under overload many of them are refused in the end.
 """
 
 import asyncio
@@ -9,29 +9,29 @@ from collections import deque
 
 from feature_enricher.prediction.batching import MOST_REQUESTS, Batches
 
-# Being read, or read and waiting for a batch: enough that the next batches are always there.
+# Requests being read or waiting for a batch: enough to fill the next batches.
 MOST_READ = 2 * MOST_REQUESTS
-# A body that takes longer is a slow client's: it no longer counts, or a few such clients would hold up all others.
+# A body that takes longer comes from a slow client. It no longer counts, so that slow clients do not block the others.
 QUICK_S = 0.1
 TICK_S = 0.005
-# Turns or refusals at a tick: more at once would hold up the probes.
+# Requests admitted or refused per tick: more would delay the probes.
 MOST_AT_ONCE = MOST_REQUESTS
 
 
 class Admission:
-    """Belongs to one event loop."""
+    """Used by one event loop."""
 
     def __init__(self, batches: Batches, longest_wait_s: float) -> None:
         self._batches = batches
         self._longest_wait_s = longest_wait_s
         self._waiting: deque[tuple[float, asyncio.Future[bool]]] = deque()
-        """Since when. There are ticks while anybody waits"""
+        """Time of arrival and result of each; ticks run while it is not empty"""
         self._reading: dict[int, float] = {}
-        """Since when, oldest first"""
+        """Number -> when it was admitted, the oldest first"""
         self._admissions = 0
 
     async def admitted(self) -> int:
-        """Waits for its turn. A number for was_read(), or 0 where its turn did not come in time."""
+        """Waits for admission. Returns a number for was_read(), or 0 if the longest wait is over."""
         loop = asyncio.get_running_loop()
         if self._waiting or self._room(loop.time()) <= 0:
             future: asyncio.Future[bool] = loop.create_future()
@@ -61,7 +61,7 @@ class Admission:
             if in_time and room <= 0:
                 break
             self._waiting.popleft()
-            if not future.done():  # done: its client is gone
+            if not future.done():  # done: its client has disconnected
                 future.set_result(in_time)
                 room -= in_time
         self._batches.unread = len(self._waiting)

@@ -1,4 +1,4 @@
-"""The application that granian's worker processes load: create()."""
+"""The ASGI application that granian's worker processes load."""
 
 import gc
 import logging
@@ -14,17 +14,17 @@ from feature_enricher.metrics import Metrics
 from feature_enricher.server.front import Front
 from feature_enricher.settings import load_settings
 
-# Python's own are 700, 10, 10: with thousands of requests waiting, the garbage collector looked through the objects of
-# all of them twice a second, for a tenth of a second each time. A request leaves it eight objects, which are young.
+# Python's defaults are 700, 10, 10. With thousands of waiting requests, the garbage collector then walks through all of
+# their objects twice a second, for 0.1 s each time. An answered request leaves it only eight young objects.
 GC_THRESHOLDS = (10_000, 20, 100)
 PARENT_CHECK_S = 1.0
 SAMPLE_S = 5.0
-# Python's own is 5 ms: the event loop would wait so long for each of its turns while batches compute.
+# Python's default is 5 ms: the event loop would wait that long for the interpreter whenever a batch computes.
 SWITCH_INTERVAL_S = 0.0005
 
 
 def create() -> Front:
-    """Reads the settings, begins the gateway's background work and sets up its log on stderr."""
+    """Reads the settings, starts the gateway's background threads and logs to stderr."""
     settings = load_settings()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
@@ -33,14 +33,14 @@ def create() -> Front:
     write_to(sys.stderr)
     set_level(settings.access_log)
     app = create_app()
-    parts = app.extensions["streamflow"]
-    threading.Thread(target=_sample, args=(parts.metrics,), daemon=True).start()
+    components = app.extensions["streamflow"]
+    threading.Thread(target=_sample, args=(components.metrics,), daemon=True).start()
     return Front(
         app,
-        parts.batches,
+        components.batches,
         deadline_s=settings.deadline_s,
         largest_body=settings.max_body_bytes,
-        count_refusal=parts.metrics.request_shed,
+        count_refusal=components.metrics.request_shed,
     )
 
 
@@ -51,7 +51,7 @@ def _sample(metrics: Metrics) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """A worker whose parent was killed would go on listening beside the gateway that is started next."""
+    """Ends this worker once its parent is gone; otherwise it would share the port with the next gateway."""
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_S)
     os.kill(os.getpid(), signal.SIGTERM)

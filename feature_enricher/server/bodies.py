@@ -1,4 +1,4 @@
-"""Bodies of requests and answers: read and sent within a time, and within what all of them may hold of memory."""
+"""Reads and sends bodies of requests and answers, within time limits and a limit for the memory of all large bodies."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,24 +14,24 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 READ_TIMEOUT_S = 5.0
 """For a request's whole body, from the end of its head"""
 SEND_TIMEOUT_S = 60.0
-"""For a large answer. A small one fits into the buffers of the connection"""
-# Small bodies are bounded by the number of connections. What larger ones hold together is bounded here.
+"""For a large answer; a small one fits into the connection's buffers"""
+# The number of connections bounds the memory of small bodies; MOST_LARGE_BYTES bounds that of all larger ones.
 SMALL_BYTES = 16 * 1024
 MOST_LARGE_BYTES = 256 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
 
 
 class Bodies:
-    """Belongs to one event loop."""
+    """Used by one event loop."""
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
         self._held_bytes = 0
 
     async def read_into(self, body: bytearray, receive: Receive) -> None:
-        """Stops one byte above the largest: the application refuses such a body. Raises RequestRefused and Overloaded.
+        """Reads at most one byte more than the largest allowed body, which the application then refuses.
 
-        Whoever gave `body` calls release() when the request is answered, whatever happened.
+        The caller calls release() once the request is answered, also after an error. Raises RequestRefused, Overloaded.
         """
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -42,14 +42,14 @@ class Bodies:
             raise RequestRefused(late, HTTPStatus.REQUEST_TIMEOUT) from error
 
     def hold(self, answer: bytes) -> None:
-        """Counts an answer's body until release(). Raises Overloaded, and does not count it then."""
+        """Counts an answer's body until release(). Raises Overloaded, without counting it, when the limit is exceeded."""
         self._count(_large(answer))
 
     def release(self, body: bytes | bytearray) -> None:
         self._held_bytes -= _large(body)
 
     async def send(self, body: bytes, send: Send) -> None:
-        """A large body goes in pieces: each waits until the client has taken those before. Raises TimeoutError."""
+        """Sends a large body in pieces, each after the client has taken the one before. Raises TimeoutError."""
         if not _large(body):
             await send({"type": "http.response.body", "body": body})
             return
@@ -59,10 +59,10 @@ class Bodies:
                 await send({"type": "http.response.body", "body": piece, "more_body": end < len(body)})
 
     async def _grows(self, body: bytearray, receive: Receive) -> bool:
-        """Whether more is to come."""
+        """Reads the next piece. Returns whether there is more."""
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestRefused("The body ended early or is framed wrongly", HTTPStatus.BAD_REQUEST)
+            raise RequestRefused("The body is truncated or has invalid framing", HTTPStatus.BAD_REQUEST)
         before = _large(body)
         piece = message.get("body", b"")[: self._largest + 1 - len(body)]
         self._count(_large(body, len(piece)) - before)
@@ -76,6 +76,6 @@ class Bodies:
 
 
 def _large(body: bytes | bytearray, more_bytes: int = 0) -> int:
-    """Its length, or 0 where it is small."""
+    """The length in bytes of a large body; 0 for a small one."""
     length = len(body) + more_bytes
     return length if length > SMALL_BYTES else 0

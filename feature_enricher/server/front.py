@@ -1,8 +1,8 @@
-"""An ASGI application around the Flask one: it reads each request whole, then has a few threads answer it.
+"""An ASGI application in front of the Flask one: it reads each request whole, then a few threads answer it.
 
-Reading and waiting happen on the event loop, where thousands of slow or always-asking clients cost next to nothing.
-Requests wait first come, first served, until their deadline. /health, /ready and /metrics have threads of their own, so
-that they answer however many predictions wait.
+Requests are read and wait on the event loop, where thousands of slow or busy clients cost almost nothing. They are
+served in the order of arrival, until their deadline. /health, /ready and /metrics have their own threads and answer
+regardless of the number of waiting predictions.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from feature_enricher.server.wsgi import Answer, Scope
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 PROBE_THREADS = 2
-# Of the deadline. With less left when its turn comes, a request is refused: it could not be answered in time.
+# Share of the deadline. A request with less time left is refused: it could not be answered in time.
 RESERVE = 0.2
 TOO_MANY = "Too many requests in flight"
-# For all but predictions and probes: features, documentation, errors.
+# For all paths but predictions and probes: features, documentation, errors.
 OTHER_THREADS = 8
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class Front:
         largest_body: int,
         count_refusal: Callable[[int, str], None] = lambda _status, _code: None,
     ) -> None:
-        """`app` is the WSGI application, `batches` run it for /predict; `count_refusal` is told status and
-        code of each request it never saw."""
+        """`app` is the WSGI application, which `batches` call for /predict. `count_refusal` is called with status and
+        code of each request refused before the application."""
         self._app = app
         self._deadline_s = deadline_s
         self._largest_body = largest_body
@@ -67,8 +67,8 @@ class Front:
             self._bodies.hold(answer.body)
         except EnricherError as error:
             answer = self._refusal(scope, error)
-        except Exception:  # the client gets an answer whatever it is
-            log.exception("A request met a fault outside the application")
+        except Exception:  # the client gets an answer after any error
+            log.exception("An error outside the application")
             answer = self._refusal(scope, EnricherError("Internal error"))
         finally:
             self._bodies.release(body)
@@ -79,17 +79,19 @@ class Front:
             self._bodies.release(answer.body)
 
     async def _answer(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
-        """The application's. Raises what a refusal says."""
+        """The application's answer. Raises EnricherError for a refusal."""
         if scope["path"] == "/predict":
             return await self._prediction(scope, body, receive)
         await self._read(scope, body, receive)
         return await self._in_thread(self._probes if scope["path"] in PROBES else self._other_paths, scope, body)
 
     async def _prediction(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
-        """What it waits to be admitted counts towards its deadline, the time that its body takes does not."""
+        """Waiting for admission counts towards the deadline; receiving the body does not."""
         arrived = time.monotonic()
         if not (admission := await self._admission.admitted()):
-            return self._refusal(scope, Overloaded(TOO_MANY))  # raised, it would leave its frames as garbage
+            return self._refusal(
+                scope, Overloaded(TOO_MANY)
+            )  # an exception would leave its frames to the garbage collector
         waited_s = time.monotonic() - arrived
         await self._read(scope, body, receive)
         self._admission.was_read(admission)
@@ -100,10 +102,10 @@ class Front:
 
     async def _read(self, scope: Scope, body: bytearray, receive: Receive) -> None:
         headers = dict(scope["headers"])
-        length = int(headers.get(b"content-length", 0))  # the server has checked that it is a number
+        length = int(headers.get(b"content-length", 0))  # granian has checked that it is a number
         if (length or b"transfer-encoding" in headers) and length <= self._largest_body:
             await self._bodies.read_into(body, receive)
-        # a body whose length is above the limit is not read: Flask refuses it by its length
+        # a body longer than the limit is not read: Flask refuses it by its Content-Length
 
     async def _in_thread(self, threads: ThreadPoolExecutor, scope: Scope, body: bytearray) -> Answer:
         until = time.monotonic() + self._deadline_s
@@ -112,7 +114,7 @@ class Front:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(threads, call)
         except TimeoutError as error:
-            raise DeadlineExceeded("The answer was not there by the deadline") from error
+            raise DeadlineExceeded("The deadline passed before there was an answer") from error
 
     def _call_unless_late(self, scope: Scope, body: bytearray, until: float) -> Answer:
         if until - time.monotonic() < RESERVE * self._deadline_s:
@@ -120,7 +122,7 @@ class Front:
         return self._call(scope, body, until)
 
     def _call(self, scope: Scope, body: bytearray, until: float) -> Answer:
-        """In a thread: the event loop, which all requests share, does no more for each than it must."""
+        """Runs in a thread: all requests share the event loop, so it does as little as possible for each."""
         environ = wsgi.environ_of(scope, body)
         _check_host(environ)
         environ[WSGI_KEY] = until
@@ -135,9 +137,9 @@ class Front:
 
 
 def _check_host(environ: dict[str, Any]) -> None:
-    """RFC 9112, section 3.2: a request of HTTP/1.1 without exactly one Host is refused.
+    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, section 3.2).
 
-    granian hands over an empty one where there was none, and a client of HTTP/1.0 need not send one.
+    granian passes an empty Host if there is none. HTTP/1.0 does not require one.
     """
     host = environ.get("HTTP_HOST", "")
     if "," in host or (not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1"):

@@ -1,4 +1,4 @@
-"""Batches (batching.py) for the event loop: many results of a batch come back with one wake-up."""
+"""Connects the event loop to the batches (batching.py): all results of a batch arrive with one wake-up."""
 
 import asyncio
 from collections import deque
@@ -14,17 +14,18 @@ Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
 
 
 class Predictions:
-    """Belongs to one event loop. Results go through a queue of its own: to wake the loop for each of them, as
-    asyncio.wrap_future() does, took a third of the processor time of a prediction."""
+    """Used by one event loop. Results pass through a queue: waking the loop for each of them, as
+    asyncio.wrap_future() does, took a third of a prediction's processor time."""
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
         self._outcomes: deque[Outcome] = deque()
 
     async def run(self, function: Callable[[], Any], deadline_s: float, since: float) -> Any:
-        """What the function returns. Raises what it raises, and Overloaded or DeadlineExceeded at the deadline.
+        """Runs the function in a batch. Returns its result or raises its error.
 
-        `since`: the time.monotonic() from which it has waited.
+        At the deadline it raises Overloaded if the function has not started, otherwise DeadlineExceeded. `since`: when
+        the request began to wait (time.monotonic()).
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -38,12 +39,12 @@ class Predictions:
     def _deliver(
         self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: Any, error: Exception | None
     ) -> None:
-        """In a batch's thread."""
+        """Runs in a batch's thread."""
         self._outcomes.append((future, result, error))
         if len(self._outcomes) == 1:
-            loop.call_soon_threadsafe(self._hand_out)
+            loop.call_soon_threadsafe(self._set_results)
 
-    def _hand_out(self) -> None:
+    def _set_results(self) -> None:
         while self._outcomes:
             future, result, error = self._outcomes[0]
             if not future.done():
@@ -55,7 +56,7 @@ def _give_up(call: Call, future: asyncio.Future[Any]) -> None:
     if future.done():
         return
     call.abandoned = True
-    if call.began:
-        future.set_exception(DeadlineExceeded("The answer was not there by the deadline"))
+    if call.started:
+        future.set_exception(DeadlineExceeded("The deadline passed before there was an answer"))
     else:
         future.set_exception(Overloaded("Too many requests in flight"))

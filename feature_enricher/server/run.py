@@ -1,4 +1,4 @@
-"""serve(): granian, with what it must not leave to its defaults."""
+"""Runs granian: its limits, TLS and the port."""
 
 import math
 import resource
@@ -15,20 +15,20 @@ from granian.log import LogLevels
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import Settings, share_metrics
 
-# Idle ones included; more wait to be accepted.
+# Including idle ones; further connections wait to be accepted.
 MAX_CONNECTIONS = 8192
 FILES_BESIDE_CONNECTIONS = 1024
-# Line and headers of a request together.
+# Of a request line and its headers together.
 MAX_HEAD_BYTES = 16 * 1024
-# For a whole head, and for an idle connection: longer than the 60 s that load balancers keep theirs, so that they never
-# meet a closed one.
+# For a whole head and for an idle connection. Load balancers keep idle connections for 60 s: a shorter limit here would
+# close connections that they still use.
 HEAD_TIMEOUT_MS = 75_000
 
 
 def serve(target: str, settings: Settings, host: str, port: int) -> None:
-    """Serves the ASGI application that the factory `target` (module:function) makes, until SIGTERM or SIGINT.
+    """Serves the ASGI application of the factory `target` (module:function) until SIGTERM or SIGINT.
 
-    Requests in flight are answered before it returns. Raises InvalidSetting before it starts.
+    Answers requests in flight before it returns. Raises InvalidSetting before it starts.
     """
     check_free(host, port)
     if settings.workers == 1:
@@ -68,18 +68,20 @@ def _serve(target: str, settings: Settings, host: str, port: int) -> None:
 
 
 def check_free(host: str, port: int) -> None:
-    """Raises InvalidSetting. granian would share a port that is in use with the process that has it (SO_REUSEPORT)."""
+    """Raises InvalidSetting for a port in use, which granian would share with the other process (SO_REUSEPORT)."""
     family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            raise InvalidSetting(f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}: cannot listen there: {error}") from error
+            raise InvalidSetting(
+                f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}: cannot listen on this address: {error}"
+            ) from error
 
 
 def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:
-    """Certificate and key, or neither: with one of them alone granian would serve without TLS."""
+    """Certificate and key, or neither. With only one of them granian would serve without TLS. Raises InvalidSetting."""
     if settings.tls_cert is None and settings.tls_key is None:
         return None, None
     if settings.tls_cert is None or settings.tls_key is None:
@@ -93,7 +95,7 @@ def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:
 
 
 def allow_open_files(count: int) -> None:
-    """Each connection is one; many shells allow 1,024. Raised as far as the system lets this user."""
+    """Raises this process's limit of open files, as far as the system allows. Many shells set it to 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:

@@ -168,7 +168,7 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_begun(batches_of: Calla
     gate.open.set()
 
     assert names(first.result(5)) + names(next_one.result(5)) == ["first", "next"]
-    assert (begun, call.began, gate.batches) == ([], False, [["first"], ["next"]])
+    assert (begun, call.started, gate.batches) == ([], False, [["first"], ["next"]])
 
 
 def test_an_answered_request_leaves_nothing_to_the_garbage_collector(batches_of: Callable[..., Batches]) -> None:
