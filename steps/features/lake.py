@@ -84,10 +84,10 @@ def _write(cur: Cursor, table: warehouse.MonthTable, as_of: date, there: Path) -
     schema = warehouse.export_schema(cur, table)
     with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
 
-        def write(table: pa.Table) -> None:
+        def write(chunk: pa.Table) -> None:
             nonlocal rows
-            rows += table.num_rows
-            writer.write_table(table)
+            rows += chunk.num_rows
+            writer.write_table(chunk)
 
         warehouse.export(cur, table, as_of, schema, write)
     file = LakeFile(rows, _sha256(draft))
