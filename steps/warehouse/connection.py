@@ -65,7 +65,7 @@ def translated(busy: str) -> Iterator[None]:
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         if full := disk_full(error):
             raise full from error
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
         raise DatabaseUnavailable(f"PostgreSQL at {address}: {reason}. Is the stack up? make up") from error
 
 
