@@ -37,6 +37,13 @@ def test_each_goal_that_was_not_reached_is_named() -> None:
     assert "| not reached: answers |" in report(recording(), check=WRONG)
 
 
+def test_a_request_that_was_never_sent_hides_no_slow_answer() -> None:
+    recorder = Recorder()
+    recorder.add(0, 9.0, float("nan"), 10.0, (0, b"no free connection", None))
+    recorder.add(1, 6.0, 6.0, 9.9, (200, b"{}", None))
+    assert "| 3900 | 34 | not reached: slowest, refusals |" in report(recorder.recording(10.0), usual=1.0)
+
+
 def test_a_failed_or_missing_probe_misses_the_goal() -> None:
     for probes in ([], [*QUICK, Probe("/ready", 503, 1.0)], [*QUICK, Probe("/health", 0, 1.0)]):
         assert "| inf | not reached: probes |" in report(recording(), probes=probes)
