@@ -208,6 +208,7 @@ def test_the_feature_store_imports_the_definitions_feast_and_its_drivers_alone()
         "pyarrow",
         "pandas",
         "redis",
+        "typeguard",  # whose instrumentation of Feast plain_feast.py avoids
         "pydantic_settings",
         "configuration",
         "feature_repo",
