@@ -1,5 +1,5 @@
-# One image for everything that is ours: MLflow's server, the steps, the watcher with its model servers, the gateway.
-# The lock comes before the code: a change of the code copies a few files and installs nothing.
+# One image for MLflow's server, the steps, the watcher with its model servers, and the gateway.
+# The lock is installed before the code is copied: a code change installs nothing.
 FROM python:3.11-slim
 
 RUN useradd --uid 10001 --create-home streamflow \
@@ -9,7 +9,7 @@ WORKDIR /app
 COPY requirements.txt ./
 RUN python -m venv .venv && .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.txt
 
-# home and caches are in /tmp, the one place that can be written to; there is no git in the image
+# home and caches are in /tmp, the only writable folder; the image has no git
 ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GIT_PYTHON_REFRESH=quiet \
@@ -18,7 +18,7 @@ ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
 COPY . .
 RUN .venv/bin/python -m compileall -q configuration deploy feature_enricher feature_repo feature_store local_stack rollout steps
 ARG STREAMFLOW_COMMIT=
-# a builder that keeps layers by their text would take another commit's: of a RUN, the arguments count too
+# some builders cache ENV by its text and would keep an older commit; RUN's cache depends on the argument
 RUN true "$STREAMFLOW_COMMIT"
 ENV STREAMFLOW_COMMIT=$STREAMFLOW_COMMIT
 USER streamflow

@@ -1,100 +1,101 @@
-# Names for commands. `make` alone lists them.
+# Short names for commands; `make` lists them.
 .DEFAULT_GOAL := help
 SETUP := sh local_stack/setup/setup.sh
 NEED   = sh local_stack/setup/need.sh "make $@"
-# PYTHONSAFEPATH=1 keeps the project itself from being found
-HERE  := PYTHONPATH="$(CURDIR)"
-STACK := $(HERE) .venv/bin/python -m local_stack
+# PYTHONSAFEPATH=1 in the shell would hide the project's packages
+WITH_PROJECT := PYTHONPATH="$(CURDIR)"
+STACK := $(WITH_PROJECT) .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
-WHAT  := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
+MONTH := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
 
-# the files in the order of tests/conftest.py: the longest first
-TESTS := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-BENCH := $(HERE) .venv/bin/python -m bench
-ON    := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
+# in the order of tests/conftest.py: the longest files first; compiled once, regardless of the shell
+TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
+BENCH_OPTIONS := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 
 .PHONY: help env dev run up down status history rollback lineage test coverage check format lock settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-env: ## .venv from the lock (PYTHON=3.12 or a program; else the newest)
+env: ## .venv from the lock (PYTHON=3.12 or a program)
 	@$(SETUP) requirements.txt
 
-dev: ## .venv with what tests and checks need
+dev: ## .venv with the tools for tests and checks
 	@$(SETUP) requirements.txt requirements-dev.txt
 
-run: env ## the whole stack in the foreground until Ctrl-C (DATA=dir AS_OF=date MIX=true MLFLOW_PORT= …)
-	@$(STACK) run $(WHAT)
+run: env ## start the stack until Ctrl-C (DATA=dir AS_OF=date MIX=true)
+	@$(STACK) run $(MONTH)
 
-up: env ## the same in the background
-	@$(STACK) up $(WHAT)
+up: env ## start the stack in the background (same variables as run)
+	@$(STACK) up $(MONTH)
 
-down: env ## end it; the data stays
+down: env ## stop the stack; the data stays
 	@$(STACK) down
 
-status: env ## what runs, and does it answer
+status: env ## show each service and whether it answers
 	@$(STACK) status
 
-backup: env ## databases and artifacts into one file, also while the stack runs (TO=file)
+backup: env ## write the stack's state to one file (TO=file)
 	@$(STACK) backup $(if $(TO),--to "$(TO)")
 
-restore: env ## put back what a backup holds; the stack has to be down (FROM=file)
+restore: env ## restore a backup; the stack must be down (FROM=file)
 	@$(STACK) restore --from "$(FROM)"
 
-history: env ## who served when
+history: env ## show which version served when
 	@$(STEP) history
 
-rollback: env ## put back the version that served before (VERSION=n: that one)
+rollback: env ## serve the previous version again (or VERSION=n)
 	@$(STEP) rollback -P version="$(VERSION)"
 
-lineage: env ## where the version in Production comes from (VERSION=n: that one)
+lineage: env ## trace the version in Production to its data (or VERSION=n)
 	@$(STEP) lineage -P version="$(VERSION)"
 
-test: dev ## all tests
+test: dev ## run all tests
 	@$(NEED) git
 	@$(TESTS)
 
-coverage: dev ## all tests, and the lines that none of them ran (takes half as long again)
+coverage: dev ## run all tests and list the lines that none of them ran
 	@$(NEED) git
 	@$(TESTS) --cov --cov-report=term-missing:skip-covered
 
-test-compose: dev ## docker-compose.yml really run, on this machine (podman; skipped where tools are missing; not in `test`)
+test-compose: dev ## run docker-compose.yml with podman; skipped without it
 	@sh deploy/containers/test-compose.sh
 
 check: dev ## format, lint, types, tests
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 	@$(MAKE) --no-print-directory test
 
-format: dev ## format and mend what can be mended
+format: dev ## format the code and fix what ruff can fix
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
-lock: dev ## make requirements*.txt anew from pyproject.toml
+lock: dev ## write requirements*.txt from pyproject.toml (UPGRADE=1)
 	@sh local_stack/setup/lock.sh
 
-settings: dev ## write .env.example from the defaults in the programs' settings
+settings: dev ## write .env.example from the programs' settings
 	@.venv/bin/python -m configuration
 
-bench: dev ## the gateway, the published way and applications without work under one load -> reports/benchmarks.md (FOR=seconds ROUNDS=)
-	@$(BENCH) speed $(ON) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)
+bench: dev ## speed, to reports/benchmarks.md (FOR=seconds ROUNDS=)
+	@$(BENCH) speed $(BENCH_OPTIONS) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)
 
-chaos: dev ## steady load, overload, slow and many clients, faults and any request, every answer checked -> reports/reliability.md (MINUTES= SCALE= CASES=)
-	@$(BENCH) chaos $(ON) --minutes $(or $(MINUTES),10) --scale $(or $(SCALE),1)
-	@$(BENCH) any-request $(ON) --cases $(or $(CASES),10000)
+chaos: dev ## faults, to reports/reliability.md (MINUTES= SCALE= CASES=)
+	@$(BENCH) chaos $(BENCH_OPTIONS) --minutes $(or $(MINUTES),10) --scale $(or $(SCALE),1)
+	@$(BENCH) any-request $(BENCH_OPTIONS) --cases $(or $(CASES),10000)
 
-bench-swap: dev ## promotions and rollbacks in turn under load, and broken versions; prints the figures (SWAPS=)
-	@$(BENCH) swap $(ON) --swaps $(or $(SWAPS),20)
+bench-swap: dev ## promotions and rollbacks under load (SWAPS=)
+	@$(BENCH) swap $(BENCH_OPTIONS) --swaps $(or $(SWAPS),20)
 
-bench-scale: dev ## from thousands of users to a million, beside the stock way -> reports/scale.md (SIZES= STOCK_UP_TO=)
-	@$(HERE) .venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
+bench-scale: dev ## many users, to reports/scale.md (SIZES= STOCK_UP_TO=)
+	@$(WITH_PROJECT) .venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
 	  --state .streamflow-scale
 
-bench-kills: dev ## materialize killed at random moments: never a mixture of months (KILLS= STORE=postgres|redis)
-	@$(HERE) .venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
+bench-kills: dev ## kill materialize at random moments (KILLS= STORE=redis)
+	@$(if $(filter redis,$(STORE)),$(NEED) redis-server)
+	@$(WITH_PROJECT) .venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
 
-gate-rates: dev ## how often the gate's rules are wrong, simulated -> docs/gate-error-rates.md (some 15 minutes)
-	@$(HERE) .venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
+gate-rates: dev ## simulate the gate, to docs/gate-error-rates.md (15 minutes)
+	@$(WITH_PROJECT) .venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
 
-report: dev ## reports/rapport_tp4.md from a real run on the real months, with Chromium over the UI (DATA=folder)
+report: dev ## write reports/rapport_tp4.md from a real run (DATA=folder)
 	@$(NEED) chromium curl
-	@$(HERE) .venv/bin/python -m reports.rapport --data "$(DATA)"
+	@$(WITH_PROJECT) .venv/bin/python -m reports.rapport --data "$(DATA)"

@@ -1,4 +1,4 @@
-"""How fast, and how right when it hurts: load, faults and promotions against a stack of its own.
+"""Benchmarks: speed, and correctness under load, faults and promotions, on a stack of their own.
 
 python -m bench speed|chaos|swap …     (make bench, make chaos, make bench-swap)
 """

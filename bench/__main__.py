@@ -1,4 +1,4 @@
-"""python -m bench speed|chaos|any-request|swap: the options' values are the Makefile's."""
+"""python -m bench speed|chaos|any-request|swap; the Makefile sets the options."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -13,14 +13,18 @@ def main() -> None:
     for name in COMMANDS:
         command = commands.add_parser(name)
         command.add_argument("--data", type=Path, required=True, help="folder with month_000")
-        command.add_argument("--state", required=True, help="the stack's folder, below this one")
+        command.add_argument("--state", required=True, help="the stack's state folder, relative to the project's")
     speed_options, chaos_options = commands.choices["speed"], commands.choices["chaos"]
-    speed_options.add_argument("--seconds", type=float, required=True, help="for each cell")
+    speed_options.add_argument("--seconds", type=float, required=True, help="per measurement")
     speed_options.add_argument("--rounds", type=int, required=True)
-    chaos_options.add_argument("--minutes", type=float, required=True, help="of steady load")
-    chaos_options.add_argument("--scale", type=float, required=True, help="of all other times; 1: full size")
+    chaos_options.add_argument("--minutes", type=float, required=True, help="duration of the steady load")
+    chaos_options.add_argument(
+        "--scale", type=float, required=True, help="factor for all other durations; 1: full size"
+    )
     commands.choices["any-request"].add_argument("--cases", type=int, required=True)
-    commands.choices["swap"].add_argument("--swaps", type=int, required=True, help="promotions, and as many rollbacks")
+    commands.choices["swap"].add_argument(
+        "--swaps", type=int, required=True, help="number of promotions, each followed by a rollback"
+    )
     options = vars(parser.parse_args())
     COMMANDS[options.pop("command")](**options)
 

@@ -1,6 +1,7 @@
-"""make chaos, second part: requests of every kind that the API's document describes, right ones and wrong ones, to the
-running gateway; each answer has to be as the document says (schemathesis, all its checks). Its section of
-reports/reliability.md."""
+"""make chaos, second part: valid and invalid requests, generated from the OpenAPI document, to the running gateway.
+
+Each answer must conform to the document (all checks of schemathesis). Writes a section of reports/reliability.md.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -14,9 +15,9 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 
 from bench import report
-from bench.testbed.testbed import standing
+from bench.testbed.testbed import open_testbed
 
-# The share of the cases that each gets; those without parameters have few different ones.
+# Share of the cases per operation. Operations without parameters have few distinct requests.
 SHARES = {
     ("POST", "/predict"): 0.65,
     ("GET", "/features/{user_id}"): 0.4,
@@ -25,65 +26,75 @@ SHARES = {
 }
 HEAD = "## Any request"
 HOW = """\
-schemathesis, all its checks, over the document that the gateway serves at /docs/openapi.json: bodies, paths and \
-headers that it allows and such that it forbids, {cases:,} in all, one after the other, to the running gateway."""
+schemathesis with all its checks generates requests from the gateway's /docs/openapi.json: bodies, paths and headers \
+that the document allows and others that it forbids, {cases:,} in all. They are sent one by one to the running \
+gateway."""
 MOST_SHOWN = 5
+
+Result = tuple[Counter[str], list[str]]
+"""How often each status was returned, and each violation of the document"""
 
 
 def main(data: Path, state: str, cases: int) -> None:
-    with standing(data, state) as ground:
-        ground.await_ready(60.0)
-        found = {f"{method} {path}": ask(ground.settings.address("GATEWAY_PORT"), method, path, round(cases * share))
-                 for (method, path), share in SHARES.items()}  # fmt: skip
+    with open_testbed(data, state) as testbed:
+        testbed.await_ready(60.0)
+        address = testbed.settings.address("GATEWAY_PORT")
+        results = {
+            f"{method} {path}": check_operation(address, method, path, round(cases * share))
+            for (method, path), share in SHARES.items()
+        }
     path = report.REPORTS / "reliability.md"
-    report.put_section(path, HEAD, paragraphs(found))
-    report.say(f"[OK] {path.name} says what came of {sum(sum(each.values()) for each, _ in found.values()):,} requests")
+    report.put_section(path, HEAD, paragraphs(results))
+    report.say(f"[OK] Sent {count_requests(results):,} requests; {path.name} has the results")
 
 
-def ask(address: str, method: str, path: str, cases: int) -> tuple[Counter[str], list[str]]:
-    """How often each status was met, and what was not as the document says."""
+def check_operation(address: str, method: str, path: str, cases: int) -> Result:
+    """Sends `cases` generated requests to one operation of the API."""
     operation = schemathesis.openapi.from_url(f"{address}/docs/openapi.json")[path][method]
     statuses: Counter[str] = Counter()
-    unlike: list[str] = []
+    violations: list[str] = []
 
     @settings(max_examples=cases, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode)))
-    def one(case: Any) -> None:
+    def send(case: Any) -> None:
         answer = case.call(base_url=address, session=session)
         statuses[_outcome(answer)] += 1
         try:
             case.validate_response(answer)
         except FailureGroup as failures:
-            unlike.extend(str(failure) for failure in failures.exceptions)
+            violations.extend(str(failure) for failure in failures.exceptions)
 
     with requests.Session() as session:
-        one()
-    report.say(f"  {method} {path}: {dict(statuses)}, {len(unlike)} not as the document says")
-    return statuses, unlike
+        send()
+    report.say(f"  {method} {path}: {dict(statuses)}, {len(violations)} violations of the document")
+    return statuses, violations
 
 
 def _outcome(answer: Any) -> str:
-    """The status, and of an error the name that it has."""
+    """The status; for an error also its code."""
     named = answer.headers.get("content-type", [""])[0] == "application/problem+json"
     return f"{answer.status_code} {answer.json()['code']}" if named else str(answer.status_code)
 
 
-def paragraphs(found: dict[str, tuple[Counter[str], list[str]]]) -> list[str]:
+def count_requests(results: dict[str, Result]) -> int:
+    return sum(sum(statuses.values()) for statuses, _ in results.values())
+
+
+def paragraphs(results: dict[str, Result]) -> list[str]:
     rows = [
         [
             name,
             f"{sum(statuses.values()):,}",
-            ", ".join(f"{n:,} x {each}" for each, n in statuses.most_common()),
-            len(unlike),
+            ", ".join(f"{count:,} x {status}" for status, count in statuses.most_common()),
+            len(violations),
         ]
-        for name, (statuses, unlike) in found.items()
+        for name, (statuses, violations) in results.items()
     ]
     shown = [
-        f"- {name}: {' '.join(each.split())[:300]}"
-        for name, (_, unlike) in found.items()
-        for each in unlike[:MOST_SHOWN]
+        f"- {name}: {' '.join(violation.split())[:300]}"
+        for name, (_, violations) in results.items()
+        for violation in violations[:MOST_SHOWN]
     ]
-    cases = sum(sum(statuses.values()) for statuses, _ in found.values())
-    table = report.table(["request", "cases", "answers", "not as the document says"], rows)
-    return [HOW.format(cases=cases), table, *(["\n".join(shown)] if shown else [])]
+    table = report.table(["request", "cases", "answers", "violations of the document"], rows)
+    return [HOW.format(cases=count_requests(results)), table, *(["\n".join(shown)] if shown else [])]

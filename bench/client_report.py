@@ -1,61 +1,61 @@
-"""The tables of reports/reliability.md on slow clients and on many that ask again at once."""
+"""The tables of reports/reliability.md on slow clients and on many clients."""
 
 from collections.abc import Sequence
 
 from bench import report
-from bench.client_scenarios import NORMAL, SLOWEST_MS, Beside
+from bench.client_scenarios import NORMAL, SLOWEST_MS, ClientOutcome
 
 SHARE, PROBE_MS = 0.9, 100.0
-WORDS = """\
-Predictions a second while other clients are slow, or while many ask again as soon as they are answered, beside those \
-of {normal} normal clients without (the mean of before and after). Slow clients send a head or a body, or read an \
-answer, one byte every 2.5 s, and begin again when the server has ended their connection; {normal} normal clients ask \
-meanwhile. Goals: a share of {share:.0%} or more; the slowest answer within {slowest:.0f} ms of its request; each \
-refusal a 503 with Retry-After; /health, /ready and /metrics, asked in turn ten times a second, all answered 200 \
-within {probe:.0f} ms."""
+METHOD = """\
+Predictions a second while other clients are slow, or while many clients send their next request as soon as they have \
+an answer, compared with {normal} normal clients alone (the mean of before and after). Slow clients send a head or a \
+body, or read an answer, one byte every 2.5 s, and reconnect when the server has closed their connection; {normal} \
+normal clients send requests at the same time. Goals: a share of {share:.0%} or more; the slowest answer within \
+{slowest:.0f} ms of its request; each refusal a 503 with Retry-After; /health, /ready and /metrics, requested in turn \
+ten times a second, all answered 200 within {probe:.0f} ms."""
 HEAD: Sequence[str] = (
-    "clients", "slow ones", "predictions/s without", "with", "share", "refused", "of these not as agreed", "slowest ms",
+    "clients", "slow", "predictions/s without", "with", "share", "refused", "refused otherwise", "slowest ms",
     "slowest probe ms", "",
 )  # fmt: skip
 
 
-def paragraphs(found: Sequence[Beside]) -> list[str]:
-    words = WORDS.format(normal=NORMAL, share=SHARE, slowest=SLOWEST_MS, probe=PROBE_MS)
-    return [words, report.table(HEAD, [row(each) for each in found])]
+def paragraphs(outcomes: Sequence[ClientOutcome]) -> list[str]:
+    method = METHOD.format(normal=NORMAL, share=SHARE, slowest=SLOWEST_MS, probe=PROBE_MS)
+    return [method, report.table(HEAD, [row(result) for result in outcomes])]
 
 
-def row(found: Beside) -> list[str]:
-    refused = int((~found.outcome.recording.ok).sum())
+def row(result: ClientOutcome) -> list[str]:
+    refused = int((~result.outcome.recording.ok).sum())
     return [
-        found.outcome.name,
-        f"{found.slow_at_work:,}",
-        f"{found.usual_rate:.0f}",
-        f"{found.rate:.0f}",
-        f"{found.share:.2f}",
+        result.outcome.name,
+        f"{result.slow_at_work:,}",
+        f"{result.usual_rate:.0f}",
+        f"{result.rate:.0f}",
+        f"{result.share:.2f}",
         f"{refused:,}",
-        str(found.badly_refused),
-        f"{found.slowest_ms:.0f}",
-        f"{found.slowest_probe_ms:.0f}",
-        verdict(found),
+        str(result.badly_refused),
+        f"{result.slowest_ms:.0f}",
+        f"{result.slowest_probe_ms:.0f}",
+        goals(result),
     ]
 
 
-def verdict(found: Beside) -> str:
-    """Names the goals that were not reached."""
+def goals(result: ClientOutcome) -> str:
+    """`reached`, or the names of the goals that were not."""
     missed = {
-        "share": found.share < SHARE,
-        "slowest": found.slowest_ms > SLOWEST_MS,
-        "refusals": found.badly_refused > 0,
-        "probes": found.slowest_probe_ms > PROBE_MS,
-        "answers": bool(found.outcome.verdict.wrong),
+        "share": result.share < SHARE,
+        "slowest": result.slowest_ms > SLOWEST_MS,
+        "refusals": result.badly_refused > 0,
+        "probes": result.slowest_probe_ms > PROBE_MS,
+        "answers": bool(result.outcome.check.wrong),
     }
     names = [name for name, is_missed in missed.items() if is_missed]
     return f"not reached: {', '.join(names)}" if names else "reached"
 
 
-def line(found: Beside) -> str:
+def line(result: ClientOutcome) -> str:
     return (
-        f"  {found.outcome.name}: {found.rate:.0f} predictions/s, {found.usual_rate:.0f} without ({found.share:.2f}); "
-        f"slowest {found.slowest_ms:.0f} ms, slowest probe {found.slowest_probe_ms:.0f} ms; {found.outcome.verdict}; "
-        f"others: {found.outcome.codes}; {verdict(found)}"
+        f"  {result.outcome.name}: {result.rate:.0f} predictions/s, {result.usual_rate:.0f} without "
+        f"({result.share:.2f}); slowest {result.slowest_ms:.0f} ms, slowest probe {result.slowest_probe_ms:.0f} ms; "
+        f"{result.outcome.check}; other answers: {result.outcome.codes}; {goals(result)}"
     )

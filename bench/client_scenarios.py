@@ -1,7 +1,7 @@
-"""Scenarios of `make chaos`: slow clients beside normal ones, and many clients that ask again at once.
+"""Scenarios of `make chaos`: slow clients beside normal ones, and many clients without pauses between requests.
 
-What 64 normal clients get is measured before and after each, and each is compared with the mean of both: other work on
-the machine changes its speed within minutes.
+The rate of 64 normal clients is measured before and after each scenario. The scenario is compared with the mean of
+both, because other work on the machine changes its speed within minutes.
 """
 
 import json
@@ -17,7 +17,7 @@ from bench.load.probes import Probe, probing, slowest_ms
 from bench.load.recording import UNAVAILABLE, Recording
 from bench.load.slow_clients import KINDS, slow_clients
 from bench.scenarios import Outcome
-from bench.testbed.testbed import DEADLINE_S, GRACE_S, Ground
+from bench.testbed.testbed import DEADLINE_S, GRACE_S, Testbed
 from feature_enricher.server.run import allow_open_files
 
 NORMAL = 64
@@ -25,22 +25,23 @@ SLOW = (400, 1_000)
 MANY = (512, 2_000, 5_000)
 RAMP_S = 1.0
 FILES_BESIDE_CONNECTIONS = 256
-# An answer for so many users is larger than the buffers of a slow reader's connection.
+# An answer for this many users is larger than the buffers of a slow reader's connection.
 USERS_OF_SLOW_READERS = 100
 SLOWEST_MS = (DEADLINE_S + GRACE_S) * 1e3
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What normal or many clients got, beside what 64 normal ones get otherwise."""
+class ClientOutcome:
+    """The result of one scenario with slow or many clients, and the usual rate for comparison."""
 
     outcome: Outcome
     probes: list[Probe]
     rate: float
     """Predictions a second"""
     usual_rate: float
+    """Predictions a second of 64 normal clients alone"""
     slow_at_work: int = 0
-    """Slow clients that were at it in the end"""
+    """Slow clients still connected at the end"""
 
     @property
     def share(self) -> float:
@@ -48,7 +49,7 @@ class Beside:
 
     @property
     def slowest_ms(self) -> float:
-        """From when a request left: what waits in the load generator is not the gateway's to answer."""
+        """Counted from when a request was sent: a wait in the load generator is not the gateway's."""
         recording = self.outcome.recording
         return float(((recording.done - recording.sent) * 1e3).max(initial=0.0))
 
@@ -58,47 +59,47 @@ class Beside:
 
     @property
     def badly_refused(self) -> int:
-        """Requests that got neither a 200 nor a 503 with Retry-After."""
+        """Requests answered neither with 200 nor with 503 and Retry-After."""
         recording = self.outcome.recording
         refused = (recording.status == UNAVAILABLE) & ~np.isnan(recording.retry_after)
         return int((~recording.ok & ~refused).sum())
 
 
-def all_clients(ground: Ground, checker: Checker, seconds: float) -> Iterator[Beside]:
-    """First the slow ones, then the many."""
-    allow_open_files(max(MANY) + FILES_BESIDE_CONNECTIONS)  # the load's process inherits it
-    measures = [partial(beside_slow, kind=kind, count=count) for kind in KINDS for count in SLOW]
-    measures += [partial(many, count=count) for count in MANY]
-    before = usual_rate(ground, seconds)
-    for measure in measures:
-        found = measure(ground, checker, seconds)
-        after = usual_rate(ground, seconds)
-        yield replace(found, usual_rate=(before + after) / 2)
+def all_client_scenarios(testbed: Testbed, checker: Checker, seconds: float) -> Iterator[ClientOutcome]:
+    """First all scenarios with slow clients, then those with many."""
+    allow_open_files(max(MANY) + FILES_BESIDE_CONNECTIONS)  # inherited by the load's process
+    scenarios = [partial(with_slow_clients, kind=kind, count=count) for kind in KINDS for count in SLOW]
+    scenarios += [partial(many_clients, count=count) for count in MANY]
+    before = usual_rate(testbed, seconds)
+    for run in scenarios:
+        outcome = run(testbed, checker, seconds)
+        after = usual_rate(testbed, seconds)
+        yield replace(outcome, usual_rate=(before + after) / 2)
         before = after
 
 
-def usual_rate(ground: Ground, seconds: float) -> float:
-    return rate_of(loops.drive(loops.closed, ground.target(), NORMAL, seconds, 0, RAMP_S), seconds)
+def usual_rate(testbed: Testbed, seconds: float) -> float:
+    return rate_of(loops.drive(loops.closed, testbed.target(), NORMAL, seconds, 0, RAMP_S), seconds)
 
 
-def beside_slow(ground: Ground, checker: Checker, seconds: float, *, kind: str, count: int) -> Beside:
-    slow_body = json.dumps({"user_ids": ground.users[:USERS_OF_SLOW_READERS]}).encode()
-    with slow_clients(replace(ground.target(), bodies=[slow_body]), kind, count) as state:
-        found = many(ground, checker, seconds, count=NORMAL)
+def with_slow_clients(testbed: Testbed, checker: Checker, seconds: float, *, kind: str, count: int) -> ClientOutcome:
+    slow_body = json.dumps({"user_ids": testbed.users[:USERS_OF_SLOW_READERS]}).encode()
+    with slow_clients(replace(testbed.target(), bodies=[slow_body]), kind, count) as state:
+        normal = many_clients(testbed, checker, seconds, count=NORMAL)
         at_work, _opened = state()
-    outcome = replace(found.outcome, name=f"{NORMAL} beside {count:,} with slow {kind}")
-    return replace(found, outcome=outcome, slow_at_work=at_work)
+    outcome = replace(normal.outcome, name=f"{NORMAL} beside {count:,} with slow {kind}")
+    return replace(normal, outcome=outcome, slow_at_work=at_work)
 
 
-def many(ground: Ground, checker: Checker, seconds: float, *, count: int) -> Beside:
-    target = ground.target()
+def many_clients(testbed: Testbed, checker: Checker, seconds: float, *, count: int) -> ClientOutcome:
+    target = testbed.target()
     with probing(target.host, target.port) as probes:
         recording = loops.drive(loops.closed, target, count, seconds, 1, RAMP_S)
-    outcome = Outcome(f"{count:,} asking again at once", recording, checker.check(recording, ground.users))
-    return Beside(outcome, probes, rate_of(recording, seconds), float("nan"))
+    outcome = Outcome(f"{count:,} without pauses", recording, checker.check(recording, testbed.users))
+    return ClientOutcome(outcome, probes, rate_of(recording, seconds), float("nan"))
 
 
 def rate_of(recording: Recording, seconds: float) -> float:
-    """Right answers a second in the last `seconds` in which clients asked: when all of them had begun."""
+    """Right answers a second in the last `seconds` of the load, when all clients had started."""
     in_time = recording.ok & (recording.done >= recording.until - seconds) & (recording.done < recording.until)
     return float(in_time.sum() / seconds)

@@ -1,8 +1,8 @@
 """make gate-rates: how often each rule of the gate promotes at a known gain -> docs/gate-error-rates.md.
 
-Two models' scores by the bivariate binormal model: within each class both are normal, with one correlation, and the
-leaving users' means are shifted so far that the AUCs are the ones wanted. Each comparison is another population; the
-interval is the gate's own. A cell's random numbers depend on its place alone, so that any cell can be made again.
+Two models' scores follow the bivariate binormal model: within each class both are normal, with one correlation; the
+means of the leaving users are shifted to give the intended AUCs. Each comparison draws a new population. The interval
+is the gate's own. A cell's random numbers depend only on its position, so any cell can be computed again alone.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bench.report import table
 from local_stack.settings import ROOT
-from steps.registry import gate, interval
+from steps.registry import interval, rules
 from steps.runs import entry_points
 
 SEED = 42
@@ -53,7 +53,7 @@ SETTINGS = tuple(
 
 @dataclass(frozen=True)
 class Cell:
-    """Of so many comparisons at one true gain, the share that each rule promotes; and the intervals' mean width."""
+    """Comparisons at one true gain: the share that each rule promotes, and half the mean width of the intervals."""
 
     gain: float
     comparisons: int
@@ -62,14 +62,14 @@ class Cell:
 
 
 def population(setting: Setting, gain: float, chance: np.random.Generator) -> interval.Rows:
-    """Validation users of one month, as both models score them."""
+    """The validation users of one month with both models' scores, `setting.rows` of them."""
     leaving = round(setting.rows * setting.leave)
     truth = np.arange(setting.rows) < leaving
     shared = chance.standard_normal(setting.rows) * math.sqrt(CORRELATION)
     own = chance.standard_normal((2, setting.rows)) * math.sqrt(1 - CORRELATION)
     candidate, production = (
-        shared + own[place] + truth * math.sqrt(2) * NormalDist().inv_cdf(auc)
-        for place, auc in enumerate((PRODUCTION_AUC + gain, PRODUCTION_AUC))
+        shared + own[row] + truth * math.sqrt(2) * NormalDist().inv_cdf(auc)
+        for row, auc in enumerate((PRODUCTION_AUC + gain, PRODUCTION_AUC))
     )
     return interval.Rows.of_one_month(truth, candidate, production)
 
@@ -102,17 +102,18 @@ def shown(share: float, comparisons: int) -> str:
 
 
 def usual_margin() -> float:
-    given = entry_points.arguments("register", {"as_of": "2024-01-31"})
-    return float(given[given.index("--margin") + 1])
+    """The margin that MLproject sets for `register`."""
+    arguments = entry_points.arguments("register", {"as_of": "2024-01-31"})
+    return float(arguments[arguments.index("--margin") + 1])
 
 
 def section(setting: Setting, cells: list[Cell]) -> str:
-    half = sum(one.width for one in cells) / len(cells)
+    half = sum(cell.width for cell in cells) / len(cells)
     title = (
         f"**{setting.users:,} users, of whom {setting.rows:,} validate and {setting.leave:.1%} leave**: the interval "
-        f"is ±{half:.4f} wide on average; {setting.comparisons} comparisons a line."
+        f"is ±{half:.4f} on average; {setting.comparisons} comparisons per row."
     )
-    lines = [[f"{one.gain:+.2f}", *(shown(one.promotes[rule], one.comparisons) for rule in RULES)] for one in cells]
+    lines = [[f"{cell.gain:+.2f}", *(shown(cell.promotes[rule], cell.comparisons) for rule in RULES)] for cell in cells]
     return f"{title}\n\n{table(['true gain', '`better`', '`not_worse`', 'point estimate'], lines)}"
 
 
@@ -126,12 +127,13 @@ def document(sections: Iterator[str] | list[str], margin: float) -> str:
 DOCUMENT_HEAD = """\
 # How often the gate is wrong
 
-Made by `make gate-rates` (`bench/gate_rates.py`, seed {seed}); a test makes one of the cells again. How often each rule
-promotes a candidate whose AUC differs from Production's by a known amount, ± its standard error:
+For readers who choose a `gate_rule`: how often each rule promotes a candidate whose true AUC differs from Production's
+by a known amount, ± its standard error. Made by `make gate-rates` (`bench/gate_rates.py`, seed {seed}); a test computes
+one cell again.
 
 - `better`: the lower end of the gain's 95% interval is above 0 (`min_gain`);
 - `not_worse`: the lower end is above -{margin:g} (`-P margin=`);
-- point estimate: the gain measured is not below 0, as the gate decided before it had rules by name.
+- point estimate: the measured gain is not below 0. This is no rule of the gate; it is shown for comparison.
 
 The scores are simulated by the bivariate binormal model (C. E. Metz, P.-L. Wang and H. B. Kronman, A new approach for
 testing the significance of differences between ROC curves measured from correlated data, 1984; J. A. Hanley and
@@ -139,15 +141,15 @@ B. J. McNeil, Radiology 148:839-843, 1983): within each class both models' score
 {correlation:g}, and Production's true AUC is {auc:g}. On the real January the forest and gradient boosting correlate
 0.83 (staying) to 0.89 (leaving), and the interval is ±0.0096 wide. A lower correlation makes every interval wider.
 The interval is the gate's own bootstrap, with {draws} draws instead of {gate_draws:,}. One month is compared; pooled
-months count as more users where the users differ.
+months with other users count as more users.
 
-Where a share is 0% or 100% the standard error says nothing: the true one may be 3/n away, 0.8% at 400 comparisons and
+At a share of 0% or 100% the standard error is meaningless: the true share may be 3/n away, 0.8% at 400 comparisons and
 7.5% at 40.
 
-What to read from it. `better` promotes 2 to 5 in 100 candidates that are only as good, whatever the size, and needs
-many users to see a small gain. `not_worse` promotes 3 to 6 in 100 that are worse by the margin; it promotes most of
-those that are as good only where the interval is narrower than the margin. The point estimate promotes half of all
-that are as good as Production, and with few users many that are worse."""
+Conclusions. `better` promotes 2 to 5 of 100 candidates that are only as good as Production, at every size, and needs
+many users to detect a small gain. `not_worse` promotes 3 to 6 of 100 candidates that are worse by the margin. It
+promotes most of those that are as good only where the interval is narrower than the margin. The point estimate promotes
+half of all candidates that are as good as Production, and with few users many that are worse."""
 
 
 def main() -> None:
@@ -162,7 +164,7 @@ def main() -> None:
                 bar.update()
             sections.append(section(setting, cells))
     to.write_text(document(sections, margin))
-    print(f"[OK] Wrote {to} in {time.monotonic() - started:.0f} s ({', '.join(gate.RULES)})")
+    print(f"[OK] Wrote {to} in {time.monotonic() - started:.0f} s ({', '.join(rules.RULES)})")
 
 
 if __name__ == "__main__":

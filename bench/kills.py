@@ -1,5 +1,5 @@
-"""materialize killed with SIGKILL at random moments: what is read after each kill is one month in all views, for every
-user; after the re-run it is what the CSV files say.
+"""Kills materialize with SIGKILL at random moments. After each kill, all views of all users hold one month; after a
+second run they equal the CSV files.
 
     python -m bench.kills --kills 20 --store postgres --state .streamflow-scale
 """
@@ -10,7 +10,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -34,7 +34,7 @@ SNAPSHOTS = ("subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_
 PLANS = ["plan_stream_tv", "plan_stream_movies"]
 
 Values = Mapping[str, list[Any]]
-"""user -> features in the model's order; all None for one who is not there"""
+"""user -> features in the model's order; all None for a user who is not in the store"""
 
 
 def main() -> None:
@@ -53,22 +53,22 @@ def main() -> None:
         days = [as_of for _number, as_of in zip(range(count), month_ends(), strict=False)]
         for number, as_of in enumerate(days):
             folder = str(months / f"month_{number:03d}")
-            given = {"month_dir": folder, "as_of": str(as_of)}
-            run(["-m", "steps.ingest", *arguments("ingest", given)], environment)
-        kill_them_all(months, days, environment)
+            parameters = {"month_dir": folder, "as_of": str(as_of)}
+            run(["-m", "steps.ingest", *arguments("ingest", parameters)], environment)
+        kill_and_check(months, days, environment)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.kills", description=__doc__)
     parser.add_argument("--kills", type=int, required=True)
-    parser.add_argument("--store", choices=("postgres", "redis"), required=True, help="where values are online")
-    parser.add_argument("--state", required=True, help="a folder of its own for the data")
+    parser.add_argument("--store", choices=("postgres", "redis"), required=True, help="online store")
+    parser.add_argument("--state", required=True, help="state folder, used by nothing else")
     return parser.parse_args()
 
 
 @contextmanager
 def open_store(kind: str) -> Iterator[dict[str, str]]:
-    """The settings of the online store; Redis is one of its own."""
+    """The settings of the online store. Redis is started for the block."""
     if kind == "postgres":
         yield {"STREAMFLOW_ONLINE_STORE": "postgres"}
         return
@@ -81,24 +81,25 @@ def month_ends() -> Iterator[date]:
         yield stamp.date()
 
 
-def kill_them_all(months: Path, days: list[date], environment: dict[str, str]) -> None:
-    seconds, _peak, _said = run(["-m", "steps.materialize", "--as-of", str(days[0])], environment)
+def kill_and_check(months: Path, days: list[date], environment: dict[str, str]) -> None:
+    """Raises AssertionError when the store holds two months at once, or not the files' values after a second run."""
+    seconds, _peak, _output = run(["-m", "steps.materialize", "--as-of", str(days[0])], environment)
     old = in_files(months / "month_000")
     chance, still_old = random.Random(5), 0  # noqa: S311 - repeatable, not secret
     for number, as_of in enumerate(days[1:], start=1):
         new = in_files(months / f"month_{number:03d}")
         after = chance.uniform(0.3, 1.05) * seconds
         kill_after(["-m", "steps.materialize", "--as-of", str(as_of)], environment, after)
-        found = online({*old, *new})
-        if found not in (expected(old, found), expected(new, found)):
-            raise AssertionError(f"{as_of}, killed after {after:.2f} s: a mixture of two months is online")
-        still_old += found == expected(old, found)
+        values = online({*old, *new})
+        if values not in (expected(old, values), expected(new, values)):
+            raise AssertionError(f"{as_of}, killed after {after:.2f} s: two months are online at the same time")
+        still_old += values == expected(old, values)
         run(["-m", "steps.materialize", "--as-of", str(as_of)], environment)
         if online(new) != new:
-            raise AssertionError(f"{as_of}: what is online after the re-run is not what the files say")
+            raise AssertionError(f"{as_of}: after the second run, the online values differ from the files")
         old = new
     kills = len(days) - 1
-    print(f"[OK] {kills} kills: the old month {still_old} times, the new one {kills - still_old}, never a mixture")
+    print(f"[OK] {kills} kills: the old month {still_old} times, the new month {kills - still_old}, never both")
 
 
 def kill_after(arguments: list[str], environment: Mapping[str, str], seconds: float) -> None:
@@ -113,23 +114,24 @@ def kill_after(arguments: list[str], environment: Mapping[str, str], seconds: fl
         process.wait()
 
 
-def expected(month: Values, found: Values) -> Values:
-    """The month as it would be found, with nothing for users who are not in it."""
+def expected(month: Values, users: Iterable[str]) -> Values:
+    """The month's values of these users; None for users who are not in it."""
     nothing = [None] * len(next(iter(month.values())))
-    return {user: month.get(user, nothing) for user in found}
+    return {user: month.get(user, nothing) for user in users}
 
 
-def online(users: "set[str] | Values") -> Values:
-    plan, reader, asked = make_plan("churn_v1"), open_reader(), list(users)
+def online(users: Iterable[str]) -> Values:
+    """The users' values in the online store, through the gateway's reader."""
+    plan, reader, user_ids = make_plan("churn_v1"), open_reader(), list(users)
     try:
-        found = reader.read(plan, asked, Deadline.after(READ_LIMIT_S))
-        return {user: list(row.features.values()) for user, row in zip(asked, found, strict=True)}
+        rows = reader.read(plan, user_ids, Deadline.after(READ_LIMIT_S))
+        return {user: list(row.features.values()) for user, row in zip(user_ids, rows, strict=True)}
     finally:
         reader.close()
 
 
 def in_files(folder: Path) -> Values:
-    """A month's features straight from its files, by pandas, knowing nothing of the project's own reading."""
+    """A month's features, read from its files with pandas alone, independent of the project's own code."""
     names = list(make_plan("churn_v1").names)
     users = pd.read_csv(folder / "users.csv")[["user_id"]]
     for name in SNAPSHOTS:
@@ -139,7 +141,7 @@ def in_files(folder: Path) -> Values:
             how="left",
             validate="one_to_one",
         )
-    users[PLANS] = users[PLANS].eq(True)  # empty where there is no internet, and so no plan
+    users[PLANS] = users[PLANS].eq(True)  # empty without internet, and so no plan
     return {row["user_id"]: [row[name] for name in names] for row in users.to_dict("records")}
 
 

@@ -1,4 +1,4 @@
-"""What every report has: the machine, the versions, tables in Markdown. No name of a host, a person or a folder."""
+"""Parts of every report: machine, package versions, Markdown tables. No name of a host, a person or a folder."""
 
 import os
 import platform
@@ -18,15 +18,15 @@ GIB = 2**30
 
 
 def machine() -> str:
-    """One paragraph: what the figures below it were taken on, and how busy that was with other things."""
+    """One paragraph: date, hardware, package versions and load average before the measurement."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     cores, memory = os.cpu_count(), psutil.virtual_memory().total / GIB
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"Taken on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {cores} cores ({model.group(1) if model else 'unknown'}), "
         f"{memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}; {packages}. "
-        f"Load generator, gateway, model server and PostgreSQL share these cores. Load average before the start, "
-        f"from whatever else ran: {os.getloadavg()[0]:.1f}."
+        f"Load generator, gateway, model server and PostgreSQL share these cores. Load average before the start "
+        f"(other programs): {os.getloadavg()[0]:.1f}."
     )
 
 
@@ -38,13 +38,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def write(name: str, paragraphs: Sequence[str]) -> Path:
     REPORTS.mkdir(exist_ok=True)
     path = REPORTS / name
-    end = f"Load average at the end, what was measured and the load generator included: {os.getloadavg()[0]:.1f}."
+    end = f"Load average at the end, with the measured systems and the load generator: {os.getloadavg()[0]:.1f}."
     path.write_text("\n\n".join([*paragraphs, end]) + "\n")
     return path
 
 
 def put_section(path: Path, head: str, paragraphs: Sequence[str]) -> None:
-    """In the place of the section with that head, or behind all others."""
+    """Replaces the section with this head; adds it at the end if there is none."""
     before, _, rest = path.read_text().partition(f"{head}\n")
     _, further, after = rest.partition("\n## ")
     path.write_text("\n\n".join([before.rstrip("\n"), head, *paragraphs]) + "\n" + further + after)

@@ -52,7 +52,7 @@ class Components:
     def metrics_page(self) -> bytes:
         live = self.predictor.targets.state()["serving"]
         breakers = {"store": self.features.breaker.state, **self._model_breaker()}
-        return self.metrics.page(breakers, live, self.batches.queue_length())
+        return self.metrics.page(breakers, live, self.batches.queue_length() + self.batches.unread)
 
     def close(self) -> None:
         """Ends the background threads."""

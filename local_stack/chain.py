@@ -1,4 +1,4 @@
-"""What has to be in place before the servers can serve: a month, and the chain run for it through `mlflow run`."""
+"""Runs the chain for a month through `mlflow run`, before the servers can serve."""
 
 import calendar
 import json
@@ -40,25 +40,23 @@ class Month:
 
 
 def month_of(data: Path, as_of: str | None) -> Month:
-    """The folder month_NNN of that day; month_000 when no day is given. Raises StackError."""
+    """The folder month_NNN of the day `as_of`; month_000 if it is None. Raises StackError."""
     day = _parse(as_of) if as_of else FIRST_MONTH
     number = (day.year - FIRST_MONTH.year) * 12 + day.month - FIRST_MONTH.month
     folder = data / f"month_{number:03d}"
-    needed = [name for name in FILE_NAMES if name != LABELS or has_labels(folder)]  # labels may come later
-    missing = [f"{name}.csv" for name in needed if not (folder / f"{name}.csv").is_file()]
+    files = [name for name in FILE_NAMES if name != LABELS or has_labels(folder)]  # labels may come later
+    missing = [f"{name}.csv" for name in files if not (folder / f"{name}.csv").is_file()]
     if missing:
         raise StackError(
-            f"{folder} is to hold the month of {day} and lacks {', '.join(missing)}. Give the data: DATA=DIR"
+            f"{folder}, the month of {day}: missing {', '.join(missing)}. Name the folder with the months: DATA=DIR"
         )
-    unreadable = [f"{name}.csv" for name in needed if not _can_be_read(folder / f"{name}.csv")]
+    unreadable = [f"{name}.csv" for name in files if not _is_readable(folder / f"{name}.csv")]
     if unreadable:
-        raise StackError(
-            f"{', '.join(unreadable)} in {folder} cannot be read. Give this user the right to read: chmod a+r"
-        )
+        raise StackError(f"{', '.join(unreadable)} in {folder} cannot be read. Make them readable: chmod a+r")
     return Month(folder, day)
 
 
-def _can_be_read(path: Path) -> bool:
+def _is_readable(path: Path) -> bool:
     try:
         path.open("rb").close()
     except PermissionError:
@@ -70,37 +68,37 @@ def _parse(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise StackError(f"AS_OF={text!r} is not a date like {FIRST_MONTH}") from error
+        raise StackError(f"AS_OF={text!r}: must be a date like {FIRST_MONTH}") from error
     last = calendar.monthrange(day.year, day.month)[1]
     if day.day != last or day < FIRST_MONTH:
-        raise StackError(f"AS_OF={text!r}: a month is as of its last day, and month_000 is as of {FIRST_MONTH}")
+        raise StackError(f"AS_OF={text!r}: must be the last day of a month, {FIRST_MONTH} (month_000) or later")
     return day
 
 
 def prepare_tracking(settings: Settings) -> str:
-    """MLflow's tables, and the experiment with its artifacts below the state folder. Returns the experiment's id.
+    """Create MLflow's tables and the experiment, with its artifacts below the state folder. Returns its id.
 
-    Done before any other process asks: two that meet an empty database would both make the tables. An experiment that
-    was deleted in the UI is restored, and that is said: no step could record anything, nor make another of its name.
+    Runs before any other client: two clients of an empty database would both create the tables. An experiment that was
+    deleted in the UI is restored with a warning: steps could neither record in it nor create another of its name.
     """
     client = _client(settings)
-    known = client.get_experiment_by_name(EXPERIMENT)
-    if known is None:
-        where = (settings.artifacts / EXPERIMENT).as_uri()
-        return str(client.create_experiment(EXPERIMENT, artifact_location=where, tags=EXPERIMENT_TAGS))
-    number = str(known.experiment_id)
-    if known.lifecycle_stage == "deleted":
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        location = (settings.artifacts / EXPERIMENT).as_uri()
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=EXPERIMENT_TAGS))
+    number = str(experiment.experiment_id)
+    if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(number)
         print(
-            f"  [WARNING] Experiment {EXPERIMENT} (id {number}) was deleted in MLflow, and no step records without it. "
-            f"It is restored; to delete it again: mlflow experiments delete --experiment-id {number}",
+            f"  [WARNING] Experiment {EXPERIMENT} (id {number}) was deleted in MLflow; the steps need it, so it "
+            f"is restored. To delete it again: mlflow experiments delete --experiment-id {number}",
             flush=True,
         )
     return number
 
 
 def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
-    """True when a finished chain has these very files behind it."""
+    """True if a chain has finished for exactly these files."""
     conditions = {
         "attributes.status": "FINISHED",
         "tags.`streamflow.step`": "main",
@@ -112,9 +110,9 @@ def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
 
 
 def production_version(settings: Settings) -> str | None:
-    """Of several, the highest number: that is the one that serves."""
-    there = _client(settings).search_model_versions(f"name='{names.MODEL_NAME}'")
-    return next((str(version.version) for version in stages.in_stage(there, names.PRODUCTION)), None)
+    """The version that serves: the highest number of those in Production."""
+    versions = _client(settings).search_model_versions(f"name='{names.MODEL_NAME}'")
+    return next((str(version.version) for version in stages.in_stage(versions, names.PRODUCTION)), None)
 
 
 def _client(settings: Settings) -> "MlflowClient":
@@ -123,14 +121,14 @@ def _client(settings: Settings) -> "MlflowClient":
         {name: value for name, value in settings.exported().items() if name.lstrip("_").startswith("MLFLOW_")}
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own models under SQLAlchemy 2.1
-        from mlflow.tracking import MlflowClient  # noqa: PLC0415 - two seconds that `make status` need not wait
+        warnings.simplefilter("ignore")  # caused by MLflow's table classes under SQLAlchemy 2.1
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415 - takes 2 s, which `make status` does not need
 
         return MlflowClient(settings.tracking_uri)
 
 
-def mlflow_run(settings: Settings, arguments: list[str], keep_going: Callable[[], None]) -> None:
-    """`mlflow run . …`, its output shown as it comes. Raises StackError when it fails."""
+def mlflow_run(settings: Settings, arguments: list[str], on_poll: Callable[[], None]) -> None:
+    """Run `mlflow run . …` and show its output; calls `on_poll` while it runs. Raises StackError if it fails."""
     command = [str(ROOT / "local_stack" / "bin" / "mlflow"), "run", ".", *arguments]
     print(f"  $ mlflow run . {' '.join(arguments)}", flush=True)
     process = subprocess.Popen(  # noqa: S603 - our own launcher
@@ -138,7 +136,7 @@ def mlflow_run(settings: Settings, arguments: list[str], keep_going: Callable[[]
     )
     try:
         while process.poll() is None:
-            keep_going()
+            on_poll()
             time.sleep(POLL_S)
     except BaseException:
         processes.end(psutil.Process(process.pid), signal.SIGINT)  # MLflow closes its run on SIGINT
@@ -148,17 +146,17 @@ def mlflow_run(settings: Settings, arguments: list[str], keep_going: Callable[[]
 
 
 def example_answer(settings: Settings, users: Iterable[str]) -> dict[str, Any]:
-    """The gateway's answer for the first of these users whom it knows. Raises StackError when there is none."""
-    address, reason = f"{settings.address('GATEWAY_PORT')}/predict", "no month has a user with all features"
+    """The gateway's answer for the first user that it can score. Raises StackError if there is none."""
+    address, reason = f"{settings.address('GATEWAY_PORT')}/predict", "no loaded month has a user with all features"
     for user_id in users:
         try:
             answer = loopback.post(address, {"user_id": user_id}, ANSWER_TIMEOUT_S)
         except requests.RequestException as error:
             raise StackError(f"the gateway does not answer: {error}") from error
         if answer.ok:
-            found: dict[str, Any] = answer.json()
+            prediction: dict[str, Any] = answer.json()
             body = json.dumps({"user_id": user_id})
             print(f"  $ curl -X POST {address} -H 'Content-Type: application/json' -d '{body}'", flush=True)
-            return found
+            return prediction
         reason = f"user {user_id}: {answer.status_code} {answer.text.strip()}"
     raise StackError(reason)

@@ -1,4 +1,4 @@
-"""Around the stack: one at a time, an end that leaves nothing behind, and how long things take."""
+"""One stack per state folder, interruptible by signals; prints how long each step takes."""
 
 import fcntl
 import signal
@@ -12,27 +12,27 @@ from local_stack.settings import Settings, StackError
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM: the stack is asked to end."""
+    """SIGINT or SIGTERM: the stack must stop."""
 
 
 @contextmanager
-def told(what: str, where: str) -> Iterator[None]:
-    print(f"  {what:<13} {where} …", flush=True)
+def timed_step(name: str, detail: str) -> Iterator[None]:
+    print(f"  {name:<13} {detail} …", flush=True)
     started = time.monotonic()
     yield
-    print(f"  {what:<13} {where} ready, {time.monotonic() - started:.1f} s", flush=True)
+    print(f"  {name:<13} {detail} ready, {time.monotonic() - started:.1f} s", flush=True)
 
 
 @contextmanager
 def only_one(settings: Settings) -> Iterator[TextIO]:
-    """Two stacks on one state folder would end each other's data."""
+    """Lock the state folder: two stacks would destroy each other's data. Raises StackError if it is locked."""
     settings.state.mkdir(parents=True, exist_ok=True)
     with (settings.state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StackError(
-                f"A stack runs on {settings.state} already. See: make status; end it with: make down"
+                f"A stack already runs on {settings.state}. See: make status. Stop it: make down"
             ) from error
         yield lock
 
@@ -42,11 +42,11 @@ def interruptible() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise Interrupted
 
-    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
+    previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
         number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

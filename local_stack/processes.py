@@ -1,9 +1,10 @@
-"""The stack's own processes: start, watch, end. Each leads its own session, so that Ctrl-C reaches only the stack."""
+"""Starts, checks and ends the stack's servers. Each has its own session: Ctrl-C reaches the stack alone."""
 
 import json
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,9 @@ import requests
 
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
-from rollout.processes import end, end_remembered, end_session, find, identity
+from rollout.processes import end, end_saved, end_session, find, identity
 
-__all__ = ["Part", "end", "end_remembered", "find", "identity", "load_state", "save_state"]
+__all__ = ["Service", "end", "end_saved", "find", "identity", "load_state", "save_state"]
 
 POLL_S = 0.1
 HEALTH_TIMEOUT_S = 2.0
@@ -24,8 +25,8 @@ LOG_TAIL_LINES = 15
 
 
 @dataclass
-class Part:
-    """One server: how to start it, and the address that answers once it is up."""
+class Service:
+    """One server: its command, and the address that answers once it is up."""
 
     name: str
     command: Sequence[str]
@@ -49,8 +50,8 @@ class Part:
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
-    def end_what_is_left(self) -> None:
-        """A leader that was killed leaves its workers, and they its port, behind."""
+    def end_workers(self) -> None:
+        """A killed leader leaves its workers, which keep its port."""
         if self.process is not None and self.ended():
             end_session(self.process.pid)
 
@@ -61,18 +62,18 @@ class Part:
             return False
 
     def wait_until_healthy(
-        self, settings: Settings, timeout_s: float, keep_going: Callable[[], None], address: str = ""
+        self, settings: Settings, timeout_s: float, on_poll: Callable[[], None], address: str = ""
     ) -> None:
-        """Until `address`, or else the part's own, answers. Raises StackError, with the end of its log, when the part
-        ends or stays silent."""
+        """Wait until `address` (default: `health`) answers; calls `on_poll` meanwhile. Raises StackError, with the end
+        of the log, if the service ends or does not answer within `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         while not self.healthy(address):
-            keep_going()
+            on_poll()
             if self.ended() or time.monotonic() > deadline:
-                raise StackError(f"{self.name} {self.fate(timeout_s)}. {log_tail(settings, self.name)}")
+                raise StackError(f"{self.name} {self.failure(timeout_s)}. {log_tail(settings, self.name)}")
             time.sleep(POLL_S)
 
-    def fate(self, timeout_s: float) -> str:
+    def failure(self, timeout_s: float) -> str:
         if self.process is not None and self.process.poll() is not None:
             return f"ended with exit code {self.process.returncode}"
         return f"does not answer at {self.health} after {timeout_s:.0f} s"
@@ -90,17 +91,17 @@ def log_tail(settings: Settings, name: str) -> str:
     return f"The end of {path}:\n" + "\n".join(f"    {line}" for line in lines)
 
 
-def require_free_ports(wanted: dict[str, tuple[str, int]]) -> None:
-    """wanted: setting -> (what for, port). Raises StackError naming every port that somebody else has, and who."""
-    taken = [
-        f"port {port} for {what} is in use{_owner(port)}; set another: {setting}=NUMBER"
-        for setting, (what, port) in wanted.items()
+def require_free_ports(ports: dict[str, tuple[str, int]]) -> None:
+    """ports: setting -> (service, port). Raises StackError with every port in use and the process that uses it."""
+    errors = [
+        f"port {port} for {service} is in use{_owner(port)}; set another: {setting}=NUMBER"
+        for setting, (service, port) in ports.items()
         if not _free(port)
     ]
-    twice = {port for _what, port in wanted.values() if [p for _w, p in wanted.values()].count(port) > 1}
-    taken += [f"port {port} is given to more than one part" for port in sorted(twice)]
-    if taken:
-        raise StackError("Cannot start: " + "; ".join(taken) + ". A stack that was left behind ends with: make down")
+    uses = Counter(port for _service, port in ports.values())
+    errors += [f"port {port} is set for more than one service" for port in sorted(uses) if uses[port] > 1]
+    if errors:
+        raise StackError("Cannot start: " + "; ".join(errors) + ". To stop a stack that was killed: make down")
 
 
 def _free(port: int) -> bool:
@@ -119,8 +120,8 @@ def _owner(port: int) -> str:
     except psutil.AccessDenied:
         return ""
     for connection in connections:
-        here = connection.laddr and connection.laddr.port == port
-        if here and connection.status == psutil.CONN_LISTEN and connection.pid:
+        is_on_port = connection.laddr and connection.laddr.port == port
+        if is_on_port and connection.status == psutil.CONN_LISTEN and connection.pid:
             return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
     return ""
 
@@ -128,7 +129,7 @@ def _owner(port: int) -> str:
 def save_state(settings: Settings, state: dict[str, Any]) -> None:
     path = settings.state / "stack.json"
     fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)  # it holds the database's password
+    fresh.touch(mode=0o600)  # it contains the database's password
     fresh.write_text(json.dumps(state, indent=2))
     fresh.replace(path)
 

@@ -1,4 +1,4 @@
-"""The servers of the stack, as command lines."""
+"""The stack's servers as command lines, and the wait for a model server."""
 
 import sys
 import time
@@ -8,15 +8,15 @@ from typing import Any
 
 import requests
 
-from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Part
+from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Service
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
 
 MODEL_SERVER_S = 120.0
 
 
-def make_parts(settings: Settings) -> tuple[Part, Part, Part]:
-    """The MLflow server, the watcher (which starts the model servers) and the gateway, as commands."""
+def make_services(settings: Settings) -> tuple[Service, Service, Service]:
+    """The MLflow server, the watcher (which starts the model servers) and the gateway."""
     programs = Path(sys.executable).parent
     mlflow_port, rollout_port, gateway_port = (
         settings.port(name) for name in ("MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
@@ -26,37 +26,33 @@ def make_parts(settings: Settings) -> tuple[Part, Part, Part]:
         "--default-artifact-root", settings.artifacts.as_uri(), "--artifacts-destination", settings.artifacts.as_uri(),
     ]  # fmt: skip
     watcher = [sys.executable, "-m", "rollout"]
-    gateway = [
-        sys.executable,
-        "-m",
-        "feature_enricher",
-    ]
+    gateway = [sys.executable, "-m", "feature_enricher"]
     return (
-        Part("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health"),
-        Part("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health"),
-        Part("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready"),
+        Service("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health"),
+        Service("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health"),
+        Service("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready"),
     )
 
 
-def await_model_server(settings: Settings, keep_going: Callable[[], None]) -> None:
-    """Until the watcher says that a version serves. Raises StackError with what it says instead, after a while."""
+def wait_for_model_server(settings: Settings, on_poll: Callable[[], None]) -> None:
+    """Wait until a version serves; calls `on_poll` meanwhile. Raises StackError, with the watcher's reasons, if none
+    does within MODEL_SERVER_S seconds."""
     address, deadline = f"{settings.address('ROLLOUT_PORT')}/live", time.monotonic() + MODEL_SERVER_S
     while True:
-        keep_going()
-        said = _answer(address)
-        if said["serving"]:
+        on_poll()
+        status = _watcher_status(address)
+        if status["serving"]:
             return
         if time.monotonic() > deadline:
-            reasons = [said["problem"] or "", *said["warnings"]]
-            remedy = f"Promote another version (make rollback VERSION=n); see {settings.state / 'logs' / 'watcher.log'}"
-            reason = " ".join(filter(None, reasons)).rstrip(".")
-            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {reason}. {remedy}")
+            reason = " ".join(filter(None, [status["problem"], *status["warnings"]])).rstrip(".")
+            advice = f"Promote another version (make rollback VERSION=n); see {settings.state / 'logs' / 'watcher.log'}"
+            raise StackError(f"No model serves after {MODEL_SERVER_S:.0f} s. {reason}. {advice}")
         time.sleep(POLL_S)
 
 
-def _answer(address: str) -> dict[str, Any]:
+def _watcher_status(address: str) -> dict[str, Any]:
     try:
-        answer: dict[str, Any] = loopback.get(address, HEALTH_TIMEOUT_S).json()
+        status: dict[str, Any] = loopback.get(address, HEALTH_TIMEOUT_S).json()
     except (requests.RequestException, ValueError) as error:
         return {"serving": None, "problem": f"The watcher does not answer: {error}", "warnings": []}
-    return answer
+    return status

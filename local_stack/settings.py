@@ -1,4 +1,4 @@
-"""The stack's settings: the environment, else what the running stack was started with, else .env, else defaults."""
+"""The stack's settings: from the environment, else the running stack's, else .env, else defaults."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from configuration import names
 from configuration.environment import InvalidSettings
-from local_stack import other_programs, own_server, variables
+from local_stack import inherited_variables, libpq_variables, variables
 from rollout import loopback
 
 ROOT = variables.ROOT
@@ -18,7 +18,7 @@ LOOPBACK = names.LOOPBACK
 
 
 class StackError(Exception):
-    """One line that says what is wrong and what to do."""
+    """One line: what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,22 @@ class Settings:
 
     @classmethod
     def from_env(cls, *, of_running: bool = False, server_of_running: bool = False) -> "Settings":
-        """of_running: what a stack was started with wins over the shell, which may have been set up for another one.
+        """of_running: the running stack's settings win over the shell's, which may belong to another stack.
 
-        server_of_running: so does where its PostgreSQL is, and nothing else. Raises StackError for a value or a login
-        that cannot be used, and for a .env that contradicts itself.
+        server_of_running: only the running stack's PostgreSQL wins. Raises StackError for an invalid value or login,
+        and for a .env that contradicts itself.
         """
-        known, shell = {**variables.defaults(), **variables.of_env_file()}, variables.of_shell()
-        _require_one_server(known)
-        running = _running(ROOT / {**known, **shell}["STREAMFLOW_STATE"])
-        values = {**known, **shell, **running} if of_running else {**known, **running, **shell}
-        values = own_server.address(values, running if server_of_running else {})
-        if fault := own_server.login_fault(values):
-            raise StackError(fault)
+        files, shell = {**variables.defaults(), **variables.env_file()}, variables.shell()
+        _require_one_server(files)
+        running = _running(ROOT / {**files, **shell}["STREAMFLOW_STATE"])
+        values = {**files, **shell, **running} if of_running else {**files, **running, **shell}
+        values = libpq_variables.address(values, running if server_of_running else {})
+        if error := libpq_variables.login_error(values):
+            raise StackError(error)
         try:
             return cls(variables.checked(values))
-        except InvalidSettings as error:
-            raise StackError(str(error)) from error
+        except InvalidSettings as invalid:
+            raise StackError(str(invalid)) from invalid
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -59,7 +59,7 @@ class Settings:
 
     @property
     def state(self) -> Path:
-        """The folder of everything the stack keeps: data, artifacts, logs, who runs."""
+        """The folder of the stack's data, artifacts, logs and process ids."""
         return (ROOT / self.values["STREAMFLOW_STATE"]).resolve()
 
     @property
@@ -68,70 +68,70 @@ class Settings:
 
     @property
     def embedded(self) -> bool:
-        return self.values["STREAMFLOW_POSTGRES"] == own_server.EMBEDDED
+        return self.values["STREAMFLOW_POSTGRES"] == libpq_variables.EMBEDDED
 
     @property
     def tracking_uri(self) -> str:
         user, password = (quote(self.values[name], safe="") for name in ("PGUSER", "PGPASSWORD"))
         host, port, database = (self.values[name] for name in ("PGHOST", "PGPORT", "MLFLOW_DATABASE"))
-        if host.startswith("/"):  # a folder with a socket in it
+        if host.startswith("/"):  # the folder of a Unix socket
             return f"postgresql+psycopg2://{user}:{password}@/{database}?host={quote(host, safe='')}&port={port}"
         server = f"[{host}]" if ":" in host else host
         return f"postgresql+psycopg2://{user}:{password}@{server}:{port}/{database}"
 
     def exported(self) -> dict[str, str]:
-        """What every process of the project is given: these values and the addresses that follow from them."""
-        follows = {
+        """The variables of every process of the project: these values and the addresses derived from them."""
+        derived = {
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_EXPERIMENT_NAME": names.EXPERIMENT,
-            "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # of the server; here rather than where `ps` would show it
-            # an experiment made without a word about its artifacts keeps them here, whoever makes it: a server that
-            # was started by hand, or any client (which, without the second, makes ./mlruns wherever it happens to be)
+            "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # the server's; on its command line, `ps` would show it
+            # for experiments created without an artifact location, by a server started by hand (the first) or by any
+            # client (the second), which would otherwise create ./mlruns in its working directory
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifacts.as_uri(),
             "_MLFLOW_SERVER_ARTIFACT_ROOT": self.artifacts.as_uri(),
             "MLFLOW_ARTIFACTS_DESTINATION": self.artifacts.as_uri(),
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two gigabytes for what we do not use
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # job execution is not used and takes 2 GB
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "GIT_PYTHON_REFRESH": "quiet",  # without git, MLflow would say three times at length that there is none
-            "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` downloads as pip would
+            "GIT_PYTHON_REFRESH": "quiet",  # without git, MLflow would print three long warnings
+            "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` trusts the system's certificates, like pip
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "ROLLOUT_FOLDER": str(self.state / "rollout"),
             "STREAMFLOW_LOGS": str(self.state / "logs"),
             "ENRICHER_ROLLOUT_URL": self.address("ROLLOUT_PORT"),
             "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),
         }
-        # the gateway can be pointed elsewhere: at a model server started by hand, at another watcher
+        # the gateway may use a model server started by hand or another watcher
         pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")
         chosen = {name: os.environ[name] for name in pointers if os.environ.get(name)}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
-        direct = loopback.proxy_exceptions(os.environ)
-        return {**follows, **chosen, **self.values, **lake, **direct, **self._caches()}
+        no_proxy = loopback.proxy_exceptions(os.environ)
+        return {**derived, **chosen, **self.values, **lake, **no_proxy, **self._caches()}
 
     def _caches(self) -> dict[str, str]:
-        """Matplotlib's folder, where HOME cannot be written: it would complain, and look for fonts in each process."""
+        """Matplotlib's folder if HOME is not writable: else it warns and searches for fonts in each process."""
         home, chosen = os.environ.get("HOME", ""), {"MPLCONFIGDIR", "XDG_CONFIG_HOME"} & os.environ.keys()
         return {} if chosen or os.access(home, os.W_OK) else {"MPLCONFIGDIR": str(self.state / "matplotlib")}
 
     def child_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        given = own_server.without_others(self.values, os.environ)
-        other_programs.keep_others_out(given)
-        return {**given, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+        inherited = libpq_variables.without_ignored(self.values, os.environ)
+        inherited_variables.drop_all(inherited)
+        return {**inherited, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _require_one_server(files: Mapping[str, str]) -> None:
-    """Of the shell's PGHOST nobody knows what it is meant for; .env is meant for this project."""
+    """The shell's PGHOST may be meant for other programs; .env is meant for this project."""
     host = files["PGHOST"]
-    if files["STREAMFLOW_POSTGRES"] == own_server.EMBEDDED and not own_server.is_loopback(host):
+    if files["STREAMFLOW_POSTGRES"] == libpq_variables.EMBEDDED and not libpq_variables.is_loopback(host):
         raise StackError(
-            f"PGHOST={host!r} in .env names another server than the stack's own (STREAMFLOW_POSTGRES=embedded). "
-            "To use that one, write STREAMFLOW_POSTGRES=external into .env; else take PGHOST out of it"
+            f"PGHOST={host!r} in .env is not the stack's own server (STREAMFLOW_POSTGRES=embedded). "
+            "To use that server, set STREAMFLOW_POSTGRES=external in .env; else remove PGHOST from it"
         )
 
 
 def _running(state: Path) -> dict[str, str]:
     try:
-        found: dict[str, str] = json.loads((state / "stack.json").read_text())["settings"]
+        settings: dict[str, str] = json.loads((state / "stack.json").read_text())["settings"]
     except (OSError, ValueError, KeyError):
         return {}
-    return found
+    return settings

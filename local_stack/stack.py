@@ -1,7 +1,7 @@
-"""The stack from nothing to a first answer, and back. One instance per state folder.
+"""Starts the stack up to a first answer, and stops it. One instance per state folder.
 
-What is not needed to answer ends nothing that is: a chain that fails, an example that is not answered, an MLflow or a
-model that does not come up are reported, and the rest stays. PostgreSQL and the gateway have to come up.
+PostgreSQL and the gateway must start. Other failures (the chain, the example request, MLflow, the model server) are
+reported, and the rest keeps running.
 """
 
 import json
@@ -15,129 +15,132 @@ import psutil
 import psycopg2
 
 from local_stack import chain, processes
-from local_stack.database import loaded, postgres, reader_role
-from local_stack.lifecycle import Interrupted, interruptible, only_one, told
-from local_stack.month_choice import Asked, month_to_run
-from local_stack.processes import Part
-from local_stack.services import await_model_server, make_parts
+from local_stack.database import loaded_months, postgres, reader_role
+from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
+from local_stack.month_choice import MonthRequest, month_to_run
+from local_stack.processes import Service
+from local_stack.services import make_services, wait_for_model_server
 from local_stack.settings import Settings, StackError
-from local_stack.supervisor import Care
+from local_stack.supervisor import Supervisor
 
 HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0}
-WATCH_S = 0.5
+SUPERVISE_S = 0.5
 
 
 class Stack:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.parts: list[Part] = []
+        self.services: list[Service] = []
         self.warnings: list[str] = []
         self.ready = False
-        self.failed = False  # what was asked for was not done, although the stack is up
+        self.failed = False  # the stack is up, but the requested month was not run
         self.owns_state = False
-        self.care = Care(settings, self.parts, self._save)
+        self.supervisor = Supervisor(settings, self.services, self._save)
 
-    def run(self, request: Asked) -> None:
-        """Starts everything, shows a first answer, stays until it is interrupted. Leaves no process, and all data."""
+    def run(self, request: MonthRequest) -> None:
+        """Start everything, show a first answer, run until interrupted. Ends every process and keeps all data."""
         with only_one(self.settings), interruptible():
             try:
-                self._bring_up(request)
-                self._watch()
+                self._start_all(request)
+                self._supervise()
             except Interrupted:
                 print("\nStopping …", flush=True)
             finally:
-                self._take_down()
+                self._stop_all()
 
-    def _bring_up(self, request: Asked) -> None:
+    def _start_all(self, request: MonthRequest) -> None:
         started = time.monotonic()
         request.check()
-        processes.require_free_ports(self._wanted_ports())
+        processes.require_free_ports(self._ports())
         self._save()
-        mlflow_server, watcher, gateway = make_parts(self.settings)
+        mlflow_server, watcher, gateway = make_services(self.settings)
         self._start_postgres()
-        with told("warehouse", f"schema of database {self.settings['PGDATABASE']}"):
-            loaded.bring_up_to_date(self.settings)
-        with told("tracking", f"database {self.settings['MLFLOW_DATABASE']}"):
+        with timed_step("warehouse", f"schema of database {self.settings['PGDATABASE']}"):
+            loaded_months.migrate(self.settings)
+        with timed_step("tracking", f"database {self.settings['MLFLOW_DATABASE']}"):
             experiment = chain.prepare_tracking(self.settings)
-        self._start(mlflow_server)  # both load while the chain runs
+        self._start(mlflow_server)  # both start while the chain runs
         self._start(watcher)
         self._run_chain(experiment, request)
         if self.settings.embedded:
-            gateway.environment = reader_role.make(self.settings)
+            gateway.environment = reader_role.create(self.settings)
         self._start(gateway)
-        self._await_gateway(gateway)
-        for part, port in ((watcher, "ROLLOUT_PORT"), (mlflow_server, "MLFLOW_PORT")):
-            with self._warned(), told(part.name, self.settings.address(port)):
-                self._await(part)
-        self._announce(time.monotonic() - started)
+        self._wait_for_gateway(gateway)
+        for service, port in ((watcher, "ROLLOUT_PORT"), (mlflow_server, "MLFLOW_PORT")):
+            with self._as_warning(), timed_step(service.name, self.settings.address(port)):
+                self._wait_for(service)
+        self._print_summary(time.monotonic() - started)
 
-    def _await_gateway(self, gateway: Part) -> None:
-        with told("gateway", self.settings.address("GATEWAY_PORT")):
+    def _wait_for_gateway(self, gateway: Service) -> None:
+        with timed_step("gateway", self.settings.address("GATEWAY_PORT")):
             gateway.wait_until_healthy(
-                self.settings, HEALTH_S[gateway.name], self.care.step, f"{self.settings.address('GATEWAY_PORT')}/health"
+                self.settings,
+                HEALTH_S[gateway.name],
+                self.supervisor.step,
+                f"{self.settings.address('GATEWAY_PORT')}/health",
             )
         if not chain.production_version(self.settings):
             self.warnings.append("No version is in Production. Promote one in the UI, or: mlflow run . -e register")
             return
-        with self._warned():
-            with told("model server", "for the version in Production"):
-                await_model_server(self.settings, self.care.step)
-            self._await(gateway)
-            months = reversed(loaded.months(self.settings))
-            users = (user for month in months if (user := loaded.user_of(self.settings, month.as_of)))
+        with self._as_warning():
+            with timed_step("model server", "for the version in Production"):
+                wait_for_model_server(self.settings, self.supervisor.step)
+            self._wait_for(gateway)
+            months = reversed(loaded_months.list_months(self.settings))
+            users = (user for month in months if (user := loaded_months.find_user(self.settings, month.as_of)))
             print(json.dumps(chain.example_answer(self.settings, users), indent=2), flush=True)
 
     @contextmanager
-    def _warned(self) -> Iterator[None]:
-        """What fails in the block is reported at the end, and ends nothing."""
+    def _as_warning(self) -> Iterator[None]:
+        """A failure in the block becomes a warning at the end."""
         try:
             yield
         except (StackError, OSError, ValueError, psycopg2.Error) as error:
             self.warnings.append(str(error).strip())
 
     def _start_postgres(self) -> None:
-        where = f"{self.settings['PGHOST']}:{self.settings['PGPORT']}"
-        with told("PostgreSQL", where):
+        address = f"{self.settings['PGHOST']}:{self.settings['PGPORT']}"
+        with timed_step("PostgreSQL", address):
             if self.settings.embedded:
                 postgres.start(self.settings)
             elif not postgres.answers(self.settings):
                 raise StackError(
-                    f"No PostgreSQL answers at {where} as {self.settings['PGUSER']} (STREAMFLOW_POSTGRES=external)"
+                    f"No PostgreSQL answers at {address} as {self.settings['PGUSER']} (STREAMFLOW_POSTGRES=external)"
                 )
 
-    def _run_chain(self, experiment: str, request: Asked) -> None:
-        """Raises StackError when it fails and nothing is in Production yet."""
+    def _run_chain(self, experiment: str, request: MonthRequest) -> None:
+        """Raises StackError if it fails and no version is in Production."""
         try:
-            if request.lacks_samples and (request.names_a_month or not loaded.months(self.settings)):
-                chain.mlflow_run(self.settings, ["-e", "sample_months"], self.care.step)
+            if request.needs_samples and (request.names_a_month or not loaded_months.list_months(self.settings)):
+                chain.mlflow_run(self.settings, ["-e", "sample_months"], self.supervisor.step)
             month = month_to_run(self.settings, experiment, request)
             if month is None:
                 return
             mix = ["-P", "mix=true"] if request.mix else []
-            with told("chain", str(month.as_of)):
+            with timed_step("chain", str(month.as_of)):
                 arguments = ["-P", f"month_dir={month.folder}", "-P", f"as_of={month.as_of}", *mix]
-                chain.mlflow_run(self.settings, arguments, self.care.step)
+                chain.mlflow_run(self.settings, arguments, self.supervisor.step)
         except StackError as error:
             if not chain.production_version(self.settings):
                 raise
             self.failed = True
-            self.warnings.append(f"{error}. The stack is up with what it had before")
+            self.warnings.append(f"{error}. The stack is up with its earlier months and model")
 
-    def _start(self, part: Part) -> None:
-        part.start(self.settings)
-        self.parts.append(part)
+    def _start(self, service: Service) -> None:
+        service.start(self.settings)
+        self.services.append(service)
         self._save()
 
-    def _await(self, part: Part) -> None:
-        part.wait_until_healthy(self.settings, HEALTH_S[part.name], self.care.step)
+    def _wait_for(self, service: Service) -> None:
+        service.wait_until_healthy(self.settings, HEALTH_S[service.name], self.supervisor.step)
 
-    def _watch(self) -> None:
+    def _supervise(self) -> None:
         while True:
-            with suppress(OSError):  # a log that cannot be written, on a full disk, ends no server
-                self.care.step()
-            time.sleep(WATCH_S)
+            with suppress(OSError):  # a full disk, on which logs cannot be written, must not end the servers
+                self.supervisor.step()
+            time.sleep(SUPERVISE_S)
 
-    def _announce(self, seconds: float) -> None:
+    def _print_summary(self, seconds: float) -> None:
         self.ready = True
         self._save()
         gateway = self.settings.address("GATEWAY_PORT")
@@ -149,35 +152,34 @@ class Stack:
         print(f"  docs     {gateway}/docs")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)
 
-    def _take_down(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment; a second Ctrl-C must not cut it short
+    def _stop_all(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        for part in reversed(self.parts):
-            if part.process is not None and part.process.poll() is None:
-                processes.end(psutil.Process(part.process.pid))
-        if self.owns_state:  # what another stack has left behind is for `make down` to find
+        for service in reversed(self.services):
+            if service.process is not None and service.process.poll() is None:
+                processes.end(psutil.Process(service.process.pid))
+        if self.owns_state:  # else `make down` must find the processes of the stack before
             if self.settings.embedded:
                 postgres.stop(self.settings)
             (self.settings.state / "stack.json").unlink(missing_ok=True)
 
     def _save(self) -> None:
         self.owns_state = True
-        running = [part for part in self.parts if part.process is not None and part.process.poll() is None]
         state = {
             "supervisor": processes.identity(os.getpid()),
             "ready": self.ready,
             "failed": self.failed,
             "settings": dict(self.settings.values),
-            "parts": [
-                {"name": p.name, "port": p.port, "health": p.health, **processes.identity(p.process.pid)}
-                for p in running
-                if p.process is not None
+            "services": [
+                {"name": s.name, "port": s.port, "health": s.health, **processes.identity(s.process.pid)}
+                for s in self.services
+                if s.process is not None and s.process.poll() is None
             ],
         }
         processes.save_state(self.settings, state)
 
-    def _wanted_ports(self) -> dict[str, tuple[str, int]]:
-        named = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway"}
+    def _ports(self) -> dict[str, tuple[str, int]]:
+        services = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway"}
         if self.settings.embedded:
-            named = {"PGPORT": "PostgreSQL", **named}
-        return {setting: (what, self.settings.port(setting)) for setting, what in named.items()}
+            services = {"PGPORT": "PostgreSQL", **services}
+        return {setting: (service, self.settings.port(setting)) for setting, service in services.items()}

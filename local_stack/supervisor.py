@@ -1,65 +1,65 @@
-"""Brings back what ended while the stack runs: its servers and PostgreSQL, after pauses that grow."""
+"""Restarts servers and PostgreSQL that ended while the stack runs, after growing waits."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from local_stack.database import postgres
-from local_stack.processes import Part
+from local_stack.processes import Service
 from local_stack.settings import Settings, StackError
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-STEADY_AFTER_S = 60.0
-# A restart by somebody else leaves PostgreSQL away for a moment; two servers must not race for its folder.
-POSTGRES_AWAY_S = 1.5
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+RESET_AFTER_S = 60.0
+# An administrator's restart stops PostgreSQL for a moment; two servers must not start on one folder.
+POSTGRES_GRACE_S = 1.5
 
 
 @dataclass
-class _Ends:
+class _Restarts:
     count: int = 0
     started: float = 0.0
-    due: float | None = None  # when to start it again, once its end was noticed
+    due: float | None = None  # time of the next start; None while it runs
 
 
-class Care:
-    def __init__(self, settings: Settings, parts: Sequence[Part], save: Callable[[], None]) -> None:
+class Supervisor:
+    def __init__(self, settings: Settings, services: Sequence[Service], save: Callable[[], None]) -> None:
         self._settings = settings
-        self._parts = parts
+        self._services = services
         self._save = save
-        self._ends: dict[str, _Ends] = {}
-        self._postgres_away: float | None = None
+        self._restarts: dict[str, _Restarts] = {}
+        self._postgres_gone_at: float | None = None
 
     def step(self) -> None:
-        for part in self._parts:
-            if part.ended() and self._is_due(part.name, f"{part.name} {part.fate(0)}"):
-                part.end_what_is_left()
-                part.start(self._settings)
+        for service in self._services:
+            if service.ended() and self._is_due(service.name, f"{service.name} {service.failure(0)}"):
+                service.end_workers()
+                service.start(self._settings)
                 self._save()
         if self._settings.embedded:
-            self._care_for_postgres()
+            self._supervise_postgres()
 
-    def _care_for_postgres(self) -> None:
+    def _supervise_postgres(self) -> None:
         now = time.monotonic()
         if postgres.is_running(self._settings):
-            self._postgres_away = None
+            self._postgres_gone_at = None
             return
-        self._postgres_away = self._postgres_away or now
-        if now - self._postgres_away < POSTGRES_AWAY_S or not self._is_due("PostgreSQL", "PostgreSQL ended"):
+        self._postgres_gone_at = self._postgres_gone_at or now
+        if now - self._postgres_gone_at < POSTGRES_GRACE_S or not self._is_due("PostgreSQL", "PostgreSQL ended"):
             return
         try:
             postgres.start(self._settings)
         except StackError as error:
             print(f"  {error}", flush=True)
 
-    def _is_due(self, name: str, what: str) -> bool:
-        """Whether to start it now. The end is said when it is first seen, with the pause that is kept after it."""
-        now, ends = time.monotonic(), self._ends.setdefault(name, _Ends())
-        if ends.due is None:
-            ends.count = 0 if now - ends.started > STEADY_AFTER_S else ends.count + 1
-            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**ends.count)
-            ends.due = now + pause
-            print(f"  {what}; it is started again in {pause:g} s", flush=True)
-        if now < ends.due:
+    def _is_due(self, name: str, event: str) -> bool:
+        """True if it is time to restart it. Prints `event` and the wait when the end is first noticed."""
+        now, restarts = time.monotonic(), self._restarts.setdefault(name, _Restarts())
+        if restarts.due is None:
+            restarts.count = 0 if now - restarts.started > RESET_AFTER_S else restarts.count + 1
+            wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**restarts.count)
+            restarts.due = now + wait
+            print(f"  {event}; it is restarted in {wait:g} s", flush=True)
+        if now < restarts.due:
             return False
-        ends.started, ends.due = now, None
+        restarts.started, restarts.due = now, None
         return True

@@ -1,8 +1,8 @@
-"""The watcher: keeps `mlflow models serve` running for whatever is in Production, and says which server is live.
+"""The watcher: keeps `mlflow models serve` running for the version in Production and reports which server is live.
 
-    registry --poll--> watcher --starts, tries, ends--> model servers (one live, one on its way in, some draining)
+    registry --poll--> watcher --launch, smoke test, end--> model servers (one live, one launching, some draining)
                           |
-                          +--> GET /live (the gateway asks)      +--> serving_history (who served when)
+                          +--> GET /live (the gateway polls it)      +--> serving_history (which version served when)
 
 python -m rollout
 """

@@ -1,4 +1,4 @@
-"""python -m rollout: the watcher as a process. SIGTERM ends it and every model server it started."""
+"""python -m rollout: the watcher as a process. SIGTERM ends it and its model servers."""
 
 import logging
 import signal
@@ -8,7 +8,7 @@ import warnings
 
 from rollout import control
 from rollout.errors import InvalidSetting
-from rollout.recorder import History
+from rollout.recorder import HistoryRecorder
 from rollout.registry import RegistryPoll
 from rollout.settings import Settings, load_settings, shorten_waits
 from rollout.watcher import Watcher
@@ -22,16 +22,16 @@ def main() -> None:
         sys.exit(f"[ERROR] {error}")
     for warning in settings.unknown_variables():
         logging.warning(warning)
-    over = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
     shorten_waits()
     watcher = _watcher(settings)
     try:
-        server = control.serve(settings.host, settings.port, watcher.says)
+        server = control.serve(settings.host, settings.port, watcher.status)
     except OSError as error:
-        sys.exit(f"[ERROR] ROLLOUT_PORT={settings.port} on {settings.host}: {error.strerror}. Set another")
-    watcher.run(over.is_set)
+        sys.exit(f"[ERROR] ROLLOUT_PORT={settings.port} on {settings.host}: {error.strerror}. Set another port")
+    watcher.run(stopped.is_set)
     server.shutdown()
 
 
@@ -39,10 +39,10 @@ def _watcher(settings: Settings) -> Watcher:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own models under SQLAlchemy 2.1
-        from mlflow.tracking import MlflowClient  # noqa: PLC0415 - after the waits are shortened
+        warnings.simplefilter("ignore")  # caused by MLflow's table classes under SQLAlchemy 2.1
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415 - MLflow reads its time limits when it is imported
     registry = RegistryPoll(MlflowClient(), settings.model_name, settings.stage, settings.poll_s)
-    history = History(settings.model_name)
+    history = HistoryRecorder(settings.model_name)
     registry.start()
     history.start()
     return Watcher(settings, registry, history)

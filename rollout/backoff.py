@@ -1,12 +1,12 @@
-"""How long to wait before what failed is tried again: longer each time, and forgotten once it works for a while."""
+"""How long to wait before a failed launch is repeated: longer each time, reset once a version has run for a while."""
 
 import time
 from dataclasses import dataclass
 
-from rollout.registry import Wanted
+from rollout.registry import TargetVersion
 
 FIRST_S, LONGEST_S = 0.5, 60.0
-FORGOTTEN_AFTER_S = 60.0
+RESET_AFTER_S = 60.0
 
 
 @dataclass
@@ -16,22 +16,19 @@ class _Failures:
     until: float
 
 
-class Pauses:
+class Backoff:
     def __init__(self) -> None:
-        self._failures: dict[object, _Failures] = {}  # by what a version is, not by its number
+        self._failures: dict[object, _Failures] = {}  # by the version's identity: its number can be reused
 
-    def note(self, wanted: Wanted) -> None:
+    def record_failure(self, target: TargetVersion) -> None:
         now = time.monotonic()
-        known = self._failures.get(wanted.identity)
-        fresh = known is None or known.changed_ms != wanted.changed_ms or now - known.until > FORGOTTEN_AFTER_S
-        count = 1 if known is None or fresh else known.count + 1
-        pause = 0.0 if count == 1 else min(LONGEST_S, FIRST_S * 2 ** (count - 1))
-        self._failures[wanted.identity] = _Failures(count, wanted.changed_ms, now + pause)
+        last = self._failures.get(target.identity)
+        is_first = last is None or last.changed_ms != target.changed_ms or now - last.until > RESET_AFTER_S
+        count = 1 if last is None or is_first else last.count + 1
+        wait = 0.0 if count == 1 else min(LONGEST_S, FIRST_S * 2 ** (count - 1))
+        self._failures[target.identity] = _Failures(count, target.changed_ms, now + wait)
 
-    def failed(self, wanted: Wanted) -> bool:
-        """True once it has failed, as long as nobody touched it in the registry."""
-        known = self._failures.get(wanted.identity)
-        return known is not None and known.changed_ms == wanted.changed_ms
-
-    def over(self, wanted: Wanted) -> bool:
-        return not self.failed(wanted) or time.monotonic() >= self._failures[wanted.identity].until
+    def allows(self, target: TargetVersion) -> bool:
+        """True when the version may be launched now. A change in the registry clears its failures."""
+        last = self._failures.get(target.identity)
+        return last is None or last.changed_ms != target.changed_ms or time.monotonic() >= last.until

@@ -1,9 +1,9 @@
 """The ways the watcher's work can fail.
 
-RolloutError         base: one line for a tired person
-  InvalidSetting     a setting that cannot be meant; the watcher does not start
-  NotFit             a version that must not serve: it did not load, did not become healthy, or answered wrongly
-  Cancelled          somebody moved another version to the stage meanwhile, or the watcher ends
+RolloutError         base: a message of one line
+  InvalidSetting     a setting with an invalid value; the watcher does not start
+  LaunchFailed       a version that cannot serve: it did not load, did not become healthy or failed its smoke test
+  Cancelled          another version was promoted meanwhile, or the watcher is stopping
 """
 
 
@@ -15,7 +15,7 @@ class InvalidSetting(RolloutError):
     pass
 
 
-class NotFit(RolloutError):
+class LaunchFailed(RolloutError):
     pass
 
 

@@ -1,7 +1,7 @@
-"""HTTP to the project's own servers. The one place that decides: never by way of a proxy.
+"""HTTP to the project's own servers, never through a proxy.
 
-Our own requests take nothing from the shell: no proxy, no password of .netrc, no list of certificates. Other clients
-(MLflow's, curl in an activated shell) are told by NO_PROXY. A proxy for a server elsewhere stays in use.
+These requests ignore the shell's proxies, .netrc and certificate bundle. Other clients (MLflow's, curl in an activated
+shell) get NO_PROXY; they still use a proxy for other hosts.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import requests
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
-EVERYTHING = "*"
+ALL_HOSTS = "*"
 
 
 def get(url: str, timeout_s: float) -> "requests.Response":
@@ -25,7 +25,7 @@ def post(url: str, body: object, timeout_s: float) -> "requests.Response":
 
 
 def _session() -> "requests.Session":
-    import requests  # noqa: PLC0415 - a tenth of a second that who only sets NO_PROXY need not wait
+    import requests  # noqa: PLC0415 - takes 0.1 s, which setting NO_PROXY alone does not need
 
     session = requests.Session()
     session.trust_env = False
@@ -33,18 +33,18 @@ def _session() -> "requests.Session":
 
 
 def proxy_exceptions(environment: Mapping[str, str]) -> dict[str, str]:
-    """NO_PROXY in both spellings: what the environment says, and this machine.
+    """NO_PROXY in both spellings: the environment's hosts and this machine.
 
-    Programs that look at one spelling first would otherwise not see what the other says.
+    Programs differ in which spelling they read first; both get the same list.
     """
     return {
-        name: _with_this_machine(environment.get(name) or environment.get(other) or "")
-        for name, other in (("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY"))
+        name: _with_this_machine(environment.get(name) or environment.get(alternative) or "")
+        for name, alternative in (("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY"))
     }
 
 
 def _with_this_machine(exceptions: str) -> str:
-    given = [host.strip() for host in exceptions.split(",") if host.strip()]
-    if EVERYTHING in given:
-        return EVERYTHING  # in a list, some programs take it for a name
-    return ",".join([*given, *(host for host in HOSTS if host not in given)])
+    hosts = [host.strip() for host in exceptions.split(",") if host.strip()]
+    if ALL_HOSTS in hosts:
+        return ALL_HOSTS  # in a list, some programs read * as a host name
+    return ",".join([*hosts, *(host for host in HOSTS if host not in hosts)])

@@ -1,4 +1,4 @@
-"""Processes of one's own: known beyond doubt, ended whole, and found again after their parent was killed."""
+"""The project's own processes: identified, ended with their children, and found again after their parent was killed."""
 
 import contextlib
 import json
@@ -14,23 +14,23 @@ END_TIMEOUT_S = 20.0
 
 
 def identity(pid: int) -> dict[str, Any]:
-    """A process that cannot be taken for a later one with the same number."""
+    """Process id and start time: ids alone are reused."""
     return {"pid": pid, "created": psutil.Process(pid).create_time()}
 
 
-def find(known: dict[str, Any]) -> psutil.Process | None:
+def find(record: dict[str, Any]) -> psutil.Process | None:
     try:
-        process = psutil.Process(known["pid"])
-        return process if process.create_time() == known["created"] and process.is_running() else None
+        process = psutil.Process(record["pid"])
+        return process if process.create_time() == record["created"] and process.is_running() else None
     except psutil.NoSuchProcess:
         return None
 
 
 def end(leader: psutil.Process, first: int = signal.SIGTERM, timeout_s: float = END_TIMEOUT_S) -> None:
-    """Asks a process and everything below it to end, and insists after a while."""
+    """End a process and its descendants: the signal `first`, then SIGKILL after `timeout_s` seconds."""
     family = [leader, *_children(leader)]
     _send(leader, first)
-    _send(leader, signal.SIGCONT)  # one that is stopped would never hear of it
+    _send(leader, signal.SIGCONT)  # a stopped process handles no other signal
     gone, alive = psutil.wait_procs([leader], timeout=timeout_s)
     for process in [p for p in family if p not in gone]:
         _send(process, signal.SIGTERM)
@@ -48,12 +48,12 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _send(process: psutil.Process, number: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself: what we want
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has already ended
         process.send_signal(number)
 
 
 def end_session(leader_pid: int) -> None:
-    """Ends what is left of a session whose leader is gone: `mlflow models serve` killed leaves its worker serving."""
+    """End the rest of a session without its leader: a killed `mlflow models serve` leaves its worker running."""
     if psutil.pid_exists(leader_pid):
         return
     for process in psutil.process_iter():
@@ -62,27 +62,27 @@ def end_session(leader_pid: int) -> None:
                 end(process)
 
 
-def remember(file: Path, pids: Iterable[int]) -> None:
-    """Writes down who they are; in one step, so that a reader never sees half of it."""
-    known = []
+def save_identities(file: Path, pids: Iterable[int]) -> None:
+    """Write the processes' identities to `file`, in one atomic step."""
+    records = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
-            known.append(identity(pid))
+            records.append(identity(pid))
     fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps(known))
+    fresh.write_text(json.dumps(records))
     fresh.replace(file)
 
 
-def end_remembered(file: Path) -> int:
-    """Ends those that still run, and all below them, and forgets them. Returns how many ran."""
+def end_saved(file: Path) -> int:
+    """End the saved processes that still run, with their descendants, and delete `file`. Returns how many ran."""
     try:
-        known = json.loads(file.read_text())
+        records = json.loads(file.read_text())
     except (OSError, ValueError):
         return 0
-    running = [process for one in known if (process := find(one))]
+    running = [process for record in records if (process := find(record))]
     for process in running:
         end(process)
-    for one in known:
-        end_session(one["pid"])
+    for record in records:
+        end_session(record["pid"])
     file.unlink(missing_ok=True)
     return len(running)

@@ -1,4 +1,4 @@
-"""Who serves, written down: in PostgreSQL, in order, by a thread that waits for PostgreSQL when it is away."""
+"""Records in PostgreSQL which version served when, in order; a thread waits while PostgreSQL is unavailable."""
 
 import logging
 import queue
@@ -6,18 +6,18 @@ import threading
 import time
 
 from steps import warehouse
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 RETRY_S = 2.0
-LAST_CHANCE_S = 5.0
+STOP_TIMEOUT_S = 5.0
 
 log = logging.getLogger(__name__)
 
 
-class History:
+class HistoryRecorder:
     def __init__(self, model: str) -> None:
         self._model = model
-        self._waiting: queue.Queue[Turnover] = queue.Queue()
+        self._queue: queue.Queue[Cutover] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
@@ -26,15 +26,15 @@ class History:
 
     @property
     def behind(self) -> int:
-        """Rows that are not in the table yet."""
-        return self._waiting.unfinished_tasks
+        """Number of rows not yet written."""
+        return self._queue.unfinished_tasks
 
-    def add(self, turnover: Turnover) -> None:
-        self._waiting.put(turnover)
+    def add(self, cutover: Cutover) -> None:
+        self._queue.put(cutover)
 
     def stop(self) -> None:
-        """Waits a moment for the rows that are not written yet; says so when some are lost."""
-        deadline = time.monotonic() + LAST_CHANCE_S
+        """Wait up to STOP_TIMEOUT_S for the rows not yet written; log how many are lost."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         while self.behind and time.monotonic() < deadline:
             time.sleep(0.05)
         self._stop.set()
@@ -45,7 +45,7 @@ class History:
         has_table = False
         while not self._stop.is_set():
             try:
-                turnover = self._waiting.get(timeout=RETRY_S)
+                cutover = self._queue.get(timeout=RETRY_S)
             except queue.Empty:
                 continue
             while not self._stop.is_set():
@@ -53,9 +53,9 @@ class History:
                     if not has_table:
                         warehouse.apply_schema()
                         has_table = True
-                    warehouse.record_turnover(self._model, turnover)
-                    self._waiting.task_done()
+                    warehouse.record_cutover(self._model, cutover)
+                    self._queue.task_done()
                     break
-                except Exception as error:  # noqa: BLE001 - a row must not be lost, and serving must not wait for it
-                    log.warning("The serving history cannot be written now: %s", type(error).__name__)
+                except Exception as error:  # noqa: BLE001 - no row may be lost, and serving must not wait for it
+                    log.warning("The serving history cannot be written, trying again: %s", type(error).__name__)
                     self._stop.wait(RETRY_S)

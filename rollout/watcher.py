@@ -1,5 +1,5 @@
-"""Keeps one right model server live. Everything here happens in one thread, in short steps; what takes time has
-threads of its own (registry, bring-up, history)."""
+"""Keeps one healthy model server live. The watcher is one thread of short steps; slow work (registry, launches,
+history) has threads of its own."""
 
 import logging
 import time
@@ -8,180 +8,181 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollout import processes
-from rollout.backoff import Pauses
+from rollout.backoff import Backoff
 from rollout.model_server.drain import Drain
-from rollout.model_server.launch import BringUp, Up
+from rollout.model_server.launch import Launch, ReadyServer
 from rollout.model_server.liveness import Liveness
 from rollout.model_server.server import ModelServer
-from rollout.recorder import History
-from rollout.registry import RegistryPoll, Wanted
+from rollout.recorder import HistoryRecorder
+from rollout.registry import RegistryPoll, TargetVersion
 from rollout.settings import Settings
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 STEP_S = 0.1
-# Some clients archive the old version first and promote the new one then; in between nothing is in the stage.
+# Some clients archive the old version before they promote the new one; in between the stage is empty.
 WITHDRAWAL_GRACE_S = 10.0
 
 log = logging.getLogger(__name__)
 
-MakeBringUp = Callable[[Settings, Wanted, ModelServer | None], BringUp]
+MakeLaunch = Callable[[Settings, TargetVersion, ModelServer | None], Launch]
 
 
 class Watcher:
     def __init__(
-        self, settings: Settings, registry: RegistryPoll, history: History, bring_up: MakeBringUp = BringUp
+        self, settings: Settings, registry: RegistryPoll, history: HistoryRecorder, make_launch: MakeLaunch = Launch
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._history = history
-        self._bring_up = bring_up
-        self.live: Up | None = None
-        self._last: Up | None = None  # the last one that was live: what is restarted when it dies
-        self._coming: BringUp | None = None  # the registry's version
-        self._restarting: BringUp | None = None  # the last one, again
+        self._make_launch = make_launch
+        self.live: ReadyServer | None = None
+        self._last: ReadyServer | None = None  # the last live server: restarted when it dies
+        self._launch: Launch | None = None  # of the registry's version
+        self._restart: Launch | None = None  # of the last live version
         self._drain = Drain(settings.drain_s)
-        self._pauses = Pauses()
+        self._backoff = Backoff()
         self._liveness = Liveness(settings.silence_s)
-        self._served: set[object] = set()  # what they were, not their numbers
+        self._served: set[object] = set()  # identities: a version's number can be reused
         self.problem: str | None = None
-        self._remembered: list[int] = []
-        self._own_processes = settings.folder / "servers.json"
+        self._saved_pids: list[int] = []
+        self._pid_file = settings.folder / "servers.json"
 
-    def run(self, is_over: Callable[[], bool]) -> None:
-        """Until is_over; leaves no process behind."""
-        left = processes.end_remembered(self._own_processes)
-        if left:
-            log.warning("Ended %d processes that a killed watcher had left behind", left)
+    def run(self, is_stopped: Callable[[], bool]) -> None:
+        """Run until `is_stopped()`, then end every model server."""
+        ended = processes.end_saved(self._pid_file)
+        if ended:
+            log.warning("Ended %d processes left by a killed watcher", ended)
         try:
-            while not is_over():
+            while not is_stopped():
                 self.step()
                 time.sleep(STEP_S)
         finally:
             self._stop()
 
     def step(self) -> None:
-        self._remember()
-        self._drain.end_what_is_due()
-        self._notice_death()
+        self._save_pids()
+        self._drain.end_due()
+        self._handle_death()
         self._follow_registry()
         self._keep_alive()
 
     def _follow_registry(self) -> None:
-        wanted = self._registry.wanted
-        if self._coming is not None and not (wanted and _same(wanted, self._coming.wanted)):
-            self._drain.discard(self._coming)
-            self._coming = None
-        if wanted is None:
-            self._withdraw_after_a_while()
+        target = self._registry.target
+        if self._launch is not None and not (target and _is_same(target, self._launch.target)):
+            self._drain.discard(self._launch)
+            self._launch = None
+        if target is None:
+            self._withdraw_after_grace()
             return
-        if self._coming is not None and self._coming.done:
-            self._take(self._coming)
-            self._coming = None
-        is_new = self._last is None or not _same(wanted, self._last.wanted)
+        if self._launch is not None and self._launch.done:
+            self._finish(self._launch)
+            self._launch = None
+        is_new = self._last is None or not _is_same(target, self._last.target)
         if not is_new and self.live is not None:
-            self.problem = None  # a version that was not fit is no longer wanted
-        if is_new and self._coming is None and self._pauses.over(wanted):
-            self._coming = self._begun(wanted)
+            self.problem = None  # a version that could not be launched is no longer the target
+        if is_new and self._launch is None and self._backoff.allows(target):
+            self._launch = self._start_launch(target)
 
     def _keep_alive(self) -> None:
-        """Restarts what was live and died, or fell silent, whatever else is on its way."""
-        is_fine = self.live is not None and not self._liveness.is_silent
-        if self._restarting is not None and (
-            self._last is None or not _same(self._restarting.wanted, self._last.wanted)
-        ):
-            self._drain.discard(self._restarting)  # another version took its place
-            self._restarting = None
-        if self._restarting is not None and self._restarting.done:
-            self._take(self._restarting)
-            self._restarting = None
+        """Restart the last live version if it died or is unresponsive, also while a new version launches."""
+        is_healthy = self.live is not None and not self._liveness.is_unresponsive
+        if self._restart is not None and (self._last is None or not _is_same(self._restart.target, self._last.target)):
+            self._drain.discard(self._restart)  # another version replaced it
+            self._restart = None
+        if self._restart is not None and self._restart.done:
+            self._finish(self._restart)
+            self._restart = None
         elif (
-            self._restarting is None and self._last is not None and not is_fine and self._pauses.over(self._last.wanted)
+            self._restart is None
+            and self._last is not None
+            and not is_healthy
+            and self._backoff.allows(self._last.target)
         ):
-            self._restarting = self._begun(self._last.wanted)
+            self._restart = self._start_launch(self._last.target)
 
-    def _begun(self, wanted: Wanted) -> BringUp:
-        log.info("Starting a model server for version %s", wanted.version)
-        copy_of = self._last.server if self._last and _same(wanted, self._last.wanted) else None
-        attempt = self._bring_up(self._settings, wanted, copy_of)
-        attempt.start()
-        return attempt
+    def _start_launch(self, target: TargetVersion) -> Launch:
+        log.info("Starting a model server for version %s", target.version)
+        copy_from = self._last.server if self._last and _is_same(target, self._last.target) else None
+        launch = self._make_launch(self._settings, target, copy_from)
+        launch.start()
+        return launch
 
-    def _take(self, attempt: BringUp) -> None:
-        if attempt.result is not None:
-            self._turn_to(attempt.result)
+    def _finish(self, launch: Launch) -> None:
+        if launch.result is not None:
+            self._switch_to(launch.result)
             return
-        self._pauses.note(attempt.wanted)
-        self.problem = f"Version {attempt.wanted.version} was not turned to: {attempt.reason}"
+        self._backoff.record_failure(launch.target)
+        self.problem = f"Version {launch.target.version} cannot serve: {launch.reason}"
         log.error("%s", self.problem)
 
-    def _turn_to(self, new: Up) -> None:
-        before = self._last
-        self.live = self._last = new  # the one step: from here on /live names the new one
-        self._liveness.watch(new.server)
+    def _switch_to(self, new: ReadyServer) -> None:
+        previous = self._last
+        self.live = self._last = new  # from here on /live names the new server
+        self._liveness.monitor(new.server)
         self.problem = None
-        self._record(new, self._reason(new, before), before)
-        log.info("Version %s serves at %s", new.wanted.version, new.server.url)
-        if before is not None:  # also one that died: a worker of it may be left
-            self._drain.add(before.server)
+        self._record(new, self._reason(new, previous), previous)
+        log.info("Version %s serves at %s", new.target.version, new.server.url)
+        if previous is not None:  # even if it died: one of its workers may still run
+            self._drain.add(previous.server)
 
-    def _reason(self, new: Up, before: Up | None) -> str:
-        if before is None:
+    def _reason(self, new: ReadyServer, previous: ReadyServer | None) -> str:
+        if previous is None:
             return "start"
-        if _same(before.wanted, new.wanted):
+        if _is_same(previous.target, new.target):
             return "restart"
-        return "rollback" if new.wanted.identity in self._served else "promotion"
+        return "rollback" if new.target.identity in self._served else "promotion"
 
-    def _record(self, new: Up, reason: str, before: Up | None) -> None:
-        self._served.add(new.wanted.identity)
-        came_from = before.wanted.version if before else None
+    def _record(self, new: ReadyServer, reason: str, previous: ReadyServer | None) -> None:
+        self._served.add(new.target.identity)
+        from_version = previous.target.version if previous else None
         self._history.add(
-            Turnover(_now(), new.wanted.version, new.identity.run_id, new.wanted.dataset_sha256, came_from, reason)
+            Cutover(_now(), new.target.version, new.identity.run_id, new.target.dataset_sha256, from_version, reason)
         )
 
-    def _notice_death(self) -> None:
+    def _handle_death(self) -> None:
         if self.live is None or not self.live.server.ended():
             return
-        gone = self.live
-        reason = f"the model server ended with {gone.server.fate()}"
+        dead = self.live
+        reason = f"the model server ended with {dead.server.exit_reason()}"
         self.live = None
-        self.problem = f"Version {gone.wanted.version}: {reason}; it is being restarted"
-        log.error("%s. %s", self.problem, gone.server.log_tail())
-        self._pauses.note(gone.wanted)
-        self._history.add(Turnover(_now(), None, None, None, gone.wanted.version, reason))
+        self.problem = f"Version {dead.target.version}: {reason}; it is being restarted"
+        log.error("%s. %s", self.problem, dead.server.log_tail())
+        self._backoff.record_failure(dead.target)
+        self._history.add(Cutover(_now(), None, None, None, dead.target.version, reason))
 
-    def _withdraw_after_a_while(self) -> None:
-        since = self._registry.none_since
+    def _withdraw_after_grace(self) -> None:
+        since = self._registry.empty_since
         if self._last is None or since is None or time.monotonic() - since < WITHDRAWAL_GRACE_S:
             return
         reason = f"nothing is in {self._settings.stage}"
-        log.warning("Version %s no longer serves: %s", self._last.wanted.version, reason)
+        log.warning("Version %s no longer serves: %s", self._last.target.version, reason)
         if self.live is not None:
-            self._history.add(Turnover(_now(), None, None, None, self._last.wanted.version, reason))
+            self._history.add(Cutover(_now(), None, None, None, self._last.target.version, reason))
         self._drain.add(self._last.server)
         self.live = self._last = self.problem = None
 
-    def _remember(self) -> None:
-        """For the watcher after this one, should this one be killed."""
-        attempts = [attempt.server for attempt in (self._coming, self._restarting) if attempt]
-        servers = [*attempts, *self._drain.servers, *([self._last.server] if self._last else [])]
+    def _save_pids(self) -> None:
+        """If this watcher is killed, the next one ends these processes."""
+        launching = [launch.server for launch in (self._launch, self._restart) if launch]
+        servers = [*launching, *self._drain.servers, *([self._last.server] if self._last else [])]
         pids = [server.pid for server in servers if server.pid]
-        if pids != self._remembered:
-            processes.remember(self._own_processes, pids)
-            self._remembered = pids
+        if pids != self._saved_pids:
+            processes.save_identities(self._pid_file, pids)
+            self._saved_pids = pids
 
     def _stop(self) -> None:
         if self.live is not None:
-            self._history.add(Turnover(_now(), None, None, None, self.live.wanted.version, "stop"))
-        for attempt in filter(None, (self._coming, self._restarting)):
-            self._drain.discard(attempt)
+            self._history.add(Cutover(_now(), None, None, None, self.live.target.version, "stop"))
+        for launch in filter(None, (self._launch, self._restart)):
+            self._drain.discard(launch)
         if self._last is not None:
             self._drain.add(self._last.server)
         self._drain.end_all()
-        self._own_processes.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
         self._history.stop()
 
-    def says(self) -> dict[str, Any]:
-        """What /live answers: who serves, what somebody should know, and why a wanted version does not serve."""
+    def status(self) -> dict[str, Any]:
+        """The body of GET /live: the live server, warnings, and why the registry's version does not serve."""
         live = self.live
         serving = None if live is None else {"url": live.server.url, **vars(live.identity)}
         warnings = self._registry.warnings()
@@ -190,8 +191,8 @@ class Watcher:
         return {"serving": serving, "warnings": warnings, "problem": self.problem}
 
 
-def _same(one: Wanted, other: Wanted) -> bool:
-    return one.identity == other.identity
+def _is_same(first: TargetVersion, second: TargetVersion) -> bool:
+    return first.identity == second.identity
 
 
 def _now() -> datetime:

@@ -1,8 +1,8 @@
 """Join features and labels of one month, point in time. In: snapshots and labels in PostgreSQL. Out: dataset.parquet,
 dataset.json (sha256, counts, schema) and a data report, as artifacts and tags of this run.
 
-Of each user the label that was known first is taken, so that a correction changes no training set that was; given
-labels_known_at, the labels as they were known on that day, with all corrections up to it.
+Each user gets the label that was known first: a later correction changes no earlier training set. With labels_known_at,
+users get the labels known on that day, including all corrections up to it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import mlflow
 import pandas as pd
 
 from steps import warehouse
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import NoLabels, TooFewToLearn
 from steps.features import engines, historical
 from steps.runs import descriptions, tracking
@@ -24,7 +24,7 @@ from steps.training import dataset, dataset_runs
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-IDENTITY = (
+TAGS = (
     "as_of", "feature_service", "rows", "dataset_sha256", "month_fingerprint", "labels_fingerprint", "labels_known_at",
     "files_sha256",
 )  # fmt: skip
@@ -58,7 +58,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--labels-known-at",
         type=parameters.optional(parameters.as_of),
         required=True,
-        help="labels as they were known on that day; '' for each user's first one",
+        help="labels as known on that day; '' for each user's first label",
     )
     return parser.parse_args(argv)
 
@@ -70,14 +70,14 @@ def how_to_load(as_of: date) -> str:
 def build(
     store: "FeatureStore", as_of: date, service_name: str, labels_known_at: date | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The dataset and what is to be known about it. Raises NoLabels, BadParameter, TooFewToLearn."""
+    """The dataset (see dataset.assemble) and its facts. Raises NoLabels, BadParameter, TooFewToLearn."""
     types = dict(historical.types_of(store, service_name))
     labels = warehouse.labels_of(as_of, labels_known_at)
     if labels.empty:
-        known = f" was known on {labels_known_at}" if labels_known_at else " is loaded"
+        state = f"was known on {labels_known_at}" if labels_known_at else "is loaded"
         users = warehouse.count_snapshot(engines.PROFILES, as_of)
-        raise NoLabels(f"No label of the {users} users of {as_of}{known}. Load them: {how_to_load(as_of)}")
-    with console.timed("join features, point in time"):
+        raise NoLabels(f"No label of the {users} users of {as_of} {state}. Load them: {how_to_load(as_of)}")
+    with progress.timed("join features, point in time"):
         features = historical.features(store, as_of, service_name)
     rows = dataset.assemble(features, labels, types)
     if rows.empty:
@@ -96,6 +96,7 @@ def build(
 
 
 def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+    """Logs the dataset, its facts and its data report as artifacts, tags and metrics of the active run."""
     report = dataset.report(rows)
     with tracking.artifact_folder() as folder:
         rows.to_parquet(folder / "dataset.parquet", index=False)
@@ -103,7 +104,7 @@ def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
         (folder / "data_report.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
         (folder / "data_report.md").write_text(dataset.report_markdown(facts["as_of"], report))
     constant = [row["column"] for row in report if row["constant"]]
-    mlflow.set_tags({**{name: facts[name] for name in IDENTITY}, "constant_columns": ", ".join(constant)})
+    mlflow.set_tags({**{name: facts[name] for name in TAGS}, "constant_columns": ", ".join(constant)})
     mlflow.set_tag("labels_sha256", ", ".join(facts["labels_sha256"]))
     mlflow.log_metrics({name: facts[name] for name in ("rows", "users_without_label", "users_missing_features")})
     descriptions.conclude(

@@ -1,8 +1,8 @@
 """Load one month, all or nothing. In: the CSV files of a folder. Out: its snapshots and labels in PostgreSQL, and the
-snapshots as Parquet files in the lake. Without labels.csv, labels stay as they are: see labels, which loads them later.
+snapshots as Parquet files in the lake. Without labels.csv, labels stay unchanged; the entry point labels loads them.
 
-What a month says counts as known from its as_of on, however late it is loaded, unless known_at says from which day on:
-then what was known before stays what training sets of days before known_at are made from.
+A month's values count as known from its as_of on, however late it is loaded, unless known_at names a later day. Then
+training sets of days before known_at keep the values that were known before.
 """
 
 import argparse
@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "mix": str(args.mix).lower(),
         "new_categories": str(args.new_categories).lower(),
     }
-    give_memory_back()
+    return_freed_memory()
     with tracking.step_run("ingest", f"ingest_{args.as_of}", params):
         if not args.confirm_date:
             dates.require_likely(args.as_of, warehouse.loaded_months())
-        accepted = Accepted(args.mix, args.new_categories)
-        changes, new = ingest(args.month_dir, args.as_of, known_at, accepted)
+        allowed = Allowed(args.mix, args.new_categories)
+        changes, new = ingest(args.month_dir, args.as_of, known_at, allowed)
         mlflow.log_dict({table: asdict(change) for table, change in changes.items()}, "rows.json")
         mlflow.log_metrics({f"rows_{table}": change.rows for table, change in changes.items()})
         descriptions.conclude(summary(args.as_of, changes, new))
@@ -56,74 +56,82 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--known-at",
         type=parameters.optional(parameters.as_of),
         required=True,
-        help="the day from which these values count as known; '' for as_of",
+        help="the day these values became known; '' for as_of",
     )
     parser.add_argument(
         "--mix", type=parameters.yes_or_no, required=True, help="true: made-up and real months in one warehouse"
     )
     parser.add_argument(
-        "--confirm-date", type=parameters.yes_or_no, required=True, help="true: as_of is right, however far away"
+        "--confirm-date",
+        type=parameters.yes_or_no,
+        required=True,
+        help="true: as_of is right, however far from other months",
     )
     parser.add_argument(
-        "--new-categories", type=parameters.yes_or_no, required=True, help="true: names that the schema does not know"
+        "--new-categories",
+        type=parameters.yes_or_no,
+        required=True,
+        help="true: accept unknown names in columns of categories",
     )
     return parser.parse_args(argv)
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """What is refused unless somebody says that it is meant."""
+class Allowed:
+    """The exceptions that the user has allowed."""
 
     mix: bool = False  # made-up and real months in one warehouse
-    new_categories: bool = False  # in columns of categories, names that the schema does not know
+    new_categories: bool = False  # unknown names in columns of categories
 
 
 def ingest(
-    folder: Path, as_of: date, known_at: date, accepted: Accepted
+    folder: Path, as_of: date, known_at: date, allowed: Allowed
 ) -> tuple[dict[str, warehouse.Change], NewCategories]:
-    """By table, what the load did to it; by column, the new categories and how many users have each.
+    """Returns the changes by table, and by column the new categories with their number of users.
 
-    Raises BadParameter, FaultyMonth, MixedOrigins, RowRefused; nothing is loaded then.
+    Raises BadParameter, FaultyMonth, MixedOrigins, RowRefused; then nothing is loaded.
     """
     dates.require_knowable(as_of, known_at)
-    lake.folder()  # where none is set, it is said before anything is done
+    lake.folder()  # raises before any work where none is set
     try:
-        with console.timed("check the files"), progress.bar("check") as advance:
-            month = files.read_month(folder, as_of, advance, new_categories=accepted.new_categories)
-            new = files.count_new_categories(month) if accepted.new_categories else {}
-    except FaultyMonth as faulty:
-        mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
+        with progress.timed("check the files"), progress.bar("check") as advance:
+            month = files.read_month(folder, as_of, advance, new_categories=allowed.new_categories)
+            new = files.count_new_categories(month) if allowed.new_categories else {}
+    except FaultyMonth as error:
+        mlflow.log_text(pd.DataFrame(error.faults).to_csv(index=False), "faults.csv")
         raise
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
-    with console.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
+    with progress.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:
         warehouse.apply_schema()
-        load = warehouse.Load(as_of, known_at, month.files_sha256, origin_of(folder), accepted.mix)
+        load = warehouse.MonthLoad(as_of, known_at, month.files_sha256, origin_of(folder), allowed.mix)
         chunks = {name: month.chunks(name) for name in month.rows}
         return warehouse.load_month(load, chunks, partial(lake.write_month, as_of), advance), new
 
 
-def give_memory_back() -> None:
-    """Arrow's usual pool keeps what chunks have freed: 40 MB. Jemalloc, which not every machine has, gives it back."""
-    named = {"jemalloc": pa.jemalloc_memory_pool, "system": pa.system_memory_pool}
-    pa.set_memory_pool(next(named[name] for name in named if name in pa.supported_memory_backends())())
+def return_freed_memory() -> None:
+    """Selects an Arrow pool that returns freed memory to the system: the default one keeps 40 MB."""
+    pools = {"jemalloc": pa.jemalloc_memory_pool, "system": pa.system_memory_pool}
+    pa.set_memory_pool(next(pools[name] for name in pools if name in pa.supported_memory_backends())())
 
 
 def summary(as_of: date, changes: Mapping[str, warehouse.Change], new: NewCategories) -> str:
     written = sum(change.written for change in changes.values())
     deleted = sum(change.deleted for change in changes.values())
     rows = sum(change.rows for change in changes.values())
-    what = f"{written} rows written, {deleted} deleted" if written or deleted else "all of it was there already"
-    files = "six files" if changes["labels"].rows else "five files; without labels.csv, labels are as they were"
-    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {what}.{_said(new)}"
+    result = f"{written} rows written, {deleted} deleted" if written or deleted else "nothing changed"
+    files = "six files" if changes["labels"].rows else "five files; without labels.csv, labels stay unchanged"
+    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {result}.{_warning(new)}"
 
 
-def _said(new: NewCategories) -> str:
-    named = [f"{column} {name!r} ({users} users)" for column, names in new.items() for name, users in names.items()]
-    if not named:
+def _warning(new: NewCategories) -> str:
+    categories = [
+        f"{column} {name!r} ({users} users)" for column, names in new.items() for name, users in names.items()
+    ]
+    if not categories:
         return ""
     return (
-        f" [WARNING] New categories: {', '.join(named)}. Versions trained on earlier months do not know them: these "
-        "users are left out of scores and get a named error until a version is trained on them."
+        f" [WARNING] New categories: {', '.join(categories)}. Versions trained on earlier months do not know them: "
+        "these users have no score and get a named error until a version is trained on them."
     )
 
 

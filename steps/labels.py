@@ -1,8 +1,8 @@
-"""Load labels of a month that is there already, all or nothing. In: a CSV file of user_id and churn_label, of some of
-the month's users or all. Out: the month's labels in PostgreSQL.
+"""Load labels of a loaded month, all or nothing. In: a CSV file of user_id and churn_label, for some or all of the
+month's users. Out: the month's labels in PostgreSQL.
 
-Users who are not in the file keep their label. What a label says counts as known from the month's as_of on, unless
-known_at says from which day on: then a training set keeps the labels that it has, and gets those that were missing.
+Users who are not in the file keep their label. Labels count as known from the month's as_of on, unless known_at names
+a later day. Then training sets keep the labels they have, and get the missing ones.
 """
 
 import argparse
@@ -41,34 +41,34 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--known-at",
         type=parameters.optional(parameters.as_of),
         required=True,
-        help="the day from which these labels count as known; '' for as_of",
+        help="the day these labels became known; '' for as_of",
     )
     return parser.parse_args(argv)
 
 
 def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
-    """Raises BadParameter, NoSnapshot, FaultyMonth, RowRefused; nothing is loaded then."""
+    """Raises BadParameter, NoSnapshot, FaultyMonth, RowRefused; then nothing is loaded."""
     dates.require_knowable(as_of, known_at)
     warehouse.require_month(as_of)
     warehouse.apply_schema()
     try:
-        with console.timed("check the file"), progress.bar("check") as advance:
+        with progress.timed("check the file"), progress.bar("check") as advance:
             labels = files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
-    except FaultyMonth as faulty:
-        mlflow.log_text(pd.DataFrame(faulty.faults).to_csv(index=False), "faults.csv")
+    except FaultyMonth as error:
+        mlflow.log_text(pd.DataFrame(error.faults).to_csv(index=False), "faults.csv")
         raise
     sha256 = tracking.file_sha256(file)
     mlflow.set_tags({"labels_sha256": sha256, "as_of": as_of})
-    with console.timed("load"), progress.bar("load", labels.rows) as advance:
-        of_labels = warehouse.LabelsLoad(as_of, known_at, sha256, late=True)
-        return warehouse.load_late_labels(of_labels, labels.chunks(), advance)
+    with progress.timed("load"), progress.bar("load", labels.rows) as advance:
+        labels_load = warehouse.LabelsLoad(as_of, known_at, sha256, late=True)
+        return warehouse.load_late_labels(labels_load, labels.chunks(), advance)
 
 
 def summary(as_of: date, change: warehouse.Change) -> str:
-    what = f"{change.written} written" if change.written else "all of them were there already"
+    result = f"{change.written} written" if change.written else "nothing changed"
     missing = warehouse.count_without_label(as_of)
-    rest = f"{missing} users of the month have none yet" if missing else "every user of the month has one"
-    return f"[OK] Loaded {change.rows} labels of {as_of}: {what}; {rest}."
+    rest = f"{missing} users of the month have no label yet" if missing else "every user of the month has a label"
+    return f"[OK] Loaded {change.rows} labels of {as_of}: {result}; {rest}."
 
 
 if __name__ == "__main__":

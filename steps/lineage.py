@@ -1,6 +1,6 @@
 """Print where a version comes from. In: a version. Out: its run and figures, its model, its dataset, the code, the lock
-and the environment, the month and its load, each compared with what is there now; what cannot be found, or is not the
-same, is named."""
+and the environment, the month and its load. Each is compared with its present state; missing and different ones are
+named."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ PREFIXES = {"broken": "BROKEN: ", "differs": "DIFFERS: "}
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tracking.step_run("lineage", f"lineage_{args.version or 'of_production'}", {"version": args.version or ""}):
-        version = versions.get(args.version or in_production())
+        version = versions.get(args.version or production_version())
         links = provenance.chain(version)
         text = readable(version, links)
-        found = {"broken_links": ", ".join(in_state(links, "broken")), "differs": ", ".join(in_state(links, "differs"))}
-        mlflow.set_tags({"model_version": version.version, **found})
+        broken, differs = (", ".join(in_state(links, state)) for state in ("broken", "differs"))
+        mlflow.set_tags({"model_version": version.version, "broken_links": broken, "differs": differs})
         mlflow.log_text(text, "lineage.txt")
         descriptions.conclude(text)
 
@@ -41,12 +41,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def in_production() -> str:
-    """Raises NoSuchVersion when nothing is there."""
-    serving = versions.serving()
-    if serving is None:
+def production_version() -> str:
+    """Raises NoSuchVersion when nothing is in Production."""
+    production = versions.in_production()
+    if production is None:
         raise NoSuchVersion("Nothing is in Production. Give a version: -P version=N")
-    return serving
+    return production
 
 
 def in_state(links: Sequence[Link], state: State) -> list[str]:
@@ -55,21 +55,21 @@ def in_state(links: Sequence[Link], state: State) -> list[str]:
 
 def readable(version: ModelVersion, links: Sequence[Link]) -> str:
     width = max(len(link.name) for link in links)
-    lines = [f"  {link.name.ljust(width)}  {PREFIXES.get(link.state, '')}{link.said}" for link in links]
+    lines = [f"  {link.name.ljust(width)}  {PREFIXES.get(link.state, '')}{link.text}" for link in links]
     stage = "in no stage" if version.current_stage == "None" else f"in {version.current_stage}"
     return "\n".join([f"{MODEL_NAME} version {version.version}, {stage}", *lines, verdict(version, links)])
 
 
 def verdict(version: ModelVersion, links: Sequence[Link]) -> str:
-    """[OK] only where all that can be compared is equal."""
+    """The closing line. [OK] only if everything that can be compared is equal."""
     broken, differs, same = (in_state(links, state) for state in ("broken", "differs", "same"))
-    judged = "" if "gate" in version.tags else f" The gate never judged version {version.version}."
-    here = f" What is here differs from what the version was made with: {', '.join(differs)}." if differs else ""
+    unjudged = "" if "gate" in version.tags else f" The gate never judged version {version.version}."
+    different = f" The version was made with other: {', '.join(differs)}." if differs else ""
     if broken:
-        return f"[BROKEN] Look at: {', '.join(broken)}.{here}{judged}"
+        return f"[BROKEN] Broken links: {', '.join(broken)}.{different}{unjudged}"
     if differs:
-        return f"[DIFFERS] Nothing is broken.{here} Compared and equal: {', '.join(same)}.{judged}"
-    return f"[OK] Every link holds: compared and equal are {', '.join(same)}.{judged}"
+        return f"[DIFFERS] Nothing is broken.{different} Compared and equal: {', '.join(same)}.{unjudged}"
+    return f"[OK] Every link holds: compared and equal are {', '.join(same)}.{unjudged}"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""The whole chain for one month. In: a folder of CSV files. Out: a version in Production, its features online. Without
-labels, which may come later, the month is online and nothing is trained.
+"""Run the whole chain for one month. In: a folder of CSV files. Out: a version in Production, its features online.
+Without labels, which may come later, the month goes online and nothing is trained.
 
-Knows the order of the steps, by entry-point name, and nothing else of them. They run as child runs in this one
-process: a process each costs more in imports than most steps take to work.
+Knows the order of the steps, by entry-point name, and nothing else about them. They run as child runs in this process:
+starting one process per step would take longer than most steps.
 """
 
 import argparse
 import importlib
 import time
 from collections.abc import Sequence
-from datetime import date
 
 import mlflow
 
@@ -18,49 +17,48 @@ from steps.cli import console, parameters
 from steps.month.digest import files_sha256
 from steps.runs import descriptions, entry_points, tracking
 
-LEARNING = ("build_dataset", "train", "register")  # what a month without labels cannot do yet
+LEARNING = ("build_dataset", "train", "register")  # these steps need labels
+UNLABELLED = (
+    "[OK] {as_of} is loaded and online. It has no labels yet, so nothing was trained. When they arrive: "
+    "mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}, then mlflow run . -e train -P as_of={as_of} "
+    "and mlflow run . -e register -P as_of={as_of}"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    accepted = {name: str(getattr(args, name)).lower() for name in ("mix", "confirm_date", "new_categories")}
+    options = {name: str(getattr(args, name)).lower() for name in ("mix", "confirm_date", "new_categories")}
     month = {"as_of": str(args.as_of)}
     order = {
-        "ingest": {**month, "month_dir": str(args.month_dir), **accepted},
+        "ingest": {**month, "month_dir": str(args.month_dir), **options},
         "materialize": month,
         **dict.fromkeys(LEARNING, month),
     }
-    with tracking.step_run("main", f"chain_{args.as_of}", {"month_dir": args.month_dir, **month, **accepted}):
+    with tracking.step_run("main", f"chain_{args.as_of}", {"month_dir": args.month_dir, **month, **options}):
         mlflow.set_tag("as_of", args.as_of)
-        for number, (step, given) in enumerate(order.items(), start=1):
+        for number, (step, values) in enumerate(order.items(), start=1):
             if step == LEARNING[0] and not warehouse.any_label(args.as_of):
-                descriptions.conclude(unlabelled(args.as_of))
+                descriptions.conclude(UNLABELLED.format(as_of=args.as_of))
                 break
             started = time.perf_counter()
             console.say(f"[{number}/{len(order)}] {step}")
-            importlib.import_module(f"steps.{step}").main(entry_points.arguments(step, given))
+            importlib.import_module(f"steps.{step}").main(entry_points.arguments(step, values))
             console.say(f"[{number}/{len(order)}] {step} took {time.perf_counter() - started:.1f} s")
         else:
             descriptions.describe(
-                f"[OK] {args.as_of}: {', '.join(order)}; what each did is in its own run's description."
+                f"[OK] {args.as_of}: {', '.join(order)}; the description of each step's run has its result."
             )
-        # last: only a month that went all the way is one that need not be run again
+        # last: a month whose chain did not finish has to run again
         mlflow.set_tag("files_sha256", files_sha256(args.month_dir))
-
-
-def unlabelled(as_of: date) -> str:
-    return (
-        f"[OK] {as_of} is loaded and online. No label of it is loaded yet, so nothing was trained. When they come: "
-        f"mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}, then mlflow run . -e train -P as_of={as_of} "
-        f"and mlflow run . -e register -P as_of={as_of}"
-    )
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="main", description=__doc__)
     parser.add_argument("--month-dir", type=parameters.existing_folder, required=True, help="folder with the six files")
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
-    parser.add_argument("--mix", type=parameters.yes_or_no, required=True, help="true: made-up months beside real ones")
+    parser.add_argument(
+        "--mix", type=parameters.yes_or_no, required=True, help="true: allow made-up months beside real ones"
+    )
     parser.add_argument("--confirm-date", type=parameters.yes_or_no, required=True, help="see ingest")
     parser.add_argument("--new-categories", type=parameters.yes_or_no, required=True, help="see ingest")
     return parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """Put one month online. In: its snapshots. Out: Feast's online store holds that month's values and no others.
 
-Whoever reads sees one month in all views, the old one or the new one, also while this runs or after it was killed in
-the middle. Never goes back in time: a month older than the one online leaves everything as it is. Safe to repeat.
+Readers see one month in all views, the old or the new one, also during the run and after a kill. A month older than the
+one online changes nothing. Safe to repeat.
 """
 
 import argparse
@@ -38,16 +38,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def materialize(store: "FeatureStore", as_of: date) -> str:
+    """Puts the month online unless a newer one is. Returns the closing line."""
     online = online_month.online_as_of(store)
     if online and online > as_of:
         mlflow.set_tag("outcome", f"left {online} online")
         return (
-            f"[OK] {online} is online already and newer than {as_of}: left as it is. "
-            f"To take it back: mlflow run . -e remove_month -P as_of={online}"
+            f"[OK] {online} is online already and newer than {as_of}: nothing changed. "
+            f"To remove it: mlflow run . -e remove_month -P as_of={online}"
         )
     rows, values = online_month.put_online(store, as_of)
     mlflow.log_metrics({"rows": rows, "values": values})
-    return f"[OK] {as_of} is online: {len(online_views(store))} views, {rows} rows, {values} values; nothing else is."
+    return f"[OK] {as_of} is online: {len(online_views(store))} views, {rows} rows, {values} values; no other month is."
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Make room. In: how many of the newest months to keep. Out: nothing but a list of what could go, or, with apply=true,
+"""Free disk space. In: the number of newest months to keep. Out: a list of deletable data, which apply=true deletes:
 artifacts of older runs that no version needs, scores of older months, and all but the newest part of the stack's logs.
 
-Versions, their trainings and datasets stay, as do all runs with their figures: lineage, rollback and what serves lose
-nothing. Safe to repeat, and to kill: what was not deleted then is next time.
+Versions, their trainings and datasets stay, and so do all runs with their metrics: lineage, rollback and serving lose
+nothing. Safe to repeat, and to kill: the next run deletes the rest.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import pandas as pd
 from steps import warehouse
 from steps.cleanup import leftovers, old_logs
 from steps.cleanup.leftovers import Leftover
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.settings import Settings
 from steps.runs import descriptions, tracking
 from steps.warehouse import OldScores
@@ -28,36 +28,36 @@ MOST_MONTHS = 1000
 
 
 @dataclass(frozen=True)
-class Room:
-    """What could go."""
+class Deletable:
+    """The data that can be deleted."""
 
-    before: date | None  # the oldest month that is kept; None when there are not more months than are kept
+    before: date | None  # the oldest kept month; None when no month is older
     artifacts: Sequence[Leftover]
     scores: Sequence[OldScores]
     logs: dict[Path, int]
 
     @property
     def bytes(self) -> int:
-        old = sum(one.bytes for one in self.artifacts) + sum(one.bytes for one in self.scores)
-        return old + sum(self.logs.values())
+        months = sum(run.bytes for run in self.artifacts) + sum(month.bytes for month in self.scores)
+        return months + sum(self.logs.values())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tracking.step_run("prune", "prune", {"keep_months": args.keep_months, "apply": args.apply}):
-        room = find(args.keep_months)
-        mlflow.log_text(listed(room.artifacts), "artifacts.csv")
-        for line in lines(room, args.keep_months):
+        deletable = find(args.keep_months)
+        mlflow.log_text(listed(deletable.artifacts), "artifacts.csv")
+        for line in lines(deletable, args.keep_months):
             console.say(line)
         if not args.apply:
-            mlflow.log_metric("mb_to_free", room.bytes / MB)
+            mlflow.log_metric("mb_to_free", deletable.bytes / MB)
             command = f"mlflow run . -e prune -P keep_months={args.keep_months} -P apply=true"
             descriptions.conclude(
-                f"[OK] {room.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}"
+                f"[OK] {deletable.bytes / MB:.1f} MB can be freed. Nothing was deleted. To delete: {command}"
             )
             return
-        with console.timed("delete"):
-            freed = delete(room)
+        with progress.timed("delete"):
+            freed = delete(deletable)
         mlflow.log_metric("mb_freed", freed / MB)
         descriptions.conclude(f"[OK] Freed {freed / MB:.1f} MB.")
 
@@ -65,55 +65,60 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="prune", description=__doc__)
     parser.add_argument(
-        "--keep-months", type=parameters.whole_number(1, MOST_MONTHS), required=True, help="the newest ones loaded"
+        "--keep-months",
+        type=parameters.whole_number(1, MOST_MONTHS),
+        required=True,
+        help="the number of newest loaded months to keep",
     )
-    parser.add_argument("--apply", type=parameters.yes_or_no, required=True, help="true: delete; false: only say what")
+    parser.add_argument("--apply", type=parameters.yes_or_no, required=True, help="true: delete; false: only list")
     return parser.parse_args(argv)
 
 
-def find(keep_months: int) -> Room:
+def find(keep_months: int) -> Deletable:
     """Raises DatabaseUnavailable, TrackingUnavailable, ArtifactsUnavailable."""
     warehouse.apply_schema()
     months, logs = warehouse.loaded_months(), old_logs.excess(Settings.from_env().logs)
     if len(months) <= keep_months:
-        return Room(None, [], [], logs)
+        return Deletable(None, [], [], logs)
     before = months[-keep_months]
-    return Room(before, leftovers.leftovers(before), warehouse.old_scores(before), logs)
+    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs)
 
 
-def delete(room: Room) -> int:
-    """The bytes freed. A run goes under the promotion lock, so that no version is promoted of it meanwhile."""
+def delete(deletable: Deletable) -> int:
+    """Returns the freed bytes. Holds the promotion lock per run: no version of it is promoted in the meantime."""
     freed = 0
-    for one in room.artifacts:
+    for leftover in deletable.artifacts:
         with warehouse.promotion_lock():
-            freed += leftovers.delete(one)
-    for scores in room.scores:
+            freed += leftovers.delete(leftover)
+    for scores in deletable.scores:
         warehouse.delete_old_scores(scores.as_of)
         freed += scores.bytes
-    return freed + sum(old_logs.cut(log) for log in room.logs)
+    return freed + sum(old_logs.cut(log) for log in deletable.logs)
 
 
-def lines(room: Room, keep_months: int) -> list[str]:
-    """What could go, by kind."""
-    if room.before is None:
-        old = [f"  months     there are not more than {keep_months}: no artifacts and no scores are old"]
+def lines(deletable: Deletable, keep_months: int) -> list[str]:
+    """The console's lines, one per kind of data."""
+    before = deletable.before
+    if before is None:
+        old = [f"  months     at most {keep_months} are loaded: no artifacts and no scores are old"]
     else:
-        runs, size = Counter(one.step for one in room.artifacts), sum(one.bytes for one in room.artifacts)
-        named = ", ".join(f"{step} {count}" for step, count in sorted(runs.items())) or "none"
-        rows, table = sum(one.rows for one in room.scores), sum(one.bytes for one in room.scores)
+        runs, size = Counter(run.step for run in deletable.artifacts), sum(run.bytes for run in deletable.artifacts)
+        by_step = ", ".join(f"{step} {count}" for step, count in sorted(runs.items())) or "none"
+        rows = sum(month.rows for month in deletable.scores)
+        table = sum(month.bytes for month in deletable.scores)
         old = [
-            f"  artifacts  of runs of months before {room.before} that no version needs: {named}; {size / MB:.1f} MB",
-            f"  scores     of months before {room.before}: {rows} rows; {table / MB:.1f} MB, for PostgreSQL to reuse",
+            f"  artifacts  of runs of months before {before} that no version needs: {by_step}; {size / MB:.1f} MB",
+            f"  scores     of months before {before}: {rows} rows; {table / MB:.1f} MB, which PostgreSQL reuses",
         ]
-    beyond = sum(room.logs.values())
-    logs = ", ".join(path.name for path in room.logs) or "none"
+    beyond = sum(deletable.logs.values())
+    logs = ", ".join(path.name for path in deletable.logs) or "none"
     kept = f"beyond their newest {old_logs.KEPT_BYTES / MB:.0f} MB"
     return [*old, f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
 
 
 def listed(artifacts: Sequence[Leftover]) -> str:
-    """CSV: a row a run."""
-    rows = [(one.run.info.run_id, one.step, one.month, one.bytes) for one in artifacts]
+    """CSV, one row per run."""
+    rows = [(leftover.run.info.run_id, leftover.step, leftover.month, leftover.bytes) for leftover in artifacts]
     return pd.DataFrame(rows, columns=["run_id", "step", "as_of", "bytes"]).to_csv(index=False)
 
 

@@ -1,7 +1,7 @@
-"""Take a month back. In: its day. Out: what depends on it, said; with apply=true nothing of it is left in the
-warehouse, the lake and the online store, where the newest remaining month takes its place. What MLflow has of it stays.
+"""Remove a month. In: its day. Out: a list of everything that depends on it. With apply=true the month is deleted from
+the warehouse, the lake and the online store, where the newest remaining month takes its place. MLflow's runs stay.
 
-Safe to repeat, also after a run that was killed: what is left then is removed by the next.
+Safe to repeat, also after a kill: the next run removes the rest.
 """
 
 import argparse
@@ -30,11 +30,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.apply_schema()
         store = engines.open_online()
         apply_definitions(store)
-        found = month_traces.traces(store, args.as_of)
-        if not found.stored:
+        traces = month_traces.traces(store, args.as_of)
+        if not traces.stored:
             warehouse.require_month(args.as_of)
-        mlflow.log_dict({**asdict(found), "as_of": str(args.as_of)}, "depends.json")
-        for line in found.lines():
+        mlflow.log_dict({**asdict(traces), "as_of": str(args.as_of)}, "depends.json")
+        for line in traces.lines():
             console.say(line)
         descriptions.conclude(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="remove_month", description=__doc__)
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
-    parser.add_argument("--apply", type=parameters.yes_or_no, required=True, help="true: remove; false: only say")
+    parser.add_argument("--apply", type=parameters.yes_or_no, required=True, help="true: remove; false: only list")
     return parser.parse_args(argv)
 
 
@@ -52,7 +52,10 @@ def how_to_apply(as_of: date) -> str:
 
 
 def remove(store: "FeatureStore", as_of: date) -> str:
-    """Online first: where that fails, nothing has changed. Raises OnlineStoreUnavailable, DatabaseUnavailable."""
+    """Removes the month and returns the closing line. The online store is first: where it fails, nothing has changed.
+
+    Raises OnlineStoreUnavailable, DatabaseUnavailable.
+    """
     remaining = [month for month in warehouse.loaded_months() if month != as_of]
     online = online_month.online_as_of(store)
     if online == as_of:
@@ -63,8 +66,8 @@ def remove(store: "FeatureStore", as_of: date) -> str:
             online_month.take_offline(store, as_of)
     warehouse.remove_month(as_of)
     lake.remove_month(as_of)
-    left = f"Loaded are: {', '.join(map(str, remaining))}" if remaining else "No month is loaded"
-    return f"[OK] Removed {as_of}. {left}; {f'{online} is online' if online else 'nothing is online'}."
+    loaded = f"Loaded are: {', '.join(map(str, remaining))}" if remaining else "No month is loaded"
+    return f"[OK] Removed {as_of}. {loaded}; {f'{online} is online' if online else 'nothing is online'}."
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Put back the version that served before. In: who served when, or -P version=N. Out: that version in Production, the
-one it replaces archived; what serves follows as it follows any promotion.
+"""Put back the version that served before. In: the history of serving, or -P version=N. Out: that version in
+Production, its predecessor archived; the model server follows, as after any promotion.
 
-What never passed the gate, nor was forced through it, does not come back: that goes through register, by force. A
-version without verdict is examined first, by the gate's usual rules.
+A version that neither passed the gate nor was forced past it is not put back; register can promote it with force. A
+version without a verdict is evaluated first, by the gate's default rules.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from steps.cli.errors import NoRollback
 from steps.cli.settings import MODEL_NAME
 from steps.registry import validation, versions
 from steps.runs import descriptions, tracking
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rollback", f"rollback_{args.version or 'to_the_one_before'}", {"version": args.version or ""}
     ):
         with warehouse.promotion_lock():
-            now, history = versions.serving(), warehouse.turnovers(MODEL_NAME)
+            now, history = versions.in_production(), warehouse.cutovers(MODEL_NAME)
             target, passed_over = (chosen(args.version, now), []) if args.version else previous(now, history)
             archived = versions.put_in_stage(target, names.PRODUCTION)
         mlflow.set_tags({"model_version": target, "from_version": now or "none"})
@@ -45,53 +45,55 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def previous(now: str | None, history: Sequence[Turnover]) -> tuple[str, list[str]]:
-    """The version that served most recently, is another than `now`, is still there and was let pass by the gate; and
-    why those before it in that order do not come back. Raises NoRollback when there is none."""
-    there = {str(version.version): version for version in versions.all_versions()}
+def previous(now: str | None, history: Sequence[Cutover]) -> tuple[str, list[str]]:
+    """The version that served most recently, other than `now`, that still exists and once passed the gate; and why
+    more recent ones are passed over. Raises NoRollback when there is none."""
+    existing = {str(version.version): version for version in versions.all_versions()}
     passed_over: list[str] = []
-    for turnover in reversed(history):
-        version = there.get(turnover.version or "")
+    for cutover in reversed(history):
+        version = existing.get(cutover.version or "")
         reason = None
-        if turnover.version is None:
+        if cutover.version is None:
             continue
-        if version is None or not is_same(version, turnover):
-            reason = f"version {turnover.version} of run {turnover.run_id} was deleted since"
-        elif turnover.version != now and not validation.may_serve(version):
-            reason = objection(turnover.version)
-        elif turnover.version != now:
-            return turnover.version, passed_over
+        if version is None or not is_same(version, cutover):
+            reason = f"version {cutover.version} of run {cutover.run_id} was deleted since"
+        elif cutover.version != now and not validation.may_serve(version):
+            reason = objection(cutover.version)
+        elif cutover.version != now:
+            return cutover.version, passed_over
         if reason and reason not in passed_over:
             passed_over.append(reason)
     raise NoRollback(nothing_to_put_back(now, passed_over))
 
 
-def is_same(version: ModelVersion, turnover: Turnover) -> bool:
-    """Whether the version is the one that served, or just has its number: numbers begin anew with a deleted model."""
+def is_same(version: ModelVersion, cutover: Cutover) -> bool:
+    """False for a version that only has the number of the one that served: a deleted model's numbers start again."""
     training = versions.training_of(version)
     run_id = version.run_id or (training.info.run_id if training else None)
-    if run_id is None or turnover.run_id is None:
-        return bool(turnover.at.timestamp() * 1000 >= version.creation_timestamp)  # nothing serves before it is made
-    return bool(run_id == turnover.run_id)
+    if run_id is None or cutover.run_id is None:
+        return bool(
+            cutover.at.timestamp() * 1000 >= version.creation_timestamp
+        )  # no version serves before it is created
+    return bool(run_id == cutover.run_id)
 
 
 def nothing_to_put_back(now: str | None, passed_over: Sequence[str]) -> str:
-    why = f" ({'; '.join(passed_over)})" if passed_over else ""
+    reasons = f" ({'; '.join(passed_over)})" if passed_over else ""
     if now:
-        return f"Nothing served before version {now}, as far as the history knows{why}. Give one: -P version=N"
+        return f"Nothing served before version {now}, according to the history{reasons}. Give one: -P version=N"
     if passed_over:
-        return f"Nothing is in Production, and nothing that served can be put back{why}. Give one: -P version=N"
-    return "Nothing is in Production and nothing ever served. Run: mlflow run . -e register"
+        return f"Nothing is in Production, and no version that served can be put back{reasons}. Give one: -P version=N"
+    return "Nothing is in Production and no version ever served. Run: mlflow run . -e register"
 
 
 def chosen(number: str, now: str | None) -> str:
-    """Raises NoSuchVersion; NoRollback for the one that is there already, or that the gate does not let pass."""
+    """Raises NoSuchVersion; NoRollback for the version in Production, and for one that never passed the gate."""
     version = versions.get(number)
     if number == now:
-        raise NoRollback(f"Version {number} is in Production already")
+        raise NoRollback(f"Version {number} is already in Production")
     if not validation.may_serve(version):
-        why = objection(number)
-        raise NoRollback(f"{why[0].upper()}{why[1:]}. {remedy(version)}")
+        reason = objection(number)
+        raise NoRollback(f"{reason[0].upper()}{reason[1:]}. {how_to_promote(version)}")
     return number
 
 
@@ -99,17 +101,17 @@ def objection(number: str) -> str:
     return f"version {number} never passed the gate: {versions.get(number).tags.get('gate_reason')}"
 
 
-def remedy(version: ModelVersion) -> str:
+def how_to_promote(version: ModelVersion) -> str:
     training = versions.training_of(version)
     if training is None:
-        return "It cannot be registered again, because its training run is gone"
+        return "It cannot be registered again: its training run no longer exists"
     return f"To promote it all the same: mlflow run . -e register -P run_id={training.info.run_id} -P force=true"
 
 
 def summary(now: str | None, target: str, archived: Sequence[str], passed_over: Sequence[str]) -> str:
-    others = f"version {', '.join(archived)} archived" if archived else "nothing was there to archive"
+    replaced = f"version {', '.join(archived)} archived" if archived else "no version to archive"
     skipped = f" Passed over: {'; '.join(passed_over)}." if passed_over else ""
-    return f"[OK] Rolled {MODEL_NAME} back from version {now or 'none'} to version {target}; {others}.{skipped}"
+    return f"[OK] Rolled {MODEL_NAME} back from version {now or 'none'} to version {target}; {replaced}.{skipped}"
 
 
 if __name__ == "__main__":

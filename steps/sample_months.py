@@ -1,9 +1,9 @@
-"""Make up months of data of the real layout. In: a folder, a number of users, of months, and a seed.
+"""Make up months of data in the real layout. In: a folder, numbers of users and months, and a seed.
 Out: in that folder month_000 (as of 2024-01-31), month_001 (one month end later)..., each with six CSV files and
-sample.json, which says that they are made up.
+sample.json, which marks them as made up.
 
-Same arguments, same bytes. Months are written in hidden folders and get their names when all are complete,
-so what is called month_NNN is never half a month. A month of that name is replaced; others are left alone.
+Same arguments, same bytes. Months are written in hidden folders and renamed when all are complete: a folder month_NNN
+is never half a month. It replaces an older one of that name; others stay.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     line = f"[OK] Wrote {args.months} months of {args.users} users to {args.out_dir} (seed {args.seed}, {took})"
     console.say(line)
     if project_run_id():
-        from steps.runs import descriptions  # noqa: PLC0415 - MLflow is seconds that made-up months alone need not wait
+        from steps.runs import descriptions  # noqa: PLC0415 - importing MLflow takes seconds
 
         descriptions.name_project_run(f"sample_months_{args.out_dir.name}", line)
 
@@ -73,7 +73,7 @@ def write_months(out_dir: Path, users: int, months: int, seed: int, snapshots: S
             start(draft)
         with progress.bar("write", users * months) as advance:
             for chunk, first in enumerate(range(0, users, CHUNK_USERS)):
-                # strict=False: the snapshots of a chunk have no end
+                # strict=False: the snapshots of a chunk are endless
                 for draft, snapshot in zip(drafts.values(), snapshots(seed, chunk), strict=False):
                     rows = snapshot.head(users - first)
                     append(rows, draft)
@@ -96,14 +96,14 @@ def start(draft: Path) -> None:
 
 def append(rows: pd.DataFrame, draft: Path) -> None:
     text = pa.table({name: as_text(rows[name]) for columns in COLUMNS.values() for name in columns})
-    bare = csv.WriteOptions(include_header=False, quoting_style="none")
+    options = csv.WriteOptions(include_header=False, quoting_style="none")
     for name, columns in COLUMNS.items():
         with (draft / name).open("ab") as file:
-            csv.write_csv(text.select(columns), file, bare)
+            csv.write_csv(text.select(columns), file, options)
 
 
 def as_text(column: pd.Series) -> pa.Array:
-    """Like the real files, and unlike Arrow's own way: True and False, 42.0 for 42, dates without a time."""
+    """As in the real files, unlike Arrow's default: True and False, 42.0 for 42, dates without a time."""
     values = pa.array(column)
     if pa.types.is_timestamp(values.type):
         return values.cast(pa.date32()).cast(pa.string())
@@ -117,7 +117,7 @@ def as_text(column: pd.Series) -> pa.Array:
 
 
 def publish(draft: Path, final: Path) -> None:
-    """A folder with files in it cannot be renamed over, so the old month steps aside first."""
+    """Renames the old month first: a folder with files cannot be replaced by a rename."""
     old = final.with_name(f".{final.name}.old")
     remove(old)
     if os.path.lexists(final):
@@ -127,7 +127,7 @@ def publish(draft: Path, final: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Of a link, the link: what it points to is not ours."""
+    """Deletes a file, a folder, or a link without its target."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     else:

@@ -1,32 +1,31 @@
 """Score every user of a month. In: its snapshots, and a version of the model. Out: churn_scores in PostgreSQL, and as
 artifacts scores.parquet, the users most likely to leave as CSV, and report.html with figures and pictures.
 
-The features are those that `materialize` puts online for the month, the model is loaded as `mlflow models serve` loads
-it: a user gets the probability that the gateway would give. Figures of quality are of users that the version was never
-trained on.
+The features are the ones that `materialize` puts online for the month, and the model is loaded as by `mlflow models
+serve`: a user gets the same probability as from the gateway. Quality figures are computed on users that the version was
+never trained on.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pyarrow as pa
 
 from steps import warehouse
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import NoSuchVersion, TooFewToLearn
 from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
-from steps.registry.trained_on import trained_on
+from steps.registry.training_sets import trained_on
 from steps.runs import descriptions, tracking
 from steps.scoring import report, scores
 from steps.scoring.report import Facts, Subject
-from steps.scoring.scores import Model
+from steps.scoring.scores import ScoringModel
 from steps.training import html_report
 
 ENGINES = ("local", "spark")
@@ -50,7 +49,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--version",
         type=parameters.optional(lambda text: str(parameters.whole_number(1, 10**9)(text))),
         required=True,
-        help="of the model; '' for the one in Production",
+        help="of the model; '' for the version in Production",
     )
     parser.add_argument("--top", type=parameters.whole_number(1, 10_000_000), required=True, help="rows of the list")
     parser.add_argument("--engine", choices=ENGINES, required=True)
@@ -59,18 +58,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def version_in_production() -> str:
     """Raises NoSuchVersion."""
-    serving = versions.serving()
-    if serving is None:
+    production = versions.in_production()
+    if production is None:
         raise NoSuchVersion(f"No version of {MODEL_NAME} is in Production. Give one, -P version=…, or register one")
-    return serving
+    return production
 
 
 def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str:
-    """Scores, stores, reports. Returns the closing line. Raises NoSuchVersion, UnusableVersion, EngineUnavailable,
-    TooFewToLearn when nobody can be scored, TrackingUnavailable."""
-    trained = trained_on(versions.get(version))
+    """Scores the month, stores the scores and writes the report into the folder. Returns the closing line.
+
+    Raises NoSuchVersion, UnusableVersion, EngineUnavailable, TrackingUnavailable; TooFewToLearn when no user can be
+    scored.
+    """
+    training_users = trained_on(versions.get(version))
     scored_at = datetime.now(UTC).isoformat()
-    with console.timed("score"), scores.features_of(version, trained) as model:
+    with progress.timed("score"), scores.features_of(version, training_users) as model:
         predict = scores.local(model) if engine == "local" else scores.spark(version)
         with warehouse.replaced_scores(as_of, version) as store:
             keep = partial(_keep, store, scored_at)
@@ -79,9 +81,9 @@ def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str
                 left_out = scored.left_out
                 raise TooFewToLearn(
                     f"No user of {as_of} can be scored with version {version}: {left_out.missing_features} have "
-                    f"missing features, {left_out.unknown_category} a category that it does not know"
+                    f"missing features, {left_out.unknown_category} a category that it was not trained on"
                 )
-    with console.timed("report"):
+    with progress.timed("report"):
         subject = subject_of(as_of, version, engine, model)
         facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
     record(folder, {"as_of": str(as_of), "model_version": version, "engine": engine, **facts})
@@ -92,30 +94,29 @@ def _keep(store: Callable[[pa.Table, str], None], scored_at: str, rows: pa.Table
     store(rows, scored_at)
 
 
-def subject_of(as_of: date, version: str, engine: str, model: Model) -> Subject:
-    says: Mapping[str, Any] = model.opened.served.model_config or {}
-    threshold = float(says.get("threshold", versions.THRESHOLD_BEFORE))
-    return Subject(str(as_of), version, engine, says.get("calibration"), threshold, model.trained_on.reason)
+def subject_of(as_of: date, version: str, engine: str, model: ScoringModel) -> Subject:
+    loaded, reason = model.loaded, model.trained_on.reason
+    return Subject(str(as_of), version, engine, loaded.config.get("calibration"), loaded.threshold, reason)
 
 
 def record(folder: Path, facts: Facts) -> None:
-    """summary.json, and each number as a metric of the run."""
+    """Writes summary.json, and each number as a metric of the run."""
     (folder / "summary.json").write_text(json.dumps(facts, indent=2) + "\n")
     mlflow.log_metrics({name: value for name, value in facts.items() if isinstance(value, int | float)})
-    measured_on = facts.get("measured_on", f"nobody: {facts.get('no_quality')}")
+    measured_on = facts.get("measured_on", f"no users: {facts.get('no_quality')}")
     mlflow.set_tags({"as_of": facts["as_of"], "model_version": facts["model_version"], "measured_on": measured_on})
 
 
 def summary(subject: Subject, facts: Facts) -> str:
     trained = facts["listed_trained_on"]
-    rows = "" if trained is None else f" ({trained} of them are training users)"
-    unknown = report.unknown(facts)
-    category = f", {facts['users_unknown_category']} with a category that the version does not know{unknown}"
+    training = "" if trained is None else f" ({trained} of them are training users)"
+    values = report.unknown_values(facts)
+    category = f", {facts['users_unknown_category']} with a category that the version was not trained on{values}"
     return (
         f"[OK] Scored {subject.as_of} with {MODEL_NAME} version {subject.version}: {facts['users']} users "
-        f"({facts['users_missing_features']} with missing features{category if unknown else ''} left out), "
+        f"({facts['users_missing_features']} with missing features{category if values else ''} left out), "
         f"{facts['predicted_to_leave']} are predicted to leave; the {facts['listed']} most likely are in "
-        f"top_{facts['listed']}.csv{rows}. {_quality(facts)}"
+        f"top_{facts['listed']}.csv{training}. {_quality(facts)}"
     )
 
 

@@ -1,5 +1,5 @@
-"""Train one model on one month. In: the dataset of that as_of (built when no finished run has it). Out: a run with
-parameters, metrics, pictures and the whole pipeline as a servable model."""
+"""Train one model on one month. In: the dataset of that as_of (built if no finished run has it). Out: a run with
+parameters, metrics, plots and the whole pipeline as a servable model."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ import mlflow
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from steps.cli import console, parameters
+from steps.cli import console, parameters, progress
 from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import LABEL
 from steps.runs import descriptions, tracking
@@ -26,7 +26,7 @@ MIN_PER_CLASS = 2 * FOLDS
 
 @dataclass(frozen=True)
 class Training:
-    """A dataset's rows and facts, and what to do with them."""
+    """A dataset's rows and facts, and how to train on them."""
 
     name: str  # of the model: random_forest, …
     hyperparameters: pipelines.Hyperparameters
@@ -49,9 +49,9 @@ class Training:
         return pipelines.pipeline(self.name, self.hyperparameters, categories)
 
     def fitted(self, rows: pd.DataFrame) -> Pipeline:
-        """To these rows, calibrated on folds of them by the rule of the split."""
-        places = folds(rows, self.split) if self.calibration != "none" else []
-        return pipelines.fit(pipelines.calibrated(self.unfitted(), self.calibration, places), rows, self.features)
+        """Fitted to these rows, and calibrated on folds of them by the split rule."""
+        pairs = folds(rows, self.split) if self.calibration != "none" else []
+        return pipelines.fit(pipelines.calibrated(self.unfitted(), self.calibration, pairs), rows, self.features)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -83,10 +83,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="train", description=__doc__)
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
-    parser.add_argument("--model", choices=sorted(pipelines.KNOWN), required=True)
-    parser.add_argument(
-        "--split", choices=SPLIT_RULES, required=True, help="who validates: see steps/training/split.py"
-    )
+    parser.add_argument("--model", choices=sorted(pipelines.HYPERPARAMETERS), required=True)
+    parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="see steps/training/split.py")
     parser.add_argument("--labels-known-at", type=parameters.optional(parameters.as_of), required=True, help="a day")
     parser.add_argument(
         "--calibration", choices=pipelines.CALIBRATIONS, required=True, help="none: the classifier's own score"
@@ -103,33 +101,33 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
-    """Raises TooFewToLearn unless each class can be in every part of the split and of the folds."""
+    """Raises TooFewToLearn unless every part of the split and of the folds can have both classes."""
     leaving, staying = int(rows[LABEL].sum()), int((~rows[LABEL]).sum())
     if min(leaving, staying) < MIN_PER_CLASS:
         raise TooFewToLearn(
             f"{as_of} has {leaving} users who leave and {staying} who stay. "
-            f"Give a month with at least {MIN_PER_CLASS} labelled users of each"
+            f"At least {MIN_PER_CLASS} labelled users of each are needed"
         )
 
 
 def train(training: Training, run_id: str) -> dict[str, float]:
-    """Fits, scores, logs. Returns the figures of the validation part."""
+    """Fits, validates and logs the model. Returns the logged metrics."""
     require_both_classes(training.rows, training.facts["as_of"])
     parts = split(training.rows, training.split)
     started = time.perf_counter()
-    with console.timed("fit"):
+    with progress.timed("fit"):
         fitted = training.fitted(parts.train)
     seconds = time.perf_counter() - started
-    with console.timed(f"{FOLDS} folds"):
+    with progress.timed(f"{FOLDS} folds"):
         aucs = pipelines.cross_validate(
             training.unfitted(),
             training.rows,
             training.features,
             folds(training.rows, training.split),
-            partial(console.progress, "folds", FOLDS),
+            partial(progress.track, "folds", FOLDS),
         )
     validated = validate(training, fitted, parts.validation)
-    found = {
+    metrics = {
         **validated.figures,
         "training_time_s": seconds,
         "AUC_cv_mean": fmean(aucs),
@@ -138,13 +136,13 @@ def train(training: Training, run_id: str) -> dict[str, float]:
         "rows_train": len(parts.train),
         "rows_validation": len(parts.validation),
     }
-    mlflow.log_metrics(found)
+    mlflow.log_metrics(metrics)
     mlflow.set_tags({"calibration": training.calibration, "threshold": training.threshold})
-    with console.timed("pictures"):
-        log_pictures(training, fitted, parts, validated, found)
-    with console.timed("log the model"):
+    with progress.timed("plots"):
+        log_plots(training, fitted, parts, validated, metrics)
+    with progress.timed("log the model"):
         log_pipeline(training, fitted, run_id)
-    return found
+    return metrics
 
 
 def validate(training: Training, fitted: Pipeline, rows: pd.DataFrame) -> evaluation.Validated:
@@ -157,16 +155,16 @@ def validate(training: Training, fitted: Pipeline, rows: pd.DataFrame) -> evalua
     )
 
 
-def log_pictures(
+def log_plots(
     training: Training,
     fitted: Pipeline,
     parts: Split,
     validated: evaluation.Validated,
     figures: Mapping[str, float],
 ) -> None:
-    """The pictures, report.html with all of them, and feature_schema.json, as artifacts."""
-    answering = pipelines.answering_at_once(fitted, training.features)
-    importances = evaluation.importances(answering, parts.validation, training.features)
+    """Logs the plots, report.html with all of them, and feature_schema.json as artifacts."""
+    leaving = pipelines.fast_churn_probability(fitted, training.features)
+    importances = evaluation.importances(leaving, parts.validation, training.features)
     numeric = [name for name in training.features if name not in training.facts["categorical_cols"]]
     with tracking.artifact_folder() as folder:
         report.write(folder, training.title, validated, importances, figures)

@@ -1,7 +1,7 @@
-"""Read before anything imports numpy, whose libraries look at these once."""
+"""Sets variables before numpy is imported, because its libraries read them only once."""
 
 import os
 
-# Tests run side by side: threads that wait for each other in a busy loop take the others' cores.
+# Tests run in parallel: threads that wait in a busy loop would take cores from other tests.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")

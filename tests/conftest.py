@@ -1,4 +1,4 @@
-"""States to test in: a real PostgreSQL of the run's own, with MLflow's tables in it, and months to load."""
+"""Fixtures for all tests: a private real PostgreSQL with MLflow's tables, and months to load."""
 
 import os
 import socket
@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from local_stack import chain
 from local_stack.database import postgres
@@ -31,27 +33,27 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """No setting of the shell that runs the tests reaches them."""
-    ours = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """Removes the settings of the shell that runs the tests, and what makes every process compile everything again."""
+    prefixes = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
 
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A temporary folder that PostgreSQL's system user can reach: pytest's own are closed to everybody else."""
+    """A temporary folder that PostgreSQL's system user can read; pytest's own folders are closed to other users."""
     with tempfile.TemporaryDirectory(prefix="streamflow-test-") as name:
         yield Path(name)
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own, which fills up. Skips the test where none can be mounted."""
+    """A small file system, which can fill up. Skips the test if it cannot be mounted."""
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder], check=False)
     if done.returncode:
-        pytest.skip("no file system can be mounted here")
+        pytest.skip("a tmpfs cannot be mounted on this machine")
     try:
         yield folder
     finally:
@@ -64,23 +66,40 @@ def state_folder() -> Iterator[Path]:
         yield folder
 
 
-# What takes longest on two cores begins first, so that a run does not wait for one file in the end.
+# The longest files on two cores start first; otherwise a run waits for one of them at its end.
 LONGEST = (
-    "local_stack/test_under_load.py", "steps/chain/test_year.py", "local_stack/test_stack.py",
-    "local_stack/test_bare_up.py", "steps/registry/test_honest_figures.py",
+    "local_stack/test_under_load.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
+    "steps/chain/test_year.py", "steps/chain/test_real_months.py", "steps/registry/test_honest_figures.py",
     "local_stack/mlflow_command/test_mlflow_launcher.py", "rollout/test_serving.py",
     "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py", "local_stack/backups/test_backup.py",
     "test_add_a_feature.py",
 )  # fmt: skip
 
 
+# One worker runs these, one file after the other, with one stack (local_stack/conftest.py).
+STACK_FILES = ("test_under_load.py", "test_stack.py", "test_bare_up.py")
+
+
+class FilesOfOneState(LoadFileScheduling):
+    """A file's tests are run by one worker, and so are those of files that share what takes long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "a stack" if Path(file).name in STACK_FILES else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return FilesOfOneState(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    order = {TESTS / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def without_waiting_for_the_disk() -> None:
-    """What this server holds is for one run. Stacks of their own keep what they have through a fall of the machine."""
+    """Turns durability off: this server's data is for one test run. Stacks in tests keep it on."""
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         sql.execute_alone(f"ALTER SYSTEM SET {setting} = off")
     sql.fetch("SELECT pg_reload_conf()")
@@ -88,15 +107,15 @@ def without_waiting_for_the_disk() -> None:
 
 @pytest.fixture(scope="session")
 def server(state_folder: Path) -> Iterator[Settings]:
-    """A PostgreSQL server on a free port, addressed by the environment, as every process of the project finds it."""
-    given = {
+    """A running PostgreSQL server on a free port; the environment has its address, as for every process."""
+    variables = {
         "PGPORT": str(free_port()),
         "MLFLOW_PORT": str(free_port()),
         "ROLLOUT_PORT": str(free_port()),
         "GATEWAY_PORT": str(free_port()),
         "STREAMFLOW_STATE": str(state_folder),
     }
-    with mock.patch.dict(os.environ, given):
+    with mock.patch.dict(os.environ, variables):
         settings = Settings.from_env()
         with mock.patch.dict(os.environ, settings.exported()):
             postgres.start(settings)
@@ -109,13 +128,13 @@ def server(state_folder: Path) -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def tracking(server: Settings) -> str:
-    """The experiment's id, in a tracking store of MLflow's own tables. Shared by all tests of the run."""
+    """The experiment's id in MLflow's tables of this server. Shared by all tests of the run."""
     return chain.prepare_tracking(server)
 
 
 @pytest.fixture
 def empty_warehouse(server: Settings) -> Settings:
-    """No table, no snapshot, nothing online."""
+    """A warehouse without tables, snapshots or online values."""
     sql.empty()
     return server
 
@@ -123,7 +142,7 @@ def empty_warehouse(server: Settings) -> Settings:
 @pytest.fixture(scope="session")
 def sample_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """month_000 … month_002 of 300 made-up users."""
-    from steps import sample_months  # noqa: PLC0415 - pandas and more, which not every test needs
+    from steps import sample_months  # noqa: PLC0415 - imports pandas, which not every test needs
 
     folder = tmp_path_factory.mktemp("months")
     sample_months.main(["--out-dir", str(folder), "--users", "300", "--months", "3", "--seed", "7"])
@@ -132,8 +151,8 @@ def sample_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ingest(tracking: str) -> Callable[[Path, date], None]:
-    """Loads a month's folder by the step itself."""
-    from steps import ingest  # noqa: PLC0415 - mlflow and more, which not every test needs
+    """Returns a function that loads a month's folder with the step `ingest`."""
+    from steps import ingest  # noqa: PLC0415 - imports mlflow, which not every test needs
     from steps.runs.entry_points import arguments  # noqa: PLC0415
 
     return lambda folder, as_of: ingest.main(arguments("ingest", {"month_dir": str(folder), "as_of": str(as_of)}))

@@ -1,4 +1,4 @@
-"""States with Redis as online store: a server of the run's own where the machine has one, else tests are skipped."""
+"""Fixtures with Redis as online store: a private server; without an installed Redis the tests are skipped."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_online(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
-    """Set as the online store, with nothing in it."""
+    """An empty Redis, set as the online store."""
     with redis_server.client() as client:
         client.flushall()
     monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", "redis")

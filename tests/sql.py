@@ -1,35 +1,34 @@
-"""SQL behind the project's back: in the database that the environment names, each call over a connection of its own."""
+"""SQL for tests, past the project's code: in the environment's database, with a new connection for each call."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
-import psycopg2
+import psycopg
 
 
 def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    with closing(connection), connection, connection.cursor() as cursor:
+    connection = psycopg.connect("", options="-c timezone=UTC")
+    with connection, connection.cursor() as cursor:
         cursor.execute(query, values or None)
         return cursor.fetchall()
 
 
 def execute(statements: str) -> None:
-    """In one transaction."""
-    connection = psycopg2.connect("", options="-c timezone=UTC")
-    with closing(connection), connection, connection.cursor() as cursor:
+    """Runs the statements in one transaction."""
+    connection = psycopg.connect("", options="-c timezone=UTC")
+    with connection, connection.cursor() as cursor:
         cursor.execute(statements)
 
 
 def execute_alone(statement: str) -> None:
-    """Outside a transaction, as statements about the whole server want it."""
-    connection = psycopg2.connect("")
+    """Runs the statement outside a transaction, as statements about the whole server require."""
+    connection = psycopg.connect("")
     connection.autocommit = True
-    with closing(connection), connection.cursor() as cursor:
+    with connection, connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def empty() -> None:
-    """No table, no snapshot, nothing online."""
+    """Drops all tables, snapshots and online values."""
     execute("DROP SCHEMA IF EXISTS feast_online, feast_registry CASCADE")
     execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")

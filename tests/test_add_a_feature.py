@@ -1,4 +1,4 @@
-"""docs/add-a-feature.md, followed to the letter in a copy of the project."""
+"""Follows docs/add-a-feature.md exactly, in a copy of the project."""
 
 import os
 import re
@@ -49,14 +49,15 @@ def month(tmp_path: Path, sample_months: Path) -> Path:
 
 
 @pytest.fixture
-def tables_go(empty_warehouse: Settings) -> Iterator[None]:
-    """The patched project's tables and definitions are for no other test to find."""
+def tables_removed(empty_warehouse: Settings) -> Iterator[None]:
+    """Removes the patched project's tables and definitions after the test."""
     yield
     empty()
 
 
-def step(project: Path, name: str, given: dict[str, str]) -> str:
-    command = [sys.executable, "-W", "ignore", "-m", f"steps.{name}", *arguments(name, given)]
+def step(project: Path, name: str, parameters: dict[str, str]) -> str:
+    """Runs a step of the copy; returns its output. Fails the test when the step fails."""
+    command = [sys.executable, "-W", "ignore", "-m", f"steps.{name}", *arguments(name, parameters)]
     environment = {**os.environ, "PYTHONPATH": str(project)}
     done = subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -65,7 +66,7 @@ def step(project: Path, name: str, given: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_the_worked_example_works(patched: Path, month: Path, tables_go: None, tracking: str) -> None:
+def test_the_worked_example_works(patched: Path, month: Path, tables_removed: None, tracking: str) -> None:
     assert [line.split()[5] for line in re.findall(r"^\$ mlflow run \. .*$", PAGE, re.MULTILINE)][:3] == [
         "ingest", "materialize", "train",
     ]  # fmt: skip
@@ -81,8 +82,8 @@ def test_the_worked_example_works(patched: Path, month: Path, tables_go: None, t
 
 
 def test_a_month_without_the_new_column_is_refused(
-    patched: Path, sample_months: Path, tables_go: None, tracking: str
+    patched: Path, sample_months: Path, tables_removed: None, tracking: str
 ) -> None:
-    given = {"as_of": str(JANUARY), "month_dir": str(sample_months / "month_000")}
+    parameters = {"as_of": str(JANUARY), "month_dir": str(sample_months / "month_000")}
     with pytest.raises(AssertionError, match="late_payments_90d"):
-        step(patched, "ingest", given)
+        step(patched, "ingest", parameters)

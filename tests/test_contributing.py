@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md and SECURITY.md name what is there."""
+"""Files, commands and settings named in CONTRIBUTING.md and SECURITY.md exist."""
 
 import re
 import tomllib
@@ -17,7 +17,7 @@ def text(page: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_file_that_is_named_is_there(page: str) -> None:
+def test_every_named_file_exists(page: str) -> None:
     linked = [link for link in re.findall(r"\]\(([^)#]+)", text(page)) if "://" not in link]
     named = re.findall(r"`([\w./-]+(?:\.(?:py|md|toml|txt|sql|yml)|/))`", text(page))
     typed = re.findall(r"(?<![\w/])(tests/[\w/]+\.py)", text(page))
@@ -31,15 +31,15 @@ def test_the_pythons_are_those_of_pyproject(page: str) -> None:
     assert f"Python 3.{lowest} to 3.{int(above) - 1}" in text(page)
 
 
-def test_the_commands_of_make_that_are_named_exist() -> None:
+def test_every_named_make_target_exists() -> None:
     named = set(re.findall(r"(?:^\$ |`)(?:\w+=\w+ )?make ([a-z-]+)", text("CONTRIBUTING.md"), re.MULTILINE))
     assert named >= {"dev", "check", "lock"}
     assert named <= set(re.findall(r"^([a-z-]+):.*## ", text("Makefile"), re.MULTILINE))
 
 
-def test_what_a_recipe_changes_is_in_the_file_it_names() -> None:
+def test_constants_named_in_a_recipe_are_in_the_named_file() -> None:
     for name, file in {
-        "KNOWN": "steps/training/pipelines.py",
+        "HYPERPARAMETERS": "steps/training/pipelines.py",
         "TITLES": "steps/training/pipelines.py",
         "MODELS": "tests/steps/states/trainings.py",
     }.items():
@@ -47,7 +47,7 @@ def test_what_a_recipe_changes_is_in_the_file_it_names() -> None:
         assert re.search(rf"^{name}\b", Path(ROOT / file).read_text(), re.MULTILINE)
 
 
-def test_the_settings_that_security_names_exist() -> None:
+def test_every_setting_named_in_security_exists() -> None:
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=\w+)?`", text("SECURITY.md")))
     assert named
     assert named <= set(dotenv_values(ROOT / ".env.example"))

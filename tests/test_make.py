@@ -1,4 +1,4 @@
-"""The Makefile, the hooks and the workflow: what they name is there, and what is missing on a machine is named."""
+"""The Makefile, the hooks and the workflow agree, and name programs missing on a machine."""
 
 import os
 import platform
@@ -20,9 +20,9 @@ VERSION = platform.python_version()
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 
 
-def run(command: list[str], where: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    given = {**os.environ, **environment}
-    return subprocess.run(command, cwd=where, env=given, capture_output=True, text=True, timeout=300, check=False)
+def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, **environment}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_help_lists_every_target() -> None:
@@ -37,24 +37,24 @@ def test_every_target_can_be_planned(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("programs", "said"),
+    ("programs", "message"),
     [
         (["sh"], ""),
-        (["sh", "nowhere", "neither"], "make x needs a program that is not on PATH: nowhere neither. Install it: "),
+        (["sh", "nowhere", "neither"], "make x needs programs that are not on PATH: nowhere neither. Install them: "),
     ],
 )
-def test_a_missing_program_is_named_with_what_installs_it(programs: list[str], said: str) -> None:
+def test_a_missing_program_is_named_with_its_install_command(programs: list[str], message: str) -> None:
     done = run(["sh", "local_stack/setup/need.sh", "make x", *programs], ROOT)
-    assert said in done.stderr
-    assert done.returncode == (1 if said else 0)
+    assert message in done.stderr
+    assert done.returncode == (1 if message else 0)
 
 
 @pytest.mark.parametrize(("target", "missing"), [("test", "git"), ("report", "chromium curl")])
-def test_a_target_says_at_once_which_program_it_lacks(tmp_path: Path, target: str, missing: str) -> None:
+def test_a_target_names_its_missing_programs_first(tmp_path: Path, target: str, missing: str) -> None:
     bare = tools(tmp_path / "bin")
     (bare / "make").symlink_to(str(shutil.which("make")))
     done = run(["make", target], ROOT, PATH=str(bare), DATA="data")
-    assert f"[ERROR] make {target} needs a program that is not on PATH: {missing}. " in done.stderr
+    assert f"[ERROR] make {target} needs programs that are not on PATH: {missing}. " in done.stderr
 
 
 def test_the_workflow_runs_ci_on_the_pythons_of_pyproject() -> None:
@@ -66,14 +66,12 @@ def test_the_workflow_runs_ci_on_the_pythons_of_pyproject() -> None:
     assert job["steps"][-1] == {"run": ".ci/run", "env": {"PYTHON": "${{ matrix.python }}"}}
 
 
-def test_the_smoke_says_that_it_is_skipped_on_the_python_that_the_tests_run_on() -> None:
+def test_the_smoke_test_is_skipped_on_the_python_of_the_tests() -> None:
     done = run([".ci/smoke", ".venv/bin/python"], ROOT)
-    assert (
-        done.stdout == f"[SKIPPED] smoke: the newest Python here is {VERSION}, which .venv has: the tests ran on it\n"
-    )
+    assert done.stdout == f"[SKIPPED] smoke: the newest Python here is {VERSION}, which .venv has and the tests used\n"
 
 
-def test_ci_runs_the_checks_and_then_the_smoke() -> None:
+def test_ci_runs_the_checks_and_then_the_smoke_test() -> None:
     lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if not line.startswith("#")]
     assert lines[-3:] == ["make check", "unset PYTHON", ".ci/smoke"]
     assert "export PYTHON=${PYTHON:-3.11}" in lines
@@ -90,7 +88,7 @@ def test_the_hooks_are_tools_of_the_lock_and_of_make_check() -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The project's files as they are here, committed nowhere yet, with this environment."""
+    """A copy of the project's present files with this environment, added to a new git repository."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
@@ -103,12 +101,12 @@ def repository(tmp_path: Path) -> Path:
 
 
 def hooks(repository: Path) -> subprocess.CompletedProcess[str]:
-    """All but the types, which `make check` looks at by the same command, and which would take a minute here."""
+    """All hooks except types: `make check` runs the same command, which takes a minute."""
     command = [".venv/bin/pre-commit", "run", "--all-files"]
     return run(command, repository, SKIP="types", PRE_COMMIT_HOME=str(repository / ".git" / "hooks-home"))
 
 
-def test_the_hooks_have_nothing_to_say_of_the_project_and_something_of_bad_code(repository: Path) -> None:
+def test_the_hooks_accept_the_project_and_reject_bad_code(repository: Path) -> None:
     clean = hooks(repository)
     assert clean.returncode == 0, clean.stdout
     assert re.findall(r"^(.*?)\.+.*Passed$", clean.stdout, re.MULTILINE) == [

@@ -1,4 +1,4 @@
-"""Every command of the README and of docs/ is run somewhere: by a test, by `make report`, or by `make test-compose`."""
+"""Every command in README.md and docs/ is run by a test, by `make report`, or by `make test-compose`."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ NEW_FEATURE = "tests/test_add_a_feature.py"
 
 ENTRY_POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
-# command -> the file that runs it, and its words there
+# command -> the file that runs it, and a text in that file
 RUN_BY = {
     "make run": (STACK, '"-m", "local_stack", "run"'),
     "make up": (REPORT, "$ make up"),
@@ -52,7 +52,7 @@ RUN_BY = {
     "docker compose run --rm pipeline mlflow run . -e register": (COMPOSE, '"run", ".", "-e", "register"'),
     "docker compose down": (COMPOSE, 'compose("down")'),
 }
-# what a target runs, as the tests run it
+# make target -> a part of its command, as the tests run it
 RECIPES = {
     "run": "-m local_stack run",
     "up": "-m local_stack up",
@@ -65,45 +65,45 @@ RECIPES = {
     "lineage": "mlflow run . -e lineage",
     "test": "-m pytest",
     "test-compose": "deploy/containers/test-compose.sh",
-    "report": "-m report",
+    "report": "-m reports.rapport",
 }
 
 
 def shown() -> list[str]:
-    """Each command once, less its comment."""
+    """Each command once, without its comment."""
     return sorted({re.sub(r"\s+#.*$", "", command) for command in commands(ALL_PAGES)})
 
 
-def is_a(command: str, name: str) -> bool:
-    """Whether the command is the named one, be it with further arguments."""
+def matches(command: str, name: str) -> bool:
+    """Whether the command is `name`, with or without further arguments."""
     return command == name or command.startswith(f"{name} ")
 
 
 @pytest.mark.parametrize("command", shown())
-def test_a_command_that_is_shown_is_run_somewhere(command: str) -> None:
-    known = [name for name in RUN_BY if is_a(command, name)]
-    assert known, f"nothing is known to run {command}"
-    file, words = RUN_BY[max(known, key=len)]
-    assert words in (ROOT / file).read_text()
+def test_every_documented_command_is_run_somewhere(command: str) -> None:
+    listed = [name for name in RUN_BY if matches(command, name)]
+    assert listed, f"RUN_BY names no file that runs {command}"
+    file, text = RUN_BY[max(listed, key=len)]
+    assert text in (ROOT / file).read_text()
 
 
 @pytest.mark.parametrize("target", RECIPES)
-def test_a_target_of_make_is_another_name_for_what_is_tested(target: str) -> None:
+def test_a_make_target_runs_the_tested_command(target: str) -> None:
     done = subprocess.run(
         ["make", "-n", target, "TO=x", "FROM=x"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )
     assert RECIPES[target] in done.stdout
 
 
-def test_every_target_that_is_named_exists_and_has_a_line_of_help() -> None:
+def test_every_documented_make_target_exists_and_has_help() -> None:
     helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z-]+)", ALL_PAGES))
     assert named
     assert named <= helped
 
 
-def test_nothing_is_listed_that_is_no_longer_shown() -> None:
-    assert [name for name in RUN_BY if not any(is_a(command, name) for command in shown())] == []
+def test_every_listed_command_is_documented() -> None:
+    assert [name for name in RUN_BY if not any(matches(command, name) for command in shown())] == []
 
 
 def test_the_readme_lists_the_entry_points_of_mlproject() -> None:
@@ -113,9 +113,9 @@ def test_the_readme_lists_the_entry_points_of_mlproject() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"mlflow run \. -e [a-z][^`\n#]*", ALL_PAGES))))
-def test_a_run_that_is_named_is_of_an_entry_point_with_these_parameters(command: str) -> None:
-    name, given = command.split()[4], set(re.findall(r"-P (\w+)=", command))
-    assert given <= set(ENTRY_POINTS[name]["parameters"])
+def test_every_documented_run_uses_parameters_of_its_entry_point(command: str) -> None:
+    name, parameters = command.split()[4], set(re.findall(r"-P (\w+)=", command))
+    assert parameters <= set(ENTRY_POINTS[name]["parameters"])
 
 
 def test_every_folder_of_the_project_has_its_line() -> None:

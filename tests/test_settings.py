@@ -23,7 +23,7 @@ from steps.cli import console
 from steps.cli.settings import Settings as StepSettings
 from steps.features import lake
 from steps.warehouse import connection
-from steps.warehouse.loading import TARGETS
+from steps.warehouse.loading import MONTH_TABLES
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 ALL = {name: (program, field) for program in PROGRAMS for name, field in program.variables().items()}
@@ -47,6 +47,13 @@ def test_the_values_of_env_example_are_the_defaults(monkeypatch: pytest.MonkeyPa
         assert program.read(stated) == program.read()
 
 
+def test_a_step_reads_the_environment_again_only_after_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = StepSettings.from_env()
+    assert StepSettings.from_env() is before
+    monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[3]")
+    assert StepSettings.from_env().spark_master == "local[3]"
+
+
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_every_setting_has_a_description_and_allowed_values(name: str) -> None:
     _program, field = ALL[name]
@@ -68,7 +75,7 @@ def test_a_variable_of_two_programs_has_one_default() -> None:
     ("service", "program"), [("model", WatcherSettings), ("gateway", GatewaySettings), ("pipeline", StepSettings)]
 )
 def test_compose_only_sets_variables_of_its_programs(service: str, program: type[EnvironmentSettings]) -> None:
-    prefixes = (*variables.OURS, "GATEWAY_")
+    prefixes = (*variables.PREFIXES, "GATEWAY_")
     set_here = {name for name in SERVICES[service]["environment"] if name.startswith(prefixes)}
     assert set_here
     # the container also reads this setting of the stack
@@ -106,8 +113,8 @@ def test_feasts_schemas_have_the_same_names_everywhere() -> None:
     assert spelled == {names.ONLINE_SCHEMA, names.REGISTRY_SCHEMA}
 
 
-def test_feast_reads_the_version_tables_that_the_warehouse_loads() -> None:
-    loaded = {target.table: target.versions for target in TARGETS.values() if target.dated}
+def test_feast_reads_the_versions_of_the_snapshots_that_the_warehouse_loads() -> None:
+    loaded = {table.name: table.versions for table in MONTH_TABLES.values() if table.is_snapshot}
     views = [item for item in DEFINITIONS if isinstance(item, FeatureView)]
     sources = {view.batch_source.name: view.batch_source.get_table_query_string().strip('"') for view in views}
     assert sources == loaded

@@ -1,4 +1,4 @@
-"""Another tracking store for a while, and afterwards none that this process was told of: the environment says where."""
+"""Uses another tracking store for a while; afterwards MLflow reads the address from the environment again."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import mlflow
 
 @contextmanager
 def tracking_store_at(uri: str) -> Iterator[None]:
-    """Everything of MLflow in this process, the registry too, is at uri."""
+    """Sets this process's MLflow tracking and registry address to `uri` during the block."""
     with mock.patch.dict(os.environ):
         try:
             mlflow.set_tracking_uri(uri)

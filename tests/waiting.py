@@ -1,4 +1,4 @@
-"""Waiting in tests: a condition polled until it holds, never for longer than the test allows."""
+"""Waiting in tests: polls a condition until it is true or the time limit ends."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,16 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 5.0, pause: float = 0.01) -> T:
-    """The condition's first true value. Fails the test after this many seconds; so does an assertion in the condition,
-    at once."""
+    """Returns the condition's first true value. Fails the test after `seconds`, or at once by an assertion in it."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"still not so after {seconds:g} s"
+        assert time.monotonic() < deadline, f"still not true after {seconds:g} s"
         time.sleep(pause)
     return value
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with a success; not while the port is closed."""
+    """Whether a GET succeeds; False while the port is closed."""
     try:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:

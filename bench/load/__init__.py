@@ -1,1 +1,1 @@
-"""Clients that put a load on a gateway, and what they met."""
+"""Load generators, and the recording of their requests and answers."""

@@ -9,7 +9,7 @@ import httptools
 Reply = tuple[int, bytes, float | None]
 """status, body, Retry-After in seconds"""
 
-NO_ANSWER = 0  # status of a request whose connection broke, or that had none by the time limit
+NO_ANSWER = 0  # status of a request whose connection broke, or that got no answer within the time limit
 
 
 def request_bytes(host: str, path: str, body: bytes) -> bytes:
@@ -19,28 +19,28 @@ def request_bytes(host: str, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """For one request at a time. The names of the on_… methods are httptools'."""
 
-    def __init__(self, told: Callable[["Connection", Reply], None]) -> None:
-        """`told` gets the reply to each request, once; status NO_ANSWER and a reason when there is none."""
+    def __init__(self, on_reply: Callable[["ClientConnection", Reply], None]) -> None:
+        """`on_reply` is called once per request: with its reply, or with status NO_ANSWER and a reason."""
         self.closed = False
-        self._told = told
-        self._waits = False
+        self._on_reply = on_reply
+        self._is_waiting = False
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._chunks: list[bytes] = []
         self._retry_after: float | None = None
 
-    def ask(self, request: bytes) -> None:
-        self._waits = True
+    def send(self, request: bytes) -> None:
+        self._is_waiting = True
         if self._transport is None or self.closed:
             self._end((NO_ANSWER, b"ConnectionResetError", None))
         else:
             self._transport.write(request)
 
     def give_up(self) -> None:
-        """The answer may still come, and would be taken for the next one's: so, this was the last request."""
+        """Closes the connection: a late answer would be mistaken for the next request's."""
         self.close()
         self._end((NO_ANSWER, b"time limit", None))
 
@@ -79,6 +79,6 @@ class Connection(asyncio.Protocol):
         self._end(reply)
 
     def _end(self, reply: Reply) -> None:
-        if self._waits:
-            self._waits = False
-            self._told(self, reply)
+        if self._is_waiting:
+            self._is_waiting = False
+            self._on_reply(self, reply)

@@ -1,8 +1,8 @@
-"""The load: closed loop (each connection asks again when answered) and open loop (requests leave by the clock).
+"""The load: closed loop (each client sends its next request after an answer) and open loop (requests by the clock).
 
-Runs in a process of its own (see drive() and start()), so that what the caller does meanwhile delays no request. An
-open loop's latency counts from the moment a request was to leave, whether or not a connection was free (otherwise a
-slow server is asked less often, and its slowness hides: coordinated omission).
+Runs in its own process (see drive() and start()), because work of the caller would delay requests. An open loop's
+latency counts from the scheduled time, whether or not a connection was free. Otherwise a slow server receives fewer
+requests, which hides its slowness (coordinated omission).
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from typing import Any
 import uvloop
 
 from bench.load.connection import request_bytes
-from bench.load.in_flight import OnTheirWay
+from bench.load.in_flight import InFlight
 from bench.load.recording import Recording
 
-# By so much an open loop's request may leave late, and its latency says so. uvloop knows no shorter one: what asks for
-# less never sleeps, and takes a core from what it measures.
+# An open loop's request may be sent this late; its latency includes it. It is uvloop's shortest sleep: a shorter one
+# does not sleep at all and takes a core from the measured systems.
 TICK_S = 0.001
 
 Orders = multiprocessing.connection.Connection
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where the requests go, what they say, and how long an answer may take before it counts as none."""
+class LoadTarget:
+    """Address and bodies of the requests, and the time limit in seconds after which one counts as unanswered."""
 
     port: int
     bodies: Sequence[bytes]
@@ -42,32 +42,32 @@ class Target:
     def requests(self) -> list[bytes]:
         return [request_bytes(f"{self.host}:{self.port}", self.path, body) for body in self.bodies]
 
-    def on_their_way(self, connections: int, seed: int) -> OnTheirWay:
-        return OnTheirWay((self.host, self.port), self.requests(), self.patience_s, connections, seed)
+    def in_flight(self, connections: int, seed: int) -> InFlight:
+        return InFlight((self.host, self.port), self.requests(), self.patience_s, connections, seed)
 
 
-def closed(target: Target, connections: int, seconds: float, seed: int, ramp_s: float = 0.0) -> Recording:
-    """`connections` clients, each asking for a random body as soon as its last answer came.
+def closed(target: LoadTarget, connections: int, seconds: float, seed: int, ramp_s: float = 0.0) -> Recording:
+    """`connections` clients, each sending a random body as soon as it has its last answer.
 
-    They begin one after the other within `ramp_s`, and all end `seconds` after that.
+    They start one after the other within `ramp_s` seconds, and all end `seconds` after that.
     """
-    return uvloop.run(_closed(target.on_their_way(connections, seed), connections, seconds, ramp_s))
+    return uvloop.run(_closed(target.in_flight(connections, seed), connections, seconds, ramp_s))
 
 
-async def _closed(requests: OnTheirWay, clients: int, seconds: float, ramp_s: float) -> Recording:
+async def _closed(requests: InFlight, clients: int, seconds: float, ramp_s: float) -> Recording:
     start = now = time.monotonic()
-    until, began = start + ramp_s + seconds, 0
+    until, started = start + ramp_s + seconds, 0
 
-    def ask_again() -> None:
+    def send_next() -> None:
         if (now := time.monotonic()) < until:
             requests.add(now)
 
-    requests.on_reply = ask_again
+    requests.on_reply = send_next
     while not requests.over or now < until:
-        while began < clients and start + ramp_s * began / clients <= now:
-            ask_again()
-            began += 1
-        requests.go_on(now)
+        while started < clients and start + ramp_s * started / clients <= now:
+            send_next()
+            started += 1
+        requests.advance(now)
         await asyncio.sleep(TICK_S)
         now = time.monotonic()
     requests.close()
@@ -75,16 +75,16 @@ async def _closed(requests: OnTheirWay, clients: int, seconds: float, ramp_s: fl
 
 
 def opened(
-    target: Target, rate: float, seconds: float, connections: int, seed: int, *, orders: Orders | None = None
+    target: LoadTarget, rate: float, seconds: float, connections: int, seed: int, *, orders: Orders | None = None
 ) -> Recording:
-    """`rate` requests a second, on as many connections as are needed and at most `connections`.
+    """`rate` requests a second, on at most `connections` connections.
 
-    An order is a number of seconds from now, after which to end instead.
+    orders: receives a number of seconds from now after which to end earlier.
     """
-    return uvloop.run(_opened(target.on_their_way(connections, seed), rate, seconds, orders))
+    return uvloop.run(_opened(target.in_flight(connections, seed), rate, seconds, orders))
 
 
-async def _opened(requests: OnTheirWay, rate: float, seconds: float, orders: Orders | None) -> Recording:
+async def _opened(requests: InFlight, rate: float, seconds: float, orders: Orders | None) -> Recording:
     start = now = time.monotonic()
     until, nth = start + seconds, 0
     while now < until or not requests.over:
@@ -93,7 +93,7 @@ async def _opened(requests: OnTheirWay, rate: float, seconds: float, orders: Ord
         while (due := start + nth / rate) <= now and due < until:
             requests.add(due)
             nth += 1
-        requests.go_on(now)
+        requests.advance(now)
         await asyncio.sleep(TICK_S)
         now = time.monotonic()
     requests.close()
@@ -101,20 +101,20 @@ async def _opened(requests: OnTheirWay, rate: float, seconds: float, orders: Ord
 
 
 class Running:
-    """An open loop in a process of its own."""
+    """An open loop in its own process."""
 
     def __init__(self, *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
-        self._orders, theirs = context.Pipe()
-        self._process = context.Process(target=_open_loop, args=(theirs, arguments))
+        self._orders, child_end = context.Pipe()
+        self._process = context.Process(target=_open_loop, args=(child_end, arguments))
         self._process.start()
-        theirs.close()
+        child_end.close()
 
     def end_in(self, seconds: float) -> None:
         self._orders.send(seconds)
 
     def result(self) -> Recording:
-        """Waits for it. Raises EOFError when the process failed; its trace is on stderr."""
+        """Waits for the end of the load. Raises EOFError when its process failed; the trace is on stderr."""
         recording: Recording = self._orders.recv()
         self._process.join()
         return recording
@@ -124,12 +124,12 @@ class Running:
 
 
 def _open_loop(orders: Orders, arguments: Any) -> None:
-    orders.send(_undisturbed(opened, *arguments, orders=orders))
+    orders.send(_without_gc(opened, *arguments, orders=orders))
 
 
 @contextmanager
 def start(*arguments: Any) -> Iterator[Running]:
-    """opened(*arguments) in a process of its own; what the block does, it does meanwhile."""
+    """Runs opened(*arguments) in its own process, at the same time as the block."""
     running = Running(*arguments)
     try:
         yield running
@@ -137,14 +137,14 @@ def start(*arguments: Any) -> Iterator[Running]:
         running.kill()
 
 
-def drive(how: Callable[..., Recording], *arguments: object) -> Recording:
-    """A load in a process of its own, to its end."""
+def drive(load: Callable[..., Recording], *arguments: object) -> Recording:
+    """Runs a load (closed or opened) in its own process to its end."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_undisturbed, how, *arguments).result()
+        return pool.submit(_without_gc, load, *arguments).result()
 
 
-def _undisturbed(how: Callable[..., Recording], *arguments: object, **more: object) -> Recording:
-    """Without looking for garbage, as long as the process lasts: going through all that was imported and recorded took
-    up to 0.2 s every few seconds, in which no answer was read, and that counted as the gateway's."""
+def _without_gc(load: Callable[..., Recording], *arguments: object, **options: object) -> Recording:
+    """Runs the load without garbage collection: it took up to 0.2 s every few seconds, in which no answer was read, and
+    that time counted as the gateway's."""
     gc.disable()
-    return how(*arguments, **more)
+    return load(*arguments, **options)

@@ -1,4 +1,4 @@
-"""How soon /health, /ready and /metrics answer under load, each over a new connection, as probes ask."""
+"""Response times of /health, /ready and /metrics under load, each over a new connection, as probes request them."""
 
 import http.client
 import threading
@@ -23,15 +23,15 @@ class Probe:
 
 @contextmanager
 def probing(host: str, port: int) -> Iterator[list[Probe]]:
-    """Asks for all three every EVERY_S, one after the other, as long as the block lasts; the list grows meanwhile."""
+    """Requests all paths one after the other, every EVERY_S, during the block. The list grows with each answer."""
     probes: list[Probe] = []
     over = threading.Event()
 
-    def ask_in_turn() -> None:
+    def probe_all() -> None:
         while not over.wait(EVERY_S):
             probes.extend(probe(host, port, path) for path in PATHS)
 
-    thread = threading.Thread(target=ask_in_turn)
+    thread = threading.Thread(target=probe_all)
     thread.start()
     try:
         yield probes
@@ -49,12 +49,12 @@ def probe(host: str, port: int, path: str) -> Probe:
         answer.read()
         status = answer.status
     except (OSError, http.client.HTTPException):
-        pass  # status 0 tells it
+        pass  # recorded as status 0
     finally:
         connection.close()
     return Probe(path, status, (time.monotonic() - began) * 1e3)
 
 
 def slowest_ms(probes: list[Probe]) -> float:
-    """Infinite where one was not answered 200, or none was asked."""
-    return max((each.ms if each.status == OK else float("inf") for each in probes), default=float("inf"))
+    """Infinite when a probe was not answered 200, or when there are no probes."""
+    return max((probe.ms if probe.status == OK else float("inf") for probe in probes), default=float("inf"))

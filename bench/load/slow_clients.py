@@ -1,6 +1,6 @@
-"""Clients that send a head or a body, or read an answer, one byte at a time; in a process of their own.
+"""Clients that send a head or a body, or read an answer, one byte at a time; in their own process.
 
-Each begins again over a new connection when the server has ended its last one.
+Each reconnects when the server has closed its connection.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bench.load.connection import request_bytes
-from bench.load.loops import Target
+from bench.load.loops import LoadTarget
 
 BYTE_EVERY_S = 2.5
-AGAIN_S = 0.1
+RETRY_S = 0.1
 READY_TIMEOUT_S = 60.0
 LONGEST_BODY = 1000
-# The least that the system grants, and the shortest segments: answers do not fit into the connection's buffers.
+# The smallest values that the system allows, because answers must not fit into the connection's buffers.
 RECEIVE_BUFFER_BYTES, SEGMENT_BYTES = 2048, 536
 
 Orders = multiprocessing.connection.Connection
@@ -29,37 +29,37 @@ Orders = multiprocessing.connection.Connection
 class Clients:
     address: tuple[str, int]
     request: bytes
-    """A whole one, for those that read slowly"""
+    """A whole request, for slow readers"""
     at_work: set[int] = field(default_factory=set)
-    """Clients with a connection on which they are slow now"""
+    """Clients that are now sending or reading slowly"""
     opened: int = 0
-    """Connections, in all"""
+    """Connections opened so far"""
 
 
 @dataclass(frozen=True)
 class Kind:
     be_slow: Callable[[Clients, int, socket.socket], Awaitable[None]]
     begin_per_s: float
-    """So many clients begin each second: slow they may be, but together no overload"""
+    """Clients that start per second: few enough to be no overload"""
 
 
 @contextmanager
-def slow_clients(target: Target, kind: str, count: int) -> Iterator[Callable[[], tuple[int, int]]]:
-    """`count` clients of a kind (see KINDS), all of them at work when the block begins.
+def slow_clients(target: LoadTarget, kind: str, count: int) -> Iterator[Callable[[], tuple[int, int]]]:
+    """`count` clients of a kind (see KINDS), all at work when the block begins.
 
-    The value yielded tells how many are at work now, and how many connections they have opened so far. Raises
-    TimeoutError where they do not all get to work, as where the server refuses them.
+    Yields a function that returns the number of clients at work now, and of connections opened so far. Raises
+    TimeoutError when not all get to work, for example because the server refuses them.
     """
     context = multiprocessing.get_context("spawn")
-    orders, theirs = context.Pipe()
-    process = context.Process(target=_be_slow, args=(theirs, target, kind, count))
+    orders, child_end = context.Pipe()
+    process = context.Process(target=_be_slow, args=(child_end, target, kind, count))
     process.start()
-    theirs.close()
+    child_end.close()
 
     def state() -> tuple[int, int]:
         orders.send(None)
-        told: tuple[int, int] = orders.recv()
-        return told
+        counts: tuple[int, int] = orders.recv()
+        return counts
 
     try:
         if not orders.poll(READY_TIMEOUT_S):
@@ -71,33 +71,33 @@ def slow_clients(target: Target, kind: str, count: int) -> Iterator[Callable[[],
         process.join()
 
 
-def _be_slow(orders: Orders, target: Target, kind: str, count: int) -> None:
+def _be_slow(orders: Orders, target: LoadTarget, kind: str, count: int) -> None:
     asyncio.run(_all_slow(orders, target, kind, count))
 
 
-async def _all_slow(orders: Orders, target: Target, kind: str, count: int) -> None:
+async def _all_slow(orders: Orders, target: LoadTarget, kind: str, count: int) -> None:
     clients, slow = Clients((target.host, target.port), target.requests()[0]), KINDS[kind]
-    tasks = [asyncio.create_task(_one(clients, nth, slow)) for nth in range(count)]
+    tasks = [asyncio.create_task(_run_client(clients, nth, slow)) for nth in range(count)]
     while len(clients.at_work) < count:
-        _failed(tasks)
-        await asyncio.sleep(AGAIN_S)
+        _raise_failure(tasks)
+        await asyncio.sleep(RETRY_S)
     orders.send(None)
     while True:
-        _failed(tasks)
+        _raise_failure(tasks)
         if orders.poll():
             orders.recv()
             orders.send((len(clients.at_work), clients.opened))
-        await asyncio.sleep(AGAIN_S)
+        await asyncio.sleep(RETRY_S)
 
 
-def _failed(tasks: list["asyncio.Task[None]"]) -> None:
-    """Raises what a client met that is a fault of this program."""
+def _raise_failure(tasks: list["asyncio.Task[None]"]) -> None:
+    """Raises a client's exception: it is a bug of this program."""
     for task in tasks:
         if task.done():
             task.result()
 
 
-async def _one(clients: Clients, nth: int, kind: Kind) -> None:
+async def _run_client(clients: Clients, nth: int, kind: Kind) -> None:
     await asyncio.sleep(nth / kind.begin_per_s)
     while True:
         with socket.socket() as connection:
@@ -109,14 +109,14 @@ async def _one(clients: Clients, nth: int, kind: Kind) -> None:
                 clients.opened += 1
                 await kind.be_slow(clients, nth, connection)
             except OSError:
-                pass  # the server ended it; begin again
+                pass  # closed by the server; reconnect
             finally:
                 clients.at_work.discard(nth)
-        await asyncio.sleep(AGAIN_S)
+        await asyncio.sleep(RETRY_S)
 
 
 async def _write(beginning: bytes, clients: Clients, nth: int, connection: socket.socket) -> None:
-    """A byte at a time, until the server answers or ends the connection."""
+    """Sends a byte at a time until the server answers or closes the connection."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(connection, beginning)
     clients.at_work.add(nth)
@@ -125,7 +125,7 @@ async def _write(beginning: bytes, clients: Clients, nth: int, connection: socke
 
 
 async def _ended(connection: socket.socket) -> bool:
-    """Waits for the time between two bytes, unless the server says something or hangs up."""
+    """Waits for BYTE_EVERY_S. Returns early, with True, when the server answers or closes the connection."""
     try:
         async with asyncio.timeout(BYTE_EVERY_S):
             await asyncio.get_running_loop().sock_recv(connection, 1)
@@ -135,7 +135,7 @@ async def _ended(connection: socket.socket) -> bool:
 
 
 async def _read(clients: Clients, nth: int, connection: socket.socket) -> None:
-    """Asks, then reads the answer a byte at a time."""
+    """Sends a request, then reads the answer a byte at a time."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(connection, clients.request)
     while await loop.sock_recv(connection, 1):

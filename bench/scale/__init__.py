@@ -1,1 +1,1 @@
-"""From thousands of users to a million: python -m bench.scale."""
+"""Months of growing size, from thousands of users to a million: python -m bench.scale."""

@@ -1,5 +1,5 @@
-"""Ingest, materialise, training sets on each engine, train, score and look-up for months of growing size, each beside
-the stock way where that is bearable -> reports/scale.md. Each stage is a process of its own, and so is its memory.
+"""Measures ingest, materialize, training sets on each engine, train, register, score and look-up for months of growing
+size, next to their stock variants -> reports/scale.md. Each stage runs in its own process, so its memory is its own.
 
     python -m bench.scale --sizes 7043,100000,1000000 --stock-up-to 100000 --state .streamflow-scale
 """
@@ -33,41 +33,42 @@ STEP, STOCK = ["-m"], ["-m", "bench.scale.stock"]
 
 @dataclass(frozen=True)
 class Stage:
-    """One measured process. way: ours or stock; of what runs, and where it is allowed to take long."""
+    """One measured Python process."""
 
     name: str
     way: str
+    """`project` or `stock`"""
     command: list[str]
     extra: Mapping[str, str]
+    """Environment variables of this stage"""
 
 
 def main() -> None:
     options = parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
-    with open_state(options.state) as environment, a_redis() as redis:
-        found: list[Measured] = []
+    with open_state(options.state) as environment, redis_if_installed() as redis:
+        measured: list[Measured] = []
         try:
             for size in sizes:
                 stock = size <= options.stock_up_to
-                stages_of_size = measure_size(size, {**environment, **redis}, Path(options.state), stock=stock)
-                for measured in stages_of_size:
-                    found.append(measured)
+                for stage in measure_size(size, {**environment, **redis}, Path(options.state), stock=stock):
+                    measured.append(stage)  # one by one, because an error must not lose the stages before it
         finally:
-            if found:  # what was measured before something failed is worth having
-                report.write(ROOT / "reports", found)
+            if measured:
+                report.write(ROOT / "reports", measured)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.scale", description=__doc__)
-    parser.add_argument("--sizes", required=True, help="users, with commas between")
-    parser.add_argument("--stock-up-to", type=int, required=True, help="users up to which the stock way is run, too")
-    parser.add_argument("--state", required=True, help="a folder of its own for the data")
+    parser.add_argument("--sizes", required=True, help="numbers of users, separated by commas")
+    parser.add_argument("--stock-up-to", type=int, required=True, help="largest size measured with the stock variants")
+    parser.add_argument("--state", required=True, help="state folder, used by nothing else")
     return parser.parse_args()
 
 
 @contextmanager
 def open_state(state: str) -> Iterator[dict[str, str]]:
-    """A PostgreSQL with MLflow's tables, on the port that the environment gives, and what its clients need to know."""
+    """A running PostgreSQL with MLflow's tables, on the environment's port. Yields the variables that clients need."""
     with mock.patch.dict(os.environ, {"STREAMFLOW_STATE": state}):
         settings = Settings.from_env()
         postgres.start(settings)
@@ -79,8 +80,8 @@ def open_state(state: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def a_redis() -> Iterator[dict[str, str]]:
-    """Of the run's own, where the machine has one: its address, for the stages that use it."""
+def redis_if_installed() -> Iterator[dict[str, str]]:
+    """A running Redis, if it is installed. Yields the variable with its address, or nothing."""
     if redis_server.missing():
         yield {}
         return
@@ -100,62 +101,61 @@ def measure_size(size: int, environment: dict[str, str], state: Path, *, stock: 
             continue
         if stage.extra == IN_REDIS and redis_server.missing():
             continue
-        seconds, peak_mb, said = run(stage.command, {**environment, **stage.extra})
-        figure = float(said.split("figure=")[1].split()[0]) if "figure=" in said else None
+        seconds, peak_mb, output = run(stage.command, {**environment, **stage.extra})
+        figure = float(output.split("figure=")[1].split()[0]) if "figure=" in output else None
         print(
-            f"{size:>9} {stage.name:<28} {stage.way:<6} {seconds:8.1f} s {peak_mb:7.0f} MB {figure or ''}", flush=True
+            f"{size:>9} {stage.name:<28} {stage.way:<7} {seconds:8.1f} s {peak_mb:7.0f} MB {figure or ''}", flush=True
         )
         yield Measured(size, stage.name, stage.way, seconds, peak_mb, figure)
 
 
 def stages(month: Path) -> list[Stage]:
     def step(name: str, entry_point: str, *arguments: str, **extra: str) -> Stage:
-        return Stage(name, "ours", [*STEP, f"steps.{entry_point}", *arguments], extra)
+        return Stage(name, "project", [*STEP, f"steps.{entry_point}", *arguments], extra)
 
-    def other(name: str, *arguments: str) -> Stage:
+    def stock(name: str, *arguments: str) -> Stage:
         return Stage(name, "stock", [*STOCK, *arguments], {})
 
     as_of = ("--as-of", AS_OF)
     load = entry_points.arguments("ingest", {"month_dir": str(month), "as_of": AS_OF})
     dataset = entry_points.arguments("build_dataset", {"as_of": AS_OF})
     joins = {
-        one: step(f"training set: {one}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=one)
-        for one in ("postgres", "duckdb", "spark")
+        engine: step(f"training set: {engine}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=engine)
+        for engine in ("postgres", "duckdb", "spark")
     }
     return [
-        other("ingest", "ingest", str(month)),
+        stock("ingest", "ingest", str(month)),
         step("ingest", "ingest", *load),
         step("ingest again", "ingest", *load),
-        other("materialize", "materialize", AS_OF),
+        stock("materialize", "materialize", AS_OF),
         step("materialize", "materialize", *as_of),
         step("materialize: redis", "materialize", *as_of, **IN_REDIS),
-        other("training set: postgres", "training-set", AS_OF),
+        stock("training set: postgres", "training-set", AS_OF),
         joins["postgres"],
         joins["duckdb"],
         step("train", "train", *dataset, *BOOSTING, "--learning-rate", "0.05", "--C", "1.0"),
         step("register", "register", *entry_points.arguments("register", {"as_of": AS_OF, "min_auc": "0.5",
                                                                           "force": "true"})),
         step("score", "score", *as_of, "--version", "", "--top", "100", "--engine", "local"),
-        Stage("look-up", "ours", [*STOCK, "look-up", str(month)], {}),
-        Stage("look-up: redis", "ours", [*STOCK, "look-up", str(month)], IN_REDIS),
-        *([joins["spark"]] if report.spark_is_there() else []),
+        Stage("look-up", "project", [*STOCK, "look-up", str(month)], {}),
+        Stage("look-up: redis", "project", [*STOCK, "look-up", str(month)], IN_REDIS),
+        *([joins["spark"]] if report.spark_is_installed() else []),
     ]  # fmt: skip
 
 
 def run(arguments: list[str], environment: Mapping[str, str]) -> tuple[float, float, str]:
-    """Seconds, peak memory in MB and what was printed, of a Python process. Raises RuntimeError when it fails."""
+    """Runs a Python process. Returns seconds, peak memory in MB and its output. Raises RuntimeError when it fails."""
     started = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - our own modules
         [sys.executable, *arguments], env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-    assert process.stdout  # noqa: S101 - a pipe was asked for
-    said, peak_mb = "", 0.0
+    assert process.stdout  # noqa: S101 - opened as a pipe
     with contextlib.closing(process.stdout) as out:
-        said = out.read()
+        output = out.read()
     _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     peak_mb = usage.ru_maxrss / 1024
     if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} failed:\n{said[-3000:]}")
-    return time.monotonic() - started, peak_mb, said
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{output[-3000:]}")
+    return time.monotonic() - started, peak_mb, output

@@ -1,5 +1,5 @@
-"""The stock way of each stage, as public solutions have it: pandas to_sql and ON CONFLICT, Feast's own online store and
-materialisation, entities as a DataFrame. In schemas of its own, beside ours. And the look-up of one user."""
+"""The stock variant of each stage, as in public tutorials: pandas to_sql and ON CONFLICT, Feast's own online store and
+`materialize`, entities as a DataFrame. It uses schemas of its own. Also: the look-up of one user."""
 
 import csv
 import random
@@ -23,27 +23,27 @@ LOOK_UP_LIMIT_S = 5.0
 
 
 def engine() -> Any:
-    import sqlalchemy  # noqa: PLC0415 - each stage pays for what it uses
+    import sqlalchemy  # noqa: PLC0415 - a stage imports only what it uses
 
     return sqlalchemy.create_engine("postgresql+psycopg2://")
 
 
 def empty() -> None:
-    """No month, nothing online, nothing of the stock way: as a first load finds it."""
+    """Drops all months, online values and stock tables: the state before a first load."""
     import sqlalchemy  # noqa: PLC0415
     from sqlalchemy.schema import CreateSchema, DropSchema  # noqa: PLC0415
 
     with engine().begin() as connection:
-        there = set(sqlalchemy.inspect(connection).get_schema_names())
+        schemas = set(sqlalchemy.inspect(connection).get_schema_names())
         for schema in ("public", "stock", "stock_online", "stock_registry", "feast_online", "feast_registry"):
-            if schema in there:
+            if schema in schemas:
                 connection.execute(DropSchema(schema, cascade=True))
         for schema in ("public", "stock", "stock_online", "stock_registry"):
             connection.execute(CreateSchema(schema))
 
 
 def ingest(month: str) -> None:
-    """read_csv, to_sql into a staging table, insert … on conflict do update from there; a primary key each."""
+    """For each file: read_csv, to_sql into a staging table, then INSERT … ON CONFLICT DO UPDATE from it."""
     import pandas as pd  # noqa: PLC0415
     import sqlalchemy as sa  # noqa: PLC0415
     from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415
@@ -63,17 +63,19 @@ def ingest(month: str) -> None:
             connection.execute(new.on_conflict_do_update(index_elements=["user_id", "as_of"], set_=values))
 
 
-# Feast's own store has no place for the session's parameters: they go along behind the schema, as ours went once.
+# Feast's own store has no option for session parameters: they follow the schema's name.
 SESSION = "public -c enable_nestloop=off -c work_mem=128MB -c jit=off -c timezone=UTC -c search_path=public"
 
 
 def stock_store() -> Any:
-    """Our definitions in a registry and online tables of their own, with Feast's own stores; of our settings, those of
-    the offline sessions alone, without which the join may be planned as nested loops."""
+    """This project's definitions with Feast's own stores, in a separate registry and separate online tables.
+
+    Only the session parameters of the offline store are kept: without them the join may be planned as nested loops.
+    """
     import yaml  # noqa: PLC0415
 
     lines = (FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
-    for ours, stock in {
+    for own, stock in {
         "feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore": "postgres",
         "feature_store.postgres.offline_store.SortingPostgreSQLOfflineStore": "postgres",
         "  db_schema: public\n": f"  db_schema: {SESSION}\n",
@@ -82,7 +84,7 @@ def stock_store() -> Any:
         "  connection_timeout_s: 2.0\n": "",
         "  statement_timeout_ms: 60000\n": "",
     }.items():
-        lines = lines.replace(ours, stock)
+        lines = lines.replace(own, stock)
     feast = import_feast()
     config = yaml.safe_load(lines)
     for name in ("offline_store", "online_store"):
@@ -100,7 +102,7 @@ def materialize(as_of: str) -> None:
 
 
 def training_set(as_of: str) -> None:
-    """The users as a DataFrame that Feast uploads."""
+    """The point-in-time join with the users as a DataFrame, which Feast uploads."""
     import pandas as pd  # noqa: PLC0415
     import sqlalchemy as sa  # noqa: PLC0415
 
@@ -113,18 +115,18 @@ def training_set(as_of: str) -> None:
 
 
 def look_up(month: str) -> None:
-    """One user at a time through the gateway's own reader: the median in milliseconds."""
+    """Reads one user at a time with the gateway's own reader; prints the median in milliseconds."""
     with (Path(month) / "users.csv").open() as file:
         users = [row[0] for row in csv.reader(file)][1:]
     plan, reader = make_plan("churn_v1"), open_reader()
     chosen = random.Random(1).choices(users, k=LOOK_UPS)  # noqa: S311 - repeatable, not secret
-    taken = []
+    times_ms = []
     for user in chosen:
         started = time.perf_counter()
         reader.read(plan, [user], Deadline.after(LOOK_UP_LIMIT_S))
-        taken.append((time.perf_counter() - started) * 1000)
+        times_ms.append((time.perf_counter() - started) * 1000)
     reader.close()
-    print(f"figure={median(taken):.3f}")
+    print(f"figure={median(times_ms):.3f}")
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

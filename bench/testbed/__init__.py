@@ -1,1 +1,1 @@
-"""What is measured: a stack of its own, systems to compare with, and faults."""
+"""The measured stack, the systems compared with it, and injected faults."""

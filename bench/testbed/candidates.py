@@ -1,4 +1,4 @@
-"""Versions to turn to: a second right one with another list of features, and broken ones, each broken differently."""
+"""Versions to promote: a second valid one with another feature list, and versions that are broken in different ways."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 from bench.testbed.faults import AS_OF
 from configuration import names
 from local_stack import chain
-from steps import register, train
+from steps import build_dataset, register, train
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
 from steps.training import logged_model
@@ -35,7 +35,7 @@ from mlflow.pyfunc import PythonModel
 
 class NeverReady(PythonModel):
     def load_context(self, context):
-        if sys.argv[0].endswith("uvicorn"):  # served; MLflow also loads a model that it logs
+        if sys.argv[0].endswith("uvicorn"):  # only when served; MLflow also loads a model when it logs it
             time.sleep(3600)
 
     def predict(self, context, model_input, params=None):
@@ -47,29 +47,31 @@ EXAMPLE = pd.DataFrame({"months_active": [1]})
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenVersion:
     name: str
     make: Callable[[], str]
-    """Registers it and returns its version"""
+    """Registers the version and returns its number"""
 
 
-def right(feature_list: str, model: str, trees: int) -> str:
-    """Trained and registered, in no stage yet; the newest one of that kind, if there is any."""
-    wanted = {"feature_service": feature_list, "model": model}
-    found = newest(wanted)
-    if found is None:
-        train.main(arguments("train", {"as_of": AS_OF, **wanted, "n_estimators": str(trees), "max_iter": str(trees)}))
-        run_id = _last_training(wanted)
-        # forced: a benchmark turns to it whether it is better or not
+def valid_version(feature_list: str, model: str, trees: int) -> str:
+    """The newest version of this kind, in no stage; trained and registered first if there is none."""
+    params = {"feature_service": feature_list, "model": model}
+    version = newest(params)
+    if version is None:
+        # in this process: train would start another one for it
+        build_dataset.main(arguments("build_dataset", {"as_of": AS_OF, "feature_service": feature_list}))
+        train.main(arguments("train", {"as_of": AS_OF, **params, "n_estimators": str(trees), "max_iter": str(trees)}))
+        run_id = _last_training(params)
+        # forced: a benchmark promotes it, better or not
         register.main(arguments("register", {"run_id": run_id, "stage": "None", "force": "true"}))
-        found = newest(wanted)
-    if found is None:
-        raise LookupError(f"No version was registered for {wanted}")
-    return found
+        version = newest(params)
+    if version is None:
+        raise LookupError(f"No version was registered for {params}")
+    return version
 
 
 def newest(params: dict[str, str]) -> str | None:
-    """Of the versions whose run was trained with these parameters, the highest."""
+    """The highest version whose run was trained with these parameters; None if there is none."""
     client = MlflowClient()
     runs = {
         version.version: client.get_run(version.run_id).data
@@ -79,22 +81,22 @@ def newest(params: dict[str, str]) -> str | None:
     return str(max(fit)) if fit else None
 
 
-def broken() -> Sequence[Broken]:
+def broken_versions() -> Sequence[BrokenVersion]:
     return (
-        Broken("an artifact damaged", damaged),
-        Broken("a model that raises", lambda: from_code(RAISES)),
-        Broken("one that never becomes healthy", lambda: from_code(NEVER_READY)),
+        BrokenVersion("a damaged artifact", damaged),
+        BrokenVersion("a model that raises", lambda: from_code(RAISES)),
+        BrokenVersion("a model that never becomes healthy", lambda: from_code(NEVER_READY)),
     )
 
 
 def damaged() -> str:
-    """A version that was right when it was registered; then its file was overwritten."""
+    """A version whose file was overwritten after registration."""
     train.main(arguments("train", {"as_of": AS_OF, "n_estimators": "5"}))
     run_id = _last_training({"model": "random_forest", "n_estimators": "5"})
     MlflowClient().set_tag(run_id, "broken", "artifact damaged")
     version = _register(run_id)
-    where = urlsplit(MlflowClient().get_model_version_download_uri(MODEL_NAME, version)).path
-    [file] = Path(unquote(where)).rglob("pipeline.skops")
+    folder = urlsplit(MlflowClient().get_model_version_download_uri(MODEL_NAME, version)).path
+    [file] = Path(unquote(folder)).rglob("pipeline.skops")
     file.write_bytes(b"\0" * 1000)
     return version
 
@@ -130,5 +132,5 @@ def _last_training(params: dict[str, str]) -> str:
 
 
 def promote(version: str) -> None:
-    """As any registry client does it."""
+    """Promotes as any registry client does, past the gate."""
     MlflowClient().transition_model_version_stage(MODEL_NAME, version, names.PRODUCTION, archive_existing_versions=True)

@@ -1,4 +1,4 @@
-"""An application that does no work: what Flask can answer, with the gateway's JSON and an answer of the same size.
+"""An application that does no work: Flask's own speed, with the gateway's JSON library and an answer of the same size.
 
 python -m bench.testbed.empty_app                     under the gateway's server, in batches as its own /predict
 gunicorn "bench.testbed.empty_app:create_app('…')"    under stock gunicorn; a file with the answer as JSON
@@ -18,18 +18,21 @@ from feature_enricher.server.run import serve
 from feature_enricher.settings import load_settings
 
 ANSWER_VARIABLE = "BENCH_ANSWER"
-"""The same file, for the server's worker processes, which are given no arguments"""
+"""The file with the answer, for the server's worker processes, which receive no arguments"""
 
 
 def create_app(answer: str) -> Flask:
-    """Reads each request's body as JSON, and writes the same answer as JSON with its user_id."""
+    """Parses each request's body as JSON and returns the same answer as JSON, with the request's user_id.
+
+    answer: path of a file that holds the answer as JSON.
+    """
     app = Flask("empty")
     app.json = FastJson(app)
-    same: dict[str, Any] = json.loads(Path(answer).read_text())
+    body: dict[str, Any] = json.loads(Path(answer).read_text())
 
     @app.post("/predict")
     def predict() -> dict[str, Any]:
-        return same | {"user_id": request.get_json()["user_id"]}
+        return body | {"user_id": request.get_json()["user_id"]}
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -39,7 +42,7 @@ def create_app(answer: str) -> Flask:
 
 
 def create() -> Front:
-    """With the gateway's settings. Its requests run in batches but never ask for predictions."""
+    """The application with the gateway's settings. Requests run in batches but never call a model server."""
     settings = load_settings()
     batches = Batches(
         lambda _items, _deadline: [], workers=settings.concurrent_batches, largest_batch=settings.max_batch

@@ -1,4 +1,4 @@
-"""What goes wrong, on purpose. Each fault does its harm and returns the moment (time.monotonic()) the part was back."""
+"""Injected faults. Each returns the time (time.monotonic()) at which the service was back."""
 
 import signal
 import time
@@ -7,56 +7,60 @@ from dataclasses import dataclass
 
 import psutil
 
-from bench.testbed.testbed import Ground
+from bench.testbed.testbed import Testbed
 from local_stack import chain
 from local_stack.database import postgres
 
-MODEL_SERVER_LIMIT_S, PART_LIMIT_S = 15.0, 5.0
+MODEL_SERVER_LIMIT_S, SERVICE_LIMIT_S = 15.0, 5.0
 BACK_TIMEOUT_S = 90.0
 POLL_S = 0.1
 AS_OF = "2024-01-31"
 
 
 @dataclass(frozen=True)
-class Fault:
+class InjectedFault:
     name: str
-    do: Callable[[Ground], float]
+    inject: Callable[[Testbed], float]
     limit_s: float
-    """Service is to be back so long after the part"""
+    """Predictions must succeed again this many seconds after the service is back"""
     must_not_hurt: bool = False
-    """No request may fail at all"""
+    """No request may fail"""
 
 
-def all_faults(frozen_s: float) -> list[Fault]:
+def all_faults(frozen_s: float) -> list[InjectedFault]:
     return [
-        Fault("PostgreSQL restarted", restart_postgres, PART_LIMIT_S),
-        Fault("PostgreSQL's connections cut", cut_connections, PART_LIMIT_S),
-        Fault(f"PostgreSQL frozen for {frozen_s:g} s", lambda ground: freeze_postgres(ground, frozen_s), PART_LIMIT_S),
-        Fault(f"model server frozen for {frozen_s:g} s", lambda ground: freeze_model(ground, frozen_s), PART_LIMIT_S),
-        Fault("model server killed", kill_model, MODEL_SERVER_LIMIT_S),
-        Fault("materialize running", materialize, PART_LIMIT_S, must_not_hurt=True),
-        Fault("MLflow server down", end_mlflow, PART_LIMIT_S, must_not_hurt=True),
+        InjectedFault("PostgreSQL restarted", restart_postgres, SERVICE_LIMIT_S),
+        InjectedFault("PostgreSQL's connections cut", cut_connections, SERVICE_LIMIT_S),
+        InjectedFault(
+            f"PostgreSQL frozen for {frozen_s:g} s", lambda testbed: freeze_postgres(testbed, frozen_s), SERVICE_LIMIT_S
+        ),
+        InjectedFault(
+            f"model server frozen for {frozen_s:g} s", lambda testbed: freeze_model(testbed, frozen_s), SERVICE_LIMIT_S
+        ),
+        InjectedFault("model server killed", kill_model, MODEL_SERVER_LIMIT_S),
+        InjectedFault("materialize running", materialize, SERVICE_LIMIT_S, must_not_hurt=True),
+        InjectedFault("MLflow server down", end_mlflow, SERVICE_LIMIT_S, must_not_hurt=True),
     ]
 
 
-def restart_postgres(ground: Ground) -> float:
-    postgres.stop(ground.settings)
-    postgres.start(ground.settings)
+def restart_postgres(testbed: Testbed) -> float:
+    postgres.stop(testbed.settings)
+    postgres.start(testbed.settings)
     return time.monotonic()
 
 
-def cut_connections(ground: Ground) -> float:
-    postgres.cut_connections(ground.settings)
+def cut_connections(testbed: Testbed) -> float:
+    postgres.cut_connections(testbed.settings)
     return time.monotonic()
 
 
-def freeze_postgres(ground: Ground, seconds: float) -> float:
-    head = ground.postmaster()
-    return freeze([head, *head.children(recursive=True)], seconds)
+def freeze_postgres(testbed: Testbed, seconds: float) -> float:
+    postmaster = testbed.postmaster()
+    return freeze([postmaster, *postmaster.children(recursive=True)], seconds)
 
 
-def freeze_model(ground: Ground, seconds: float) -> float:
-    return freeze([ground.model_server()], seconds)
+def freeze_model(testbed: Testbed, seconds: float) -> float:
+    return freeze([testbed.model_server()], seconds)
 
 
 def freeze(processes: Iterable[psutil.Process], seconds: float) -> float:
@@ -72,24 +76,23 @@ def freeze(processes: Iterable[psutil.Process], seconds: float) -> float:
     return time.monotonic()
 
 
-def kill_model(ground: Ground) -> float:
-    """Counts from the kill: nobody but the stack itself brings it back."""
-    ground.model_server().kill()
+def kill_model(testbed: Testbed) -> float:
+    """Returns the time of the kill: the stack has to restart the model server itself."""
+    testbed.model_server().kill()
     return time.monotonic()
 
 
-def materialize(ground: Ground) -> float:
-    chain.mlflow_run(ground.settings, ["-e", "materialize", "-P", f"as_of={AS_OF}"], lambda: None)
+def materialize(testbed: Testbed) -> float:
+    chain.mlflow_run(testbed.settings, ["-e", "materialize", "-P", f"as_of={AS_OF}"], lambda: None)
     return time.monotonic()
 
 
-def end_mlflow(ground: Ground) -> float:
-    """The stack starts it again, which takes its time: it is down until then."""
-    before = ground.part("MLflow")
-    before.kill()
+def end_mlflow(testbed: Testbed) -> float:
+    """Kills the MLflow server and waits until the stack has restarted it. Raises TimeoutError."""
+    testbed.service("MLflow").kill()
     deadline = time.monotonic() + BACK_TIMEOUT_S
     while time.monotonic() < deadline:
         time.sleep(POLL_S)
-        if ground.answers("MLFLOW_PORT", "/health"):
+        if testbed.answers("MLFLOW_PORT", "/health"):
             return time.monotonic()
     raise TimeoutError(f"The MLflow server was not back after {BACK_TIMEOUT_S:g} s")

@@ -1,5 +1,5 @@
-"""The baseline: the same answer the way it is usually published. One process looks the user up in Feast, with Feast's
-own PostgreSQL store, and asks a scikit-learn pipeline that it has loaded itself, one row at a time on all cores.
+"""The baseline: the same answer, as tutorials build it. One process reads the user's features with Feast and its own
+PostgreSQL store, then calls a scikit-learn pipeline in the same process, one row at a time on all cores.
 
 gunicorn "bench.testbed.published_app:create_app('folder of the model', 'name of the FeatureService')"
 """
@@ -17,6 +17,7 @@ from feature_store.store import FOLDER, feature_types
 
 
 def create_app(model: str, feature_list: str) -> Flask:
+    """model: folder of the MLflow model; feature_list: name of the FeatureService."""
     app = Flask(__name__)
     pipeline = mlflow.pyfunc.load_model(model)
     store = stock_store()
@@ -26,10 +27,10 @@ def create_app(model: str, feature_list: str) -> Flask:
     @app.post("/predict")
     def predict() -> dict[str, Any]:
         user_id = request.get_json()["user_id"]
-        found = store.get_online_features(features=service, entity_rows=[{"user_id": user_id}]).to_dict()
-        row = pd.DataFrame({name: found[name] for name in names})
+        columns = store.get_online_features(features=service, entity_rows=[{"user_id": user_id}]).to_dict()
+        row = pd.DataFrame({name: columns[name] for name in names})
         [prediction] = pipeline.predict(row)
-        features = {name: found[name][0] for name in names}
+        features = {name: columns[name][0] for name in names}
         return {"user_id": user_id, "prediction": int(prediction), "features_used": features}
 
     @app.get("/health")
@@ -40,7 +41,7 @@ def create_app(model: str, feature_list: str) -> Flask:
 
 
 def stock_store() -> FeatureStore:
-    """The project's feature store, with the online store that comes with Feast."""
+    """The project's feature store with Feast's own online store."""
     config = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
     schema = config["online_store"]["db_schema"]
     config["online_store"] = {"type": "postgres", "db_schema": schema, **stock_address()}

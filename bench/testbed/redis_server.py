@@ -1,4 +1,4 @@
-"""A Redis of one's own, empty and in memory alone, on the loopback interface: for benchmarks and tests."""
+"""A private Redis server for benchmarks and tests: empty, in memory only, on the loopback interface."""
 
 import importlib.util
 import shutil
@@ -16,11 +16,11 @@ POLL_S = 0.02
 
 
 def missing() -> str | None:
-    """What this machine lacks for Redis as online store."""
+    """The missing program or package that Redis as online store needs, and how to install it; None if none is."""
     if shutil.which("redis-server") is None:
-        return "there is no redis-server on PATH: apt-get install redis-server"
+        return "redis-server is not on PATH: apt-get install redis-server"
     if importlib.util.find_spec("redis") is None:
-        return "Redis' client is not installed: .venv/bin/uv pip install -r requirements-redis.txt"
+        return "The Python package redis is missing: .venv/bin/uv pip install -r requirements-redis.txt"
     return None
 
 
@@ -35,12 +35,13 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> Any:
-        """Of whoever looks at the keys themselves."""
+        """A client that reads and writes the keys directly."""
         from redis import Redis  # noqa: PLC0415 - an extra
 
         return Redis.from_url(self.url, socket_timeout=START_TIMEOUT_S)
 
     def start(self) -> None:
+        """Returns once the server answers. Raises RuntimeError after START_TIMEOUT_S."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -65,6 +66,7 @@ class RedisServer:
 
 @contextmanager
 def open_redis(port: int) -> Iterator[RedisServer]:
+    """A running server on this port; ends with the block."""
     with tempfile.TemporaryDirectory(prefix="streamflow-redis-") as folder:
         server = RedisServer(port, folder)
         server.start()

@@ -1,4 +1,4 @@
-"""What is measured: a stack on a state folder and ports of its own, its parts found by what it wrote down itself."""
+"""The measured stack: own state folder, own ports. Its processes are found through the stack's own state file."""
 
 import contextlib
 import csv
@@ -12,52 +12,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import psutil
 import requests
 
-from bench.load.loops import Target
+from bench.load.loops import LoadTarget
 from local_stack import processes
 from local_stack.database import postgres
 from local_stack.settings import LOOPBACK, ROOT, Settings
 
 STATE = ".streamflow-bench"
-DEADLINE_S = 3.0  # the gateway's own, per request; see ENRICHER_DEADLINE_S
+DEADLINE_S = 3.0  # the gateway's deadline per request; see ENRICHER_DEADLINE_S
 GRACE_S = 0.1
 LIVE_TIMEOUT_S = 2.0
 POLL_S = 0.1
 
 
 @dataclass(frozen=True)
-class Ground:
-    """A running stack and the users it knows."""
+class Testbed:
+    """A running stack and the users in its online store."""
+
+    __test__: ClassVar[bool] = False  # pytest would take it for a test class by its name
 
     settings: Settings
     users: list[str]
 
-    def target(self, patience_s: float = DEADLINE_S + 2.0) -> Target:
+    def target(self, patience_s: float = DEADLINE_S + 2.0) -> LoadTarget:
         bodies = [json.dumps({"user_id": user}).encode() for user in self.users]
-        return Target(self.settings.port("GATEWAY_PORT"), bodies, patience_s)
+        return LoadTarget(self.settings.port("GATEWAY_PORT"), bodies, patience_s)
 
-    def part(self, name: str) -> psutil.Process:
-        """Raises LookupError unless the stack has such a part and it lives."""
-        for part in processes.load_state(self.settings).get("parts", []):
-            if part["name"] == name and (process := processes.find(part)):
+    def service(self, name: str) -> psutil.Process:
+        """Raises LookupError unless the stack has a running service of this name."""
+        for service in processes.load_state(self.settings).get("services", []):
+            if service["name"] == name and (process := processes.find(service)):
                 return process
-        raise LookupError(f"The stack has no living {name}")
+        raise LookupError(f"No running service {name} in the stack")
 
     def live(self) -> dict[str, Any]:
-        """The watcher's word: which model server serves."""
+        """The watcher's /live: which version and model server receive requests, and the last problem."""
         answer = requests.get(f"{self.settings.address('ROLLOUT_PORT')}/live", timeout=LIVE_TIMEOUT_S)
-        found: dict[str, Any] = answer.json()
-        return found
+        status: dict[str, Any] = answer.json()
+        return status
 
     def model_server(self) -> psutil.Process:
-        """The process that listens where the watcher says the live model is; it is of the stack's own family."""
+        """The watcher's child process that listens on the live model's port. Raises LookupError without one."""
         port = int(str((self.live()["serving"] or {}).get("url", ":0")).rsplit(":", 1)[1])
-        watcher = self.part("watcher")
+        watcher = self.service("watcher")
         for process in watcher.children(recursive=True):
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
@@ -68,20 +70,20 @@ class Ground:
         return postgres.postmaster(self.settings)
 
     def cpu_s(self) -> dict[str, float]:
-        """Processor seconds so far, of each part with all that it started, and of PostgreSQL with its connections."""
-        known = processes.load_state(self.settings)["parts"]
-        heads = {part["name"]: processes.find(part) for part in known} | {"PostgreSQL": self.postmaster()}
+        """Processor seconds so far of each service and of PostgreSQL, their child processes included."""
+        services = processes.load_state(self.settings)["services"]
+        heads = {service["name"]: processes.find(service) for service in services} | {"PostgreSQL": self.postmaster()}
         return {name: _family_cpu_s(head) for name, head in heads.items() if head is not None}
 
     def answers(self, port_name: str, path: str) -> bool:
-        """Whether that part says 200."""
+        """Whether a GET of this path at this port returns a success."""
         try:
             return requests.get(self.settings.address(port_name) + path, timeout=LIVE_TIMEOUT_S).ok
         except requests.RequestException:
             return False
 
     def await_ready(self, timeout_s: float) -> None:
-        """Raises TimeoutError unless the gateway says within that time that it would answer."""
+        """Raises TimeoutError unless the gateway is ready within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not self.answers("GATEWAY_PORT", "/ready"):
             if time.monotonic() > deadline:
@@ -90,15 +92,15 @@ class Ground:
 
 
 @contextmanager
-def standing(data: Path, state: str) -> Iterator[Ground]:
-    """Brings the stack up, and down again whatever happens. Its data stays in `state` for the next time."""
-    given = {"STREAMFLOW_STATE": str(ROOT / state), **{name: str(free_port()) for name in _port_names()}}
-    with mock.patch.dict(os.environ, given):
+def open_testbed(data: Path, state: str) -> Iterator[Testbed]:
+    """Starts the stack and always stops it after the block. Its data stays in `state` for the next run."""
+    variables = {"STREAMFLOW_STATE": str(ROOT / state), **{name: str(free_port()) for name in _port_names()}}
+    with mock.patch.dict(os.environ, variables):
         settings = Settings.from_env()
         with mock.patch.dict(os.environ, settings.exported()):
             _stack("up", "--data", str(data))
             try:
-                yield Ground(settings, known_users(data))
+                yield Testbed(settings, read_users(data))
             finally:
                 _stack("down")
 
@@ -106,13 +108,13 @@ def standing(data: Path, state: str) -> Iterator[Ground]:
 def _family_cpu_s(head: psutil.Process) -> float:
     total = 0.0
     for process in [head, *head.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+        with contextlib.suppress(psutil.NoSuchProcess):  # has ended in the meantime
             times = process.cpu_times()
             total += times.user + times.system
     return total
 
 
-def known_users(data: Path) -> list[str]:
+def read_users(data: Path) -> list[str]:
     with (data / "month_000" / "users.csv").open(newline="") as file:
         return [row["user_id"] for row in csv.DictReader(file)]
 
@@ -129,6 +131,6 @@ def free_port() -> int:
 
 
 def _stack(*arguments: str) -> None:
-    """Raises CalledProcessError; what the stack says is shown."""
+    """Runs a command of the stack; its output is shown. Raises CalledProcessError when it fails."""
     command = [sys.executable, "-m", "local_stack", *arguments]
     subprocess.run(command, check=True, cwd=ROOT)  # noqa: S603 - ourselves

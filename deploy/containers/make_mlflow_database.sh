@@ -1,3 +1,3 @@
 #!/bin/sh
-# Run once, by PostgreSQL's image, when its volume is new: MLflow's tables live in a database of their own.
+# Run once by PostgreSQL's image on a new volume: MLflow's tables have their own database.
 createdb --username "$POSTGRES_USER" "$MLFLOW_DATABASE"

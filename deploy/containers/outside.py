@@ -1,4 +1,4 @@
-"""The containers as somebody outside has them: Compose's commands and two ports."""
+"""The containers seen from outside: Compose's commands and two ports."""
 
 import shutil
 import subprocess
@@ -13,12 +13,12 @@ MODEL = names.MODEL_NAME
 ANSWER_TIMEOUT_S = 10.0
 
 
-class NotKept(AssertionError):
-    """A promise that the containers did not keep."""
+class CheckFailed(AssertionError):
+    """The containers do not behave as documented."""
 
 
 class Containers:
-    """The services of one folder, as somebody outside has them: Compose's commands and two ports."""
+    """The services of one folder, through Compose's commands and two ports."""
 
     def __init__(self, folder: Path) -> None:
         settings = dotenv_values(folder / ".env")
@@ -28,7 +28,7 @@ class Containers:
         self.gateway = f"http://127.0.0.1:{settings['GATEWAY_PORT']}"
 
     def compose(self, *words: str, timeout_s: float = 600) -> str:
-        done = subprocess.run(  # noqa: S603 - Compose with our own words
+        done = subprocess.run(  # noqa: S603 - Compose with fixed arguments
             [*self._compose, *words],
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
@@ -38,16 +38,16 @@ class Containers:
             timeout=timeout_s,
             check=False,
         )
-        kept(done.returncode == 0, f"compose {' '.join(words)}: exit code {done.returncode}\n{done.stdout}")
+        require(done.returncode == 0, f"compose {' '.join(words)}: exit code {done.returncode}\n{done.stdout}")
         return done.stdout
 
     def step(self, *words: str) -> str:
-        """One shot of the service pipeline."""
-        said = self.compose("run", "--rm", "-T", "pipeline", *words)
-        for line in said.splitlines():
+        """Run a command in the service pipeline. Returns its output."""
+        output = self.compose("run", "--rm", "-T", "pipeline", *words)
+        for line in output.splitlines():
             if line.startswith(("[OK]", "[REFUSED]", "$")):
                 print(f"    {line}")
-        return said
+        return output
 
     def predict(self, user: str) -> requests.Response:
         return requests.post(f"{self.gateway}/predict", json={"user_id": user}, timeout=ANSWER_TIMEOUT_S)
@@ -66,12 +66,12 @@ class Containers:
             return None
 
     def promote(self, version: str) -> None:
-        """What the button in MLflow's UI does."""
-        asked = {"name": MODEL, "version": version, "stage": names.PRODUCTION, "archive_existing_versions": True}
+        """As the button in MLflow's UI does."""
+        body = {"name": MODEL, "version": version, "stage": names.PRODUCTION, "archive_existing_versions": True}
         address = f"{self.mlflow}/api/2.0/mlflow/model-versions/transition-stage"
-        requests.post(address, json=asked, timeout=ANSWER_TIMEOUT_S).raise_for_status()
+        requests.post(address, json=body, timeout=ANSWER_TIMEOUT_S).raise_for_status()
 
 
-def kept(promise: bool, otherwise: str) -> None:
-    if not promise:
-        raise NotKept(otherwise)
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CheckFailed(message)

@@ -1,6 +1,6 @@
-"""python -m deploy.containers.reader: the gateway's database role, as .env has it now. Safe to repeat.
+"""python -m deploy.containers.reader: creates the gateway's database role with .env's password. Safe to repeat.
 
-The gateway starts before the first month is there, so that the schemas come first.
+The gateway starts before the first month is loaded: the schemas are created first.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from steps.cli import console
 def main(_argv: Sequence[str] | None = None) -> None:
     settings = Settings.from_env()
     warehouse.apply_schema()
-    role = reader_role.make_with(settings, settings["READER_PASSWORD"])["PGUSER"]
-    console.say(f"[OK] {role} reads features and nothing else.")
+    role = reader_role.create_with(settings, settings["READER_PASSWORD"])["PGUSER"]
+    console.say(f"[OK] {role} can read features only.")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,35 @@
 #!/bin/sh
-# Runs docker-compose.yml for real, by ../shared/tools/compose-check, on a copy of the project as a clone has it.
-# Skipped, with a message, where that tool or what it needs is missing.
+# Runs docker-compose.yml with ../shared/tools/compose-check, on a copy of the project's files.
+# Skipped with a message if that tool or a program it needs is missing.
 set -eu
-here=$(CDPATH="" cd -- "$(dirname -- "$0")/../.." && pwd)
-tool="$here/../shared/tools/compose-check/run.sh"
+root=$(CDPATH="" cd -- "$(dirname -- "$0")/../.." && pwd)
+tool="$root/../shared/tools/compose-check/run.sh"
 skip() { echo "[SKIPPED] test-compose: $1"; exit 0; }
-[ -f "$tool" ] || skip "there is no ../shared/tools/compose-check/run.sh beside the project"
+[ -f "$tool" ] || skip "../shared/tools/compose-check/run.sh is missing beside the project"
 [ "$(id -u)" = 0 ] || skip "it needs root"
 for program in git podman runc mmdebstrap docker-compose; do
   command -v "$program" >/dev/null || skip "$program is missing: apt-get install git podman runc netavark aardvark-dns iptables mmdebstrap docker-compose"
 done
-export DATA="${DATA:-$here/../shared/data}"
+export DATA="${DATA:-$root/../shared/data}"
 [ -d "$DATA" ] && DATA=$(cd "$DATA" && pwd) || unset DATA
 
-STREAMFLOW_COMMIT=$(git -C "$here" rev-parse HEAD)
+STREAMFLOW_COMMIT=$(git -C "$root" rev-parse HEAD)
 export STREAMFLOW_COMMIT
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/streamflow-compose-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 clone="$scratch/streamflow"
 mkdir "$clone"
-(cd "$here" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$clone"
+(cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$clone"
 sed -e "s/^MLFLOW_PORT=.*/MLFLOW_PORT=${MLFLOW_PORT:-15000}/" -e "s/^GATEWAY_PORT=.*/GATEWAY_PORT=${GATEWAY_PORT:-18000}/" \
   -e "s|^PGPASSWORD=.*|PGPASSWORD=a:p@ss/w%rd-$$|" -e "s|^READER_PASSWORD=.*|READER_PASSWORD=r:e@d'er/%-$$|" "$clone/.env.example" > "$clone/.env"
-# the image of the last time has its layers reused and its name taken away, so that `up` builds from this code
+# remove the name of the last image, so that `up` builds this code; its layers are reused
 state=${COMPOSE_CHECK_DIR:-/var/tmp/compose-check}
 if [ -f "$state/storage.conf" ]; then
   CONTAINERS_CONF="$state/containers.conf" CONTAINERS_STORAGE_CONF="$state/storage.conf" \
     podman untag docker.io/library/streamflow:local 2>/dev/null || true
 fi
 status=0
-# in a shell of its own: the tool takes everything down in the folder it is in at the end
-"$tool" "$clone" "(cd '$here' && .venv/bin/python -m deploy.containers.check '$clone')" || status=$?
-[ "$status" = 77 ] && skip "the tool says that something it needs is missing"
+# in a subshell: at the end, the tool takes down the containers of its current folder
+"$tool" "$clone" "(cd '$root' && .venv/bin/python -m deploy.containers.check '$clone')" || status=$?
+[ "$status" = 77 ] && skip "the tool reports that a program is missing"
 exit "$status"

@@ -58,6 +58,8 @@ class Batches:
         self._largest_batch = largest_batch
         self._observer = observer
         self._waiting: deque[Call] = deque()
+        self.unread = 0
+        """Requests that wait to be read (server/admission.py); for the metrics"""
         self._closed = False
         self._in_flight = 0  # batches
         self._clients = 0  # requests in the batch that returned last, and those that waited then
@@ -68,12 +70,17 @@ class Batches:
         for worker in range(workers):
             threading.Thread(target=self._work, name=f"batch-{worker}", daemon=True).start()
 
-    def submit(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> Call:
+    def submit(
+        self,
+        function: Callable[[], Any],
+        deliver: Callable[[Any, Exception | None], None],
+        since: float | None = None,
+    ) -> Call:
         """`deliver` is called in another thread with the function's result, or with what it raised.
 
-        Raises Overloaded after close().
+        `since`: the time.monotonic() from which it has waited, if not from now. Raises Overloaded after close().
         """
-        call = Call(function, deliver)
+        call = Call(function, deliver, since)
         with self._changed:
             if self._closed:
                 raise Overloaded("The gateway is stopping")

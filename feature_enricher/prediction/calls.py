@@ -13,8 +13,10 @@ from feature_store.deadline import Deadline
 class Call:
     """One submitted function. `began` and `abandoned` tell its two sides of each other."""
 
-    def __init__(self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None]) -> None:
-        self.since = time.monotonic()
+    def __init__(
+        self, function: Callable[[], Any], deliver: Callable[[Any, Exception | None], None], since: float | None = None
+    ) -> None:
+        self.since = time.monotonic() if since is None else since
         self.items: Sequence[Item] = ()
         self.deadline = Deadline(0)
         """Of the predictions that it waits for, like `items`"""
@@ -32,10 +34,17 @@ class Call:
         self.began = True
         self._greenlet = CallGreenlet(self._run)
         self._greenlet.call = self
-        return bool(self._greenlet.switch())
+        return self._switch()
 
     def goes_on(self, results: list[Result]) -> bool:
-        return bool(self._greenlet and self._greenlet.switch(results))
+        return self._switch(results)
+
+    def _switch(self, *sent: list[Result]) -> bool:
+        assert self._greenlet is not None  # noqa: S101 - it began
+        waits = bool(self._greenlet.switch(*sent))
+        if not waits:
+            self._greenlet = None  # it holds this call: the two would be left to the garbage collector
+        return waits
 
     def _run(self) -> bool:
         try:

@@ -22,16 +22,18 @@ from feature_enricher.errors.requests import RequestRefused
 from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server import wsgi
+from feature_enricher.server.admission import Admission
 from feature_enricher.server.bodies import Bodies, Receive, Send
 from feature_enricher.server.predictions import Predictions
 from feature_enricher.server.wsgi import Answer, Scope
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 PROBE_THREADS = 2
+# Of the deadline. With less left when its turn comes, a request is refused: it could not be answered in time.
+RESERVE = 0.2
+TOO_MANY = "Too many requests in flight"
 # For all but predictions and probes: features, documentation, errors.
 OTHER_THREADS = 8
-# Of the deadline. With less left when its turn comes, a request is refused: it could not be answered in time.
-RESERVE = 0.15
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,9 @@ class Front:
         self._count_refusal = count_refusal
         self._bodies = Bodies(largest_body)
         self._predictions = Predictions(batches)
+        self._admission = Admission(batches, (1 - RESERVE) * deadline_s)
         self._probes = ThreadPoolExecutor(PROBE_THREADS, "probe")
-        self._others = ThreadPoolExecutor(OTHER_THREADS, "request")
+        self._other_paths = ThreadPoolExecutor(OTHER_THREADS, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytearray()
@@ -76,32 +79,51 @@ class Front:
             self._bodies.release(answer.body)
 
     async def _answer(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
-        environ = wsgi.environ_of(scope)
-        _check_host(environ)
-        length = int(environ.get("CONTENT_LENGTH", 0))  # the server has checked that it is a number
-        if (length or "HTTP_TRANSFER_ENCODING" in environ) and length <= self._largest_body:
-            await self._bodies.read_into(body, receive)
-            wsgi.add_body(environ, body)
-        # a body whose length is above the limit is not read: Flask refuses it by its length
-        environ[WSGI_KEY] = time.monotonic() + self._deadline_s
-        return await self._called(environ)
+        """The application's. Raises what a refusal says."""
+        if scope["path"] == "/predict":
+            return await self._prediction(scope, body, receive)
+        await self._read(scope, body, receive)
+        return await self._in_thread(self._probes if scope["path"] in PROBES else self._other_paths, scope, body)
 
-    async def _called(self, environ: dict[str, Any]) -> Answer:
-        """The application's answer. Raises Overloaded and DeadlineExceeded, at the deadline at the latest."""
-        call, path = partial(self._call, environ), environ["PATH_INFO"]
-        if path == "/predict":
-            answer: Answer = await self._predictions.run(call, self._deadline_s)
-            return answer
-        threads = self._probes if path in PROBES else self._others
+    async def _prediction(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
+        """What it waits to be admitted counts towards its deadline, the time that its body takes does not."""
+        arrived = time.monotonic()
+        if not (admission := await self._admission.admitted()):
+            return self._refusal(scope, Overloaded(TOO_MANY))  # raised, it would leave its frames as garbage
+        waited_s = time.monotonic() - arrived
+        await self._read(scope, body, receive)
+        self._admission.was_read(admission)
+        read, left_s = time.monotonic(), self._deadline_s - waited_s
+        call = partial(self._call, scope, body, read + left_s)
+        answer: Answer = await self._predictions.run(call, left_s, read - waited_s)
+        return answer
+
+    async def _read(self, scope: Scope, body: bytearray, receive: Receive) -> None:
+        headers = dict(scope["headers"])
+        length = int(headers.get(b"content-length", 0))  # the server has checked that it is a number
+        if (length or b"transfer-encoding" in headers) and length <= self._largest_body:
+            await self._bodies.read_into(body, receive)
+        # a body whose length is above the limit is not read: Flask refuses it by its length
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, scope: Scope, body: bytearray) -> Answer:
+        until = time.monotonic() + self._deadline_s
+        call = partial(self._call_unless_late, scope, body, until)
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(threads, call)
         except TimeoutError as error:
             raise DeadlineExceeded("The answer was not there by the deadline") from error
 
-    def _call(self, environ: dict[str, Any]) -> Answer:
-        if environ[WSGI_KEY] - time.monotonic() < RESERVE * self._deadline_s:
-            raise Overloaded("Too many requests in flight")
+    def _call_unless_late(self, scope: Scope, body: bytearray, until: float) -> Answer:
+        if until - time.monotonic() < RESERVE * self._deadline_s:
+            raise Overloaded(TOO_MANY)
+        return self._call(scope, body, until)
+
+    def _call(self, scope: Scope, body: bytearray, until: float) -> Answer:
+        """In a thread: the event loop, which all requests share, does no more for each than it must."""
+        environ = wsgi.environ_of(scope, body)
+        _check_host(environ)
+        environ[WSGI_KEY] = until
         return wsgi.call(self._app, environ)
 
     def _refusal(self, scope: Scope, error: EnricherError) -> Answer:

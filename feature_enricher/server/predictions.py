@@ -21,11 +21,14 @@ class Predictions:
         self._batches = batches
         self._outcomes: deque[Outcome] = deque()
 
-    async def run(self, function: Callable[[], Any], deadline_s: float) -> Any:
-        """What the function returns. Raises what it raises, and Overloaded or DeadlineExceeded at the deadline."""
+    async def run(self, function: Callable[[], Any], deadline_s: float, since: float) -> Any:
+        """What the function returns. Raises what it raises, and Overloaded or DeadlineExceeded at the deadline.
+
+        `since`: the time.monotonic() from which it has waited.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        call = self._batches.submit(function, partial(self._deliver, loop, future))
+        call = self._batches.submit(function, partial(self._deliver, loop, future), since)
         timer = loop.call_later(deadline_s, _give_up, call, future)
         try:
             return await future

@@ -92,9 +92,9 @@ def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:
     return Path(settings.tls_cert), Path(settings.tls_key)
 
 
-def allow_open_files(wanted: int) -> None:
+def allow_open_files(count: int) -> None:
     """Each connection is one; many shells allow 1,024. Raised as far as the system lets this user."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    enough = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))

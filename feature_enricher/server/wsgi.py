@@ -24,8 +24,8 @@ class Answer:
     body: bytes
 
 
-def environ_of(scope: Scope) -> dict[str, Any]:
-    """The WSGI environment, with an empty body.
+def environ_of(scope: Scope, body: bytearray) -> dict[str, Any]:
+    """The WSGI environment.
 
     Bytes of path and headers stand in it as Latin-1, as PEP 3333 wants them.
     """
@@ -41,20 +41,17 @@ def environ_of(scope: Scope) -> dict[str, Any]:
         "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(),
+        "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
     _add_headers(environ, scope["headers"])
+    if body:
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)  # the chunks are put together
     return environ
-
-
-def add_body(environ: dict[str, Any], body: bytearray) -> None:
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
-    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the chunks are put together
 
 
 def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -1,1 +1,1 @@
-"""The state of a stack in one file, and put back."""
+"""Writes the state of a stack to one file, and restores it."""

@@ -1,4 +1,4 @@
-"""A backup as a file: a tar with the sha256 of everything in it, last of all. Cut short or changed, it is refused."""
+"""A backup file: a tar whose last member has the sha256 of every file. A truncated or changed backup is refused."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from typing import IO, Any
 from local_stack.settings import StackError
 
 MANIFEST = "manifest.json"
-NO_BACKUP = "is no backup of StreamFlow's, or is cut short"
+NO_BACKUP = "is not a StreamFlow backup, or is truncated"
 
 
 class _Hashing:
-    """A file to read, and the sha256 of what was read."""
+    """Reads a file and hashes the bytes that were read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.digest = file, hashlib.sha256()
@@ -33,24 +33,24 @@ class Archive:
         self.files: dict[str, str] = {}
 
     def add(self, source: Path, name: str) -> None:
-        """A file, or a folder with all below it; links as what they lead to. What goes meanwhile is left out."""
-        for path in [source, *(Path(top) / one for top, _folders, files in os.walk(source, followlinks=True)
-                               for one in files)]:  # fmt: skip
-            inside = name if path == source else f"{name}/{path.relative_to(source).as_posix()}"
+        """Add a file or a folder recursively; links are followed. Files deleted meanwhile are skipped."""
+        for path in [source, *(Path(top) / file for top, _folders, files in os.walk(source, followlinks=True)
+                               for file in files)]:  # fmt: skip
+            member = name if path == source else f"{name}/{path.relative_to(source).as_posix()}"
             try:
-                info = self._tar.gettarinfo(path, inside)
+                info = self._tar.gettarinfo(path, member)
             except FileNotFoundError:
                 continue
             if info.isdir():
                 self._tar.addfile(info)
             elif info.isfile():
-                with path.open("rb") as file:
-                    hashing = _Hashing(file)
+                with path.open("rb") as content:
+                    hashing = _Hashing(content)
                     self._tar.addfile(info, hashing)
-                self.files[inside] = hashing.digest.hexdigest()
+                self.files[member] = hashing.digest.hexdigest()
 
     def close(self, scratch: Path, facts: dict[str, Any]) -> None:
-        """Writes the manifest, which ends a whole archive."""
+        """Write the manifest, the last member of a complete archive."""
         manifest = scratch / MANIFEST
         manifest.write_text(json.dumps({**facts, "files": self.files}))
         self._tar.add(manifest, MANIFEST)
@@ -59,32 +59,32 @@ class Archive:
 @contextmanager
 def new_archive(path: Path) -> Iterator[Archive]:
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600)  # it holds all that is known of the customers
+    path.touch(mode=0o600)  # it contains all customer data
     with tarfile.open(path, "w", dereference=True) as tar:
         yield Archive(tar)
 
 
 def unpack(source: Path, folder: Path) -> dict[str, Any]:
-    """Everything into the folder. Returns the manifest. Raises StackError for what is not a whole, unchanged backup."""
+    """Extract into `folder`. Returns the manifest. Raises StackError unless the backup is complete and unchanged."""
     if not source.is_file() or not tarfile.is_tarfile(source):
-        raise StackError(f"FROM={source} is not a backup. Give a file that make backup wrote")
+        raise StackError(f"FROM={source} is not a backup. Name a file written by make backup")
     try:
         with tarfile.open(source) as tar:
-            tar.extractall(folder, members=_plain_members(tar, source))  # noqa: S202 - they are checked
+            tar.extractall(folder, members=_plain_members(tar, source))  # noqa: S202 - the members are checked
     except (tarfile.TarError, EOFError) as error:
-        raise StackError(f"FROM={source} is damaged ({error}); nothing was changed") from error
+        raise StackError(f"FROM={source} is damaged ({error}); nothing was restored") from error
     manifest = _manifest(folder / MANIFEST, source)
     _require_unchanged(folder, manifest.get("files"), source)
     return manifest
 
 
 def _plain_members(tar: tarfile.TarFile, source: Path) -> list[tarfile.TarInfo]:
-    """Raises StackError for what no backup holds. (tarfile's own filter came with Python 3.11.4.)"""
+    """Raises StackError for members that no backup has. (tarfile's own filter needs Python 3.11.4.)"""
     members = tar.getmembers()
     for member in members:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-            raise StackError(f"FROM={source}: {member.name} leads out of it, or is no plain file")
+            raise StackError(f"FROM={source}: {member.name} is outside the backup's folder, or not a plain file")
     return members
 
 
@@ -92,18 +92,18 @@ def _manifest(path: Path, source: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise StackError(f"FROM={source} {NO_BACKUP}: it has no manifest that can be read") from error
+        raise StackError(f"FROM={source} {NO_BACKUP}: it has no readable manifest") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("databases"), list):
         raise StackError(f"FROM={source} {NO_BACKUP}: its manifest names no databases")
     return manifest
 
 
 def _require_unchanged(folder: Path, files: dict[str, str] | None, source: Path) -> None:
-    """files: None in backups from before version 0.3, which recorded none."""
+    """files: name -> sha256; None in backups older than version 0.3."""
     for name, sha256 in (files or {}).items():
         path = folder / name
         if not path.is_file():
-            raise StackError(f"FROM={source} is damaged: {name} is missing; nothing was changed")
+            raise StackError(f"FROM={source} is damaged: {name} is missing; nothing was restored")
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise StackError(f"FROM={source} is damaged: {name} is not as it was written; nothing was changed")
+                raise StackError(f"FROM={source} is damaged: {name} was changed; nothing was restored")

@@ -1,7 +1,7 @@
-"""The state in one file: both databases as PostgreSQL dumps them, the artifacts, and the lake.
+"""Writes the state to one file: the dumps of both databases, the artifacts and the lake.
 
-A backup may be made while the stack runs. The warehouse's dump and the lake are of one moment between two loads. The
-dumps come first and artifacts are only ever added, so that whatever the databases name is in the file.
+The stack may run meanwhile. The warehouse's dump and the lake show one moment between two loads. Artifacts are only
+added, and are copied after the dumps: every artifact that the databases name is in the file.
 """
 
 import os
@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 
 from local_stack import disk
-from local_stack.backups import artifact_places
+from local_stack.backups import artifact_locations
 from local_stack.backups.archive import Archive, new_archive
 from local_stack.backups.dumps import client, databases, server
 from local_stack.backups.restoring import restore
 from local_stack.database import postgres
-from local_stack.database.loaded import SQL_FOLDER
+from local_stack.database.loaded_months import SQL_FOLDER
 from local_stack.settings import Settings, StackError
 
 __all__ = ["backup", "restore"]
@@ -27,25 +27,25 @@ LOAD_WAIT_MS = 600_000
 
 
 def backup(settings: Settings, target: Path | None) -> Path:
-    """Returns the file. Raises StackError; half a backup never gets the name."""
+    """Returns the file. Raises StackError; an incomplete backup never has the final name."""
     target = target or Path("backups") / f"streamflow-{datetime.now().astimezone():%Y%m%d-%H%M%S}.tar"
     if target.exists():
-        raise StackError(f"{target} exists already. Name another: make backup TO=file")
-    half = target.with_name(f".{target.name}.half")
+        raise StackError(f"{target} already exists. Name another file: make backup TO=FILE")
+    partial = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
             server(settings),
             tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch,
-            new_archive(half) as archive,
+            new_archive(partial) as archive,
         ):
             _write(settings, archive, Path(scratch))
-        return half.rename(target)
+        return partial.rename(target)
     except OSError as error:
-        raise disk.translated(error, settings, target.parent) from error
+        raise disk.stack_error(error, settings, target.parent) from error
     finally:
         with suppress(OSError):
-            half.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def _write(settings: Settings, archive: Archive, scratch: Path) -> None:
@@ -56,19 +56,19 @@ def _write(settings: Settings, archive: Archive, scratch: Path) -> None:
     _dump(settings, archive, scratch, settings["MLFLOW_DATABASE"])
     if settings.artifacts.is_dir():
         archive.add(settings.artifacts, "artifacts")
-    places = artifact_places.elsewhere(settings)
-    elsewhere = {f"elsewhere/{number}": str(folder) for number, folder in enumerate(places.folders)}
-    for (name, folder), owner in zip(elsewhere.items(), places.folders.values(), strict=True):
+    locations = artifact_locations.outside_locations(settings)
+    members = {f"elsewhere/{number}": str(folder) for number, folder in enumerate(locations.folders)}
+    for (name, folder), owner in zip(members.items(), locations.folders.values(), strict=True):
         print(f"  {owner} keeps its artifacts in {folder}: included", flush=True)
         archive.add(Path(folder), name)
-    for location, owner in places.remote.items():
+    for location, owner in locations.remote.items():
         print(f"  [WARNING] {owner} keeps its artifacts in {location}: NOT in this backup", flush=True)
     facts = {"format": 2, "artifacts": str(settings.artifacts), "databases": databases(settings)}
-    archive.close(scratch, {**facts, "elsewhere": elsewhere})
+    archive.close(scratch, {**facts, "elsewhere": members})
 
 
 def _dump(settings: Settings, archive: Archive, scratch: Path, database: str, *options: str) -> None:
-    """Without privileges: they name roles that an empty machine does not have. The reader's are made at every start."""
+    """Without privileges: they name roles that a new machine does not have. The reader's are set at every start."""
     dump = scratch / f"{database}.dump"
     client(
         settings, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={dump}", *options, database
@@ -79,7 +79,7 @@ def _dump(settings: Settings, archive: Archive, scratch: Path, database: str, *o
 
 @contextmanager
 def _between_loads(settings: Settings, scratch: Path) -> Iterator[tuple[str, Path]]:
-    """A snapshot of the warehouse for pg_dump, and the lake's files of the same moment. Loads wait for that moment."""
+    """The id of a warehouse snapshot for pg_dump, and the lake's files at the same moment. Loads wait meanwhile."""
     with closing(postgres.connect(settings, settings["PGDATABASE"])) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, false)", (str(LOAD_WAIT_MS),))
         cursor.execute((SQL_FOLDER / "lock_loads.sql").read_text())
@@ -95,17 +95,17 @@ def _between_loads(settings: Settings, scratch: Path) -> Iterator[tuple[str, Pat
 
 @contextmanager
 def _linked(lake: Path, scratch: Path) -> Iterator[Path]:
-    """The lake's files by another name, which loads do not replace; copies where there are no hard links."""
+    """Hard links to the lake's files, which loads do not replace; copies if the file system has no hard links."""
     if not lake.is_dir():
         yield lake
         return
-    beside = Path(tempfile.mkdtemp(dir=lake.parent, prefix=".backup-"))
+    links = Path(tempfile.mkdtemp(dir=lake.parent, prefix=".backup-"))
     try:
         try:
-            shutil.copytree(lake, beside / "lake", copy_function=os.link)
-            yield beside / "lake"
+            shutil.copytree(lake, links / "lake", copy_function=os.link)
+            yield links / "lake"
         except shutil.Error:
             shutil.copytree(lake, scratch / "lake")
             yield scratch / "lake"
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(links, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, on a server that may have to be started for them."""
+"""Runs PostgreSQL's client programs; starts the server for them if necessary."""
 
 import subprocess
 from collections.abc import Iterator
@@ -18,19 +18,19 @@ def databases(settings: Settings) -> list[str]:
 
 @contextmanager
 def server(settings: Settings) -> Iterator[None]:
-    """PostgreSQL for the time of the block; one that runs already goes on."""
-    starts_here = settings.embedded and not postgres.is_running(settings)
-    if starts_here:
+    """Run PostgreSQL during the block; a server that already runs keeps running."""
+    starts_server = settings.embedded and not postgres.is_running(settings)
+    if starts_server:
         postgres.start(settings)
     try:
         yield
     finally:
-        if starts_here:
+        if starts_server:
             postgres.stop(settings)
 
 
 def client(settings: Settings, program: str, *arguments: str) -> None:
-    """Raises StackError with what the program said."""
+    """Raises StackError with the program's output."""
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs, no shell
         [str(postgres.program(program)), *arguments],
         env=settings.child_environment(),
@@ -42,7 +42,9 @@ def client(settings: Settings, program: str, *arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        folder = disk.full_folder(settings, *(Path(one.split("=", 1)[1]).parent for one in arguments if "=/" in one))
+        folder = disk.full_folder(
+            settings, *(Path(option.split("=", 1)[1]).parent for option in arguments if "=/" in option)
+        )
         if disk.NO_SPACE in done.stdout and folder:
             raise disk.full(folder)
         raise StackError(f"{program} failed: {' '.join(done.stdout.split())}")

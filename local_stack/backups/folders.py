@@ -1,4 +1,4 @@
-"""Folders exchanged for their successors: all of them, or none when something fails meanwhile."""
+"""Swaps folders for restored ones: all of them, or none if something fails."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -7,44 +7,44 @@ from pathlib import Path
 
 
 @contextmanager
-def folders_exchanged(folders: Sequence[tuple[Path, Path]]) -> Iterator[None]:
-    """Each (successor, place): the successor in its place; where there is none, nothing is left there.
+def folders_swapped(folders: Sequence[tuple[Path, Path]]) -> Iterator[None]:
+    """Move each (restored, target) folder to its target; without a restored folder, the target is removed.
 
-    The old ones are in place again when the block fails, and gone when it ends well.
+    The old folders are put back if the block fails, and deleted if it succeeds.
     """
-    for successor, place in folders:  # beside it first: another file system may be in between
-        _clean(place)
-        if successor.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(successor, _beside(place, "restored"))
-    places = [place for _successor, place in folders]
+    for restored, target in folders:  # next to the target first: it may be on another file system
+        _clean(target)
+        if restored.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(restored, _sibling(target, "restored"))
+    targets = [target for _restored, target in folders]
     try:
-        for place in places:
-            _rename(place, _beside(place, "replaced"))
-            _rename(_beside(place, "restored"), place)
+        for target in targets:
+            _rename(target, _sibling(target, "replaced"))
+            _rename(_sibling(target, "restored"), target)
         yield
     except BaseException:
-        for place in places:
-            _undo(place)
+        for target in targets:
+            _undo(target)
         raise
     finally:
-        for place in places:
-            _clean(place)
+        for target in targets:
+            _clean(target)
 
 
-def _undo(place: Path) -> None:
-    if _beside(place, "replaced").exists():
-        _rename(place, _beside(place, "restored"))
-        _rename(_beside(place, "replaced"), place)
+def _undo(target: Path) -> None:
+    if _sibling(target, "replaced").exists():
+        _rename(target, _sibling(target, "restored"))
+        _rename(_sibling(target, "replaced"), target)
 
 
-def _clean(place: Path) -> None:
-    for word in ("restored", "replaced"):
-        shutil.rmtree(_beside(place, word), ignore_errors=True)
+def _clean(target: Path) -> None:
+    for suffix in ("restored", "replaced"):
+        shutil.rmtree(_sibling(target, suffix), ignore_errors=True)
 
 
-def _beside(place: Path, word: str) -> Path:
-    return place.with_name(f".{place.name}.{word}")
+def _sibling(target: Path, suffix: str) -> Path:
+    return target.with_name(f".{target.name}.{suffix}")
 
 
 def _rename(old: Path, new: Path) -> None:

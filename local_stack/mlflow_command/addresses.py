@@ -1,4 +1,4 @@
-"""Where the project of `mlflow run` is, and what a relative folder among its parameters is relative to."""
+"""The project's address in `mlflow run`, and the relative paths among its parameters."""
 
 import subprocess
 import sys
@@ -10,36 +10,35 @@ from urllib.parse import unquote, urlsplit
 
 from local_stack.mlflow_command.options import PARAMETER, Token, value_of
 
-OF_A_PATH = ("_dir", "_file")  # how the names of parameters end that are paths
+PATH_SUFFIXES = ("_dir", "_file")  # of parameter names whose values are paths
 
 
 @contextmanager
-def local_project(found: Sequence[Token]) -> Iterator[list[Token]]:
+def local_project(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """The same command line with an address that MLflow can run.
 
-    A git repository on this machine, where it is bare or a version is asked for, is cloned for the while: of a bare one
-    MLflow finds no project, and of another it would check the version out in somebody's working folder.
-    Exits with one line when it cannot be cloned, or has no such version.
+    A local git repository is cloned during the block if it is bare (MLflow finds no project in it) or --version is
+    given (MLflow would check it out in the user's working folder). Exits with one line if that fails.
     """
-    address = next((token.value for token in found if token.name is None), None)
-    version = value_of(found, "--version")
+    address = next((token.value for token in tokens if token.name is None), None)
+    version = value_of(tokens, "--version")
     if not address:
-        yield list(found)
+        yield list(tokens)
         return
-    place, mark, subfolder = address.removeprefix("git+").partition("#")
-    repository = path_of(place)
+    location, mark, subfolder = address.removeprefix("git+").partition("#")
+    repository = path_of(location)
     if repository is None or not (_is_bare(repository) or (version and (repository / ".git").exists())):
-        yield _with_address(found, address.removeprefix("git+"))
+        yield _with_address(tokens, address.removeprefix("git+"))
         return
     with tempfile.TemporaryDirectory(prefix="streamflow-clone-") as clone:
         _git(address, "clone", "--quiet", str(repository), clone)
         if version:
             _git(address, "-C", clone, "checkout", "--quiet", version)
-        yield [token for token in _with_address(found, f"{clone}{mark}{subfolder}") if token.name != "--version"]
+        yield [token for token in _with_address(tokens, f"{clone}{mark}{subfolder}") if token.name != "--version"]
 
 
 def path_of(address: str) -> Path | None:
-    """The folder that an address means; None when it is not on this machine."""
+    """The folder of a local address; None for any other."""
     address = address.strip("'\"")
     path = Path(unquote(urlsplit(address).path)) if address.startswith("file://") else Path(address)
     return path.resolve() if path.exists() else None
@@ -49,35 +48,39 @@ def _is_bare(folder: Path) -> bool:
     return all((folder / name).exists() for name in ("HEAD", "objects", "refs"))
 
 
-def _with_address(found: Sequence[Token], address: str) -> list[Token]:
-    first = next(token for token in found if token.name is None)
-    return [Token(None, address) if token is first else token for token in found]
+def _with_address(tokens: Sequence[Token], address: str) -> list[Token]:
+    first = next(token for token in tokens if token.name is None)
+    return [Token(None, address) if token is first else token for token in tokens]
 
 
 def _git(address: str, *arguments: str) -> None:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - git of PATH
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        sys.exit(f"[ERROR] {address}: git says {said!r}")
+        message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        sys.exit(f"[ERROR] {address}: git failed: {message!r}")
 
 
-def paths_of_caller(found: Sequence[Token], here: Path) -> list[Token]:
-    """Relative paths among the parameters are meant from where the command was typed; the step runs in the project.
+def resolve_paths(tokens: Sequence[Token], caller: Path) -> list[Token]:
+    """Make relative paths among the parameters relative to the folder `caller`; the step runs in the project's folder.
 
-    A path that is there only in the project stays the project's.
+    A path that exists only in the project stays as it is.
     """
-    address = next((token.value for token in found if token.name is None), None) or "."
+    address = next((token.value for token in tokens if token.name is None), None) or "."
     project = path_of(address.partition("#")[0])
-    if project == here:
-        return list(found)
-    return [_absolute(token, here, project) if token.name == PARAMETER else token for token in found]
+    if project == caller:
+        return list(tokens)
+    return [_absolute(token, caller, project) if token.name == PARAMETER else token for token in tokens]
 
 
-def _absolute(token: Token, here: Path, project: Path | None) -> Token:
+def _absolute(token: Token, caller: Path, project: Path | None) -> Token:
     name, equals, value = (token.value or "").partition("=")
-    if not (equals and value and name.endswith(OF_A_PATH)) or Path(value).expanduser().is_absolute() or ":/" in value:
+    if (
+        not (equals and value and name.endswith(PATH_SUFFIXES))
+        or Path(value).expanduser().is_absolute()
+        or ":/" in value
+    ):
         return token
-    typed = here / value
-    if not typed.exists() and project is not None and (project / value).exists():
+    path = caller / value
+    if not path.exists() and project is not None and (project / value).exists():
         return token
-    return Token(token.name, f"{name}={typed}")
+    return Token(token.name, f"{name}={path}")

@@ -1,4 +1,4 @@
-"""A command line of MLflow's as click reads it: options and their values, in any spelling."""
+"""Parses MLflow's command lines as click does: options and their values, in any spelling."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,34 +15,34 @@ class Token:
     name: str | None
     value: str | None
 
-    def words(self) -> list[str]:
-        return [word for word in (self.name, self.value) if word is not None]
+    def arguments(self) -> list[str]:
+        return [text for text in (self.name, self.value) if text is not None]
 
 
-def tokens(arguments: Sequence[str], long_names: dict[str, str], flags: Collection[str]) -> list[Token]:
-    """What follows the command's own words."""
-    found: list[Token] = []
+def parse_tokens(arguments: Sequence[str], long_names: dict[str, str], flags: Collection[str]) -> list[Token]:
+    """Parse the arguments after the command's own words."""
+    tokens: list[Token] = []
     rest = list(arguments)
     while rest:
-        word = rest.pop(0)
-        if not word.startswith("-") or word == "-":
-            found.append(Token(None, word))
-        elif word in flags:
-            found.append(Token(word, None))
-        elif word.startswith("--"):
-            name, equals, value = word.partition("=")
-            found.append(Token(name, value if equals else _next(rest)))
+        argument = rest.pop(0)
+        if not argument.startswith("-") or argument == "-":
+            tokens.append(Token(None, argument))
+        elif argument in flags:
+            tokens.append(Token(argument, None))
+        elif argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            tokens.append(Token(name, value if equals else _next(rest)))
         else:
-            name, value = word[:2], word[2:]
-            found.append(Token(long_names.get(name, name), value or _next(rest)))
-    return found
+            name, value = argument[:2], argument[2:]
+            tokens.append(Token(long_names.get(name, name), value or _next(rest)))
+    return tokens
 
 
 def _next(rest: list[str]) -> str | None:
     return rest.pop(0) if rest else None
 
 
-def value_of(found: Sequence[Token], *names: str) -> str | None:
-    """The last one counts, as for click. None when it is not given."""
-    values = [token.value for token in found if token.name in names]
+def value_of(tokens: Sequence[Token], *names: str) -> str | None:
+    """The option's last value, as for click; None if it is not given."""
+    values = [token.value for token in tokens if token.name in names]
     return values[-1] if values else None

@@ -1,4 +1,4 @@
-"""A port that is free, for a command that starts a server; or one line that says what to give."""
+"""Finds a free port for a command that starts a server, or exits with one line."""
 
 import errno
 import os
@@ -7,45 +7,45 @@ import sys
 import urllib.error
 import urllib.request
 
-from local_stack.mlflow_command.options import Token, tokens, value_of
+from local_stack.mlflow_command.options import Token, parse_tokens, value_of
 
 LONG_NAMES = {"-p": "--port", "-h": "--host"}
-USUAL_PORT = "5000"
+DEFAULT_PORT = "5000"
 ANSWER_TIMEOUT_S = 2.0
-TAKEN = (errno.EADDRINUSE, errno.EACCES)
+IN_USE = (errno.EADDRINUSE, errno.EACCES)
 
 
 def for_model_server(arguments: list[str]) -> list[str]:
-    """`models serve …` with a port that is free where none was asked for and MLflow's usual one is taken."""
-    found = tokens(arguments, LONG_NAMES, ("--no-conda", "--install-mlflow"))
-    host, asked = _host(found), value_of(found, "--port")
-    port = asked or os.environ.get("MLFLOW_PORT", USUAL_PORT)
-    if not _is_taken(host, port):
+    """`models serve …`, with a free port added if none is given and MLflow's default port is in use."""
+    tokens = parse_tokens(arguments, LONG_NAMES, ("--no-conda", "--install-mlflow"))
+    host, chosen = _host(tokens), value_of(tokens, "--port")
+    port = chosen or os.environ.get("MLFLOW_PORT", DEFAULT_PORT)
+    if not _is_in_use(host, port):
         return arguments
     free = _free(host)
-    if asked:
-        sys.exit(f"[ERROR] Port {port} of {host} is taken. Give one that is free: --port {free}; or none")
-    print(f"Port {port} is taken{_by_whom(host, port)}: the model is served at http://{host}:{free}", end="; ")
-    print("to choose: --port", flush=True)
+    if chosen:
+        sys.exit(f"[ERROR] Port {port} of {host} is in use. Use a free one, such as --port {free}, or omit --port")
+    print(f"Port {port} is in use{_owner(host, port)}; the model is served at http://{host}:{free}", end=". ")
+    print("To choose a port: --port", flush=True)
     return [*arguments, "--port", str(free)]
 
 
 def for_tracking_server(arguments: list[str]) -> None:
-    """Exits with one line when the port of `server …` is taken."""
-    found = tokens(arguments, LONG_NAMES, ())
-    host, port = _host(found), value_of(found, "--port") or os.environ.get("MLFLOW_PORT", USUAL_PORT)
-    if _is_taken(host, port):
+    """Exits with one line if the port of `server …` is in use."""
+    tokens = parse_tokens(arguments, LONG_NAMES, ())
+    host, port = _host(tokens), value_of(tokens, "--port") or os.environ.get("MLFLOW_PORT", DEFAULT_PORT)
+    if _is_in_use(host, port):
         sys.exit(
-            f"[ERROR] Port {port} of {host} is taken{_by_whom(host, port)}. For another server: --port {_free(host)}"
+            f"[ERROR] Port {port} of {host} is in use{_owner(host, port)}. For another server: --port {_free(host)}"
         )
 
 
-def _host(found: list[Token]) -> str:
-    return value_of(found, "--host") or os.environ.get("MLFLOW_HOST", "127.0.0.1")
+def _host(tokens: list[Token]) -> str:
+    return value_of(tokens, "--host") or os.environ.get("MLFLOW_HOST", "127.0.0.1")
 
 
-def _is_taken(host: str, port: str) -> bool:
-    """False too for what is no port or no address of this machine: MLflow says so itself."""
+def _is_in_use(host: str, port: str) -> bool:
+    """False for an invalid port or an address of another machine: MLflow reports those."""
     if not port.isdecimal():
         return False
     try:
@@ -56,7 +56,7 @@ def _is_taken(host: str, port: str) -> bool:
     except (socket.gaierror, OverflowError):
         return False
     except OSError as error:
-        return error.errno in TAKEN
+        return error.errno in IN_USE
     return False
 
 
@@ -67,10 +67,10 @@ def _free(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _by_whom(host: str, port: str) -> str:
-    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - it is compared
+def _owner(host: str, port: str) -> str:
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - only compared
     try:
-        with urllib.request.urlopen(f"{address}/version", timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310 - as built
+        with urllib.request.urlopen(f"{address}/version", timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310 - built above
             is_mlflow = answer.read(20).decode(errors="replace")[:1].isdecimal()
     except (OSError, ValueError):
         return ""

@@ -1,4 +1,4 @@
-"""Is the store that a command needs there, and does it let us in? One line when not, instead of minutes and a trace."""
+"""Checks that a command's store answers and accepts the login; MLflow would take minutes and print a traceback."""
 
 import base64
 import os
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from local_stack.mlflow_command.options import tokens, value_of
+from local_stack.mlflow_command.options import parse_tokens, value_of
 
 ANSWER_TIMEOUT_S = 2.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
@@ -18,55 +18,56 @@ UNAUTHORIZED = (401, 403)
 
 
 def require_store(arguments: Sequence[str]) -> None:
-    """Exits with one line when the store of this command does not answer, or not to us."""
+    """Exits with one line if the command's store does not answer or refuses the login."""
     command = arguments[0] if arguments else ""
     if "--help" in arguments:
         return
     if command in NEEDS_STORE:
         require_answer(os.environ.get("MLFLOW_TRACKING_URI", ""))
     elif command in SERVERS:
-        given = value_of(tokens(arguments[1:], {}, ()), "--backend-store-uri")
-        require_answer(given or os.environ.get("MLFLOW_BACKEND_STORE_URI", ""))
+        uri = value_of(parse_tokens(arguments[1:], {}, ()), "--backend-store-uri")
+        require_answer(uri or os.environ.get("MLFLOW_BACKEND_STORE_URI", ""))
     elif command == "db":
         require_answer(next((argument for argument in arguments if "://" in argument), ""))
 
 
 def require_answer(uri: str) -> None:
-    where = urlsplit(uri)
-    scheme = where.scheme.split("+")[0]
-    if scheme not in DEFAULT_PORTS or not where.hostname:
+    address = urlsplit(uri)
+    scheme = address.scheme.split("+")[0]
+    if scheme not in DEFAULT_PORTS or not address.hostname:
         return
-    place = f"{where.hostname}:{where.port or DEFAULT_PORTS[scheme]}"
+    port = address.port or DEFAULT_PORTS[scheme]
+    server = f"{address.hostname}:{port}"
     try:
         if scheme == "postgresql":
-            socket.create_connection((where.hostname, where.port or DEFAULT_PORTS[scheme]), ANSWER_TIMEOUT_S).close()
-        elif _refuses_us(uri):
-            sys.exit(wants_login(place))
+            socket.create_connection((address.hostname, port), ANSWER_TIMEOUT_S).close()
+        elif _refuses_login(uri):
+            sys.exit(login_message(server))
     except OSError:
-        by_proxy = "" if scheme == "postgresql" else _by_proxy(uri)
-        sys.exit(f"MLflow's tracking store does not answer at {place}{by_proxy}. Start the stack: make up")
+        proxy = "" if scheme == "postgresql" else _proxy_note(uri)
+        sys.exit(f"MLflow's tracking store does not answer at {server}{proxy}. Start the stack: make up")
 
 
-def _refuses_us(uri: str) -> bool:
-    """Asked as MLflow's client asks: by the same proxy, with the same login. Raises OSError when nothing answers."""
-    import requests  # noqa: PLC0415 - a tenth of a second that a store in PostgreSQL need not wait
+def _refuses_login(uri: str) -> bool:
+    """Send a request like MLflow's client, with its proxy and login. Raises OSError if nothing answers."""
+    import requests  # noqa: PLC0415 - takes 0.1 s, which a store in PostgreSQL does not need
 
     address = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
     try:
         return requests.get(address, headers=_login(), timeout=ANSWER_TIMEOUT_S).status_code in UNAUTHORIZED
     except (requests.exceptions.SSLError, requests.exceptions.ReadTimeout, ValueError):
-        return False  # whatever it is, MLflow says it
+        return False  # MLflow reports it
 
 
-def _by_proxy(uri: str) -> str:
-    import requests  # noqa: PLC0415 - loaded already
+def _proxy_note(uri: str) -> str:
+    import requests  # noqa: PLC0415 - already loaded
 
-    through = requests.utils.select_proxy(uri, requests.utils.get_environ_proxies(uri))
-    return f" through the proxy {through.split('@')[-1]} that the shell names" if through else ""
+    proxy = requests.utils.select_proxy(uri, requests.utils.get_environ_proxies(uri))
+    return f" through the shell's proxy {proxy.split('@')[-1]}" if proxy else ""
 
 
 def _login() -> dict[str, str]:
-    """What MLflow's own client would send."""
+    """The Authorization header that MLflow's client sends."""
     user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
     if user and password:
@@ -74,19 +75,19 @@ def _login() -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def wants_login(where: str) -> str:
+def login_message(server: str) -> str:
     return (
-        f"MLflow at {where} wants a login, or another one. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+        f"MLflow at {server} refuses the login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
         "or MLFLOW_TRACKING_TOKEN"
     )
 
 
-def in_one_line(error: Exception) -> str:
-    """What MLflow, git or the database raised, for somebody who typed a command."""
-    said = str(getattr(error, "message", None) or getattr(error, "stderr", None) or error).strip()
-    deleted = re.search(r"experiment (\d+) must be in the 'active' state", said)
+def one_line(error: Exception) -> str:
+    """The error of MLflow, git or the database in one line."""
+    message = str(getattr(error, "message", None) or getattr(error, "stderr", None) or error).strip()
+    deleted = re.search(r"experiment (\d+) must be in the 'active' state", message)
     if deleted:
         number = deleted[1]
-        return f"Experiment {number} was deleted. Put it back: mlflow experiments restore --experiment-id {number}"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return f"Experiment {number} was deleted. Restore it: mlflow experiments restore --experiment-id {number}"
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     return " ".join(lines[:3]) if lines else type(error).__name__

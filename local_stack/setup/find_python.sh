@@ -1,22 +1,22 @@
 #!/bin/sh
-# Prints the version and the program of a Python that StreamFlow runs on, such as "3.12.1 /usr/bin/python3.12".
-# Arguments: 1. the one asked for, as a version (3.12) or a program; '' for the newest that this machine has
-#            2. a program that comes before all others, if it is as asked: the one behind .venv
-# Exit code 1: this machine has none, as stderr says. 2: the one asked for cannot be used.
+# Prints the version and the program of a supported Python, such as "3.12.1 /usr/bin/python3.12".
+# Arguments: 1. a version (3.12) or a program; '' for the newest on this machine
+#            2. a program to prefer if it fits: the one behind .venv
+# Exit code 1: this machine has none. 2: the requested one cannot be used. stderr has the reason.
 set -eu
-asked=${1:-} preferred=${2:-}
+requested=${1:-} preferred=${2:-}
 range=$(sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)".*/\1 \2/p' "$(dirname "$0")/../../pyproject.toml")
 lowest=${range% *} newest=$((${range#* } - 1))
 
 supported="$(seq "$lowest" $((newest - 1)) | sed 's/^/3./; s/$/,/' | tr '\n' ' ')or 3.$newest"
 
 refuse() {
-    echo "[ERROR] PYTHON=$asked: $1. StreamFlow needs Python $supported: make run PYTHON=3.$newest" >&2
+    echo "[ERROR] PYTHON=$requested: $1. StreamFlow needs Python $supported: make run PYTHON=3.$newest" >&2
     exit 2
 }
 
-# The Python behind a program, which may be a shim, a link or another environment's: version, flaw or "-", program.
-# It is asked in words that old ones understand, too.
+# Prints the Python behind a program (a shim, a link, an environment's): version, flaw or "-", program.
+# The code runs on old Pythons too.
 behind() {
     "$1" -c '
 import os, sys
@@ -41,7 +41,7 @@ is_supported() { # 3.12 or 3.12.1; sets minor
     [ "$minor" -ge "$lowest" ] && [ "$minor" -le "$newest" ]
 }
 
-programs() { # every place where a Python 3.$1 may be, the likeliest first
+programs() { # the paths where a Python 3.$1 may be, the likeliest first
     [ -z "$preferred" ] || echo "$preferred"
     echo "$PATH" | tr : '\n' | sed "s|\$|/python3.$1|"
     pyenv=${PYENV_ROOT:-${HOME:-}/.pyenv}/versions
@@ -50,7 +50,7 @@ programs() { # every place where a Python 3.$1 may be, the likeliest first
     echo "$PATH" | tr : '\n' | sed 's|$|/python3|'
 }
 
-first_of() { # of the programs on stdin, the first that is a Python $1 without a flaw
+first_of() { # the first program on stdin that is a Python $1 without a flaw
     while read -r program; do
         [ -f "$program" ] && [ -x "$program" ] && answer=$(behind "$program") || continue
         version=${answer%% *} answer=${answer#* }
@@ -59,32 +59,32 @@ first_of() { # of the programs on stdin, the first that is a Python $1 without a
     return 1
 }
 
-none() { # exit code 1: no Python $1
+not_found() { # exits with code 1: no Python $1
     answer=$(behind python3 || true) version=${answer%% *} flaw=${answer#* } flaw=${flaw%% *}
     [ "$flaw" != - ] || flaw=
     echo "There is no Python $1 on this machine${answer:+ (python3 is $version${flaw:+, $flaw})}" >&2
     exit 1
 }
 
-named() { # the program asked for, or why not
-    program=$(command -v "$asked") || refuse "there is no such program or version"
-    answer=$(behind "$program") || refuse "that does not run as Python"
+named() { # prints the requested program, or exits with the reason
+    program=$(command -v "$requested") || refuse "there is no such program or version"
+    answer=$(behind "$program") || refuse "this program is not a Python"
     version=${answer%% *} answer=${answer#* }
-    is_supported "$version" || refuse "that is Python $version"
+    is_supported "$version" || refuse "this is Python $version"
     case ${answer%% *} in
         -) echo "$version ${answer#* }" ;;
-        without-venv) refuse "that has no venv (Debian and Ubuntu: apt-get install python3-venv)" ;;
-        *) refuse "that is Python $version, ${answer%% *}" ;;
+        without-venv) refuse "it has no venv (Debian and Ubuntu: apt-get install python3-venv)" ;;
+        *) refuse "this is Python $version, ${answer%% *}" ;;
     esac
 }
 
-number=${asked#python}
+number=${requested#python}
 case $number in
-    '' | 3 | *[!0-9.]*) [ -z "$asked" ] || [ "$asked" = 3 ] || { named; exit; } ;;
+    '' | 3 | *[!0-9.]*) [ -z "$requested" ] || [ "$requested" = 3 ] || { named; exit; } ;;
     *)
         is_supported "$number" || refuse "Python $number is not supported"
         programs "$minor" | first_of "$number" && exit
-        none "$number"
+        not_found "$number"
         ;;
 esac
 if [ -n "$preferred" ] && answer=$(echo "$preferred" | first_of 3) && is_supported "${answer%% *}"; then
@@ -94,4 +94,4 @@ fi
 for minor in $(seq "$newest" -1 "$lowest"); do
     programs "$minor" | first_of "3.$minor" && exit
 done
-none "$supported"
+not_found "$supported"

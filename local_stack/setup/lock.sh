@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the lock files anew from pyproject.toml, for all of its Pythons at once, whichever runs this; and writes the lock's
-# hash where conda looks for changes. What is locked stays, unless pyproject.toml excludes it: UPGRADE=1 takes the newest.
-# requirements.txt is the one environment; the others hold what an extra needs beyond it.
+# Writes the lock files from pyproject.toml, for all supported Pythons, and the lock's hash into conda.yaml, where conda
+# looks for changes. Locked versions stay unless pyproject.toml excludes them; UPGRADE=1 takes the newest.
+# requirements.txt is the environment; the other files have the additional packages of each extra.
 set -eu
 CDPATH="" cd -- "$(dirname -- "$0")/../.."
 lowest=$(sed -n 's/^requires-python = ">=\([0-9.]*\),.*/\1/p' pyproject.toml)
@@ -10,7 +10,7 @@ $compile pyproject.toml --output-file requirements.txt
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 for extra in dev spark redis; do
-    # uv keeps the versions of the file it is to write
+    # uv keeps the versions in its output file
     cat requirements.txt "requirements-$extra.txt" > "$scratch/whole" 2>/dev/null || true
     $compile --extra "$extra" --constraint requirements.txt pyproject.toml --output-file "$scratch/whole"
     awk -F '==' 'NR == FNR { base[$1]; next } !($1 in base)' requirements.txt "$scratch/whole" > "requirements-$extra.txt"

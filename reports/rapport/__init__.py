@@ -1,1 +1,1 @@
-"""The report of the work, in French: template.md names the commands and pictures, a real run fills it."""
+"""The French report: template.md lists the commands, pictures and figures; a real run fills it in."""

@@ -1,4 +1,4 @@
-"""python -m report: runs template.md on real months and writes reports/rapport_tp4.md with its pictures."""
+"""python -m reports.rapport: runs template.md on real months and writes reports/rapport_tp4.md with its pictures."""
 
 import argparse
 import shutil
@@ -10,19 +10,19 @@ from local_stack.settings import ROOT
 from reports.rapport.figures import collect
 from reports.rapport.pictures import Pictures
 from reports.rapport.shell import CommandFailed, Shell
-from reports.rapport.template import TEMPLATE, carry_out, fill_in
+from reports.rapport.template import TEMPLATE, execute, fill_in
 
 OUT = ROOT / "reports"
 STATE = ".streamflow-report"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="reports.rapport", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with month_000 and month_001")
     data = parser.parse_args().data.expanduser().resolve()
     missing = [name for name in ("month_000", "month_001") if not (data / name).is_dir()]
     if missing:
-        sys.exit(f"[ERROR] {data} has no {' and no '.join(missing)}. Give the months: make report DATA=folder")
+        sys.exit(f"[ERROR] {data} has no {' and no '.join(missing)}. Name the folder of the months: make report DATA=…")
     try:
         write(data)
     except CommandFailed as error:
@@ -30,15 +30,15 @@ def main() -> None:
 
 
 def write(data: Path) -> None:
-    """All or nothing: what was there stays until the whole run has gone well."""
-    shutil.rmtree(ROOT / STATE, ignore_errors=True)  # the versions are to be counted from 1
+    """Replaces report and pictures only after the whole run has succeeded. Raises CommandFailed."""
+    shutil.rmtree(ROOT / STATE, ignore_errors=True)  # an empty registry: versions count from 1
     with tempfile.TemporaryDirectory(prefix="streamflow-report-") as scratch:
         images = Path(scratch) / "img"
         images.mkdir()
         shell = Shell(data, STATE)
         try:
             with Pictures(shell, images) as pictures:
-                done = carry_out(TEMPLATE.read_text(), shell, pictures)
+                done = execute(TEMPLATE.read_text(), shell, pictures)
                 report = fill_in(done, collect(shell, pictures))
         finally:
             shell.run("make down", may_fail=True)
@@ -46,7 +46,8 @@ def write(data: Path) -> None:
         shutil.rmtree(OUT / "img", ignore_errors=True)
         shutil.copytree(images, OUT / "img")
         (OUT / "rapport_tp4.md").write_text(report)
-    print(f"[OK] {(OUT / 'rapport_tp4.md').relative_to(ROOT)}, {len(list((OUT / 'img').iterdir()))} pictures")
+    count = len(list((OUT / "img").iterdir()))
+    print(f"[OK] Wrote {(OUT / 'rapport_tp4.md').relative_to(ROOT)} and {count} pictures")
 
 
 if __name__ == "__main__":

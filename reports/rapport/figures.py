@@ -1,4 +1,4 @@
-"""The figures that the report's text states: read from MLflow and from the gateway's answers, never typed."""
+"""The figures of the report's text, read from MLflow and from the gateway's answers, never typed by hand."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from reports.rapport.pictures import Pictures
 from reports.rapport.shell import Shell
 
 ANSWER_TIMEOUT_S = 10.0
-# a fresh run on the same months must state these again
+# figures that a new run on the same months must reproduce
 REPRODUCIBLE = (
     "as_of", "rows", "rows_train", "rows_validation", "features", "categorical", "constant", "auc", "f1", "acc",
     "brier", "f1_uncalibrated", "acc_uncalibrated", "brier_uncalibrated", "mean_probability",
@@ -20,6 +20,7 @@ REPRODUCIBLE = (
 
 
 def collect(shell: Shell, pictures: Pictures) -> dict[str, str]:
+    """All figures by name, formatted for the French text."""
     baseline, challenger, february = (_version(shell, number) for number in ("1", "2", "3"))
     training = _run(shell, baseline["run_id"])
     facts = requests.get(
@@ -48,7 +49,7 @@ def collect(shell: Shell, pictures: Pictures) -> dict[str, str]:
 
 
 def of_training(training: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, str]:
-    """training: the run's {"metrics": …, "tags": …}; facts: its dataset.json, and the constant columns."""
+    """training: the run's {"metrics": …, "tags": …}; facts: its dataset.json, plus "constant", the constant columns."""
     metrics, tags = training["metrics"], training["tags"]
     return {
         "as_of": tags["as_of"],
@@ -80,18 +81,20 @@ def french(number: float, digits: int = 4) -> str:
 
 
 def _version(shell: Shell, number: str) -> dict[str, str]:
-    asked = {"name": names.MODEL_NAME, "version": number}
-    found = _ask(shell, "model-versions/get", asked)["model_version"]
-    return {tag["key"]: tag["value"] for tag in found["tags"]}
+    """The tags of this version."""
+    version = _get(shell, "model-versions/get", {"name": names.MODEL_NAME, "version": number})["model_version"]
+    return {tag["key"]: tag["value"] for tag in version["tags"]}
 
 
 def _run(shell: Shell, run_id: str) -> dict[str, Any]:
-    data = _ask(shell, "runs/get", {"run_id": run_id})["run"]["data"]
+    """{"metrics": name -> value, "tags": name -> value}"""
+    data = _get(shell, "runs/get", {"run_id": run_id})["run"]["data"]
     return {kind: {entry["key"]: entry["value"] for entry in data[kind]} for kind in ("metrics", "tags")}
 
 
-def _ask(shell: Shell, what: str, parameters: Mapping[str, str]) -> Any:
-    address = f"{shell.address('MLFLOW_PORT')}/api/2.0/mlflow/{what}"
+def _get(shell: Shell, method: str, parameters: Mapping[str, str]) -> Any:
+    """A GET of MLflow's REST API. Raises requests.HTTPError."""
+    address = f"{shell.address('MLFLOW_PORT')}/api/2.0/mlflow/{method}"
     answer = requests.get(address, params=parameters, timeout=ANSWER_TIMEOUT_S)
     answer.raise_for_status()
     return answer.json()

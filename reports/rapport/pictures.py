@@ -1,4 +1,4 @@
-"""Pictures of MLflow's UI and of the gateway's /docs, taken by a real browser that clicks as a person does."""
+"""Screenshots of MLflow's UI and of the gateway's /docs, taken with a real browser by clicks."""
 
 import shutil
 import threading
@@ -17,13 +17,13 @@ from reports.rapport.shell import CommandFailed, Shell
 WINDOW = {"width": 1280, "height": 900}
 SHARPNESS = 1.5  # pixels of the picture per pixel of the page
 WAIT_MS = 30_000
-SETTLE_MS = 1500  # for what the page still draws when its texts are there
+SETTLE_MS = 1500  # the page still draws for a while after its texts appear
 ANSWER_TIMEOUT_S, SWAP_TIMEOUT_S = 10.0, 60.0
 USER, MODEL = "4686-GEFRM", names.MODEL_NAME
 
 
 class Pictures:
-    """One method per picture. Those that click leave what they did behind: version 2 is promoted by a click."""
+    """One method per picture. Clicks have lasting effects: promotion() promotes version 2."""
 
     def __init__(self, shell: Shell, folder: Path) -> None:
         self._shell, self._folder = shell, folder
@@ -34,9 +34,9 @@ class Pictures:
     def __enter__(self) -> "Pictures":
         chromium = shutil.which("chromium")
         if chromium is None:
-            raise CommandFailed("No program named chromium: apt-get install chromium")
+            raise CommandFailed("chromium is not on PATH: apt-get install chromium")
         self._playwright = sync_playwright().start()
-        # as root there is no sandbox to be had; the pages are our own
+        # root cannot have a sandbox; the pages are this project's own
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = self._playwright.chromium.launch(executable_path=chromium, args=options)
         self._browser = browser
@@ -51,6 +51,7 @@ class Pictures:
         self._playwright.stop()
 
     def take(self, name: str) -> None:
+        """Takes the picture of that name. Raises CommandFailed."""
         print(f"  picture {name}", flush=True)
         getattr(self, name)()
 
@@ -64,7 +65,7 @@ class Pictures:
         self._open(f"experiments/{self._run('experiment_id')}/runs/{self._run('run_id')}/artifacts")
         self._page.get_by_text("feature_schema.json").click()
         self._page.get_by_text("categorical_cols").wait_for()
-        # the folder is this machine's, and nobody else's business
+        # the path of the folder on this machine is hidden
         self._save("run_artifacts", height=560, hidden=[self._page.get_by_text("Path: ", exact=False).last])
 
     def baseline_in_production(self) -> None:
@@ -73,7 +74,7 @@ class Pictures:
         self._save("baseline_in_production", height=640)
 
     def promotion(self) -> None:
-        """Version 2 to Production, by clicks; the gateway is asked all the while, and every answer must be a 200."""
+        """Promotes version 2 by clicks. The gateway receives requests meanwhile; every answer must be a 200."""
         page = self._page
         self._open(f"models/{MODEL}/versions/2")
         page.get_by_role("switch", name="New model registry UI").click()
@@ -110,13 +111,13 @@ class Pictures:
         area: FloatRect = {"x": 0, "y": top["y"], "width": WINDOW["width"], "height": height}
         page.screenshot(path=self._folder / "docs.png", full_page=True, clip=area)
 
-    def _open(self, where: str) -> None:
-        self._page.goto(f"{self._shell.address('MLFLOW_PORT')}/#/{where}")
+    def _open(self, route: str) -> None:
+        """A page of MLflow's UI; the first time also closes the assistant's panel and chooses model training."""
+        self._page.goto(f"{self._shell.address('MLFLOW_PORT')}/#/{route}")
         if not self._is_tidy:
-            # once: the assistant's panel away, and the menu of model training
             self._page.get_by_role("button", name="Close").first.click()
             self._page.get_by_text("Model training", exact=True).click()
-            self._page.goto(f"{self._shell.address('MLFLOW_PORT')}/#/{where}")
+            self._page.goto(f"{self._shell.address('MLFLOW_PORT')}/#/{route}")
             self._is_tidy = True
 
     def _save(self, name: str, height: int, hidden: Sequence[Locator] = ()) -> None:
@@ -124,23 +125,23 @@ class Pictures:
         area: FloatRect = {"x": 0, "y": 0, "width": WINDOW["width"], "height": height}
         self._page.screenshot(path=self._folder / f"{name}.png", clip=area, mask=hidden, mask_color="#ffffff")
 
-    def _run(self, what: str) -> str:
-        """Of the run behind version 1."""
+    def _run(self, field: str) -> str:
+        """A field of version 1's training run, such as its experiment_id."""
         api = f"{self._shell.address('MLFLOW_PORT')}/api/2.0/mlflow"
-        asked = {"run_id": self.first_answer["model"]["run_id"]}
-        answer = requests.get(f"{api}/runs/get", params=asked, timeout=ANSWER_TIMEOUT_S)
-        return str(answer.json()["run"]["info"][what])
+        parameters = {"run_id": self.first_answer["model"]["run_id"]}
+        answer = requests.get(f"{api}/runs/get", params=parameters, timeout=ANSWER_TIMEOUT_S)
+        return str(answer.json()["run"]["info"][field])
 
     def _predict(self) -> dict[str, Any]:
         address = f"{self._shell.address('GATEWAY_PORT')}/predict"
         answer = requests.post(address, json={"user_id": USER}, timeout=ANSWER_TIMEOUT_S)
         if not answer.ok:
             raise CommandFailed(f"The gateway answered {answer.status_code}: {answer.text}")
-        found: dict[str, Any] = answer.json()
-        return found
+        prediction: dict[str, Any] = answer.json()
+        return prediction
 
     def _await_version(self, version: str) -> float:
-        """Seconds until the gateway answers with it."""
+        """Seconds until the gateway answers with this version. Raises CommandFailed after SWAP_TIMEOUT_S."""
         started = time.monotonic()
         while True:
             answered = self._predict()["model"]["version"]
@@ -148,12 +149,14 @@ class Pictures:
             if answered == version:
                 return time.monotonic() - started
             if time.monotonic() - started > SWAP_TIMEOUT_S:
-                raise CommandFailed(f"The gateway still answers with version {answered}")
+                raise CommandFailed(
+                    f"The gateway still answers with version {answered} after {SWAP_TIMEOUT_S:g} s, not with {version}"
+                )
             threading.Event().wait(0.02)
 
 
 def _box(element: Locator) -> FloatRect:
-    found = element.bounding_box()
-    if found is None:
-        raise CommandFailed("An element of /docs is not on the page")
-    return found
+    box = element.bounding_box()
+    if box is None:
+        raise CommandFailed(f"{element} is not visible on /docs")
+    return box

@@ -1,4 +1,4 @@
-"""Commands as a user types them, in the project's folder and the activated environment, on a stack of their own."""
+"""Runs commands as a user types them: in the project's folder, with the environment activated, on a separate stack."""
 
 import os
 import re
@@ -10,33 +10,33 @@ from local_stack.settings import LOOPBACK, ROOT
 
 COMMAND_TIMEOUT_S = 900
 PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
-# settings of the shell that runs us; with MAKE…, a make below ours would talk of its folders
-OTHERS = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "MAKE", "MFLAGS")
-# MLflow's log lines, and those that say what is about to be done
+# variables of the calling shell that are removed; with MAKE…, an inner make would print its folders
+REMOVED_PREFIXES = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "MAKE", "MFLAGS")
+# MLflow's log lines, and progress lines (they end in …)
 NOISE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (INFO|WARNING) |…$")
 
 
 class CommandFailed(Exception):
-    pass
+    """A command, or a click, did not have its expected effect."""
 
 
 class Shell:
     def __init__(self, data: Path, state: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_PREFIXES)}
         self.ports = {name: _free_port() for name in PORTS}
-        given = {name: str(port) for name, port in self.ports.items()}
-        self._environment = {**clean, **given, "STREAMFLOW_STATE": state, "DATA": str(data), "NO_COLOR": "1"}
+        ports = {name: str(port) for name, port in self.ports.items()}
+        self._environment = {**clean, **ports, "STREAMFLOW_STATE": state, "DATA": str(data), "NO_COLOR": "1"}
         self._hidden = {str(data): "$DATA", str(ROOT): "."}
 
     def address(self, port: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[port]}"
 
     def run(self, command: str, may_fail: bool = False) -> str:
-        """What it prints, less the noise and the paths of this machine. Raises CommandFailed."""
+        """The command's output without log lines and paths of this machine. Raises CommandFailed unless `may_fail`."""
         print(f"$ {command}", flush=True)
-        # make finds its own environment, and works before there is one
+        # make activates the environment itself, and works without one
         line = command if command.startswith("make ") else f". .venv/bin/activate && {command}"
-        done = subprocess.run(  # noqa: S603 - the template's commands are ours
+        done = subprocess.run(  # noqa: S603 - the template's own commands
             ["/bin/bash", "-c", line],
             cwd=ROOT,
             env=self._environment,
@@ -51,10 +51,10 @@ class Shell:
             raise CommandFailed(f"{command}: exit code {done.returncode}\n{done.stdout}")
         return self._readable(done.stdout)
 
-    def _readable(self, said: str) -> str:
+    def _readable(self, output: str) -> str:
         for path, name in self._hidden.items():
-            said = said.replace(path, name)
-        return "\n".join(line.rstrip() for line in said.splitlines() if not NOISE.search(line)).strip("\n")
+            output = output.replace(path, name)
+        return "\n".join(line.rstrip() for line in output.splitlines() if not NOISE.search(line)).strip("\n")
 
 
 def _free_port() -> int:

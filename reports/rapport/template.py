@@ -1,10 +1,10 @@
-"""The report's template is Markdown that is carried out from top to bottom:
+"""The report's template is Markdown, run from top to bottom:
 
-```console          $ lines are run, and what they print is put below them
+```console          $ lines are run; their output is inserted below them
 $ command
 ```
-![text](img/x.png)  the picture x is taken, by the action of that name
-{{name}}            a figure, known when all is done
+![text](img/x.png)  the picture x is taken
+{{name}}            a figure, filled in at the end
 """
 
 import re
@@ -17,16 +17,16 @@ FIGURE = re.compile(r"\{\{(\w+)\}\}")
 PICTURE = re.compile(r"!\[[^\]]*\]\(img/(\w+)\.png\)")
 
 
-class Runs(Protocol):
+class RunsCommands(Protocol):
     def run(self, command: str) -> str: ...
 
 
-class Takes(Protocol):
+class TakesPictures(Protocol):
     def take(self, name: str) -> None: ...
 
 
-def carry_out(template: str, shell: Runs, pictures: Takes) -> str:
-    """The template with the output of its commands; its pictures are taken on the way."""
+def execute(template: str, shell: RunsCommands, pictures: TakesPictures) -> str:
+    """Runs the commands and takes the pictures in order. Returns the template with the commands' output inserted."""
     lines: list[str] = []
     in_console = False
     for line in template.splitlines():
@@ -35,32 +35,35 @@ def carry_out(template: str, shell: Runs, pictures: Takes) -> str:
             in_console = line == "```console"
         elif in_console and line.startswith("$ "):
             lines += shell.run(line[2:]).splitlines()
-        elif found := PICTURE.search(line):
-            pictures.take(found[1])
+        elif picture := PICTURE.search(line):
+            pictures.take(picture[1])
     return "\n".join(lines) + "\n"
 
 
 def fill_in(text: str, figures: Mapping[str, str]) -> str:
-    """Raises KeyError for a figure that nobody collected."""
-    return FIGURE.sub(lambda found: figures[found[1]], text)
+    """Replaces each {{name}} by its figure. Raises KeyError for a missing figure."""
+    return FIGURE.sub(lambda match: figures[match[1]], text)
 
 
 def stated(template: str, report: str) -> dict[str, str]:
-    """The figures as the report states them. Raises ValueError when a line of the template is not in the report, or
-    when the report states one figure in two ways."""
-    found: dict[str, str] = {}
+    """The figures in a finished report, by name.
+
+    Raises ValueError when a line of the template is missing in the report, or a figure has two values in it.
+    """
+    figures: dict[str, str] = {}
     for line in template.splitlines():
         pattern = _pattern(line)
         match = re.search(pattern, report, re.MULTILINE)
         if match is None:
-            raise ValueError(f"The report lacks this line of its template; run make report: {line}")
+            raise ValueError(f"A line of the template is missing in the report; run make report: {line}")
         for name, value in zip(FIGURE.findall(line), match.groups(), strict=True):
-            if found.setdefault(name, value) != value:
-                raise ValueError(f"The report states {name} as {found[name]} and as {value}")
-    return found
+            if figures.setdefault(name, value) != value:
+                raise ValueError(f"The report states {name} as {figures[name]} and as {value}")
+    return figures
 
 
 def commands(text: str) -> list[str]:
+    """The commands of all $ lines, in order."""
     return re.findall(r"^\$ (.+)$", text, re.MULTILINE)
 
 

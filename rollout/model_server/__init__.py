@@ -1,1 +1,1 @@
-"""One `mlflow models serve`: launched, tried, watched, drained."""
+"""One `mlflow models serve`: launched, smoke-tested, monitored, drained."""

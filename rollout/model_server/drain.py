@@ -1,10 +1,10 @@
-"""What is on its way out: servers with requests in flight, attempts that nobody wants any more."""
+"""Ends replaced servers once their requests in flight are finished, and cancelled launches."""
 
 import threading
 import time
 from collections.abc import Callable
 
-from rollout.model_server.launch import BringUp
+from rollout.model_server.launch import Launch
 from rollout.model_server.server import ModelServer
 
 
@@ -16,31 +16,31 @@ class Drain:
 
     @property
     def servers(self) -> list[ModelServer]:
-        return [server for _when, server in self._due]
+        return [server for _due_at, server in self._due]
 
     def add(self, server: ModelServer) -> None:
-        """Ended after the time in which gateways turn away from it and requests in flight come back."""
+        """End the server after the drain time: until then gateways switch over and requests in flight finish."""
         self._due.append((time.monotonic() + self._seconds, server))
 
-    def discard(self, attempt: BringUp) -> None:
-        self._in_thread(attempt.cancel)
+    def discard(self, launch: Launch) -> None:
+        self._in_thread(launch.cancel)
 
-    def end_what_is_due(self) -> None:
+    def end_due(self) -> None:
         now = time.monotonic()
-        for _when, server in [entry for entry in self._due if entry[0] <= now]:
+        for _due_at, server in [entry for entry in self._due if entry[0] <= now]:
             self._in_thread(server.end)
         self._due = [entry for entry in self._due if entry[0] > now]
         self._ending = [thread for thread in self._ending if thread.is_alive()]
 
     def end_all(self) -> None:
-        """Returns when nothing is left."""
-        self._due = [(0.0, server) for _when, server in self._due]
-        self.end_what_is_due()
+        """Return once every server and launch has ended."""
+        self._due = [(0.0, server) for _due_at, server in self._due]
+        self.end_due()
         for thread in self._ending:
             thread.join()
 
     def _in_thread(self, end: Callable[[], None]) -> None:
-        """An end takes as long as the last request; the watcher has to go on watching."""
+        """Ending takes as long as the last request; the watcher must not wait for it."""
         thread = threading.Thread(target=end, daemon=True)
         thread.start()
         self._ending.append(thread)

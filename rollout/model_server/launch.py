@@ -1,43 +1,43 @@
-"""One attempt to bring a version to the point where it may serve, in a thread of its own."""
+"""One attempt to launch a version and check that it can serve, in a thread of its own."""
 
 import logging
 import threading
 import time
 from dataclasses import dataclass
 
-from rollout.errors import Cancelled, NotFit
+from rollout.errors import Cancelled, LaunchFailed
 from rollout.model_server.server import ModelServer
-from rollout.model_server.smoke_test import Identity, example_of, try_out
-from rollout.registry import Wanted
+from rollout.model_server.smoke_test import Identity, input_example, run_smoke_test
+from rollout.registry import TargetVersion
 from rollout.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Up:
-    """A server that has shown that it answers rightly."""
+class ReadyServer:
+    """A server that passed its smoke test."""
 
     server: ModelServer
-    wanted: Wanted
+    target: TargetVersion
     identity: Identity
 
 
-class BringUp:
-    """Fetch, start, wait, try. `result` is there when `done`; `reason` says why there is none.
+class Launch:
+    """Fetch, start, wait, smoke-test. Once `done`, either `result` or `reason` (why it failed) is set.
 
-    copy_of: a server that has the files of this very version.
+    copy_from: a server that already has the files of this version.
     """
 
-    def __init__(self, settings: Settings, wanted: Wanted, copy_of: ModelServer | None = None) -> None:
-        self.wanted = wanted
-        self.result: Up | None = None
+    def __init__(self, settings: Settings, target: TargetVersion, copy_from: ModelServer | None = None) -> None:
+        self.target = target
+        self.result: ReadyServer | None = None
         self.reason: str | None = None
-        self.server = ModelServer(settings, wanted.version)
+        self.server = ModelServer(settings, target.version)
         self._name = settings.model_name
-        self._copy_of = copy_of
+        self._copy_from = copy_from
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"bring-up-{wanted.version}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"launch-{target.version}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -47,7 +47,7 @@ class BringUp:
         return not self._thread.is_alive()
 
     def cancel(self) -> None:
-        """Returns when nothing of the attempt is left, which can take as long as its longest wait."""
+        """Return once the launch's process and files are gone, which can take as long as its longest wait."""
         self._cancelled.set()
         self._thread.join()
         if self.result is not None:
@@ -56,28 +56,28 @@ class BringUp:
     def _run(self) -> None:
         started = time.monotonic()
         try:
-            self.result = self._try()
-            log.info("Version %s is fit to serve after %.1f s", self.wanted.version, time.monotonic() - started)
-        except Exception as error:  # a version that cannot be brought up must not end the watcher
-            known = isinstance(error, NotFit | Cancelled)
-            self.reason = str(error) if known else f"{type(error).__name__} while it was brought up"
-            if not known:
-                log.exception("Version %s could not be brought up", self.wanted.version)
+            self.result = self._launch()
+            log.info("Version %s is ready after %.1f s", self.target.version, time.monotonic() - started)
+        except Exception as error:  # a version that cannot be launched must not end the watcher
+            is_expected = isinstance(error, LaunchFailed | Cancelled)
+            self.reason = str(error) if is_expected else f"{type(error).__name__} during its launch"
+            if not is_expected:
+                log.exception("Version %s could not be launched", self.target.version)
             self.server.end()
 
-    def _try(self) -> Up:
-        if self._copy_of is not None:
-            self.server.take(self._copy_of)
+    def _launch(self) -> ReadyServer:
+        if self._copy_from is not None:
+            self.server.copy_model(self._copy_from)
         else:
             self.server.fetch(self._name)
-        example = example_of(self.server.model)
-        self._go_on()
+        example = input_example(self.server.model)
+        self._raise_if_cancelled()
         self.server.start()
-        self.server.wait_until_healthy(self._go_on)
-        identity = try_out(self.server.url, example, self._name, self.wanted)
-        self._go_on()
-        return Up(self.server, self.wanted, identity)
+        self.server.wait_until_healthy(self._raise_if_cancelled)
+        identity = run_smoke_test(self.server.url, example, self._name, self.target)
+        self._raise_if_cancelled()
+        return ReadyServer(self.server, self.target, identity)
 
-    def _go_on(self) -> None:
+    def _raise_if_cancelled(self) -> None:
         if self._cancelled.is_set():
-            raise Cancelled("another version is wanted")
+            raise Cancelled("another version was promoted, or the watcher is stopping")

@@ -1,4 +1,4 @@
-"""One `mlflow models serve`: a process with a copy of its model, a port and a folder that goes when it goes."""
+"""One `mlflow models serve`: a process with a port and a folder for its copy of the model, deleted at its end."""
 
 import logging
 import shutil
@@ -14,12 +14,15 @@ import psutil
 import requests
 
 from rollout import loopback, processes
-from rollout.errors import NotFit
+from rollout.errors import LaunchFailed
 from rollout.settings import Settings, server_environment
 
 PING_TIMEOUT_S = 2.0
 POLL_S = 0.1
 LOG_TAIL_LINES = 3
+# `mlflow models serve`, by MLflow's own command group of that name alone: the `mlflow` program loads every server and
+# the assistant's first, which takes longer than to start the model. The words stay for whoever reads the process list.
+SERVE = "import sys; from mlflow.models.cli import commands; commands(sys.argv[3:], prog_name='mlflow models')"
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """As the gateway reaches it."""
+        """The address at which the gateway reaches it."""
         return f"http://{self._settings.models_reached_at}:{self.port}"
 
     @property
@@ -44,23 +47,25 @@ class ModelServer:
         return None if self._process is None else self._process.pid
 
     def fetch(self, name: str) -> None:
-        """Copies the version out of the registry. Raises NotFit when it cannot be had."""
+        """Download the version from the registry. Raises LaunchFailed if that fails."""
         import mlflow  # noqa: PLC0415 - the watcher's port answers before mlflow is loaded
 
         try:
             mlflow.artifacts.download_artifacts(f"models:/{name}/{self.version}", dst_path=str(self.model))
         except Exception as error:
-            raise NotFit(f"its files cannot be fetched ({type(error).__name__}: {_first_line(error)})") from error
+            raise LaunchFailed(
+                f"its files cannot be downloaded ({type(error).__name__}: {_first_line(error)})"
+            ) from error
 
-    def take(self, other: "ModelServer") -> None:
-        """A copy of another server's copy: a restart must not need the registry."""
-        shutil.copytree(other.model, self.model)
+    def copy_model(self, source: "ModelServer") -> None:
+        """Copy another server's files: a restart must not need the registry."""
+        shutil.copytree(source.model, self.model)
 
     def start(self) -> None:
         self.port = free_port(self._settings)
         (self.folder / "tmp").mkdir(exist_ok=True)
         command = [
-            str(Path(sys.executable).parent / "mlflow"), "models", "serve", "-m", str(self.model),
+            sys.executable, "-c", SERVE, "mlflow", "models", "serve", "-m", str(self.model),
             "--env-manager", "local", "--host", self._settings.model_host, "--port", str(self.port), "--workers", "1",
         ]  # fmt: skip
         with (self.folder / "log").open("ab") as out:
@@ -73,15 +78,15 @@ class ModelServer:
                 start_new_session=True,
             )
 
-    def wait_until_healthy(self, go_on: Callable[[], None]) -> None:
-        """go_on is called all the while and ends the wait by raising. Raises NotFit."""
+    def wait_until_healthy(self, raise_if_cancelled: Callable[[], None]) -> None:
+        """`raise_if_cancelled` is called at each poll. Raises LaunchFailed if the server ends or is too slow."""
         deadline = time.monotonic() + self._settings.start_timeout_s
         while not self.healthy():
-            go_on()
+            raise_if_cancelled()
             if self.ended():
-                raise NotFit(f"its server ended with {self.fate()}: {self.log_tail()}")
+                raise LaunchFailed(f"its server ended with {self.exit_reason()}: {self.log_tail()}")
             if time.monotonic() > deadline:
-                raise NotFit(f"its server was not healthy after {self._settings.start_timeout_s:g} s")
+                raise LaunchFailed(f"its server was not healthy after {self._settings.start_timeout_s:g} s")
             time.sleep(POLL_S)
 
     def healthy(self) -> bool:
@@ -93,7 +98,7 @@ class ModelServer:
     def ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
-    def fate(self) -> str:
+    def exit_reason(self) -> str:
         code = None if self._process is None else self._process.poll()
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
@@ -103,7 +108,7 @@ class ModelServer:
         return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip())
 
     def end(self) -> None:
-        """The request in flight is finished first; the copy of the model goes too."""
+        """End the process after its request in flight, and delete its folder."""
         if self._process is not None:
             if self._process.poll() is None:
                 processes.end(psutil.Process(self._process.pid))
@@ -113,7 +118,7 @@ class ModelServer:
 
 
 def free_port(settings: Settings) -> int:
-    """Raises NotFit when every port of the range is taken."""
+    """Raises LaunchFailed if every port of the range is in use."""
     for port in settings.model_ports or (0,):
         with socket.socket() as probe:
             try:
@@ -122,7 +127,7 @@ def free_port(settings: Settings) -> int:
                 continue
             return int(probe.getsockname()[1])
     ports = settings.model_ports
-    raise NotFit(f"no port is free from {ports[0]} to {ports[-1]} (ROLLOUT_MODEL_PORTS)")
+    raise LaunchFailed(f"ROLLOUT_MODEL_PORTS={ports[0]}-{ports[-1]}: every port is in use")
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What a new model server has to show before the gateway is turned to it: a right answer to the model's own example."""
+"""The smoke test of a new model server: its answer to the model's own input example must be right."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from typing import Any
 import requests
 
 from rollout import loopback
-from rollout.errors import NotFit
-from rollout.registry import Wanted
+from rollout.errors import LaunchFailed
+from rollout.registry import TargetVersion
 
 ANSWER_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a model server says it is."""
+    """The model that a server names in its answers."""
 
     model_name: str
     version: str
@@ -25,51 +25,54 @@ class Identity:
     feature_service: str
 
 
-def example_of(model: Path) -> dict[str, list[Any]]:
-    """Column -> values of the input example that is logged with the model. Raises NotFit when there is none."""
+def input_example(model: Path) -> dict[str, list[Any]]:
+    """Column -> values of the input example logged with the model. Raises LaunchFailed if there is none."""
     from mlflow.models import Model  # noqa: PLC0415 - the watcher's port answers before mlflow is loaded
 
     try:
         frame = Model.load(str(model)).load_input_example(str(model))
     except Exception as error:
-        raise NotFit(f"its input example cannot be read ({type(error).__name__})") from error
+        raise LaunchFailed(f"its input example cannot be read ({type(error).__name__})") from error
     if frame is None or not len(frame):
-        raise NotFit("it has no input example to try it with")
+        raise LaunchFailed("it has no input example for the smoke test")
     return {str(name): frame[name].tolist() for name in frame.columns}
 
 
-def try_out(url: str, example: Mapping[str, list[Any]], name: str, wanted: Wanted) -> Identity:
-    """Asks for the example. Raises NotFit, with the reason, unless the answer is that version's and is right."""
+def run_smoke_test(url: str, example: Mapping[str, list[Any]], name: str, target: TargetVersion) -> Identity:
+    """Send the example (column -> values). Raises LaunchFailed unless the answer is right and the target's."""
     try:
         answer = loopback.post(f"{url}/invocations", {"inputs": example}, ANSWER_TIMEOUT_S)
     except requests.RequestException as error:
-        raise NotFit(f"it did not answer to its input example ({type(error).__name__})") from error
+        raise LaunchFailed(f"it did not answer its input example ({type(error).__name__})") from error
     if answer.status_code != HTTPStatus.OK:
-        raise NotFit(f"it answered its input example with status {answer.status_code}")
+        raise LaunchFailed(f"it answered its input example with status {answer.status_code}")
     rows = len(next(iter(example.values())))
     try:
         predictions = answer.json()["predictions"]
         if len(predictions) != rows:
-            raise NotFit(f"it answered {rows} rows with {len(predictions)} predictions")
-        identities = [_checked(prediction, name, wanted) for prediction in predictions]
+            raise LaunchFailed(f"it answered {rows} rows with {len(predictions)} predictions")
+        identities = [_identity(prediction, name, target) for prediction in predictions]
     except (ValueError, KeyError, TypeError) as error:
-        raise NotFit("its answer has not the shape of a prediction with its identity") from error
+        raise LaunchFailed("its answer does not have the shape of a prediction with the model's identity") from error
     return identities[0]
 
 
-def _checked(prediction: Mapping[str, Any], name: str, wanted: Wanted) -> Identity:
+def _identity(prediction: Mapping[str, Any], name: str, target: TargetVersion) -> Identity:
+    """Check one prediction. Raises LaunchFailed with the wrong value."""
     probability = prediction["probability"]
     if isinstance(probability, bool) or not isinstance(probability, float | int) or not 0 <= probability <= 1:
-        raise NotFit(f"it answered with the probability {probability!r}")
+        raise LaunchFailed(f"it answered with the probability {probability!r}, which must be from 0 to 1")
     if prediction["prediction"] not in (0, 1):
-        raise NotFit(f"it answered with the class {prediction['prediction']!r}")
-    expected = wanted.example_probability
+        raise LaunchFailed(f"it answered with the class {prediction['prediction']!r}, which must be 0 or 1")
+    expected = target.example_probability
     if expected is not None and probability != expected:
-        raise NotFit(f"it answered its input example with {probability!r} and registered with {expected!r}")
+        raise LaunchFailed(f"it answered its input example with {probability!r} and was registered with {expected!r}")
     identity = Identity(
         prediction["model_name"], prediction["model_version"], prediction["run_id"], prediction["feature_service"]
     )
-    run_id = wanted.run_id or identity.run_id
-    if (identity.model_name, identity.version, identity.run_id) != (name, wanted.version, run_id):
-        raise NotFit(f"it says it is version {identity.version} of {identity.model_name}, run {identity.run_id}")
+    run_id = target.run_id or identity.run_id
+    if (identity.model_name, identity.version, identity.run_id) != (name, target.version, run_id):
+        raise LaunchFailed(
+            f"its answer names version {identity.version} of {identity.model_name}, run {identity.run_id}"
+        )
     return identity

@@ -1,1 +1,1 @@
-"""What can be deleted: months, and artifacts and logs that nothing needs."""
+"""Finds and deletes months, and unneeded artifacts and logs."""

@@ -1,5 +1,5 @@
-"""Artifacts that nothing needs any more: of runs of old months, when no version, no training of a version and no run
-that is under way needs them. Runs themselves stay, with their parameters and metrics.
+"""Finds and deletes the artifacts of runs of old months, unless a version, its training or a running run needs them.
+Runs themselves stay, with their parameters and metrics.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from configuration import names
 from steps.cli.errors import ArtifactsUnavailable
 from steps.registry import versions
-from steps.runs import tracking
+from steps.runs import search, tracking
 
 KEPT_STEPS = ("ingest", "labels")  # a few lines each: the record of what was loaded
 PAGE = 1000
@@ -24,6 +24,8 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class Leftover:
+    """A run with artifacts that can be deleted. bytes: their size."""
+
     run: Run
     month: date
     models: tuple[str, ...]  # ids of the models that the run logged
@@ -35,17 +37,17 @@ class Leftover:
 
 
 def leftovers(before: date) -> list[Leftover]:
-    """Of runs of months before that day; those whose artifacts are gone already are none. Raises TrackingUnavailable,
-    ArtifactsUnavailable."""
+    """The leftovers of months before that day, oldest first, without runs that have no artifacts left. Raises
+    TrackingUnavailable, ArtifactsUnavailable."""
     runs = {run.info.run_id: run for run in _all_runs()}
     needed = _needed(runs)
-    found = [_leftover(run) for run_id, run in runs.items() if run_id not in needed and _is_old(run, before)]
-    return sorted((one for one in found if one.bytes), key=lambda one: (one.month, one.run.info.start_time))
+    candidates = [_leftover(run) for run_id, run in runs.items() if run_id not in needed and _is_old(run, before)]
+    return sorted((run for run in candidates if run.bytes), key=lambda run: (run.month, run.run.info.start_time))
 
 
 def delete(leftover: Leftover) -> int:
-    """The bytes freed: 0 when a version was made of the run meanwhile. Marks the run first, so that no step takes it
-    for whole; when it is killed half way, the rest is a leftover the next time."""
+    """Returns the freed bytes: 0 when a version was made of the run in the meantime. Tags the run first: no step uses
+    it from then on, and after a kill the next call deletes the rest."""
     run_id = leftover.run.info.run_id
     if versions.of_training(leftover.run):
         return 0
@@ -54,15 +56,15 @@ def delete(leftover: Leftover) -> int:
     for model_id in leftover.models:
         client.set_logged_model_tags(model_id, {tracking.PRUNED_TAG: now})
     with _artifacts_of(run_id):
-        for place in _places(leftover.run, leftover.models):
-            get_artifact_repository(place).delete_artifacts()
+        for uri in _artifact_uris(leftover.run, leftover.models):
+            get_artifact_repository(uri).delete_artifacts()
     return leftover.bytes
 
 
 def _all_runs() -> Iterator[Run]:
-    """Of our steps, in every experiment. Deleted ones are for `mlflow gc`."""
+    """The runs of steps in every experiment. `mlflow gc` is for deleted ones."""
     client = MlflowClient()
-    experiments = [experiment.experiment_id for experiment in versions.look_up(client.search_experiments) or []]
+    experiments = [experiment.experiment_id for experiment in search.look_up(client.search_experiments) or []]
     token: str | None = None
     while True:
         page = client.search_runs(experiments, max_results=PAGE, page_token=token)
@@ -73,10 +75,10 @@ def _all_runs() -> Iterator[Run]:
 
 
 def _needed(runs: dict[str, Run]) -> set[str]:
-    """The trainings that versions come from, runs under way, and the datasets that either were made from."""
+    """Ids of the trainings of versions, of running runs, and of the dataset runs of both."""
     trainings = [training for version in versions.all_versions() if (training := versions.training_of(version))]
-    under_way = [run for run in runs.values() if run.info.status in {"RUNNING", "SCHEDULED"}]
-    users = [*trainings, *under_way]
+    running = [run for run in runs.values() if run.info.status in {"RUNNING", "SCHEDULED"}]
+    users = [*trainings, *running]
     datasets = {run.data.tags[names.DATASET_RUN_TAG] for run in users if names.DATASET_RUN_TAG in run.data.tags}
     return {run.info.run_id for run in users} | datasets
 
@@ -90,26 +92,26 @@ def _month(run: Run) -> date | None:
     try:
         return date.fromisoformat(run.data.tags.get("as_of") or run.data.params.get("as_of") or "")
     except ValueError:
-        return None  # a step that is about no month
+        return None  # a run without a month
 
 
 def _leftover(run: Run) -> Leftover:
     outputs = run.outputs.model_outputs if run.outputs else []
     models = tuple(str(output.model_id) for output in outputs)
     with _artifacts_of(run.info.run_id):
-        size = sum(_size(place) for place in _places(run, models))
+        size = sum(_size(uri) for uri in _artifact_uris(run, models))
     return Leftover(run, _month(run) or date.max, models, size)
 
 
-def _places(run: Run, models: tuple[str, ...]) -> list[str]:
-    """Where its artifacts are: its models' first."""
+def _artifact_uris(run: Run, models: tuple[str, ...]) -> list[str]:
+    """Of the run's models, then of the run."""
     client = MlflowClient()
-    logged = [versions.look_up(partial(client.get_logged_model, model)) for model in models]
+    logged = [search.look_up(partial(client.get_logged_model, model)) for model in models]
     return [*(model.artifact_location for model in logged if model), run.info.artifact_uri]
 
 
-def _size(place: str) -> int:
-    repository, total = get_artifact_repository(place), 0
+def _size(uri: str) -> int:
+    repository, total = get_artifact_repository(uri), 0
     folders: list[str | None] = [None]
     while folders:
         for entry in repository.list_artifacts(folders.pop()):
@@ -122,7 +124,7 @@ def _size(place: str) -> int:
 
 @contextmanager
 def _artifacts_of(run_id: str) -> Iterator[None]:
-    """Raises ArtifactsUnavailable when the store of artifacts does not do what it is asked."""
+    """Raises ArtifactsUnavailable when the artifact store fails."""
     try:
         yield
     except (MlflowException, OSError, NotImplementedError) as error:

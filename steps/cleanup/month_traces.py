@@ -1,4 +1,4 @@
-"""What depends on a month: its rows, files and scores, whether it is online, and what was trained on it."""
+"""Everything that depends on a month: its rows, files, scores and online values, and the models trained on it."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +21,8 @@ MOST_RUNS = 50_000
 
 @dataclass(frozen=True)
 class Traces:
+    """The data and runs that depend on a month."""
+
     as_of: date
     loaded: bool
     online: bool
@@ -33,14 +35,15 @@ class Traces:
 
     @property
     def stored(self) -> bool:
-        """Whether anything is there that a removal takes away."""
+        """True if a removal would delete anything."""
         return self.loaded or self.online or bool(self.rows) or bool(self.lake_files)
 
     def lines(self) -> list[str]:
+        """The console's lines about the traces."""
         rows = [f"  {table}: {count}" for table, count in self.rows.items()]
         scores = [f"  scores by version {version}: {count} users" for version, count in self.scores.items()]
         return [
-            f"What depends on {self.as_of}:",
+            f"Data and runs that depend on {self.as_of}:",
             *(rows or ["  no row in any table"]),
             *scores,
             f"  files in the lake: {len(self.lake_files)}",
@@ -52,7 +55,7 @@ class Traces:
 
 
 def traces(store: "FeatureStore", as_of: date) -> Traces:
-    """Raises DatabaseUnavailable, OnlineStoreUnavailable, and BadParameter where no lake is set."""
+    """Raises DatabaseUnavailable, OnlineStoreUnavailable, and BadParameter where STREAMFLOW_LAKE is not set."""
     return Traces(
         as_of,
         loaded=as_of in warehouse.loaded_months(),
@@ -67,24 +70,24 @@ def traces(store: "FeatureStore", as_of: date) -> Traces:
 
 
 def _runs(step: str, as_of: date) -> list[str]:
-    """The finished ones of the active run's experiment, the newest first."""
+    """Ids of the step's finished runs of the month in the active run's experiment, newest first."""
     experiment = mlflow.active_run().info.experiment_id
-    wanted = f"attributes.status = 'FINISHED' and tags.`{tracking.STEP_TAG}` = '{step}' and tags.as_of = '{as_of}'"
-    found = MlflowClient().search_runs(
-        [experiment], filter_string=wanted, order_by=["attributes.start_time DESC"], max_results=MOST_RUNS
+    condition = f"attributes.status = 'FINISHED' and tags.`{tracking.STEP_TAG}` = '{step}' and tags.as_of = '{as_of}'"
+    runs = MlflowClient().search_runs(
+        [experiment], filter_string=condition, order_by=["attributes.start_time DESC"], max_results=MOST_RUNS
     )
-    return [str(run.info.run_id) for run in found]
+    return [str(run.info.run_id) for run in runs]
 
 
 def _versions(as_of: date) -> list[str]:
-    """By the training that MLflow recorded, whatever the versions' own tags say."""
-    found = []
+    """The versions trained on the month, with their stage. MLflow's record of the training decides, not the tags."""
+    trained = []
     for version in versions.all_versions():
         training = versions.training_of(version)
         if training and training.data.tags.get("as_of") == str(as_of):
             stage = "in no stage" if version.current_stage == "None" else version.current_stage
-            found.append(f"{version.version} ({stage})")
-    return found
+            trained.append(f"{version.version} ({stage})")
+    return trained
 
 
 def _some(runs: list[str]) -> str:

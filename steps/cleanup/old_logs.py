@@ -1,4 +1,4 @@
-"""The stack's logs, cut to their newest part. In place: the servers that write them append, and go on doing so."""
+"""Cuts the stack's logs to their newest part, in place: the servers that write them keep appending."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ KEPT_BYTES = 1_000_000  # of each log
 
 
 def excess(folder: Path | None) -> dict[Path, int]:
-    """Log -> bytes beyond its newest part. Nothing where no folder is set, or where it is not there."""
+    """Log -> bytes beyond its newest part. Empty without a folder."""
     sizes = {path: path.stat().st_size for path in sorted(folder.glob("*.log"))} if folder and folder.is_dir() else {}
     return {path: size - KEPT_BYTES for path, size in sizes.items() if size > KEPT_BYTES}
 
 
 def cut(log: Path) -> int:
-    """The bytes freed. What remains begins with a whole line."""
+    """Cuts the log at the beginning of a line and returns the freed bytes."""
     with log.open("r+b") as file:
         before = file.seek(0, 2)
         file.seek(max(0, before - KEPT_BYTES))

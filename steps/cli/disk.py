@@ -1,11 +1,9 @@
-"""A disk that is full, whichever part met it: one line that names the folder, instead of a trace."""
+"""Full disks, wherever they were noticed: one line that names the folder, instead of a trace."""
 
 import errno
 import shutil
 import tempfile
 from pathlib import Path
-
-import psycopg2.errors
 
 from steps.cli.errors import DiskFull
 from steps.cli.settings import Settings
@@ -17,42 +15,50 @@ MB = 1 << 20
 
 
 def disk_full(error: BaseException) -> DiskFull | None:
-    """What to say of an error that a full disk has caused, also by way of others; None for any other error."""
-    reason = next((one for one in _causes(error) if _tells_of_full_disk(one)), None)
+    """The error to show when a full disk caused `error`, directly or through its causes; None for any other error."""
+    cause = next((cause for cause in _causes(error) if _names_full_disk(cause)), None)
     folder = _fullest()
-    if reason is None and (folder is None or not _lost_server(error) or _free(folder) > ALMOST_FULL_BYTES):
+    if cause is None and (folder is None or not _lost_server(error) or _free(folder) > ALMOST_FULL_BYTES):
         return None
-    if isinstance(reason, psycopg2.Error) and (folder is None or _free(folder) > ALMOST_FULL_BYTES):
-        said = str(reason).strip().splitlines()[0]
-        return DiskFull(f"PostgreSQL at {Settings.from_env().database}: {said}. Make room on that machine's disk")
-    where = f"{folder} is full ({_free(folder) // MB} MB free)" if folder else "this machine is full"
-    return DiskFull(f"The disk of {where}; nothing half done was kept. Make room there and run the step again")
+    if isinstance(cause, _classes("Error")) and (folder is None or _free(folder) > ALMOST_FULL_BYTES):
+        reason = str(cause).strip().splitlines()[0]
+        return DiskFull(f"PostgreSQL at {Settings.from_env().database}: {reason}. Free space on that machine's disk")
+    disk = f"{folder} is full ({_free(folder) // MB} MB free)" if folder else "this machine is full"
+    return DiskFull(f"The disk of {disk}; incomplete work was discarded. Free space there and rerun the step")
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
+    causes: list[BaseException] = []
+    while error is not None and error not in causes:
+        causes.append(error)
         error = error.__cause__ or error.__context__
-    return found
+    return causes
 
 
-def _tells_of_full_disk(error: BaseException) -> bool:
-    of_system = isinstance(error, OSError) and error.errno in FULL
-    return of_system or isinstance(error, psycopg2.errors.DiskFull) or NO_SPACE in str(error)
+def _names_full_disk(error: BaseException) -> bool:
+    is_full = isinstance(error, OSError) and error.errno in FULL
+    return is_full or isinstance(error, _classes("DiskFull")) or NO_SPACE in str(error)
 
 
 def _lost_server(error: BaseException) -> bool:
     """PostgreSQL ends at once when its log has no room; clients see a connection that is cut or refused."""
-    return any(isinstance(one, psycopg2.OperationalError) for one in _causes(error))
+    return any(isinstance(cause, _classes("OperationalError")) for cause in _causes(error))
+
+
+def _classes(name: str) -> tuple[type[BaseException], ...]:
+    """The class of errors in both drivers: psycopg reaches the warehouse, psycopg2 MLflow's tables."""
+    import psycopg  # noqa: PLC0415 - takes a fifth of a second, which a step without a database should not wait
+    import psycopg2.errors  # noqa: PLC0415
+
+    return getattr(psycopg.errors, name), getattr(psycopg2.errors, name, None) or getattr(psycopg2, name)
 
 
 def _fullest() -> Path | None:
-    """Of the folders that a step and the stack's PostgreSQL write to, the one with the least room."""
+    """The folder with the least free space among those that a step and the stack's PostgreSQL write to."""
     settings = Settings.from_env()
     folders = [folder for folder in (settings.state, settings.lake, Path(tempfile.gettempdir())) if folder]
-    there = [next(path for path in (folder, *folder.absolute().parents) if path.is_dir()) for folder in folders]
-    return min(there, key=_free, default=None)
+    existing = [next(path for path in (folder, *folder.absolute().parents) if path.is_dir()) for folder in folders]
+    return min(existing, key=_free, default=None)
 
 
 def _free(folder: Path) -> int:

@@ -1,28 +1,28 @@
-"""The ways a step can end other than well.
+"""The errors that end a step.
 
-StepError                  base: one line for a tired person, and the exit code of the process
-  BadParameter             a -P value that cannot be meant
+StepError                  base: a message of one line, and the exit code of the process
+  BadParameter             an invalid -P value
   FaultyMonth              the month's files break the schema; nothing was loaded
   MixedOrigins             made-up months and real ones would meet in one warehouse; nothing was loaded
   RowRefused               a row passed the checks and broke a constraint of the database; nothing was loaded
-  NoSnapshot               the month asked for was never ingested
+  NoSnapshot               the month was never ingested
   NoLabels                 the month has features but no labels
   NoTraining               there is no finished training run to register
   TooFewToLearn            one of the two classes has too few rows to split, train and validate on
   DatasetMismatch          a dataset's rows do not have the sha256 that was recorded for them
   NoSuchVersion            the registered model has no version of that number
-  UnusableVersion          a version cannot be loaded, or raises when asked
+  UnusableVersion          a version cannot be loaded, or raises on prediction
   IncomparableVersions     the version in Production cannot be scored on the candidate's rows
-  NoRollback               there is nothing to put back, or it may not be
-  LakeDisagrees            a month's Parquet files are not the ones that were written with it
-  EngineUnavailable        the offline engine that is set is none, or lacks what it needs
-  OnlineStoreUnavailable   the online store that is set is none, lacks what it needs, or does not answer
-  DatabaseUnavailable      PostgreSQL does not answer
+  NoRollback               no version to go back to, or it must not serve
+  LakeDisagrees            a month's Parquet files are not the recorded ones
+  EngineUnavailable        the configured offline engine misses a dependency
+  OnlineStoreUnavailable   the configured online store is invalid, misses a dependency, or is down
+  DatabaseUnavailable      PostgreSQL is down
   SchemaMismatch           the warehouse is newer than this code, or was migrated by other files
-  ArtifactsUnavailable     the store of artifacts does not answer, or refuses
-  TrackingUnavailable      the MLflow tracking store does not answer, or not to us
-  ExperimentDeleted        the experiment to record in was deleted, in the UI perhaps
-  DiskFull                 a folder or the database has no room left
+  ArtifactsUnavailable     the artifact store is down, or refuses
+  TrackingUnavailable      the MLflow tracking store is down, or refuses our login
+  ExperimentDeleted        the configured experiment was deleted
+  DiskFull                 the disk of a folder or of the database is full
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class BadParameter(StepError):
 
 
 class FaultyMonth(StepError):
-    """Carries every fault, not just the first."""
+    """faults: all of them."""
 
     def __init__(self, message: str, faults: Sequence[object]) -> None:
         super().__init__(message)

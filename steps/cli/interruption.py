@@ -1,4 +1,4 @@
-"""Ctrl-C in a step: what it was doing ends in order, within ten seconds, and without a trace."""
+"""Ctrl-C in a step: it shuts down in order, within ten seconds, and without a traceback."""
 
 import os
 import signal
@@ -7,30 +7,30 @@ from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 
-EXIT_CODE = 128 + signal.SIGINT  # as shells have it
+EXIT_CODE = 128 + signal.SIGINT  # the shells' convention
 GRACE_S = 10.0
 
 
-def end_in_order(last_words: Sequence[str]) -> None:
-    """For this process, unless it was started to be left alone by Ctrl-C.
+def install(last_lines: Sequence[str]) -> None:
+    """Handles Ctrl-C in this process, unless its parent set it to be ignored.
 
-    last_words: lines still to be said, where it has to be cut off.
+    last_lines: lines to print where the process must be cut off.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, partial(_interrupt, last_words))
+        signal.signal(signal.SIGINT, partial(_interrupt, last_lines))
 
 
-def _interrupt(last_words: Sequence[str], _number: int, _frame: FrameType | None) -> None:
+def _interrupt(last_lines: Sequence[str], _number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait
-    # `mlflow run` sends it a moment later, which would cut short what closes the run
+    # `mlflow run` sends it a moment later, before the run is closed
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # threads that wait for the database would be waited for
-    timer = threading.Timer(GRACE_S, _cut_off, (last_words,))
+    # the interpreter would wait for threads that wait for the database
+    timer = threading.Timer(GRACE_S, _cut_off, (last_lines,))
     timer.daemon = True
     timer.start()
     raise KeyboardInterrupt
 
 
-def _cut_off(last_words: Sequence[str]) -> None:
-    os.write(2, "".join(f"{line}\n" for line in last_words).encode())
+def _cut_off(last_lines: Sequence[str]) -> None:
+    os.write(2, "".join(f"{line}\n" for line in last_lines).encode())
     os._exit(EXIT_CODE)

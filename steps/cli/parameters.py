@@ -1,4 +1,4 @@
-"""The types of the entry points' parameters. MLflow checks none of them, so that we do, before anything starts."""
+"""argparse types for the entry points' parameters: MLflow does not validate them."""
 
 import argparse
 import math
@@ -16,33 +16,33 @@ def as_of(text: str) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            pass  # the shape is right but no such day exists: the same message serves
+            pass  # a day that does not exist gets the same message
     raise argparse.ArgumentTypeError(f"{text!r} is not a date. Write it as YYYY-MM-DD, for example 2024-01-31")
 
 
 def existing_folder(text: str) -> Path:
     folder = Path(text).expanduser()
-    if not text or not _is(folder.is_dir):
+    if not text or not _passes(folder.is_dir):
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder{_looked_for(text, folder)}")
     return folder
 
 
 def existing_file(text: str) -> Path:
     file = Path(text).expanduser()
-    if not text or not _is(file.is_file):
+    if not text or not _passes(file.is_file):
         raise argparse.ArgumentTypeError(f"{text!r} is not a file{_looked_for(text, file)}")
     return file
 
 
-def _is(kind: Callable[[], bool]) -> bool:
+def _passes(check: Callable[[], bool]) -> bool:
     try:
-        return kind()
-    except PermissionError:  # of a folder above it
+        return check()
+    except PermissionError:  # of a parent folder
         return False
 
 
 def _looked_for(text: str, path: Path) -> str:
-    """MLflow runs a step in the project's folder, which is not always the caller's."""
+    """The absolute path of a relative one: MLflow runs a step in the project's folder, not the caller's."""
     if not text or path.is_absolute():
         return ""
     return f": looked for {Path.cwd() / path}. Give the full path where it is in another folder"
@@ -70,19 +70,19 @@ def positive_number(text: str) -> float:
 def number(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
-            found = float(text)
+            value = float(text)
         except ValueError:
-            found = math.nan
-        if not low <= found <= high:
+            value = math.nan
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
-        return found
+        return value
 
     return parse
 
 
 def yes_or_no(text: str) -> bool:
     if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+        raise argparse.ArgumentTypeError(f"{text!r} must be true or false")
     return text == "true"
 
 
@@ -99,5 +99,5 @@ def run_id(text: str) -> str:
 
 
 def optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
-    """The empty string is MLproject's way of saying "not given"."""
+    """None for an empty string, MLproject's default for a missing value."""
     return lambda text: parse(text) if text else None

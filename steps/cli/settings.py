@@ -1,11 +1,12 @@
-"""Names the whole project agrees on, and the one reader of the environment in the steps.
+"""The steps' constants, and their only reader of the environment.
 
-The database's address is libpq's business (PGHOST, PGPORT, …) and the tracking store's is MLflow's
-(MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME): they read those variables themselves.
+libpq reads the database's address itself (PGHOST, PGPORT, …), and MLflow the tracking store's (MLFLOW_TRACKING_URI,
+MLFLOW_EXPERIMENT_NAME).
 """
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -23,7 +24,7 @@ MODEL_NAME = names.MODEL_NAME
 LABEL = "churn_label"
 RANDOM_STATE = 42
 VALIDATION_SHARE = 0.25
-# STREAMFLOW_… that the local stack alone reads
+# STREAMFLOW_… variables that only the local stack reads
 OF_THE_STACK = ("STREAMFLOW_POSTGRES",)
 
 
@@ -50,23 +51,28 @@ class Settings(StoreSettings):
 
     @classmethod
     def from_env(cls) -> "Settings":
-        """Raises BadParameter."""
-        return cls.read()
+        """Reads the environment once, and again after it changed. Raises BadParameter."""
+        return _read(frozenset(os.environ.items()))
 
     @property
     def database(self) -> str:
-        """Where PostgreSQL is, for messages."""
+        """PostgreSQL's address, for messages."""
         return f"{self.pghost}:{self.pgport}"
 
 
+@lru_cache(1)
+def _read(_environment: frozenset[tuple[str, str]]) -> Settings:
+    return Settings.read()
+
+
 class ConsoleSettings(EnvironmentSettings):
-    """By themselves, so that a fault in the others can be shown."""
+    """Separate: they are needed to show an invalid value of the others."""
 
     no_color: str | None = setting(None, "Anything: no colours", "a text", variable="NO_COLOR", derived=True)
 
     @property
     def colour(self) -> bool:
-        """Unless nobody wants any (https://no-color.org)."""
+        """False where NO_COLOR is set (https://no-color.org)."""
         return self.no_color is None
 
 
@@ -76,8 +82,8 @@ def project_run_id() -> str | None:
 
 
 def let_children_use_this_python() -> None:
-    """MLflow's local runs call whatever `python` is first on PATH; without an activated shell that is another one."""
-    here = str(Path(sys.executable).parent)
+    """Puts this Python first on PATH: MLflow's local runs call the first `python` there."""
+    folder_of_python = str(Path(sys.executable).parent)
     paths = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    if paths[0] != here:
-        os.environ["PATH"] = os.pathsep.join([here, *paths])
+    if paths[0] != folder_of_python:
+        os.environ["PATH"] = os.pathsep.join([folder_of_python, *paths])

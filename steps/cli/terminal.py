@@ -1,4 +1,4 @@
-"""What only a terminal is shown: lines that break between words, and bars that other lines do not run into."""
+"""Output for terminals: lines broken between words, and progress bars below all other output."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ _with_bars: list[TextIO] = []
 
 @contextmanager
 def for_bars() -> Iterator[TextIO]:
-    """Where bars go. While the block lasts, what anybody prints, MLflow too, goes above them."""
+    """The stream for bars. Inside the block, other output, MLflow's too, is printed above them."""
     terminal = _with_bars[-1] if _with_bars else sys.stderr
     with ExitStack() as stack:
         if not _with_bars and terminal.isatty():
@@ -22,13 +22,13 @@ def for_bars() -> Iterator[TextIO]:
             stack.callback(_with_bars.clear)
             above: Any = DummyTqdmFile(terminal)
             stack.enter_context(redirect_stderr(above))
-            if sys.stdout.isatty():  # the same terminal; a file is written to as ever
+            if sys.stdout.isatty():  # the same terminal; a file needs no redirection
                 stack.enter_context(redirect_stdout(above))
         yield terminal
 
 
 def fitted(text: str, out: TextIO) -> str:
-    """On a terminal, a status line ([OK] …) breaks between words: a run id or an address stays whole."""
+    """The text; for a terminal, with status lines ([OK] …) broken between words, so that run ids stay whole."""
     if not out.isatty():
         return text
     width = shutil.get_terminal_size().columns

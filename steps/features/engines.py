@@ -1,4 +1,7 @@
-"""What joins training sets: PostgreSQL, or DuckDB or Spark over the lake. One setting, STREAMFLOW_OFFLINE_ENGINE."""
+"""The offline engine that joins training sets: PostgreSQL, or DuckDB or Spark over the lake.
+
+The setting is STREAMFLOW_OFFLINE_ENGINE.
+"""
 
 import importlib.util
 import shutil
@@ -24,7 +27,10 @@ PROFILES = "subscriptions_profile_snapshots"
 
 
 def open_engine() -> "FeatureStore":
-    """The feature store with the engine that is set. Raises EngineUnavailable, OnlineStoreUnavailable, BadParameter."""
+    """The feature store with the configured engine.
+
+    Raises EngineUnavailable, OnlineStoreUnavailable, BadParameter.
+    """
     settings = Settings.from_env()
     engine = settings.offline_engine
     if engine != "postgres":
@@ -35,7 +41,7 @@ def open_engine() -> "FeatureStore":
 
 
 def open_online(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
-    """The feature store with the online store that is set. Raises OnlineStoreUnavailable."""
+    """The feature store with the configured online store. Raises OnlineStoreUnavailable."""
     try:
         return open_store(engine, spark_master)
     except UnusableOnlineStore as error:
@@ -43,7 +49,7 @@ def open_online(engine: str = "postgres", spark_master: str = "") -> "FeatureSto
 
 
 def require_spark() -> None:
-    """Raises EngineUnavailable, with what to do, where PySpark or Java is missing."""
+    """Raises EngineUnavailable, with the commands to run, if PySpark or Java is missing."""
     if importlib.util.find_spec("pyspark") is None:
         raise EngineUnavailable(
             "The engine spark needs PySpark: .venv/bin/uv pip install -r requirements-spark.txt "
@@ -54,13 +60,13 @@ def require_spark() -> None:
             "The engine spark needs Java 17 or newer, on PATH or at JAVA_HOME: apt-get install default-jre-headless "
             "(or set STREAMFLOW_OFFLINE_ENGINE=duckdb)"
         )
-    let_children_use_this_python()  # Spark's workers are whatever `python3` is first on PATH
+    let_children_use_this_python()  # Spark's workers run the first `python3` on PATH
 
 
 def entities(engine: str, as_of: date) -> "str | pd.DataFrame":
-    """Who had a profile at as_of, as that type of Feast's stores takes it: a query, or rows for DuckDB.
+    """user_id and event_timestamp of the users with a profile at as_of: a query, or rows for DuckDB.
 
-    Raises NoSnapshot, LakeDisagrees.
+    engine: the type of Feast's offline store. Raises NoSnapshot, LakeDisagrees.
     """
     warehouse.require_known(as_of)
     if engine not in ("duckdb", "spark"):
@@ -71,8 +77,8 @@ def entities(engine: str, as_of: date) -> "str | pd.DataFrame":
     table = pq.read_table(
         lake.path(PROFILES, as_of), columns=["user_id", "event_timestamp", "created_at"], partitioning=None
     )
-    known = table.filter(pc.less_equal(table["created_at"], table["event_timestamp"]))
-    frame: pd.DataFrame = known.select(["user_id", "event_timestamp"]).to_pandas()
+    profiles = table.filter(pc.less_equal(table["created_at"], table["event_timestamp"]))
+    frame: pd.DataFrame = profiles.select(["user_id", "event_timestamp"]).to_pandas()
     return frame
 
 

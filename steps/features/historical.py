@@ -1,4 +1,4 @@
-"""A FeatureService's values as they were at a month's as_of, through Feast."""
+"""A FeatureService's values as known at a month's as_of, joined by Feast."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def applied_store() -> Iterator["FeatureStore"]:
-    """The feature store, knowing features.py as it is now; its connections are closed when the block is left."""
+    """The feature store after applying features.py; its connections are closed at the end of the block."""
     store = engines.open_engine()
     try:
         apply_definitions(store)
@@ -28,18 +28,18 @@ def applied_store() -> Iterator["FeatureStore"]:
 
 
 def types_of(store: "FeatureStore", service_name: str) -> Mapping[str, str]:
-    """Feast's type names by feature, in the model's order. Raises BadParameter for a service that is not defined."""
-    known = sorted(service.name for service in store.list_feature_services())
-    if service_name not in known:
-        raise BadParameter(f"No FeatureService {service_name!r}. There are: {', '.join(known)}")
+    """Feast's type names by feature, in the model's order. Raises BadParameter for an undefined service."""
+    names = sorted(service.name for service in store.list_feature_services())
+    if service_name not in names:
+        raise BadParameter(f"No FeatureService {service_name!r}. Allowed are: {', '.join(names)}")
     return feature_types(store, service_name)
 
 
 def features(store: "FeatureStore", as_of: date, service_name: str) -> pd.DataFrame:
-    """user_id and the service's features, one row a user with a profile at as_of; null where there is no value.
+    """user_id and the service's features: one row per user with a profile at as_of, nulls for missing values.
 
-    Nothing that became known after as_of is used. Raises LakeDisagrees where the engine reads files and those of the
-    month are not right.
+    Values that became known after as_of are not used. Raises LakeDisagrees if the engine reads files and the month's
+    files are not the recorded ones.
     """
     job = store.get_historical_features(
         entity_df=engines.entities(store.config.offline_store.type, as_of),

@@ -2,8 +2,9 @@
 
     LAKE/usage_agg_30d_snapshots/as_of=2024-01-31/snapshot.parquet
 
-Written by the ingest that loads the month, in its transaction, where rows and sha256 are recorded. A file that is not
-the recorded one is refused, never used: an ingest that died between the two leaves that, and the next mends it.
+Written by the ingest that loads the month, inside its transaction, which also records rows and sha256. A file that
+differs from the record is refused: an ingest that was killed before the commit leaves one, and the next ingest
+repairs it.
 """
 
 import hashlib
@@ -14,18 +15,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from psycopg2.extensions import cursor
 
 from steps import warehouse
 from steps.cli.errors import BadParameter, LakeDisagrees
 from steps.cli.settings import Settings
-from steps.warehouse import Change, LakeFile
+from steps.warehouse import Change, Cursor, LakeFile
 
 BLOCK_BYTES = 1 << 20
 
 
 def folder() -> Path:
-    """Raises BadParameter where no lake is set."""
+    """Raises BadParameter if no lake is configured."""
     lake = Settings.from_env().lake
     if lake is None:
         raise BadParameter("STREAMFLOW_LAKE is not set. Run: . .venv/bin/activate (or see .env.example)")
@@ -33,67 +33,65 @@ def folder() -> Path:
 
 
 def path(table: str, as_of: date) -> Path:
-    folder()  # where none is set, that is said
+    folder()  # raises if none is configured
     return Path(Settings.from_env().lake_files(table, as_of))
 
 
-def write_month(as_of: date, cur: cursor, changes: Mapping[str, Change]) -> None:
-    """Writes the snapshots that changed, or whose file is not the recorded one. Inside the load's transaction."""
+def write_month(as_of: date, cur: Cursor, changes: Mapping[str, Change]) -> None:
+    """Writes the snapshots that changed or whose file differs from the record. Runs inside the load's transaction."""
     recorded = warehouse.lake_files(cur, as_of)
-    for target in warehouse.snapshot_targets():
-        change, there = changes[target.table], path(target.table, as_of)
-        if change.written or change.deleted or not _is(there, recorded.get(target.table)):
-            warehouse.record_lake_file(cur, target.table, as_of, _write(cur, target, as_of, there))
+    for table in warehouse.snapshot_tables():
+        change, file = changes[table.name], path(table.name, as_of)
+        if change.written or change.deleted or not _is_recorded(file, recorded.get(table.name)):
+            warehouse.record_lake_file(cur, table.name, as_of, _write(cur, table, as_of, file))
 
 
 def files_of_month(as_of: date) -> list[Path]:
-    """Those that are there, recorded or not."""
-    return [there for target in warehouse.snapshot_targets() if (there := path(target.table, as_of)).is_file()]
+    """The existing files, recorded or not."""
+    return [file for table in warehouse.snapshot_tables() if (file := path(table.name, as_of)).is_file()]
 
 
 def remove_month(as_of: date) -> None:
-    for target in warehouse.snapshot_targets():
-        shutil.rmtree(path(target.table, as_of).parent, ignore_errors=True)
+    for table in warehouse.snapshot_tables():
+        shutil.rmtree(path(table.name, as_of).parent, ignore_errors=True)
 
 
 def require_month(as_of: date) -> None:
-    """Raises LakeDisagrees unless every file is there and is the one that was written with what the database holds."""
+    """Raises LakeDisagrees unless every file exists, is the recorded one, and has as many rows as the database."""
     recorded = warehouse.recorded_lake_files(as_of)
     again = f"Run: mlflow run . -e ingest -P month_dir=DIR -P as_of={as_of}"
-    for target in warehouse.snapshot_targets():
-        there = path(target.table, as_of)
-        if target.table not in recorded:
-            raise LakeDisagrees(f"No Parquet file of {target.table} was ever written for {as_of}. {again}")
-        if not there.is_file():
-            raise LakeDisagrees(f"{there} is gone; it was written with {as_of}. {again}")
-        if not _is(there, recorded[target.table]):
-            raise LakeDisagrees(f"{there} is not the file that was written with {as_of}. {again}")
-        rows = warehouse.count_versions(target, as_of)
-        if rows != recorded[target.table].rows:
-            raise LakeDisagrees(
-                f"{there} has {recorded[target.table].rows} rows, the database {rows} of {as_of}. {again}"
-            )
+    for table in warehouse.snapshot_tables():
+        file = path(table.name, as_of)
+        if table.name not in recorded:
+            raise LakeDisagrees(f"No Parquet file of {table.name} was ever written for {as_of}. {again}")
+        if not file.is_file():
+            raise LakeDisagrees(f"{file} is missing; it was written with {as_of}. {again}")
+        if not _is_recorded(file, recorded[table.name]):
+            raise LakeDisagrees(f"{file} is not the file that was written with {as_of}. {again}")
+        rows = warehouse.count_versions(table, as_of)
+        if rows != recorded[table.name].rows:
+            raise LakeDisagrees(f"{file} has {recorded[table.name].rows} rows, the database {rows} of {as_of}. {again}")
 
 
-def _is(there: Path, recorded: LakeFile | None) -> bool:
-    return recorded is not None and there.is_file() and _sha256(there) == recorded.sha256
+def _is_recorded(file: Path, recorded: LakeFile | None) -> bool:
+    return recorded is not None and file.is_file() and _sha256(file) == recorded.sha256
 
 
-def _write(cur: cursor, target: warehouse.Target, as_of: date, there: Path) -> LakeFile:
-    there.parent.mkdir(parents=True, exist_ok=True)
-    draft, rows = there.with_name(f".{there.name}.partial"), 0
-    schema = warehouse.export_schema(cur, target)
+def _write(cur: Cursor, table: warehouse.MonthTable, as_of: date, file: Path) -> LakeFile:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft, rows = file.with_name(f".{file.name}.partial"), 0
+    schema = warehouse.export_schema(cur, table)
     with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
 
-        def write(table: pa.Table) -> None:
+        def write(chunk: pa.Table) -> None:
             nonlocal rows
-            rows += table.num_rows
-            writer.write_table(table)
+            rows += chunk.num_rows
+            writer.write_table(chunk)
 
-        warehouse.export(cur, target, as_of, schema, write)
-    file = LakeFile(rows, _sha256(draft))
-    draft.replace(there)
-    return file
+        warehouse.export(cur, table, as_of, schema, write)
+    written = LakeFile(rows, _sha256(draft))
+    draft.replace(file)
+    return written
 
 
 def _sha256(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The month that is online, in the store that is set: which one it is, another one in its place, or none."""
+"""The month in the configured online store: read which one it is, replace it, or take it offline."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from feature_store.online_views import OnlineView, online_views
 from feature_store.settings import redis_url
 from steps import warehouse
-from steps.cli import console, progress
+from steps.cli import progress
 from steps.features.encoding import online_rows
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ def online_as_of(store: "FeatureStore") -> date | None:
 
 
 def put_online(store: "FeatureStore", as_of: date, instead_of: date | None = None) -> tuple[int, int]:
-    """Puts the month online in all views at one moment. Returns the numbers of rows and values. instead_of: a newer
-    month whose place it may take. Raises OnlineStoreUnavailable, also where another newer month is online."""
+    """Puts the month online in all views by one atomic swap. Returns the numbers of rows and values.
+
+    instead_of: a newer month that it may replace. Raises OnlineStoreUnavailable, also if another newer month is online.
+    """
     views, moment = online_views(store), warehouse.event_time(as_of)
     rows = sum(warehouse.count_snapshot(view.snapshots, as_of) for view in views)
-    with console.timed("write all views"), progress.bar("write", rows) as advance:
+    with progress.timed("write all views"), progress.bar("write", rows) as advance:
         values = _replace(store, views, as_of, advance, instead_of)
     for view in views:
         store.registry.apply_materialization(store.get_feature_view(view.name), store.project, moment, moment)
@@ -37,7 +39,7 @@ def put_online(store: "FeatureStore", as_of: date, instead_of: date | None = Non
 
 
 def take_offline(store: "FeatureStore", as_of: date) -> None:
-    """Leaves nothing online, where the month is all that could be. Raises OnlineStoreUnavailable."""
+    """Empties the online store; the month must be the only one that could be in it. Raises OnlineStoreUnavailable."""
     if redis_url():
         from steps.features import online_redis  # noqa: PLC0415 - Redis' client is an extra
 

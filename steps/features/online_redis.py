@@ -1,7 +1,7 @@
-"""A month online in Redis: all of its values under keys of its own, then the key turned over that says what is read.
+"""A month online in Redis: its values are written under keys of their own, then one key switches readers over to them.
 
-What is killed on the way leaves values that nobody reads, and the next run clears them. PostgreSQL's lock lets one run
-write at a time, as for its own online tables.
+A killed run leaves values that are not read, and the next run deletes them. PostgreSQL's lock lets one run write at a
+time, as for its own online tables.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def online_as_of(store: "FeatureStore") -> date | None:
-    """The month that is online. Raises OnlineStoreUnavailable."""
+    """The month that is online; None if there is none. Raises OnlineStoreUnavailable."""
     with _translated():
         moment = online_moment(store.config.online_store.connection_string, store.project)
         return moment.date() if moment else None
@@ -39,8 +39,10 @@ def replace_online(
     advance: Advance,
     instead_of: date | None = None,
 ) -> int:
-    """Puts the month's snapshots online. Returns the number of values. instead_of: a newer month that may be online and
-    is to go. Raises OnlineStoreUnavailable."""
+    """Puts the month's snapshots online. Returns the number of values.
+
+    instead_of: a newer month that it may replace. Raises OnlineStoreUnavailable.
+    """
     with _translated(), warehouse.month_state() as state:
         month = _next_month(store, as_of)
         month.begin()
@@ -52,7 +54,7 @@ def replace_online(
 
 
 def clear_online(store: "FeatureStore", as_of: date) -> None:
-    """Takes the month that is online away; nothing is then. Raises OnlineStoreUnavailable."""
+    """Empties the online store. Raises OnlineStoreUnavailable."""
     with _translated(), warehouse.month_state():
         month = _next_month(store, as_of)
         month.begin()
@@ -85,6 +87,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OvertakenError as error:
-        raise OnlineStoreUnavailable("Another materialisation overtook this one; what is online is its") from error
+        raise OnlineStoreUnavailable("Another materialisation overtook this one; its month is online") from error
     except redis.RedisError as error:
-        raise OnlineStoreUnavailable(f"Redis at STREAMFLOW_REDIS: {error}. What was online still is") from error
+        raise OnlineStoreUnavailable(f"Redis at STREAMFLOW_REDIS: {error}. The online month has not changed") from error

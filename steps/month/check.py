@@ -1,4 +1,4 @@
-"""One file against its schema, a chunk at a time: what is kept is its faults and eight bytes a user, never its rows."""
+"""Checks one file against its schema, a chunk at a time. Keeps its faults and eight bytes per user, not its rows."""
 
 import gc
 from collections.abc import Iterable, Iterator
@@ -13,23 +13,25 @@ from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 from pandera.pandas import DataFrameSchema
 
 from steps.cli.progress import Advance
-from steps.month.csv_bytes import Fault
+from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import Chunk, TextFile
 
-Prints = np.typing.NDArray[np.uint64]
+Fingerprints = np.typing.NDArray[np.uint64]
 
 KEPT_FAULTS = 10_000  # of a file; more are counted and not kept
-NOBODY: Prints = np.empty(0, np.uint64)
+NOBODY: Fingerprints = np.empty(0, np.uint64)
 
 
 @dataclass
 class Checked:
+    """The rows and faults of a file."""
+
     file: str
     rows: int = 0
-    count: int = 0  # of all faults, also those that are not kept
-    faults: list[Fault] = field(default_factory=list)
+    count: int = 0  # of faults, kept or not
+    faults: list[FileFault] = field(default_factory=list)
 
-    def add(self, faults: Iterable[Fault]) -> None:
+    def add(self, faults: Iterable[FileFault]) -> None:
         for fault in faults:
             self.count += 1
             if len(self.faults) < KEPT_FAULTS:
@@ -37,85 +39,86 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Known:
-    """The fingerprints of the users who may be in a file, and what is wrong with another one."""
+class AllowedUsers:
+    """The fingerprints of the users who may be in a file, and the problem of any other user."""
 
-    prints: Prints
+    fingerprints: Fingerprints
     problem: str
 
 
 def check_file(
-    file: TextFile, schema: DataFrameSchema, known: Known | None, advance: Advance
-) -> tuple[Checked, Prints]:
-    """What was found, and the fingerprints of the file's user ids, in its order. known: who is allowed; None for
-    anybody.
+    file: TextFile, schema: DataFrameSchema, allowed: AllowedUsers | None, advance: Advance
+) -> tuple[Checked, Fingerprints]:
+    """The check's result, and the fingerprints of the file's user ids in its order. allowed: None for any user.
 
-    That nobody is there twice and nobody is unknown goes beyond a chunk, which is all that a schema sees.
+    Repeated and unknown users are found here: a schema sees only one chunk.
     """
     checked, parts = Checked(file.path.name), [NOBODY]
     for chunk in file.chunks():
         for broken in _broken_checks(schema, chunk):
             checked.add(_faults(file.path.name, chunk, broken))
         checked.rows += chunk.rows.num_rows
-        parts.append(prints(chunk.rows["user_id"]))
+        parts.append(fingerprints(chunk.rows["user_id"]))
         advance(chunk.rows.num_rows)
-        gc.collect(1)  # pandera ties each frame to itself: 40 MB would wait for the collector's own time
+        gc.collect(1)  # pandera's frames are in reference cycles: 40 MB would stay until the next collection
     checked.add(file.faults)
     of_file = np.concatenate(parts)
     parts.clear()
-    checked.add(_user_faults(file, of_file, known))
+    checked.add(_user_faults(file, of_file, allowed))
     return checked, of_file
 
 
-def prints(ids: pa.Array) -> Prints:
-    """Eight bytes an id. That two ids share them happens once in 10^19 pairs: who looks wrong by them is asked again,
-    and who looks right by chance is for the database to refuse."""
+def fingerprints(ids: pa.Array) -> Fingerprints:
+    """A hash of eight bytes per id. One pair of ids in 10^19 shares it: apparent faults are checked again with the ids,
+    and the database refuses what a collision hides."""
     return np.asarray(pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False))
 
 
-def _user_faults(file: TextFile, prints_of_file: Prints, known: Known | None) -> Iterator[Fault]:
-    """Who is there twice or unknown: read once more, for the ids, where fingerprints say that there are any."""
-    ordered = np.sort(prints_of_file)
+def _user_faults(file: TextFile, of_file: Fingerprints, allowed: AllowedUsers | None) -> Iterator[FileFault]:
+    """Repeated and unknown users. Reads the file again, for their ids, where the fingerprints show any."""
+    ordered = np.sort(of_file)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     # the usual month has the same users in the same order in every file
-    all_known = (
-        known is None or np.array_equal(prints_of_file, known.prints) or np.isin(prints_of_file, known.prints).all()
+    all_allowed = (
+        allowed is None or np.array_equal(of_file, allowed.fingerprints) or np.isin(of_file, allowed.fingerprints).all()
     )
-    if not len(repeated) and all_known:
+    if not len(repeated) and all_allowed:
         return
     seen: set[str] = set()
     for chunk in TextFile(file.path, file.columns).chunks():
-        ids, of_chunk = chunk.rows["user_id"], prints(chunk.rows["user_id"])
+        ids, of_chunk = chunk.rows["user_id"], fingerprints(chunk.rows["user_id"])
         for row in np.flatnonzero(np.isin(of_chunk, repeated)):
             user = ids[int(row)].as_py()
             if user in seen:
-                yield Fault(file.path.name, int(chunk.lines[row]), "user_id", user, "is there twice")
+                yield FileFault(file.path.name, int(chunk.lines[row]), "user_id", user, "is repeated")
             seen.add(user)
-        if known is not None:
-            strange = ~np.isin(of_chunk, known.prints) & np.asarray(
+        if allowed is not None:
+            unknown = ~np.isin(of_chunk, allowed.fingerprints) & np.asarray(
                 pc.not_equal(ids, "")
-            )  # empty is another rule's finding
-            for row in np.flatnonzero(strange):
-                yield Fault(file.path.name, int(chunk.lines[row]), "user_id", ids[int(row)].as_py(), known.problem)
+            )  # another rule finds empty ids
+            for row in np.flatnonzero(unknown):
+                yield FileFault(
+                    file.path.name, int(chunk.lines[row]), "user_id", ids[int(row)].as_py(), allowed.problem
+                )
 
 
 def _broken_checks(schema: DataFrameSchema, chunk: Chunk) -> list[SchemaError]:
     rows = chunk.rows.to_pandas(types_mapper=pd.ArrowDtype)  # no copy of the texts
     try:
-        # whatever pandera's variables in the environment say: they can turn all checks off
+        # pandera's environment variables can turn all checks off
         with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
             schema.validate(rows, lazy=True, inplace=True)
-    except SchemaErrors as found:
-        errors: list[SchemaError] = found.schema_errors
+    except SchemaErrors as failure:
+        errors: list[SchemaError] = failure.schema_errors
         return errors
     return []
 
 
-def _faults(file: str, chunk: Chunk, broken: SchemaError) -> Iterator[Fault]:
-    """A fault for each row that a check found. Raises the error itself when the check could not be carried out."""
+def _faults(file: str, chunk: Chunk, broken: SchemaError) -> Iterator[FileFault]:
+    """A fault for each row that failed a check. Raises the error itself when the check could not run."""
     if broken.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
         raise broken
     check = broken.check
-    column = check.statistics.get("column", broken.schema.name)  # a check over several columns says whose fault it is
+    column = check.statistics.get("column", broken.schema.name)  # a check over several columns names one
     for row in np.flatnonzero(~broken.check_output):
-        yield Fault(file, int(chunk.lines[row]), column, chunk.rows[column][int(row)].as_py(), check.name)
+        yield FileFault(file, int(chunk.lines[row]), column, chunk.rows[column][int(row)].as_py(), check.name)

@@ -1,4 +1,4 @@
-"""What is wrong with a file's bytes, before they are parsed as CSV; and those bytes with an end that can be seen."""
+"""Checks a file's bytes before they are parsed as CSV, and appends a row that marks their end."""
 
 import codecs
 import io
@@ -24,18 +24,20 @@ BEGINNINGS: Mapping[bytes, str] = {
     b"\xfd7zXZ\x00": f"is compressed with xz. {UNPACK}",
     b"\x28\xb5\x2f\xfd": f"is compressed with zstd. {UNPACK}",
     b"PAR1": "is a Parquet file. Save it as CSV with encoding UTF-8",
-    codecs.BOM_UTF32_LE: "is UTF-32 text. Save it with encoding UTF-8",  # begins like UTF-16: has to come first
+    codecs.BOM_UTF32_LE: "is UTF-32 text. Save it with encoding UTF-8",  # begins like UTF-16: must come first
     codecs.BOM_UTF32_BE: "is UTF-32 text. Save it with encoding UTF-8",
     codecs.BOM_UTF16_LE: UTF_16,
     codecs.BOM_UTF16_BE: UTF_16,
 }
-# of ASCII letters every second byte is zero
+# every second byte of ASCII letters is zero
 WIDE_TEXT = re.compile(rb"(?:[^\x00]\x00){4}|(?:\x00[^\x00]){4}")
-LAST_FIELD = "\x00"  # is in no file: byte_fault refuses those with zero bytes
+LAST_FIELD = "\x00"  # in no file: byte_fault refuses zero bytes
 
 
 @dataclass(frozen=True)
-class Fault:
+class FileFault:
+    """A problem of a file, or of one of its lines, columns or values."""
+
     file: str
     line: int | None = None  # as an editor counts them: the header is line 1
     column: str | None = None
@@ -53,21 +55,21 @@ def _shown(value: str) -> str:
     return f"{value[:SHOWN_CHARACTERS]!r}… (and {more} more characters)" if more > 0 else repr(value)
 
 
-def byte_fault(path: Path) -> Fault | None:
-    """The first thing that keeps the file from being text in UTF-8; None where nothing does."""
+def byte_fault(path: Path) -> FileFault | None:
+    """The first fault that keeps the file from being UTF-8 text; None for a text file."""
     try:
         with path.open("rb") as file:
             beginning = file.read(BLOCK_BYTES)
             if not beginning:
-                return Fault(path.name, problem="is empty: there is not even a header")
+                return FileFault(path.name, problem="is empty: there is not even a header")
             if problem := _other_format(beginning):
-                return Fault(path.name, problem=problem)
+                return FileFault(path.name, problem=problem)
             file.seek(0)
             return _not_text(path.name, file)
     except FileNotFoundError:
-        return Fault(path.name, problem="is missing")
+        return FileFault(path.name, problem="is missing")
     except OSError as error:
-        return Fault(path.name, problem=f"cannot be read: {error.strerror}: {path.resolve()}")
+        return FileFault(path.name, problem=f"cannot be read: {error.strerror}: {path.resolve()}")
 
 
 def _other_format(beginning: bytes) -> str | None:
@@ -75,11 +77,11 @@ def _other_format(beginning: bytes) -> str | None:
     return problem or (UTF_16 if WIDE_TEXT.match(beginning) else None)
 
 
-def _not_text(name: str, file: io.BufferedReader) -> Fault | None:
+def _not_text(name: str, file: io.BufferedReader) -> FileFault | None:
     decoder, lines, before = codecs.getincrementaldecoder("utf-8")(), 1, b""
     while True:
         block = file.read(BLOCK_BYTES)
-        whole = decoder.getstate()[0] + block  # with the beginning of a character that the block before broke off
+        whole = decoder.getstate()[0] + block  # with the first bytes of a character that the previous block ended in
         zero = whole.find(b"\x00")
         try:
             if zero < 0:
@@ -88,10 +90,10 @@ def _not_text(name: str, file: io.BufferedReader) -> Fault | None:
                 whole[:zero].decode("utf-8")
         except UnicodeDecodeError as error:
             line, byte = lines + _breaks(before, whole[: error.start]), whole[error.start]
-            return Fault(name, line, problem=f"byte 0x{byte:02x} is not UTF-8. Save the file with encoding UTF-8")
+            return FileFault(name, line, problem=f"byte 0x{byte:02x} is not UTF-8. Save the file with encoding UTF-8")
         if zero >= 0:
             line = lines + _breaks(before, whole[:zero])
-            return Fault(name, line, problem="byte 0x00 is not text: the file is damaged. Save or copy it again")
+            return FileFault(name, line, problem="byte 0x00 is not text: the file is damaged. Save or copy it again")
         if not block:
             return None
         lines += _breaks(before, block)
@@ -99,7 +101,7 @@ def _not_text(name: str, file: io.BufferedReader) -> Fault | None:
 
 
 def _breaks(before: bytes, block: bytes) -> int:
-    """Line ends that are complete within the block. before: the byte before it, since \\r\\n is one end and not two."""
+    """The number of line ends in the block. before: the byte before it, because \\r\\n is one line end."""
     ends = block.count(b"\n")
     if b"\r" in block:
         ends += block.count(b"\r") - block.count(b"\r\n")
@@ -107,8 +109,8 @@ def _breaks(before: bytes, block: bytes) -> int:
 
 
 def open_with_end(path: Path) -> io.BufferedReader:
-    """The file's bytes and then a row of one field, LAST_FIELD. A reader that finds it within another row has come upon
-    a quotation mark that nothing closes."""
+    """The file's bytes, then a row of one field, LAST_FIELD. Inside another row, LAST_FIELD means that a quotation mark
+    was never closed."""
     return io.BufferedReader(_WithEnd(path), BLOCK_BYTES)
 
 

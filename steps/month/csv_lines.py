@@ -1,4 +1,4 @@
-"""Which lines of a file its rows begin on: values may hold line breaks, and broken rows are in no batch."""
+"""Finds the line on which each row of a file begins: values may hold line breaks, and batches omit broken rows."""
 
 from dataclasses import dataclass, field
 
@@ -12,12 +12,12 @@ Flags = np.typing.NDArray[np.bool_]
 
 @dataclass
 class BrokenRow:
-    """A row with too many or too few fields. number: among the file's rows, the header being 1."""
+    """A row with too many or too few fields. number: of the row in the file; the header is 1."""
 
     number: int
     text: str
     problem: str
-    line: int = 0  # not known before the batch that follows it
+    line: int = 0  # known with the next batch
 
     @property
     def is_blank(self) -> bool:
@@ -26,11 +26,11 @@ class BrokenRow:
 
 @dataclass
 class LineCounter:
-    """Goes through a file's batches in their order. broken: rows that the parser skipped, since the last batch."""
+    """Counts lines over a file's batches in order. broken: rows that the parser skipped since the last batch."""
 
     broken: list[BrokenRow] = field(default_factory=list)
-    line: int = 1  # of the row that is next
-    _number: int = 2  # of the row that is next
+    line: int = 1  # of the next row
+    _number: int = 2  # of the next row
 
     def lines_of(self, batch: pa.RecordBatch) -> tuple[Lines, list[BrokenRow]]:
         """The lines of the batch's rows, and the broken rows before the last of them."""
@@ -60,12 +60,12 @@ class LineCounter:
 
 
 def text_breaks(text: str) -> int:
-    """As an editor counts them: a carriage return and a line feed together are one."""
+    """The number of line breaks; a carriage return with a line feed is one."""
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
 def line_breaks(batch: pa.RecordBatch) -> Lines:
-    """How many line breaks the values of each row hold."""
+    """The number of line breaks in the values of each row."""
     counts: Lines = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
         if _holds_a_break(column):
@@ -75,19 +75,19 @@ def line_breaks(batch: pa.RecordBatch) -> Lines:
 
 
 def _holds_a_break(column: pa.StringArray) -> bool:
-    """Looks at all values' bytes at once: hardly any column does, and counting by value would slow all of them."""
+    """Looks at all bytes at once: few columns hold a break, and counting by value would be slow."""
     codes = bytes_of(column)
     return bool((codes == ord("\n")).any() or (codes == ord("\r")).any())
 
 
 def bytes_of(texts: pa.StringArray) -> "np.typing.NDArray[np.uint8]":
-    """Those of all values, one after the other."""
+    """The bytes of all values, concatenated, without a copy."""
     _validity, _offsets, data = texts.buffers()
     return np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
 
 
 def blank_rows(batch: pa.RecordBatch) -> Flags:
-    """Which rows hold nothing in any column, as spreadsheets write them below their tables."""
+    """True for rows with no value in any column, as spreadsheets write them below their tables."""
     blank: Flags = np.ones(batch.num_rows, np.bool_)
     for column in batch.columns:
         if blank.any():

@@ -1,6 +1,6 @@
-"""The identity of a month's files: their names, in order, and one sha256 over them; and whether sample_months made them
-up. Labels may come later: without labels.csv it is over the other five. Standard library only, so that the local stack
-can ask without loading pandas."""
+"""The identity of a month's files: their names, in order, and one sha256 over them; and the mark of made-up months.
+Without labels.csv, which may come later, the sha256 is over the other five. Standard library only: the local stack
+imports it without loading pandas."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ FROM_FILES, MADE_UP = "files", "sample"
 
 
 def has_labels(folder: Path) -> bool:
-    """True of a file that may not be read, and of a link that leads nowhere: neither is a month without labels."""
+    """True also for an unreadable labels.csv and for a dangling link: neither is a month without labels."""
     try:
         (folder / f"{LABELS}.csv").lstat()
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def has_labels(folder: Path) -> bool:
 
 
 def files_sha256(folder: Path) -> str:
-    """Raises FileNotFoundError when one of the files is missing, unless it is labels.csv."""
+    """Raises FileNotFoundError when a file other than labels.csv is missing."""
     digest = hashlib.sha256()
     for name in FILE_NAMES:
         path = folder / f"{name}.csv"
@@ -39,26 +39,26 @@ def files_sha256(folder: Path) -> str:
 
 
 def mark_made_up(folder: Path, seed: int, users: int, month: int) -> None:
-    """Writes sample.json: what sample_months made the month from, and the sha256 of each file it wrote."""
+    """Writes sample.json: the arguments that made the month, and the sha256 of each of its files."""
     files = {f"{name}.csv": _sha256(folder / f"{name}.csv") for name in FILE_NAMES}
     text = json.dumps({"seed": seed, "users": users, "month": month, "files": files}, indent=2)
     (folder / MARKER).write_text(f"{text}\n", encoding="utf-8", newline="\n")
 
 
 def origin_of(folder: Path) -> str:
-    """'sample' for a month with sample.json of which at least one file is as sample_months wrote it; else 'files'.
+    """'sample' for a month with sample.json and at least one unchanged file of sample_months; else 'files'.
 
-    One edited file leaves the month made up; six files of other customers copied over it do not.
+    Editing one file leaves the month made up; copying six files of other customers over it does not.
     """
     try:
         written = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
-        made_up = any(_is(folder / str(name), sha256) for name, sha256 in written.items())
+        made_up = any(_has_sha256(folder / str(name), sha256) for name, sha256 in written.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return FROM_FILES  # no such file, or not one that sample_months wrote
+        return FROM_FILES  # sample.json is missing, or not from sample_months
     return MADE_UP if made_up else FROM_FILES
 
 
-def _is(path: Path, sha256: str) -> bool:
+def _has_sha256(path: Path, sha256: str) -> bool:
     return path.is_file() and _sha256(path) == sha256
 
 

@@ -1,8 +1,8 @@
-"""A month's six CSV files: their declared schema, and every way in which files can break it. Labels may come later.
+"""A month's six CSV files: their schema and its checks. Labels may come later.
 
-In: a folder, or a file of labels. Out: the files' rows as text, exactly as written (so that no number changes on its
-way into the database), a chunk at a time, with the empty plan columns of users without internet filled in and whole
-numbers without the fraction .0. Raises FaultyMonth with every fault.
+In: a folder, or a file of labels. Out: the files' rows a chunk at a time, as text exactly as written, because parsing
+would change numbers; only the empty plan columns of users without internet are filled in, and whole numbers lose the
+fraction .0. Raises FaultyMonth with every fault.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from pandera.pandas import Check, DataFrameSchema
 
 from steps.cli.errors import FaultyMonth
-from steps.cli.progress import Advance, unseen
-from steps.month.check import Checked, Known, check_file, prints
-from steps.month.csv_bytes import Fault
+from steps.cli.progress import Advance, ignore
+from steps.month.check import AllowedUsers, Checked, check_file, fingerprints
+from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
 from steps.month.digest import LABELS, files_sha256, has_labels
 from steps.month.rules import (
@@ -38,8 +38,8 @@ MINUTES_IN_A_DAY = 24 * 60
 PLANS = ("plan_stream_tv", "plan_stream_movies")
 SHOWN_FAULTS = 50
 
-Adapted = Callable[[DataFrameSchema], DataFrameSchema]
-"""From the declared schema of a file to the one that it is checked against."""
+Adapt = Callable[[DataFrameSchema], DataFrameSchema]
+"""From a file's declared schema to the schema it is checked against"""
 
 
 def _is_explained(rows: pd.DataFrame, column: str) -> "pd.Series[bool]":
@@ -97,54 +97,54 @@ FILES: Mapping[str, DataFrameSchema] = {
 
 
 @dataclass(frozen=True)
-class Month:
-    """A checked month: where it is, the sha256 over the six files' bytes, and each file's rows, a chunk at a time."""
+class CheckedMonth:
+    """A checked month. files_sha256: over the files' bytes. rows: number by file."""
 
     folder: Path
     files_sha256: str
     rows: Mapping[str, int]
 
     def chunks(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Columns in declared order, all text. Raises FaultyMonth when the file is not the one that was checked."""
+        """A file's rows: columns in declared order, all text. Raises FaultyMonth when the file has changed."""
         for rows in _chunks(self.folder / f"{name}.csv", name, self.rows[name]):
             yield _with_plans_filled(rows) if name == "subscriptions" else rows
 
 
 @dataclass(frozen=True)
-class Labels:
-    """A checked file of labels."""
+class CheckedLabels:
+    """A checked file of labels. rows: their number."""
 
     path: Path
     rows: int
 
     def chunks(self) -> Iterator[pa.RecordBatch]:
-        """As those of a month."""
+        """The file's rows, as CheckedMonth.chunks."""
         return _chunks(self.path, LABELS, self.rows)
 
 
-def read_month(folder: Path, as_of: date, advance: Advance = unseen, *, new_categories: bool = False) -> Month:
-    """Raises FaultyMonth, with every fault found in any of the files, unless all of them keep to the schema.
+def read_month(folder: Path, as_of: date, advance: Advance = ignore, *, new_categories: bool = False) -> CheckedMonth:
+    """Checks the six files. advance: called with rows done. Raises FaultyMonth with the faults of all files.
 
-    new_categories: whether a column of categories may hold names that the schema does not know.
+    new_categories: accepts unknown names in columns of categories.
     """
     checked = _check_files(folder, advance, with_new_categories if new_categories else lambda schema: schema)
     _require_no_faults(folder, as_of, checked)
-    return Month(folder, files_sha256(folder), {name: found.rows for name, found in checked.items()})
+    return CheckedMonth(folder, files_sha256(folder), {name: file.rows for name, file in checked.items()})
 
 
-def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = unseen) -> Labels:
-    """users: the month's, who alone may be in the file. Raises FaultyMonth as read_month does."""
+def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = ignore) -> CheckedLabels:
+    """Checks a file of labels. users: ids of the month's users, the only ones allowed. Raises FaultyMonth."""
     schema = FILES[LABELS]
-    known = Known(prints(users), f"is not a user of {as_of}")
-    checked, _prints = check_file(TextFile(path, list(schema.columns)), schema, known, advance)
+    allowed = AllowedUsers(fingerprints(users), f"is not a user of {as_of}")
+    checked, _fingerprints = check_file(TextFile(path, list(schema.columns)), schema, allowed, advance)
     _require_no_faults(path, as_of, {LABELS: checked})
-    return Labels(path, checked.rows)
+    return CheckedLabels(path, checked.rows)
 
 
-def _require_no_faults(where: Path, as_of: date, checked: Mapping[str, Checked]) -> None:
-    faults = [fault for one in checked.values() for fault in sorted(one.faults, key=lambda fault: fault.line or 0)]
+def _require_no_faults(path: Path, as_of: date, checked: Mapping[str, Checked]) -> None:
+    faults = [fault for file in checked.values() for fault in sorted(file.faults, key=lambda fault: fault.line or 0)]
     if faults:
-        raise FaultyMonth(_summary(where, as_of, faults, sum(one.count for one in checked.values())), faults)
+        raise FaultyMonth(_summary(path, as_of, faults, sum(file.count for file in checked.values())), faults)
 
 
 def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
@@ -153,47 +153,47 @@ def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
         rows += chunk.rows.num_rows
         yield with_whole_numbers(chunk.rows, FILES[name])
     if file.faults or rows != expected:
-        changed = Fault(file.path.name, problem="was changed while it was being loaded")
+        changed = FileFault(file.path.name, problem="changed during the load")
         raise FaultyMonth(f"{changed}; nothing was loaded. Load it again", [changed])
 
 
-def count_new_categories(month: Month) -> dict[str, dict[str, int]]:
-    """By column, the names that the schema does not know, and how many rows have each."""
-    found: dict[str, dict[str, int]] = {}
-    for name, known in [(name, known_categories(FILES[name])) for name in month.rows]:
-        for column, names in known.items():
+def count_new_categories(month: CheckedMonth) -> dict[str, dict[str, int]]:
+    """By column, the unknown names and the number of rows with each."""
+    new_categories: dict[str, dict[str, int]] = {}
+    for name in month.rows:
+        for column, names in known_categories(FILES[name]).items():
             texts = pa.chunked_array([rows[column] for rows in month.chunks(name)], pa.string())
             new = pc.value_counts(texts.filter(pc.invert(pc.is_in(texts, value_set=pa.array(names)))))
             if len(new):
-                found[column] = {str(row["values"]): int(row["counts"].as_py()) for row in new}
-    return found
+                new_categories[column] = {str(row["values"]): int(row["counts"].as_py()) for row in new}
+    return new_categories
 
 
-def _check_files(folder: Path, advance: Advance, adapted: Adapted) -> dict[str, Checked]:
-    """users.csv first: the other files are to name nobody who is not in it."""
+def _check_files(folder: Path, advance: Advance, adapt: Adapt) -> dict[str, Checked]:
+    """Checks users.csv first: it has the users who may be in the others."""
     checked: dict[str, Checked] = {}
-    known: Known | None = None
+    allowed: AllowedUsers | None = None
     for name, schema in FILES.items():
         file = TextFile(folder / f"{name}.csv", list(schema.columns))
         if name == LABELS and not has_labels(folder):
             continue
-        checked[name], users = check_file(file, adapted(schema), known, advance)
-        known = Known(users, "is not in users.csv") if name == "users" and len(users) else known
+        checked[name], users = check_file(file, adapt(schema), allowed, advance)
+        allowed = AllowedUsers(users, "is not in users.csv") if name == "users" and len(users) else allowed
     return checked
 
 
 def _with_plans_filled(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Without internet there is no streaming plan: empty means False there (elsewhere it was a fault)."""
+    """Fills empty plans with False. The check has accepted them only for users without internet, who have no plan."""
     for plan in PLANS:
         filled = pc.if_else(pc.equal(rows[plan], ""), "False", rows[plan])
         rows = rows.set_column(rows.schema.get_field_index(plan), plan, filled)
     return rows
 
 
-def _summary(where: Path, as_of: date, faults: list[Fault], count: int) -> str:
+def _summary(path: Path, as_of: date, faults: list[FileFault], count: int) -> str:
     shown = "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
     hidden = count - min(SHOWN_FAULTS, len(faults))
     kept = "all of them are" if count == len(faults) else f"the first {len(faults)} are"
     more = f"\n  … and {hidden} more: {kept} in the run's artifact faults.csv" if hidden > 0 else ""
-    what = f"{count} faults in {where} for {as_of}; nothing was loaded."
-    return f"{what} Correct the files and load again:\n{shown}{more}"
+    total = f"{count} faults in {path} for {as_of}; nothing was loaded."
+    return f"{total} Correct the files and load again:\n{shown}{more}"

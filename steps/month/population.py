@@ -1,11 +1,11 @@
-"""The invented customers of the sample months: who they are, what a month does to them, who may leave.
+"""The invented customers of the sample months: their attributes, their changes from month to month, their churn.
 
 In: a seed and the number of a chunk. Out: month after month, a DataFrame with a row per user and every column
-of the monthly files. Nothing is read or written, and the same arguments give the same rows.
+of the monthly files. Reads and writes nothing; the same arguments give the same rows.
 
-A chunk knows nothing of others, so memory does not grow with the number of users; it is always made in full,
-so the first n users are the same whatever the total. Shares and effects are those of the real months; only
-failed payments, tickets and falling use count for more, so that there is something to learn from them.
+Chunks are independent, so memory does not grow with the number of users. A chunk is always made in full, so the
+first n users are the same for any total. Shares and effects are those of the real months, except for failed
+payments, tickets and falling use, which count for more and can be learnt from.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 CHUNK_USERS = 50_000
-MAX_USERS, MAX_MONTHS = 900_000_000, 120  # there are ids for that many
+MAX_USERS, MAX_MONTHS = 900_000_000, 120  # as many as there are ids
 ID_LETTERS, ID_SPACE = 26**5, 10_000 * 26**5
 
 MAX_TENURE_MONTHS = 72
@@ -27,23 +27,23 @@ COMMITMENT_TO_SIGN = (0.0, 2.0)  # for one year, for two years
 NET_SHARES = {"DSL": 0.344, "Fiber optic": 0.44, "No": 0.216}
 COMMITMENT = {"DSL": 0.0, "Fiber optic": -1.4, "No": 1.4}
 STREAMING = {"DSL": 0.15, "Fiber optic": 0.3, "No": -1.0}
-SAME_TASTE = 0.33  # of the users whose choice of movies just follows that of tv
+SAME_TASTE = 0.33  # of users whose choice of movies copies that of tv
 PAPERLESS = {"DSL": 0.55, "Fiber optic": 0.77, "No": 0.29}
 SENIOR = {"DSL": 0.11, "Fiber optic": 0.27, "No": 0.03}
 DEPENDENTS = {"DSL": 0.58, "Fiber optic": 0.47, "No": 0.69}
 
-FEE_STEPS = 20  # to the unit of money: prices are in steps of five cents, and whole steps add up exactly
+FEE_STEPS = 20  # per unit of money: prices are in steps of five cents, and whole steps add up exactly
 BASE_FEE = {"DSL": 45.0, "Fiber optic": 70.0, "No": 20.0}
 FEE_RANGE = (18.25, 118.75)
 NO_PHONE_REBATE, NO_PHONE_SHARE = 20.0, 0.28
 
-# as in the real files, which count one day, not one month, back for each month active
+# as in the real files: one day, not one month, before the as_of for each active month
 SIGNUP_AT_TENURE_0 = np.datetime64("2022-02-06", "D")
 FIRST_SIGNUP = np.datetime64("2022-01-01", "D")
 
-SESSION_MINUTES = 29.140625  # one number for everybody, as in the real files
+SESSION_MINUTES = 29.140625  # the same for every user, as in the real files
 WATCH_SD, WATCH_RANGE = 5.0, (0.5, 60.0)
-WATCH_MEMORY = 0.98  # what is left next month of the distance from the usual hours
+WATCH_MEMORY = 0.98  # share of the distance from the usual hours that remains next month
 
 LEAVERS_AMONG_CHURNERS = 0.04
 CONTRACT_EFFECT = {"Month-to-month": 0.85, "One year": 0.0, "Two year": -1.1}
@@ -56,7 +56,7 @@ Random = np.random.Generator
 
 
 def monthly_snapshots(seed: int, chunk: int) -> Iterator[pd.DataFrame]:
-    """Month 0, 1, 2... without end. A user keeps their row; when they leave, a new user gets it."""
+    """Months 0, 1, 2... without end. A user keeps their row until they leave; then a new user gets it."""
     rng = _random(seed, chunk, 0)
     people = _newcomers(rng, user_ids(seed, chunk, 0, np.arange(CHUNK_USERS)), 0)
     for month in count(1):
@@ -69,16 +69,16 @@ def monthly_snapshots(seed: int, chunk: int) -> Iterator[pd.DataFrame]:
         people = pd.concat([people.drop(left), newcomers]).sort_index()
 
 
-def user_ids(seed: int, chunk: int, arrival: int, places: Whole) -> Names:
-    """One id for each chunk, month of arrival and place, none given twice: the space of ids, permuted."""
+def user_ids(seed: int, chunk: int, arrival: int, rows: Whole) -> Names:
+    """A distinct id for each chunk, month of arrival and row: a permutation of the space of ids."""
     rng = np.random.default_rng(seed)
     stride, start = (int(number) for number in rng.integers(ID_SPACE // 4, ID_SPACE // 4 * 3, 2))
     while math.gcd(stride, ID_SPACE) > 1:
         stride += 1
     # Python's integers for the large product, which overflows 64 bits
     first = (start + stride * (arrival * MAX_USERS + chunk * CHUNK_USERS)) % ID_SPACE
-    digits, letters = np.divmod((first + stride * places) % ID_SPACE, ID_LETTERS)
-    text = np.full((len(places), 10), ord("-"), dtype=np.uint8)  # as in 1234-ABCDE
+    digits, letters = np.divmod((first + stride * rows) % ID_SPACE, ID_LETTERS)
+    text = np.full((len(rows), 10), ord("-"), dtype=np.uint8)  # as in 1234-ABCDE
     text[:, :4] = ord("0") + digits[:, None] // 10 ** np.arange(3, -1, -1) % 10
     text[:, 5:] = ord("A") + letters[:, None] // 26 ** np.arange(4, -1, -1) % 26
     return text.view("S10").ravel().astype(str)
@@ -89,7 +89,7 @@ def _random(seed: int, chunk: int, month: int) -> Random:
 
 
 def _newcomers(rng: Random, ids: Names, month: int) -> pd.DataFrame:
-    """The users of month 0 have a past; those who come later begin at 0 months."""
+    """New users. Those of month 0 have a tenure; later ones begin at 0 months."""
     n = len(ids)
     tenure = _tenure(rng, n) if month == 0 else np.zeros(n, dtype=np.int64)
     people = pd.DataFrame(
@@ -124,7 +124,7 @@ def _with_household(rng: Random, people: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_contract(rng: Random, people: pd.DataFrame) -> pd.DataFrame:
-    """Who has stayed for long is bound for longer and has taken more plans."""
+    """Longer tenure means longer contracts and more plans."""
     n, net, tenure = len(people), people["net_service"], people["months_active"] / MAX_TENURE_MONTHS
     commitment = net.map(COMMITMENT) - 2.6 + 5.3 * tenure + 2 * tenure**8 + rng.logistic(size=n)
     likes = net.map(STREAMING) + 0.53 * tenure
@@ -145,7 +145,7 @@ def _with_fees(rng: Random, people: pd.DataFrame) -> pd.DataFrame:
     rebate = NO_PHONE_REBATE * ((net == "DSL") & (rng.random(n) < NO_PHONE_SHARE))
     fee = net.map(BASE_FEE) - rebate + 10 * plans + 5 * extras + 0.7 * rng.standard_normal(n)
     fee_steps = (fee.clip(*FEE_RANGE) * FEE_STEPS).round().astype(np.int64)
-    # fees have changed over the years; in the first month nothing has been paid but the fee
+    # fees have changed over the years; in the first month only the fee has been paid
     past = 0.2 * np.sqrt(tenure) * rng.standard_normal(n).clip(-4, 4) * (tenure > 1)
     paid_steps = (fee_steps * (tenure + past)).round().astype(np.int64).clip(lower=fee_steps * (tenure > 0))
     usual = 19.9 + 0.15 * fee
@@ -161,7 +161,7 @@ def _one_month_on(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def _observed(rng: Random, people: pd.DataFrame) -> pd.DataFrame:
-    """What the month's files say of these people: their usage drifts, the events are counted anew."""
+    """The columns of the month's files for these users: usage drifts, events are drawn anew."""
     n, before, usual = len(people), people["watch_hours_30d"], people["usual_hours"]
     surprise = WATCH_SD * math.sqrt(1 - WATCH_MEMORY**2) * rng.standard_normal(n)
     snapshot = people.assign(
@@ -195,5 +195,5 @@ def _churn_chance(people: pd.DataFrame, hours_lost: pd.Series) -> npt.NDArray[np
         + 0.2 * people["support_tickets_90d"]
         + 0.3 * hours_lost
     )
-    # against the mean: as all grow older together, their risk would otherwise fade away within a few years
+    # relative to the mean: as all tenures grow together, the risk would otherwise vanish within a few years
     return np.asarray(1 / (1 + np.exp(risk.mean() - MEAN_RISK - risk)))

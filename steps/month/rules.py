@@ -1,7 +1,7 @@
-"""What a column of a monthly file may hold, as pandera columns of text as written: checked before any conversion.
+"""Rules for the columns of monthly files, as pandera columns of unconverted text.
 
-The checks compute in Arrow (pandas took a minute for what takes Arrow three seconds, a million users). The name of each
-is the problem of a text that does not keep to it.
+The checks compute in Arrow: three seconds for a million users, against a minute in pandas. A check's name is the
+problem of a text that breaks it.
 """
 
 import re
@@ -17,26 +17,26 @@ from pandera.pandas import Check, Column, DataFrameSchema
 
 from steps.month.csv_lines import bytes_of
 
-KNOWN = "known categories"
+CATEGORIES = "categories"
 IS_WHOLE = "is whole"
 TEXT = pd.ArrowDtype(pa.string())
 INT32_MAX = 2**31 - 1
 WHOLE = r"^[+-]?[0-9]{1,18}\z"
-LONGEST_NUMBER = 40  # characters: no double needs more, and arithmetic on longer ones takes long
+LONGEST_NUMBER = 40  # characters: enough for any double; arithmetic on longer ones is slow
 DECIMAL_TEXT = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 DECIMAL = rf"^{DECIMAL_TEXT}\z"
 DIGITS_THAT_COUNT = r"^[^eE]*[1-9]"
 DAY = r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}\z"
-# control characters as the gateway refuses them, which asks PostgreSQL for these texts
+# the same control characters as the gateway refuses
 INSIDE = r"[^\x00-\x1f\x{7f}-\x{9f}]"
-AT_THE_ENDS = r"[^\x00-\x1f\x{7f}-\x{9f}\pZ]"  # RE2 knows blanks of ASCII alone by \s
+AT_THE_ENDS = r"[^\x00-\x1f\x{7f}-\x{9f}\pZ]"  # RE2's \s is ASCII only
 USER_ID = rf"^{AT_THE_ENDS}({INSIDE}{{0,126}}{AT_THE_ENDS})?\z"
 CATEGORY = USER_ID.replace("126", "62")
 
 
 Texts = TypeVar("Texts", pa.Array, pa.ChunkedArray)
 Holds = Callable[[pa.ChunkedArray], pa.ChunkedArray]
-"""Which texts keep to a rule."""
+"""True for each text that keeps a rule"""
 
 
 def _check(problem: str, holds: Holds) -> Check:
@@ -55,7 +55,7 @@ def _shape(pattern: str, problem: str) -> Check:
 
 
 def _doubles(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Null for what is no number at all: that is another rule's finding."""
+    """Null for texts that are not numbers: another rule finds them."""
     return pc.if_else(pc.match_substring_regex(texts, DECIMAL), texts, None).cast(pa.float64())
 
 
@@ -69,13 +69,13 @@ def _in_range(low: float, high: float) -> Check:
 
 
 def whole(low: int = 0, high: int = INT32_MAX) -> Column:
-    """A number whose value is whole, however it is written: a table with a gap makes 34.0 of 34."""
+    """A whole number in any notation: pandas writes 34.0 for 34 in a column with missing values."""
     is_whole = _check("is not a whole number", lambda texts: pc.is_valid(_as_whole(texts)))
     return Column(TEXT, [is_whole, _in_range(low, high)], metadata={IS_WHOLE: True})
 
 
 def with_whole_numbers(rows: pa.RecordBatch, schema: DataFrameSchema) -> pa.RecordBatch:
-    """The rows with their whole numbers written as PostgreSQL reads them: 34 for 34.0. Others stay as they are."""
+    """The rows with whole numbers in PostgreSQL's notation: 34 for 34.0. Other values stay unchanged."""
     for place, name in enumerate(rows.schema.names):
         if (schema.columns[name].metadata or {}).get(IS_WHOLE) and _may_hold_fractions(rows[name]):
             rows = rows.set_column(place, name, _as_whole(rows[name]))
@@ -83,19 +83,19 @@ def with_whole_numbers(rows: pa.RecordBatch, schema: DataFrameSchema) -> pa.Reco
 
 
 def _may_hold_fractions(texts: pa.StringArray) -> bool:
-    """Looks at all values' bytes at once: a pattern for each value would take longer than reading them."""
+    """Looks at all bytes at once: matching a pattern per value would take longer than reading the file."""
     codes = bytes_of(texts)
     return bool((codes == ord(".")).any() or (codes > ord("9")).any())
 
 
 def _as_whole(texts: Texts) -> Texts:
-    """34 for 34.0 and 3.4e1, exactly; null for what is no whole number. Digits alone, which nearly all are, stay."""
+    """34 for 34.0 and 3.4e1, exactly; null for other texts. Plain digits, nearly all values, stay unchanged."""
     plain = pc.match_substring_regex(texts, WHOLE)
     if pc.all(plain).as_py():
         return texts
-    others = pc.unique(texts.filter(pc.invert(plain)))
-    written = pa.array([_whole_text(text) for text in others.to_pylist()], pa.string())
-    return pc.if_else(plain, texts, written.take(pc.index_in(texts, value_set=others)))
+    distinct = pc.unique(texts.filter(pc.invert(plain)))
+    written = pa.array([_whole_text(text) for text in distinct.to_pylist()], pa.string())
+    return pc.if_else(plain, texts, written.take(pc.index_in(texts, value_set=distinct)))
 
 
 def _whole_text(text: str) -> str | None:
@@ -111,25 +111,29 @@ def number(low: float = 0.0, high: float = 1e9) -> Column:
 
 
 def _is_double(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """PostgreSQL refuses what would become infinite, and what would become zero and is not."""
+    """PostgreSQL refuses numbers that overflow to infinity or underflow to zero."""
     numbers = _doubles(texts)
     lost = pc.and_(pc.equal(numbers, 0.0), pc.match_substring_regex(texts, DIGITS_THAT_COUNT))
     return pc.invert(pc.or_(pc.is_inf(numbers), lost)).fill_null(True)
 
 
-def category(*known: str) -> Column:
-    """One of the names that are known; others only where somebody says that there are new ones."""
+def category(*names: str) -> Column:
+    """One of the names; others only with new_categories=true."""
     allow = "a new one is allowed by -P new_categories=true"
-    return Column(TEXT, [_among(known, f"is not one of {', '.join(known)} ({allow})")], metadata={KNOWN: known})
+    return Column(TEXT, [_among(names, f"is not one of {', '.join(names)} ({allow})")], metadata={CATEGORIES: names})
 
 
 def known_categories(schema: DataFrameSchema) -> dict[str, tuple[str, ...]]:
-    """The names that are known of each column of categories."""
-    return {name: column.metadata[KNOWN] for name, column in schema.columns.items() if KNOWN in (column.metadata or {})}
+    """The allowed names of each column of categories."""
+    return {
+        name: column.metadata[CATEGORIES]
+        for name, column in schema.columns.items()
+        if CATEGORIES in (column.metadata or {})
+    }
 
 
 def with_new_categories(schema: DataFrameSchema) -> DataFrameSchema:
-    """The schema with any sane text allowed in its columns of categories."""
+    """The schema with any short text without control characters allowed in its columns of categories."""
     any_text = [_shape(CATEGORY, "is empty, over 64 characters, or has blanks around it or control characters in it")]
     changed: DataFrameSchema = schema.update_columns({name: {"checks": any_text} for name in known_categories(schema)})
     return changed
@@ -148,7 +152,7 @@ def day() -> Column:
     def holds(texts: pa.ChunkedArray) -> pa.ChunkedArray:
         shaped = pc.match_substring_regex(texts, DAY)
         parsed = pc.strptime(pc.if_else(shaped, texts, ""), format="%Y-%m-%d", unit="s", error_is_null=True)
-        # strptime takes the 30th of February for the 1st of March: only a real day comes back as it was
+        # strptime reads the 30th of February as the 1st of March: only a real day survives the way back
         return pc.and_(shaped, pc.equal(pc.strftime(parsed, format="%Y-%m-%d"), texts).fill_null(False))
 
     return _column(_check("is not a date like 2024-01-31", holds))

@@ -1,1 +1,1 @@
-"""Versions of the registered model: what they come from, how they are judged, who is in Production."""
+"""Versions of the registered model: their origin, the gate, and the version in Production."""

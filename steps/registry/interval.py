@@ -1,12 +1,12 @@
 """The AUCs of two models on the same rows, and the 95% interval of their difference. Pure; the random state is fixed.
 
-Rows may come from several months. Pairs of a leaving and a staying user are made within a month only, and added up: two
+Rows may come from several months. Pairs of a leaving and a staying user are formed within a month only, and added up:
 months differ in more than the models. With one month this is the ordinary AUC.
 
 The interval is the percentile interval of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-chapter 13), paired and stratified as pROC compares two ROC curves (Robin et al., BMC Bioinformatics 12:77, 2011). Users
-are drawn, each with all of their rows, because rows of one user are no independent evidence: as many who leave and as
-many who stay as there are, by their newest row, with replacement.
+chapter 13), paired and stratified as pROC compares two ROC curves (Robin et al., BMC Bioinformatics 12:77, 2011). It
+draws users, with all of their rows, because rows of one user are not independent. A draw with replacement has the
+observed numbers of leaving and staying users, by their newest row.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ CACHED_CELLS = 65_536  # draws x rows scored at once: they stay in the processor
 
 @dataclass(frozen=True)
 class Rows:
-    """What two models are compared on, the newest month first: one row a user and month, all arrays of one length.
+    """Labels and both models' probabilities, the newest month first: one row per user and month, arrays of one length.
 
-    Each month has both classes. users and months are numbers from 0 in the order in which they appear.
+    Each month has both classes. users and months are numbers from 0, in order of appearance.
     """
 
-    truth: Truth
+    truth: Truth  # true: left
     candidate: Probabilities
     production: Probabilities
     users: Codes
@@ -46,16 +46,17 @@ class Rows:
 
     @classmethod
     def of_one_month(cls, truth: Truth, candidate: Probabilities, production: Probabilities) -> "Rows":
-        """Each row is another user's."""
+        """One row per user."""
         return cls(truth, candidate, production, np.arange(len(truth)), np.zeros(len(truth), dtype=np.intp))
 
     @property
     def truth_of_users(self) -> Truth:
-        """By the newest row of each user, in the order of `users`."""
+        """The label of each user's newest row, in the order of `users`."""
         _, newest = np.unique(self.users, return_index=True)
         return self.truth[newest]
 
     def months_rows(self) -> list[Codes]:
+        """The row positions of each month."""
         return [np.flatnonzero(self.months == month) for month in range(int(self.months.max()) + 1)]
 
 
@@ -64,10 +65,10 @@ def auc(truth: Truth, probability: Probabilities) -> float:
 
 
 def auc_within_months(rows: Rows, probability: Probabilities) -> float:
-    """Of the pairs (leaving, staying) of one month, the share that is ranked right; a tie counts half."""
-    places = rows.months_rows()
-    pairs = np.array([float(rows.truth[place].sum() * (~rows.truth[place]).sum()) for place in places])
-    aucs = np.array([auc(rows.truth[place], probability[place]) for place in places])
+    """The share of correctly ranked pairs (leaving, staying) within months; a tie counts half."""
+    months = rows.months_rows()
+    pairs = np.array([float(rows.truth[month].sum() * (~rows.truth[month]).sum()) for month in months])
+    aucs = np.array([auc(rows.truth[month], probability[month]) for month in months])
     return float(aucs @ (pairs / pairs.sum()))
 
 
@@ -87,31 +88,34 @@ def gain_interval(rows: Rows, draws: int = DRAWS) -> tuple[float, float]:
 
 
 def _draws(chance: np.random.Generator, truth: Truth, draws: int) -> NDArray[np.float64]:
-    """How often each user (column) is in each draw (row); each class as often as it is there."""
+    """draws x users: how often each user is in each draw. A draw has the observed number of each class."""
     counts = np.zeros((draws, len(truth)))
     for users in (np.flatnonzero(truth), np.flatnonzero(~truth)):
         drawn = chance.integers(0, len(users), size=(draws, len(users)))
-        places = drawn + np.arange(draws)[:, None] * len(users)
-        counts[:, users] = np.bincount(places.ravel(), minlength=draws * len(users)).reshape(draws, len(users))
+        cells = drawn + np.arange(draws)[:, None] * len(users)
+        counts[:, users] = np.bincount(cells.ravel(), minlength=draws * len(users)).reshape(draws, len(users))
     return counts
 
 
 class Ranked:
-    """One model's rows in the order of their probability: sorted once, then any draw is scored in one pass."""
+    """One model's rows sorted by probability, once: then the AUC of any draw takes one pass."""
 
     def __init__(self, truth: Truth, probability: Probabilities, months: Sequence[Codes] | None = None) -> None:
-        everything = [np.arange(len(truth))]
-        self._months = [_RankedMonth(truth, probability, rows) for rows in (everything if months is None else months)]
+        one_month = [np.arange(len(truth))]
+        self._months = [_RankedMonth(truth, probability, rows) for rows in (one_month if months is None else months)]
 
     def aucs(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Per draw, the share of the months' pairs that is ranked right; half where a draw has no pair at all."""
-        at_once = max(1, CACHED_CELLS // counts.shape[1])
-        parts = [self._aucs(counts[start : start + at_once]) for start in range(0, len(counts), at_once)]
+        """Per draw, the share of correctly ranked pairs within months; 0.5 for a draw without pairs.
+
+        counts: draws x rows, how often each row is in each draw.
+        """
+        block = max(1, CACHED_CELLS // counts.shape[1])
+        parts = [self._aucs(counts[start : start + block]) for start in range(0, len(counts), block)]
         return np.concatenate(parts)
 
     def _aucs(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         right, pairs = np.zeros(len(counts)), np.zeros(len(counts))
-        for month in self._months:  # numbers of pairs are whole: no order of adding them up changes a bit
+        for month in self._months:  # numbers of pairs are integers: the order of the sums changes no bit
             more_right, more_pairs = month.pairs(counts)
             right, pairs = right + more_right, pairs + more_pairs
         share: NDArray[np.float64] = np.divide(right, pairs, out=np.full(len(counts), 0.5), where=pairs > 0)
@@ -124,12 +128,12 @@ class _RankedMonth:
         self.leaving = leaving[np.argsort(probability[leaving], kind="stable")]
         self.staying = staying[np.argsort(probability[staying], kind="stable")]
         ranked = probability[self.staying]
-        # how many of those who stay are below each one who leaves, and how many are not above
+        # for each leaving user, how many staying users are below, and how many are not above
         self.below = np.searchsorted(ranked, probability[self.leaving], side="left")
         self.not_above = np.searchsorted(ranked, probability[self.leaving], side="right")
 
     def pairs(self, counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Per draw, how many pairs (leaving, staying) are ranked right, a tie as half; and how many there are."""
+        """Per draw, the numbers of correctly ranked pairs (leaving, staying), a tie as half, and of all pairs."""
         leaving, passed = counts[:, self.leaving], np.zeros((len(counts), len(self.staying) + 1))
         np.cumsum(counts[:, self.staying], axis=1, out=passed[:, 1:])
         right = (leaving * (passed[:, self.below] + passed[:, self.not_above])).sum(axis=1) / 2

@@ -1,4 +1,4 @@
-"""What a person reads of a run in MLflow's UI: its name, and the description that says what happened."""
+"""A run's name and description in MLflow's UI."""
 
 import contextlib
 import re
@@ -19,7 +19,7 @@ LONGEST = 5000  # MLflow refuses a tag of more than 8000 characters
 
 
 def conclude(text: str) -> None:
-    """The step's closing line: printed, and the active run's description."""
+    """Prints the step's closing line and makes it the active run's description."""
     console.say(text)
     describe(text)
 
@@ -32,27 +32,27 @@ def describe(text: str) -> None:
 
 @contextlib.contextmanager
 def failure_described() -> Iterator[None]:
-    """What ends the block early is the active run's description, and goes on."""
+    """Makes an error of the block the active run's description, and re-raises it."""
     try:
         yield
     except BaseException as error:
-        with contextlib.suppress(MlflowException):  # the failure may be the store's own; it is what is to be seen
-            describe(f"[ERROR] {_said(error)}")
+        with contextlib.suppress(MlflowException):  # the store itself may have failed; the first error matters
+            describe(f"[ERROR] {_summary(error)}")
         raise
 
 
 @contextlib.contextmanager
 def killed_by_ctrl_c(run_id: str) -> Iterator[None]:
-    """Around a run: one that Ctrl-C ended is KILLED. MLflow calls it FAILED."""
+    """Around a run: ends it as KILLED on Ctrl-C, where MLflow would end it as FAILED."""
     try:
         yield
     except KeyboardInterrupt:
-        with contextlib.suppress(MlflowException):  # the interruption is what is to be seen
+        with contextlib.suppress(MlflowException):  # the interruption matters
             MlflowClient().set_terminated(run_id, "KILLED")
         raise
 
 
-def _said(error: BaseException) -> str:
+def _summary(error: BaseException) -> str:
     if isinstance(error, StepError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
@@ -60,28 +60,28 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
 
 
-def name_of(run: Run, ours: str) -> str:
-    """The name that somebody gave the run, as with --run-name; else ours."""
-    given = run.data.tags.get(MLFLOW_RUN_NAME) or run.info.run_name or ""
-    return ours if not given or is_made_up(given) else str(given)
+def name_of(run: Run, default: str) -> str:
+    """The run's name where a user set it, as with --run-name; else `default`."""
+    name = run.data.tags.get(MLFLOW_RUN_NAME) or run.info.run_name or ""
+    return default if not name or is_generated(name) else str(name)
 
 
 def name_project_run(name: str, text: str) -> None:
-    """For a step that records nothing: the run that `mlflow run` made for it is not left without a name and a word."""
+    """Names and describes the run that `mlflow run` made for a step without tracking."""
     run_id = project_run_id()
     if run_id is None:
         return
     client = MlflowClient()
-    with contextlib.suppress(MlflowException):  # what the step has made is there all the same
+    with contextlib.suppress(MlflowException):  # the step's result does not depend on it
         client.set_tag(run_id, MLFLOW_RUN_NAME, name_of(client.get_run(run_id), name))
         client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
 
 
-def is_made_up(name: str) -> bool:
-    """Whether MLflow made the name itself, like suave-robin-918, because nobody had given one."""
+def is_generated(name: str) -> bool:
+    """True for a name that MLflow generated, like suave-robin-918."""
     words = re.fullmatch(r"([a-z]+)-([a-z]+)-[0-9]{1,4}", name)
     if not words:
         return False
-    predicates = {word.lower() for word in name_utils._GENERATOR_PREDICATES}
-    nouns = {word.lower() for word in name_utils._GENERATOR_NOUNS}
+    predicates = {predicate.lower() for predicate in name_utils._GENERATOR_PREDICATES}
+    nouns = {noun.lower() for noun in name_utils._GENERATOR_NOUNS}
     return words[1] in predicates and words[2] in nouns

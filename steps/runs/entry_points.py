@@ -1,4 +1,4 @@
-"""MLproject as data: which entry points there are, and the arguments that make one run."""
+"""MLproject as data: the entry points, and the arguments to run one."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,28 +11,28 @@ from steps.cli.settings import PROJECT_ROOT
 
 
 def names() -> set[str]:
-    """Every entry point there is."""
+    """The names of all entry points."""
     return set(_declared(PROJECT_ROOT))
 
 
-def arguments(entry_point: str, given: Mapping[str, str]) -> list[str]:
-    """The entry point's command-line arguments: what is given, and MLproject's defaults for the rest.
+def arguments(entry_point: str, values: Mapping[str, str]) -> list[str]:
+    """The entry point's command-line arguments: `values`, and MLproject's defaults for other parameters.
 
-    Raises KeyError for an entry point or a parameter that MLproject does not have, or that is required and not given.
+    Raises KeyError for an unknown entry point or parameter, and for a missing required one.
     """
     parameters = _declared(PROJECT_ROOT)[entry_point]["parameters"]
-    unknown = set(given) - set(parameters)
+    unknown = set(values) - set(parameters)
     if unknown:
         raise KeyError(f"{entry_point} has no parameter {', '.join(sorted(unknown))}")
-    values = {name: given.get(name, declared.get("default")) for name, declared in parameters.items()}
-    missing = [name for name, value in values.items() if value is None]
+    complete = {name: values.get(name, declared.get("default")) for name, declared in parameters.items()}
+    missing = [name for name, value in complete.items() if value is None]
     if missing:
         raise KeyError(f"{entry_point} needs {', '.join(missing)}")
-    return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return [part for name, value in complete.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
 @cache
 def _declared(project: Path) -> dict[str, Any]:
-    """Read once: it takes as long as a small step's own work."""
+    """Cached: parsing takes as long as a small step."""
     entry_points: dict[str, Any] = yaml.safe_load((project / "MLproject").read_text())["entry_points"]
     return entry_points

@@ -1,4 +1,4 @@
-"""The step's MLflow run: resumed where `mlflow run` made one, nested where main runs the step, new otherwise."""
+"""The step's MLflow run: the one of `mlflow run`, nested where main runs the step, or a new one."""
 
 import hashlib
 import platform
@@ -27,7 +27,7 @@ CODE_TAG = "streamflow.code_sha256"
 LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
-PRUNED_TAG = "streamflow.artifacts_pruned_at"  # of a run whose artifacts were deleted: see leftovers.py
+PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
 KIND_TAG = "mlflow.experimentKind"
 CODE_FOLDERS = ("configuration", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
@@ -35,30 +35,29 @@ GIT_TIMEOUT_S = 5
 
 @contextmanager
 def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[mlflow.ActiveRun]:
-    """A run that is FINISHED, FAILED or KILLED (by Ctrl-C) when the block is left, and says what happened.
+    """The step's run: FINISHED, FAILED or KILLED (by Ctrl-C) when the block ends, with a description of the failure.
 
-    It keeps a name that somebody gave it. Runs that a killed process left RUNNING are closed on the way.
-    Raises DatabaseUnavailable, TrackingUnavailable or ExperimentDeleted, without a long wait, when there is nowhere to
-    record it.
+    A name that a user set stays. Closes the RUNNING runs of killed processes first. Raises DatabaseUnavailable,
+    TrackingUnavailable or ExperimentDeleted, without a long wait, when the run cannot be recorded.
     """
-    warehouse.ping()  # the tracking database lives in the same server, and MLflow would retry for minutes
-    above = mlflow.active_run()
-    run = _started(above)
-    # the lock goes last: whoever finds it free finds a run that has ended, or a dead one
+    warehouse.ping()  # the tracking database is on the same server, and MLflow would retry for minutes
+    parent = mlflow.active_run()
+    run = _started(parent)
+    # the lock is released last: a free lock means that the run has ended or is dead
     with _held(run) as place, descriptions.killed_by_ctrl_c(run.info.run_id), run, descriptions.failure_described():
         tags = {MLFLOW_RUN_NAME: descriptions.name_of(run, run_name), STEP_TAG: step, dead_runs.HELD_TAG: place}
         mlflow.set_tags({**tags, **code_version()})
         _log_missing_params(run, params)
-        if above is None:
+        if parent is None:
             _open_as_training(run.info.experiment_id)
             dead_runs.close_dead(run.info.run_id)
         yield run
 
 
-def _started(above: Run | None) -> mlflow.ActiveRun:
-    """The run that `mlflow run` made for this process; else a new one, in the experiment of the run above it."""
+def _started(parent: Run | None) -> mlflow.ActiveRun:
+    """The run that `mlflow run` made for this process; else a new one, in its parent's experiment."""
     try:
-        return mlflow.start_run(nested=above is not None, experiment_id=above.info.experiment_id if above else None)
+        return mlflow.start_run(nested=parent is not None, experiment_id=parent.info.experiment_id if parent else None)
     except MlflowException as error:
         raise _translated(error) from error
 
@@ -69,11 +68,11 @@ def _translated(error: MlflowException) -> StepError:
     if deleted:
         name = MlflowClient().get_experiment(deleted[1]).name
         return ExperimentDeleted(
-            f"The experiment {name!r} was deleted. Put it back: mlflow experiments restore --experiment-id {deleted[1]}"
+            f"The experiment {name!r} was deleted. Restore it: mlflow experiments restore --experiment-id {deleted[1]}"
         )
     if re.search(r"error code 40[13]\b", str(error)):
         return TrackingUnavailable(
-            f"MLflow at {uri} wants a login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+            f"MLflow at {uri} needs a login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
             "or MLFLOW_TRACKING_TOKEN"
         )
     return TrackingUnavailable(f"MLflow's tracking store {uri} failed: {error}. Is the stack up? make up")
@@ -92,7 +91,7 @@ def _held(run: Run) -> Iterator[str]:
 
 
 def _open_as_training(experiment_id: str) -> None:
-    """MLflow's UI opens an experiment without this on traces of language models."""
+    """Without this tag, MLflow's UI opens an experiment on traces of language models."""
     client = MlflowClient()
     if KIND_TAG not in client.get_experiment(experiment_id).tags:
         client.set_experiment_tag(experiment_id, KIND_TAG, "custom_model_development")
@@ -128,7 +127,7 @@ def file_sha256(path: Path) -> str:
 
 @cache
 def commit() -> str:
-    """The checkout's, where this is one; else the one that the image was built from."""
+    """The checkout's commit, or the one the image was built from."""
     try:
         head = _git("rev-parse", "HEAD")
         return f"{head}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else head
@@ -144,44 +143,45 @@ def _git(*arguments: str) -> str:
 
 
 def _log_missing_params(run: Run, params: Mapping[str, Any]) -> None:
-    """`mlflow run` has logged the -P values as they were typed; MLflow refuses a second spelling of the same value."""
-    there = run.data.params
-    mlflow.log_params({name: value for name, value in params.items() if name not in there})
+    """`mlflow run` has logged the -P values as typed; MLflow refuses another spelling of a logged value."""
+    logged = run.data.params
+    mlflow.log_params({name: value for name, value in params.items() if name not in logged})
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
+    """A temporary folder."""
     with tempfile.TemporaryDirectory(prefix="streamflow-") as folder:
         yield Path(folder)
 
 
 @contextmanager
 def artifact_folder() -> Iterator[Path]:
-    """A folder whose files become the run's artifacts when the block ends well."""
+    """A temporary folder, logged as the run's artifacts when the block ends without an error."""
     with scratch_folder() as folder:
         yield folder
         mlflow.log_artifacts(str(folder))
 
 
 def newest_run(step: str, tags: Mapping[str, str]) -> Run | None:
-    """The newest finished run of a step, in the active run's experiment, that carries all these tags."""
+    """The newest finished run of a step with all these tags, in the active run's experiment."""
     return _newest([mlflow.active_run().info.experiment_id], step, tags)
 
 
-def where_looked(step: str, tags: Mapping[str, str]) -> str:
-    """For the message that newest_run found nothing: the experiment it looked in, and a run of another one, if any."""
+def searched(step: str, tags: Mapping[str, str]) -> str:
+    """For the message after newest_run returned None: the searched experiment, and a run of another one, if any."""
     client = MlflowClient()
-    here = client.get_experiment(mlflow.active_run().info.experiment_id).name
-    found = _newest([experiment.experiment_id for experiment in client.search_experiments()], step, tags)
-    if found is None:
-        return f"in experiment {here!r}, nor in another"
-    there = client.get_experiment(found.info.experiment_id).name
-    return f"in experiment {here!r}; in {there!r} there is run {found.info.run_id}: give -P run_id=…"
+    experiment_name = client.get_experiment(mlflow.active_run().info.experiment_id).name
+    run = _newest([experiment.experiment_id for experiment in client.search_experiments()], step, tags)
+    if run is None:
+        return f"in experiment {experiment_name!r}, nor in another"
+    other = client.get_experiment(run.info.experiment_id).name
+    return f"in experiment {experiment_name!r}; experiment {other!r} has run {run.info.run_id}: add -P run_id=…"
 
 
 def _newest(experiments: list[str], step: str, tags: Mapping[str, str]) -> Run | None:
     conditions = {STEP_TAG: step, **tags}
-    found = MlflowClient().search_runs(
+    runs = MlflowClient().search_runs(
         experiments,
         filter_string=" and ".join(
             [
@@ -193,4 +193,4 @@ def _newest(experiments: list[str], step: str, tags: Mapping[str, str]) -> Run |
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )
-    return found[0] if found else None
+    return runs[0] if runs else None

@@ -1,4 +1,4 @@
-"""The pictures of a month's scores. Each title says which users are in it."""
+"""The plots of a month's scores. Each title names the users in it."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ Pictures = list[tuple[str, Path]]
 def distribution(
     folder: Path, probability: Probabilities, trained_on: Labels | None, title: str, name: str
 ) -> Pictures:
-    """name: what the model's number is called, probability of leaving or score."""
+    """name: of the model's number, probability of leaving or score. trained_on: None where unknown."""
     path = folder / "distribution.png"
     groups = {"training users unknown": probability}
     if trained_on is not None:
@@ -62,4 +62,4 @@ def curves(folder: Path, probability: Probabilities, left: Labels, title: str, n
         lambda ax: CalibrationDisplay.from_predictions(left, probability, ax=ax, n_bins=BINS, name="this version"),
         (f"mean {name}", "share who left"),
     )
-    return [(f"{what.capitalize()}: {title}", folder / f"{what}.png") for what in ("gain", "lift", "calibration")]
+    return [(f"{name.capitalize()}: {title}", folder / f"{name}.png") for name in ("gain", "lift", "calibration")]

@@ -1,9 +1,9 @@
-"""How good a version is on a month, over users that it never trained on: figures with their 95% intervals, or why there
-are none. Pure; the random state is fixed.
+"""A version's quality on a month, over users that it was never trained on: figures with 95% intervals. Pure; the random
+state is fixed.
 
-On its own training rows a forest is nearly perfect: the baseline has an AUC of 0.975 over the whole month it was
-trained on, and 0.81 to 0.83 over users it never saw. The intervals are percentile intervals of a bootstrap, stratified
-as the gate's are: each draw takes as many who leave and as many who stay as there are.
+On its own training rows a forest is nearly perfect: the baseline has an AUC of 0.975 over the whole month of its
+training, and 0.81 to 0.83 over users it never saw. The intervals are percentile intervals of a bootstrap, stratified as
+the gate's are: each draw has the observed numbers of leaving and staying users.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,11 @@ Labels = NDArray[np.bool_]
 
 MIN_USERS, MIN_PER_CLASS = 50, 10
 DRAWS, MIN_DRAWS = 2000, 200
-MOST_ROWS_DRAWN = (
-    200_000_000  # from 100,000 users on fewer draws: their intervals are narrow, and a million would take a minute
-)
+# above 100,000 users there are fewer draws: the intervals are narrow, and a million users would take a minute
+MAX_ROWS_DRAWN = 200_000_000
 LEVEL = 0.95
 SHARES = np.linspace(0.01, 1.0, 100)
-TENTH = 9  # of SHARES
+TENTH = 9  # index in SHARES
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,12 @@ class Quality:
     lift_at_10_percent: Figure
 
     @property
-    def named(self) -> dict[str, Figure]:
+    def by_name(self) -> dict[str, Figure]:
         return {"AUC": self.auc, "Brier": self.brier, "lift_at_10_percent": self.lift_at_10_percent}
 
 
 def measure(probability: Probabilities, left: Labels) -> Quality | None:
-    """None where there are too few users, or too few of a class, for a figure to mean anything."""
+    """left: true for users who left. None with fewer than MIN_USERS users, or MIN_PER_CLASS of a class."""
     leaving = int(left.sum())
     if len(left) < MIN_USERS or min(leaving, len(left) - leaving) < MIN_PER_CLASS:
         return None
@@ -66,13 +65,13 @@ def measure(probability: Probabilities, left: Labels) -> Quality | None:
 
 
 def gain(probability: Probabilities, left: Labels) -> NDArray[np.float64]:
-    """The share of all who leave that is among the SHARES most likely."""
-    found = np.cumsum(left[np.argsort(-probability, kind="stable")])
-    return np.asarray(found[_contacted(len(left)) - 1] / found[-1], dtype=np.float64)
+    """For each of SHARES, the part of all leaving users among that share of the users, most likely first."""
+    leaving = np.cumsum(left[np.argsort(-probability, kind="stable")])
+    return np.asarray(leaving[_contacted(len(left)) - 1] / leaving[-1], dtype=np.float64)
 
 
 def lift(probability: Probabilities, left: Labels) -> NDArray[np.float64]:
-    """How many times more who leave than among as many users taken at random."""
+    """For each of SHARES, the leaving users found, as a multiple of those among as many random users."""
     return gain(probability, left) * len(left) / _contacted(len(left))
 
 
@@ -81,7 +80,7 @@ def _contacted(users: int) -> NDArray[np.int64]:
 
 
 class _Ordered:
-    """The rows, most likely first: sorted once, then a draw is how often it holds each of them."""
+    """The rows, most likely first, sorted once. A draw is the number of times that each row occurs in it."""
 
     def __init__(self, probability: Probabilities, left: Labels) -> None:
         order = np.argsort(-probability, kind="stable")
@@ -93,19 +92,19 @@ class _Ordered:
     def draws(self) -> Iterator[NDArray[np.int64]]:
         chance = np.random.default_rng(RANDOM_STATE)
         classes = [np.flatnonzero(self.left), np.flatnonzero(~self.left)]
-        for _ in range(min(DRAWS, max(MIN_DRAWS, MOST_ROWS_DRAWN // len(self.left)))):
+        for _ in range(min(DRAWS, max(MIN_DRAWS, MAX_ROWS_DRAWN // len(self.left)))):
             times = np.zeros(len(self.left), dtype=np.int64)
             for rows in classes:
                 times[rows] = np.bincount(chance.integers(0, len(rows), len(rows)), minlength=len(rows))
             yield times
 
     def figures(self, times: NDArray[np.int64]) -> tuple[float, float, float]:
-        """AUC, Brier score and lift at 10% of a draw, as scikit-learn has them."""
-        found, seen = np.cumsum(times * self.left), np.cumsum(times)
-        leaving = np.append(0, found[self.ends_of_ties])
-        staying = np.append(0, (seen - found)[self.ends_of_ties])
+        """AUC, Brier score and lift at 10% of a draw, as scikit-learn computes the first two."""
+        left, drawn = np.cumsum(times * self.left), np.cumsum(times)
+        leaving = np.append(0, left[self.ends_of_ties])
+        staying = np.append(0, (drawn - left)[self.ends_of_ties])
         auc = float(np.trapezoid(leaving, staying) / (leaving[-1] * staying[-1]))
-        last = int(np.searchsorted(seen, self.tenth))
-        too_many = (seen[last] - self.tenth) * self.left[last]
-        lift_there = (found[last] - too_many) / found[-1] * seen[-1] / self.tenth
-        return auc, float(times @ self.squared_errors / seen[-1]), float(lift_there)
+        last = int(np.searchsorted(drawn, self.tenth))
+        surplus = (drawn[last] - self.tenth) * self.left[last]
+        lift_at_tenth = (left[last] - surplus) / left[-1] * drawn[-1] / self.tenth
+        return auc, float(times @ self.squared_errors / drawn[-1]), float(lift_at_tenth)

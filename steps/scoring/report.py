@@ -1,7 +1,7 @@
-"""What a retention team works with: who is most likely to leave, how many there are, and how far to trust it.
+"""The report for a retention team: the users most likely to leave, their number, and the quality of the scores.
 
-The list and the counts are of all users who were scored. Figures of quality, and the pictures of them, are of the users
-that the version was never trained on: over its training rows any forest looks nearly perfect.
+The list and the counts cover all scored users. Quality figures and their pictures cover only users that the version was
+never trained on: on its training rows any forest looks nearly perfect.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from steps.scoring import plots, quality
 from steps.scoring.quality import Labels, Probabilities, Quality
-from steps.scoring.scores import Scored
+from steps.scoring.scores import MonthScores
 from steps.training import html_report
 
 Facts = dict[str, Any]
@@ -23,14 +23,14 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """What was scored, with what, and what the numbers are called."""
+    """The month and version that were scored, and the name of the scores."""
 
     as_of: str
     version: str
     engine: str
-    calibration: str | None  # the version's own word; None where it says nothing of it
+    calibration: str | None  # recorded in the version; None for older versions
     threshold: float
-    unknown_training: str  # why it is unknown whom the version was trained on; '' where it is known
+    unknown_training: str  # why the version's training users are unknown; '' where they are known
 
     @property
     def title(self) -> str:
@@ -38,33 +38,35 @@ class Subject:
 
     @property
     def number(self) -> str:
-        """A number that was never fitted to how many leave is a score."""
+        """The name of the model's number: without calibration it is a score, not a probability."""
         return "score" if self.calibration in (None, "none") else "probability of leaving"
 
 
-def write(folder: Path, subject: Subject, scored: Scored, labels: pd.DataFrame, top: int) -> Facts:
-    """The list, the pictures and report.html. Returns the figures."""
+def write(folder: Path, subject: Subject, scored: MonthScores, labels: pd.DataFrame, top: int) -> Facts:
+    """Writes the list, the pictures and report.html into the folder. Returns the figures."""
     listed = most_likely(scored, top)
     listed.to_csv(folder / f"top_{len(listed)}.csv", index=False)
-    everybody = f"{subject.title}, all {scored.users:,} users{_of_whom_trained(scored)}"
-    pictures = plots.distribution(folder, scored.probability, scored.trained_on, everybody, subject.number)
     probability, left = never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
     facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
     if measured is None:
-        facts["no_quality"] = why_not(subject, facts)
+        facts["no_quality"] = no_quality_reason(subject, facts)
     else:
         facts |= figures(measured) | {"measured_on": population(measured)}
-        title = f"{subject.title}, {population(measured)}"
+    introduction, table = intro(facts), rows(subject, facts)
+    all_users = f"{subject.title}, all {scored.users:,} users{_trained_share(scored)}"
+    pictures = plots.distribution(folder, scored.probability, scored.trained_on, all_users, subject.number)
+    if measured is not None:
+        title = f"{subject.title}, {facts['measured_on']}"
         pictures += plots.curves(folder, probability, left, title, subject.number)
-    page = html_report.page(f"Scores of {subject.title}", intro(facts), rows(subject, facts), pictures)
+    page = html_report.page(f"Scores of {subject.title}", introduction, table, pictures)
     (folder / html_report.REPORT).write_text(page)
     return facts
 
 
-def most_likely(scored: Scored, top: int) -> pd.DataFrame:
-    """rank, user_id, probability, trained_on: the most likely first; of equals, the first by user_id."""
-    order = np.argsort(-scored.probability, kind="stable")[:top]  # the users come in their order
+def most_likely(scored: MonthScores, top: int) -> pd.DataFrame:
+    """rank, user_id, probability, trained_on: the most likely first, equal ones by user_id."""
+    order = np.argsort(-scored.probability, kind="stable")[:top]  # users are sorted by user_id
     users = scored.user_ids.take(pa.array(order)).to_pylist()
     trained_on = None if scored.trained_on is None else scored.trained_on[order]
     return pd.DataFrame(
@@ -77,27 +79,27 @@ def most_likely(scored: Scored, top: int) -> pd.DataFrame:
     )
 
 
-def labelled(scored: Scored, labels: pd.DataFrame) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
-    """Places among the scored users, and truth, of those of whom it is known."""
-    place = pc.index_in(pa.array(labels["user_id"], pa.string()), value_set=scored.user_ids)
-    known = np.asarray(place.is_valid(), dtype=np.bool_)
-    return place.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy(dtype=np.bool_)[known]
+def labelled(scored: MonthScores, labels: pd.DataFrame) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
+    """Positions among the scored users, and labels, of the scored users that have a label."""
+    positions = pc.index_in(pa.array(labels["user_id"], pa.string()), value_set=scored.user_ids)
+    is_scored = np.asarray(positions.is_valid(), dtype=np.bool_)
+    return positions.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy(dtype=np.bool_)[is_scored]
 
 
-def never_trained_on(scored: Scored, labels: pd.DataFrame) -> tuple[Probabilities, Labels]:
-    """Probability and truth of the labelled users that the version was not trained on, in the users' order; nobody
-    where it is unknown whom it was trained on."""
-    places, left = labelled(scored, labels)
+def never_trained_on(scored: MonthScores, labels: pd.DataFrame) -> tuple[Probabilities, Labels]:
+    """Probabilities and labels of the labelled users that the version was not trained on, in the users' order; empty
+    where the training users are unknown."""
+    positions, left = labelled(scored, labels)
     if scored.trained_on is None:
-        places, left = places[:0], left[:0]
+        positions, left = positions[:0], left[:0]
     else:
-        unseen = ~scored.trained_on[places]
-        places, left = places[unseen], left[unseen]
-    order = np.argsort(places)  # labels come in any order, and equal probabilities are told apart by it
-    return scored.probability[places[order]], left[order]
+        unseen = ~scored.trained_on[positions]
+        positions, left = positions[unseen], left[unseen]
+    order = np.argsort(positions)  # labels come in any order, which would decide between equal probabilities
+    return scored.probability[positions[order]], left[order]
 
 
-def counts(scored: Scored, labels: pd.DataFrame, listed: pd.DataFrame) -> Facts:
+def counts(scored: MonthScores, labels: pd.DataFrame, listed: pd.DataFrame) -> Facts:
     trained_on = scored.trained_on
     return {
         "users": scored.users,
@@ -116,18 +118,18 @@ def counts(scored: Scored, labels: pd.DataFrame, listed: pd.DataFrame) -> Facts:
 
 
 def figures(measured: Quality) -> Facts:
-    found: Facts = {}
-    for name, figure in measured.named.items():
-        found |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-    return found
+    facts: Facts = {}
+    for name, figure in measured.by_name.items():
+        facts |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return facts
 
 
 def population(measured: Quality) -> str:
     return f"{measured.users:,} users never trained on"
 
 
-def why_not(subject: Subject, facts: Facts) -> str:
-    """Why there is no figure of quality."""
+def no_quality_reason(subject: Subject, facts: Facts) -> str:
+    """Why there are no quality figures."""
     if subject.unknown_training:
         return f"the training users of version {subject.version} are unknown: {subject.unknown_training}"
     if not facts["labelled"]:
@@ -142,13 +144,13 @@ def intro(facts: Facts) -> str:
     if "no_quality" in facts:
         return f"No quality figures: {facts['no_quality']}."
     return (
-        f"AUC, Brier score, lift, gain and calibration are of the {facts['measured_on']}, whose labels are known "
+        f"AUC, Brier score, lift, gain and calibration are of the {facts['measured_on']} whose labels are loaded "
         f"({facts['left_of_measured']:,} of them left). The counts and the list are of all {facts['users']:,} users."
     )
 
 
 def rows(subject: Subject, facts: Facts) -> dict[str, str]:
-    """The table of the page: each name says whose figure it is."""
+    """The table of the page; each name includes the users that its figure covers."""
     measured = {
         f"{name.replace('_', ' ')}, {facts['measured_on']}": figure(facts, name)
         for name in ("AUC", "Brier", "lift_at_10_percent")
@@ -157,7 +159,7 @@ def rows(subject: Subject, facts: Facts) -> dict[str, str]:
     return {
         "users scored": f"{facts['users']:,}",
         "left out, features missing": f"{facts['users_missing_features']:,}",
-        "left out, category unknown to the version": f"{facts['users_unknown_category']:,}{unknown(facts)}",
+        "left out, category unknown to the version": f"{facts['users_unknown_category']:,}{unknown_values(facts)}",
         "training users among those scored": _count(facts["users_trained_on"]),
         f"predicted to leave ({subject.number} above {subject.threshold:g})": f"{facts['predicted_to_leave']:,}",
         "training users among those predicted to leave": _count(facts["predicted_to_leave_trained_on"]),
@@ -165,7 +167,7 @@ def rows(subject: Subject, facts: Facts) -> dict[str, str]:
         "listed": f"{facts['listed']:,}",
         "training users among those listed (ranked too high)": _count(facts["listed_trained_on"]),
         f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}",
-        "users scored with a known label": f"{facts['labelled']:,}",
+        "users scored with a label": f"{facts['labelled']:,}",
         **measured,
         "calibration": subject.calibration or "not recorded",
         "engine": subject.engine,
@@ -177,19 +179,19 @@ def figure(facts: Facts, name: str) -> str:
     return f"{facts[name]:.4f} ({quality.LEVEL:.0%} interval {low:.4f} to {high:.4f})"
 
 
-def unknown(facts: Facts) -> str:
-    """The values that the version does not know, and how many users have each; '' where there are none."""
-    named = [
+def unknown_values(facts: Facts) -> str:
+    """The values that the version was not trained on, with their numbers of users; '' where there are none."""
+    counts = [
         f"{feature}={value!r} {count}"
         for feature, values in facts["unknown_categories"].items()
         for value, count in values.items()
     ]
-    return f": {', '.join(named)}" if named else ""
+    return f": {', '.join(counts)}" if counts else ""
 
 
 def _count(number: int | None) -> str:
     return "unknown" if number is None else f"{number:,}"
 
 
-def _of_whom_trained(scored: Scored) -> str:
+def _trained_share(scored: MonthScores) -> str:
     return "" if scored.trained_on is None else f" ({int(scored.trained_on.sum()):,} trained on)"

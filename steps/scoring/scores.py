@@ -1,4 +1,4 @@
-"""A month's users through a version of the model, some ten thousand at a time, here or on Spark."""
+"""A month's users scored by a version of the model, chunk by chunk, in this process or on Spark."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,9 +21,9 @@ from steps import warehouse
 from steps.cli import progress
 from steps.cli.settings import MODEL_NAME, Settings
 from steps.features import engines, historical
-from steps.registry import categories, versions
-from steps.registry.trained_on import TrainedOn
-from steps.registry.versions import Opened
+from steps.registry import loaded_version
+from steps.registry.loaded_version import LoadedVersion
+from steps.registry.training_sets import TrainedOn
 from steps.training import dataset
 
 SCORES = "scores.parquet"
@@ -34,40 +34,42 @@ Store = Callable[[pa.Table], object]
 
 
 @dataclass(frozen=True)
-class Model:
-    """A version, the features it takes with their types, the tables they are in, and whom it was trained on."""
+class ScoringModel:
+    """A version, its features with their types, the tables that hold them, and its training users."""
 
-    opened: Opened
-    types: dict[str, str]
-    tables: dict[str, list[str]]
+    loaded: LoadedVersion
+    types: dict[str, str]  # feature -> Feast's type name
+    tables: dict[str, list[str]]  # snapshot table -> features
     trained_on: TrainedOn
 
 
 @dataclass
 class LeftOut:
-    """Users who got no score."""
+    """Numbers of users without a score."""
 
     missing_features: int = 0
     unknown_category: int = 0  # users; one may have several such values
-    values: dict[str, Counter[str]] = field(default_factory=dict)  # feature -> value that the version does not know
+    values: dict[str, Counter[str]] = field(default_factory=dict)  # feature -> value outside the training
 
-    def count_unknown(self, opened: Opened, rows: pd.DataFrame) -> NDArray[np.bool_]:
-        """Which rows have a value that the version does not know."""
-        unknown = categories.unknown_categories(opened, rows).to_numpy()
+    def count_unknown(self, loaded: LoadedVersion, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """True for each row with a value outside the training; counts them."""
+        unknown = loaded.unknown_categories(rows).to_numpy()
         self.unknown_category += int(unknown.sum())
-        for feature, known in categories.known_categories(opened).items():
-            strange = rows.loc[~rows[feature].isin(known), feature]
-            if len(strange):
-                self.values.setdefault(feature, Counter()).update(map(str, strange))
+        for feature, categories in loaded.trained_categories().items():
+            unknown_values = rows.loc[~rows[feature].isin(categories), feature]
+            if len(unknown_values):
+                self.values.setdefault(feature, Counter()).update(map(str, unknown_values))
         return np.asarray(unknown, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
-class Scored:
+class MonthScores:
+    """One entry per scored user, in the order of user_ids."""
+
     user_ids: pa.ChunkedArray
     probability: NDArray[np.float64]
     leaves: NDArray[np.bool_]  # by the version's own threshold
-    trained_on: NDArray[np.bool_] | None  # None where it is unknown whom the version was trained on
+    trained_on: NDArray[np.bool_] | None  # None where the training users are unknown
     left_out: LeftOut
 
     @property
@@ -76,41 +78,41 @@ class Scored:
 
 
 @contextmanager
-def features_of(version: str, trained_on: TrainedOn) -> Iterator[Model]:
+def features_of(version: str, trained_on: TrainedOn) -> Iterator[ScoringModel]:
     """Raises UnusableVersion."""
-    opened = versions.open_version(version)
+    loaded = loaded_version.load(version)
     with historical.applied_store() as store:
-        service = opened.feature_service
+        service = loaded.feature_service
         types = dict(historical.types_of(store, service))
         snapshots = {view.name: view.snapshots for view in online_views(store)}
         tables: dict[str, list[str]] = {}
         for view, features in service_views(store, service).items():
             tables.setdefault(snapshots[view], []).extend(features)
-        yield Model(opened, types, tables, trained_on)
+        yield ScoringModel(loaded, types, tables, trained_on)
 
 
-def score_month(model: Model, as_of: date, predict: Predict, store: Store, folder: Path) -> Scored:
-    """Hands over user_id, probability and prediction chunk by chunk, and writes them, with trained_on, to
-    scores.parquet. Users with a missing feature, or with a category that the version does not know, are left out."""
-    found: list[pa.Table] = []
+def score_month(model: ScoringModel, as_of: date, predict: Predict, store: Store, folder: Path) -> MonthScores:
+    """Passes user_id, probability and prediction to `store` chunk by chunk; writes them, with trained_on, to
+    scores.parquet. Leaves out users with a missing feature or with a category outside the training."""
+    chunks: list[pa.Table] = []
     left_out = LeftOut()
     with progress.bar("score", warehouse.count_snapshot(engines.PROFILES, as_of)) as advance:
 
         def take(rows: pa.Table) -> None:
-            known = _known(rows, model, left_out)
-            if known.num_rows:
-                scores = _scores(known, model, predict)
+            scorable = _scorable(rows, model, left_out)
+            if scorable.num_rows:
+                scores = _scores(scorable, model, predict)
                 store(scores)
-                found.append(scores)
+                chunks.append(scores)
             advance(rows.num_rows)
 
         warehouse.read_features(model.tables, as_of, take)
-    scores = pa.concat_tables(found) if found else _no_scores()
-    among = model.trained_on.among(scores["user_id"])
-    column = pa.nulls(scores.num_rows, pa.bool_()) if among is None else pa.array(among)
+    scores = pa.concat_tables(chunks) if chunks else _no_scores()
+    trained_on = model.trained_on.contains(scores["user_id"])
+    column = pa.nulls(scores.num_rows, pa.bool_()) if trained_on is None else pa.array(trained_on)
     pq.write_table(scores.append_column("trained_on", column), folder / SCORES, compression="zstd")
     leaves = scores["prediction"].to_numpy().astype(np.bool_)
-    return Scored(scores["user_id"], scores["probability"].to_numpy(), leaves, among, left_out)
+    return MonthScores(scores["user_id"], scores["probability"].to_numpy(), leaves, trained_on, left_out)
 
 
 def _no_scores() -> pa.Table:
@@ -118,49 +120,49 @@ def _no_scores() -> pa.Table:
     return pa.table({name: pa.array([], kind) for name, kind in types.items()})
 
 
-def _known(rows: pa.Table, model: Model, left_out: LeftOut) -> pa.Table:
-    """The rows that the version can score; the others are counted."""
-    complete = rows.filter(_all_there(rows, list(model.types)))
+def _scorable(rows: pa.Table, model: ScoringModel, left_out: LeftOut) -> pa.Table:
+    """The rows that the version can score; counts the others."""
+    complete = rows.filter(_is_complete(rows, list(model.types)))
     left_out.missing_features += rows.num_rows - complete.num_rows
-    texts = complete.select(list(categories.known_categories(model.opened))).to_pandas()
-    return complete.filter(pa.array(~left_out.count_unknown(model.opened, texts)))
+    texts = complete.select(list(model.loaded.trained_categories())).to_pandas()
+    return complete.filter(pa.array(~left_out.count_unknown(model.loaded, texts)))
 
 
-def _all_there(rows: pa.Table, features: list[str]) -> pa.Array:
-    there = pa.repeat(True, rows.num_rows)
+def _is_complete(rows: pa.Table, features: list[str]) -> pa.Array:
+    complete = pa.repeat(True, rows.num_rows)
     for name in features:
-        there = pc.and_(there, pc.is_valid(rows[name]))
-    return there
+        complete = pc.and_(complete, pc.is_valid(rows[name]))
+    return complete
 
 
-def _scores(rows: pa.Table, model: Model, predict: Predict) -> pa.Table:
+def _scores(rows: pa.Table, model: ScoringModel, predict: Predict) -> pa.Table:
     types = {name: dataset.DTYPES[kind] for name, kind in model.types.items()}
-    said = predict(rows.select(list(types)).to_pandas().astype(types))
-    scores = {"probability": said["probability"].to_numpy(), "prediction": said["prediction"].to_numpy()}
+    answers = predict(rows.select(list(types)).to_pandas().astype(types))
+    scores = {"probability": answers["probability"].to_numpy(), "prediction": answers["prediction"].to_numpy()}
     return pa.table({"user_id": rows["user_id"], **scores})
 
 
-def local(model: Model) -> Predict:
-    return model.opened.answers
+def local(model: ScoringModel) -> Predict:
+    return model.loaded.answers
 
 
 def spark(version: str) -> Predict:
     """The same model on Spark's workers. Raises EngineUnavailable where PySpark or Java is missing."""
     engines.require_spark()
     session = engines.spark_session(Settings.from_env().spark_master)
-    answers = _udf(session, version)
+    answer = _udf(session, version)
 
     def predict(rows: pd.DataFrame) -> pd.DataFrame:
-        numbered = session.createDataFrame(rows.assign(place=range(len(rows))))
-        answered = numbered.select("place", answers(*rows.columns).alias("said")).select("place", "said.*")
-        said: pd.DataFrame = answered.toPandas()
-        return said.sort_values("place", ignore_index=True)
+        numbered = session.createDataFrame(rows.assign(position=range(len(rows))))
+        answered = numbered.select("position", answer(*rows.columns).alias("answer"))
+        answers: pd.DataFrame = answered.select("position", "answer.*").toPandas()
+        return answers.sort_values("position", ignore_index=True)
 
     return predict
 
 
 def _udf(session: Any, version: str) -> Any:
-    import mlflow.pyfunc  # noqa: PLC0415 - with Spark alone
+    import mlflow.pyfunc  # noqa: PLC0415 - only Spark needs it
 
     result = "struct<prediction: long, probability: double>"
     return mlflow.pyfunc.spark_udf(session, f"models:/{MODEL_NAME}/{version}", result_type=result, env_manager="local")

@@ -1,4 +1,4 @@
-"""A training set as a value: its canonical form, its identity (sha256) and its report. Pure."""
+"""A training set as a DataFrame: its canonical form, its identity (sha256) and its data report. Pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,15 @@ import pandas as pd
 
 from steps.cli.settings import LABEL
 
-# Feast type -> the one dtype a column of that type has in a dataset, whichever engine it came from
+# Feast type -> dtype of the column in a dataset, for every offline engine
 DTYPES = {"Int64": "int64", "Float64": "float64", "Bool": "bool", "String": "str"}
 
 
 def assemble(features: pd.DataFrame, labels: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
-    """user_id, the features in the model's order and churn_label, ordered by user_id.
+    """user_id, the features in the model's order and churn_label; one row per user, sorted by user_id.
 
-    Users without a label or with any feature missing are left out: a null is never guessed (see left_out).
+    features, labels: one row per user. types: Feast's type names by feature. Leaves out users without a label or with
+    a missing feature: nulls are not imputed (see left_out).
     """
     joined = features.merge(labels, on="user_id", how="inner", validate="one_to_one")
     complete = joined.dropna(subset=list(types))
@@ -27,7 +28,7 @@ def assemble(features: pd.DataFrame, labels: pd.DataFrame, types: Mapping[str, s
 
 
 def left_out(features: pd.DataFrame, labels: pd.DataFrame, types: Mapping[str, str]) -> dict[str, int]:
-    """How many users the dataset is without, by reason."""
+    """The number of users left out, by reason."""
     labelled = features["user_id"].isin(labels["user_id"])
     incomplete = features[list(types)].isna().any(axis=1)
     return {
@@ -37,7 +38,7 @@ def left_out(features: pd.DataFrame, labels: pd.DataFrame, types: Mapping[str, s
 
 
 def sha256(dataset: pd.DataFrame) -> str:
-    """Over every value of every row, column names and types: independent of file formats and library versions."""
+    """Over all values, column names and types; independent of file formats and library versions."""
     digest = hashlib.sha256()
     for name in dataset.columns:
         column = dataset[name]
@@ -56,7 +57,7 @@ def _bytes(column: "pd.Series[Any]", kind: str) -> bytes:
 
 
 def report(dataset: pd.DataFrame) -> list[dict[str, Any]]:
-    """Per column: type, nulls, distinct values, range; `constant` where one value says nothing."""
+    """One entry per column: type, nulls, distinct values, range; constant: at most one distinct value."""
     return [_describe(name, dataset[name]) for name in dataset.columns]
 
 

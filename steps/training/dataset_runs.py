@@ -1,4 +1,4 @@
-"""Datasets as MLflow runs: found where the same data and code made one, built where not, checked when read."""
+"""Datasets as MLflow runs: reused when made from the same data and code, built otherwise, verified when read."""
 
 import json
 from datetime import date
@@ -8,20 +8,21 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.exceptions import MlflowException
 
 from configuration import names
 from steps import warehouse
 from steps.cli import console
 from steps.cli.errors import DatasetMismatch
 from steps.cli.settings import LABEL, PROJECT_ROOT, let_children_use_this_python
-from steps.runs import tracking
+from steps.runs import search, tracking
 from steps.training import dataset
 
 AS_FIRST_KNOWN = "as first known"
 
 
 def data_identity(as_of: date, labels_known_at: date | None) -> dict[str, str]:
-    """The snapshots and the labels that a dataset of the month is made from, each as one value."""
+    """Fingerprints of the snapshots and the labels that a dataset of the month is made from."""
     return {
         "month_fingerprint": warehouse.month_fingerprint(as_of),
         "labels_fingerprint": warehouse.labels_fingerprint(as_of, labels_known_at),
@@ -30,56 +31,70 @@ def data_identity(as_of: date, labels_known_at: date | None) -> dict[str, str]:
 
 
 def find_or_build(as_of: date, feature_service: str, labels_known_at: date | None) -> str:
-    """The run id of a finished build_dataset with the same data and the same code; builds one when there is none."""
+    """The run id of a finished build_dataset with the same data and the same code; runs one when there is none."""
     warehouse.require_month(as_of)
     warehouse.apply_schema()
-    wanted = {
+    tags = {
         "as_of": str(as_of),
         "feature_service": feature_service,
         **data_identity(as_of, labels_known_at),
         tracking.CODE_TAG: tracking.code_version()[tracking.CODE_TAG],
     }
-    found = tracking.newest_run("build_dataset", wanted)
-    if found:
-        console.say(f"  dataset: reusing run {found.info.run_id}, same data and same code")
-        return str(found.info.run_id)
+    newest = tracking.newest_run("build_dataset", tags)
+    if newest:
+        console.say(f"  dataset: reusing run {newest.info.run_id}, same data and same code")
+        return str(newest.info.run_id)
     console.say("  dataset: no finished run with this data and code; building it")
-    given = {
+    values = {
         "as_of": str(as_of),
         "feature_service": feature_service,
         "labels_known_at": str(labels_known_at or ""),
     }
     let_children_use_this_python()
-    here = mlflow.active_run().info.experiment_id  # not the one of the environment, which may be another
+    experiment = mlflow.active_run().info.experiment_id  # the environment may name another one
     built = mlflow.projects.run(
-        str(PROJECT_ROOT), "build_dataset", parameters=given, env_manager="local", experiment_id=here
+        str(PROJECT_ROOT), "build_dataset", parameters=values, env_manager="local", experiment_id=experiment
     )
     return str(built.run_id)
 
 
 def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows and facts of a build_dataset run. Raises DatasetMismatch when the rows are not the ones it recorded."""
-    with tracking.scratch_folder() as scratch:
-        fetched = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="", dst_path=str(scratch))
-        rows = pd.read_parquet(Path(fetched) / "dataset.parquet")
-        facts = json.loads((Path(fetched) / "dataset.json").read_text())
-    found = dataset.sha256(rows)
-    if found != facts["dataset_sha256"]:
+    """Rows and facts (dataset.json) of a build_dataset run.
+
+    Raises DatasetMismatch when they cannot be read or are not the recorded ones; TrackingUnavailable when MLflow does
+    not answer.
+    """
+    try:
+        rows, facts = _fetch(run_id)
+        recorded, as_of = facts["dataset_sha256"], facts["as_of"]
+    except (MlflowException, OSError, ValueError, KeyError) as error:
+        search.find_run(run_id)  # raises if MLflow does not answer: then the dataset may be intact
+        raise DatasetMismatch(f"the dataset of run {run_id} cannot be read: {error}") from error
+    sha256 = dataset.sha256(rows)
+    if sha256 != recorded:
         raise DatasetMismatch(
-            f"dataset.parquet of run {run_id} has sha256 {found}, recorded was {facts['dataset_sha256']}. "
-            f"Run: mlflow run . -e build_dataset -P as_of={facts['as_of']}"
+            f"dataset.parquet of run {run_id} has sha256 {sha256}, recorded was {recorded}. "
+            f"Run: mlflow run . -e build_dataset -P as_of={as_of}"
         )
     return rows, {**facts, names.DATASET_RUN_TAG: run_id}
 
 
+def _fetch(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    with tracking.scratch_folder() as scratch:
+        folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="", dst_path=str(scratch)))
+        return pd.read_parquet(folder / "dataset.parquet"), json.loads((folder / "dataset.json").read_text())
+
+
 def load(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The same, recorded as what the active run was made from."""
+    """As read; also recorded as the active run's input."""
     rows, facts = read(run_id)
-    # MLflow knows no source for proxied artifacts (mlflow-artifacts:/…); run and file say the same wherever they are
+    # MLflow has no source type for proxied artifacts (mlflow-artifacts:/…); run and file name them wherever they are
     source = CodeDatasetSource({names.DATASET_RUN_TAG: run_id, "artifact": "dataset.parquet"})
     digest = facts["dataset_sha256"][:36]
-    named = mlflow.data.from_pandas(rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=digest)
-    mlflow.log_input(named, context="training")
+    input_dataset = mlflow.data.from_pandas(
+        rows, source=source, targets=LABEL, name=f"churn_{facts['as_of']}", digest=digest
+    )
+    mlflow.log_input(input_dataset, context="training")
     identity = {name: facts[name] for name in ("as_of", "feature_service", "dataset_sha256")}
     mlflow.set_tags({**identity, names.DATASET_RUN_TAG: run_id})
     return rows, facts

@@ -1,4 +1,4 @@
-"""How good a model is on rows that it was not fitted to: figures and the importance of its features. Pure."""
+"""A model's quality on rows that it was not fitted to: figures and feature importances. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from steps.cli.settings import LABEL, RANDOM_STATE
 
 BINS = 10
 SHUFFLES = 5
-MOST_SHUFFLED = 5_000  # rows: more would take longer than the training and move no bar
+MAX_SHUFFLED = 5_000  # rows: more would take longer than the training without changing the plot
 
 Probabilities = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -23,27 +23,27 @@ Labels = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Validated:
-    """The validation users' truth, and what a model says of them before and after calibration."""
+    """The validation users' labels (true: left), and a model's outputs for them; arrays of one length."""
 
     truth: Labels
     probability: Probabilities
     score: Probabilities
-    """Of the classifier itself; equal to the probability where nothing is calibrated"""
+    """The classifier's own output; equal to the probability without calibration"""
     calibration: str
     threshold: float
 
     @property
     def figures(self) -> dict[str, float]:
-        """AUC, F1, ACC at the threshold, Brier score, calibration error, mean probability, the share who left; and,
-        named uncalibrated, the same of the classifier itself, with its class rule: above 0.5."""
-        found = scores(self.truth, self.probability, self.threshold)
+        """AUC, F1, ACC at the threshold, Brier score, calibration error, mean probability, the share who left; with
+        calibration also the figures of the classifier's own score at threshold 0.5, named *_uncalibrated."""
+        figures = scores(self.truth, self.probability, self.threshold)
         if self.calibration != "none":
-            found |= {f"{name}_uncalibrated": value for name, value in scores(self.truth, self.score, 0.5).items()}
-        return found | {"share_who_left": float(self.truth.mean())}
+            figures |= {f"{name}_uncalibrated": value for name, value in scores(self.truth, self.score, 0.5).items()}
+        return figures | {"share_who_left": float(self.truth.mean())}
 
 
 def scores(truth: Labels, probability: Probabilities, threshold: float) -> dict[str, float]:
-    """A customer is predicted to leave above the threshold; at 0.5 that is scikit-learn's predict()."""
+    """A user is predicted to leave above the threshold; at 0.5 that is scikit-learn's predict()."""
     predicted = probability > threshold
     return {
         "AUC": float(roc_auc_score(truth, probability)),
@@ -56,8 +56,8 @@ def scores(truth: Labels, probability: Probabilities, threshold: float) -> dict[
 
 
 def calibration_error(truth: Labels, probability: Probabilities) -> float:
-    """The expected calibration error: users in ten bins of equally many, by probability; the distance of each bin's
-    mean probability from its share who left; their mean, weighted by the users of a bin."""
+    """The expected calibration error over ten bins of equal size, by probability: the weighted mean of the distances
+    between a bin's mean probability and its share who left."""
     order = np.argsort(probability, kind="stable")
     left = np.asarray(truth, dtype=np.float64)
     gaps = [abs(float((probability[users] - left[users]).sum())) for users in np.array_split(order, BINS)]
@@ -67,20 +67,20 @@ def calibration_error(truth: Labels, probability: Probabilities) -> float:
 def importances(
     leaving: Callable[[pd.DataFrame], Probabilities], rows: pd.DataFrame, features: Sequence[str]
 ) -> pd.DataFrame:
-    """Per feature, the AUC lost on these rows when its values are shuffled: the columns `mean` and `std` of five
-    shuffles, the smallest mean first. Of more rows than MOST_SHUFFLED, as many are taken, the same ones every time.
+    """Per feature, the AUC lost on these rows when its values are shuffled: columns `mean` and `std` of five shuffles,
+    the smallest mean first. With more rows than MAX_SHUFFLED, a fixed sample of them is used.
 
-    leaving: rows of features to probabilities.
+    leaving: from rows of features to probabilities of leaving.
     """
-    if len(rows) > MOST_SHUFFLED:
-        rows = rows.sample(MOST_SHUFFLED, random_state=RANDOM_STATE)
+    if len(rows) > MAX_SHUFFLED:
+        rows = rows.sample(MAX_SHUFFLED, random_state=RANDOM_STATE)
 
-    asked = rows[list(features)]
-    as_they_are = leaving(asked)
+    original = rows[list(features)]
+    unshuffled = leaving(original)
 
     def auc(_model: object, shuffled: pd.DataFrame, truth: "pd.Series[bool]") -> float:
-        changed = (shuffled != asked).any(axis=1).to_numpy()  # half of the rows get the value that they had
-        probability = as_they_are.copy()
+        changed = (shuffled != original).any(axis=1).to_numpy()  # about half of the rows keep their value
+        probability = unshuffled.copy()
         if changed.any():
             probability[changed] = leaving(shuffled[changed])
         return float(roc_auc_score(truth, probability))
@@ -88,17 +88,17 @@ def importances(
     with threadpool_limits(limits=1), parallel_config(backend="threading", n_jobs=-1):
         result = permutation_importance(
             _Fitted(),
-            asked,
+            original,
             rows[LABEL].astype(int),
             scoring=auc,
             n_repeats=SHUFFLES,
             random_state=RANDOM_STATE,
         )
-    found = pd.DataFrame({"mean": result.importances_mean, "std": result.importances_std}, index=list(features))
-    return found.sort_values("mean", kind="stable")
+    importances = pd.DataFrame({"mean": result.importances_mean, "std": result.importances_std}, index=list(features))
+    return importances.sort_values("mean", kind="stable")
 
 
 class _Fitted:
-    """scikit-learn wants an estimator, though the scoring alone asks it."""
+    """scikit-learn requires an estimator, though only the scoring function uses it."""
 
     def fit(self) -> None: ...

@@ -1,5 +1,5 @@
-"""The arithmetic of a fitted churn pipeline, to the last bit the same, without scikit-learn's checks, which cost more.
-Must not import anything else of the project: this file is copied into the model.
+"""A fitted churn pipeline's arithmetic without scikit-learn's checks, which take longer; equal to the last bit.
+Must not import other files of the project: this file is copied into the model.
 """
 
 import contextlib
@@ -27,30 +27,30 @@ Score = Callable[[Matrix], Matrix]
 
 
 class Unsupported(Exception):
-    """Something that the early exit leaves to the pipeline: a value, a type, a kind of estimator."""
+    """A value, type or estimator that only the pipeline itself can process."""
 
 
 class FastPath:
-    """The pipeline's arithmetic: columns into one matrix, the matrix into probabilities."""
+    """The pipeline's arithmetic: from columns to one matrix, from the matrix to probabilities."""
 
     def __init__(self, pipeline: Pipeline, packed_forest: Any) -> None:
         encode, classify = pipeline["encode"], pipeline["classify"]
         self._fills = _fills(encode)
         self._score = _score(classify, packed_forest)
-        if type(_uncalibrated(classify)) is LogisticRegression and not _lies_in_rows(encode):
+        if type(_uncalibrated(classify)) is LogisticRegression and not _is_row_major(encode):
             raise Unsupported
         self._width = classify.n_features_in_
 
     @classmethod
     def of(cls, pipeline: Pipeline, packed_forest: Any) -> "FastPath | None":
-        """None for a pipeline of another make, or too large to pack, which then answers by itself."""
+        """None for an unsupported pipeline or one too large to pack: then the pipeline itself is used."""
         with contextlib.suppress(Unsupported, KeyError, OverflowError):
             return cls(pipeline, packed_forest)
         return None
 
     def predict_proba(self, rows: pd.DataFrame) -> Matrix:
-        """Equal to the pipeline's. Raises Unsupported for a category or number it would not just compute with, and
-        OverflowError for a number that is too large for a forest."""
+        """(rows, 2), equal to the pipeline's. Raises Unsupported for an unknown category or an invalid number, and
+        OverflowError for a number too large for a forest."""
         matrix, columns = np.zeros((len(rows), self._width)), _columns(rows)
         for fill in self._fills:
             fill(columns, matrix)
@@ -58,73 +58,73 @@ class FastPath:
 
 
 def _columns(rows: pd.DataFrame) -> Columns:
-    """To ask a DataFrame for a column takes longer than to make objects of a few values."""
+    """With few rows, converting all values takes less time than reading each column."""
     if len(rows) > FEW_ROWS:
         return {name: rows[name].to_numpy() for name in rows}
     return dict(zip(rows, rows.to_numpy(dtype=object).T.tolist(), strict=True))
 
 
 def _fills(encode: Any) -> list[Fill]:
-    """What writes each column of the matrix, in the order of the ColumnTransformer's own output."""
+    """The functions that write the matrix's columns, in the order of the ColumnTransformer's output."""
     if type(encode) is not ColumnTransformer:
         raise Unsupported
     fills: list[Fill] = []
     for name, transformer, chosen in encode.transformers_:
-        place = encode.output_indices_[name]
-        if place.start == place.stop:
+        target = encode.output_indices_[name]
+        if target.start == target.stop:
             continue
-        # the remainder has places instead of names where no column was chosen by its name
+        # without any column chosen by name, the remainder has positions instead of names
         columns = [encode.feature_names_in_[column] if isinstance(column, int) else column for column in chosen]
         if type(transformer) is OneHotEncoder:
-            fills += _one_hot(transformer, columns, place)
+            fills += _one_hot(transformer, columns, target)
         else:
-            fills.append(_numbers(columns, transformer, place))
+            fills.append(_numbers(columns, transformer, target))
     return fills
 
 
-def _lies_in_rows(encode: ColumnTransformer) -> bool:
-    """Whether the encoder's own matrix has each row in one piece. The last bit of a sum of products depends on it, and
-    numbers alone, coming from a DataFrame, have each column in one piece."""
-    places = [encode.output_indices_[name] for name, kind, _ in encode.transformers_ if type(kind) is OneHotEncoder]
-    return any(place.stop - place.start > 1 for place in places)
+def _is_row_major(encode: ColumnTransformer) -> bool:
+    """Whether the encoder's own matrix is stored row by row: the last bit of a matrix product depends on it. Without a
+    one-hot column it keeps the DataFrame's order, column by column."""
+    one_hot = [encode.output_indices_[name] for name, kind, _ in encode.transformers_ if type(kind) is OneHotEncoder]
+    return any(target.stop - target.start > 1 for target in one_hot)
 
 
-def _one_hot(encoder: OneHotEncoder, columns: list[str], place: slice) -> list[Fill]:
+def _one_hot(encoder: OneHotEncoder, columns: list[str], target: slice) -> list[Fill]:
     if encoder.handle_unknown != "error" or encoder.drop or encoder.min_frequency or encoder.max_categories:
         raise Unsupported
     fills: list[Fill] = []
-    start = place.start
+    start = target.start
     for column, categories in zip(columns, encoder.categories_, strict=True):
-        fills.append(_marks(column, {value: start + nth for nth, value in enumerate(categories.tolist())}))
+        fills.append(_ones(column, {value: start + nth for nth, value in enumerate(categories.tolist())}))
         start += len(categories)
     return fills
 
 
-def _marks(column: str, places: dict[Any, int]) -> Fill:
+def _ones(column: str, target_of: dict[Any, int]) -> Fill:
     def fill(rows: Columns, matrix: Matrix) -> None:
-        found = [places.get(value, -1) for value in rows[column]]
-        if min(found, default=0) < 0:
+        targets = [target_of.get(value, -1) for value in rows[column]]
+        if min(targets, default=0) < 0:
             raise Unsupported
-        matrix[np.arange(len(found)), found] = 1.0
+        matrix[np.arange(len(targets)), targets] = 1.0
 
     return fill
 
 
-def _numbers(columns: list[str], transformer: Any, place: slice) -> Fill:
+def _numbers(columns: list[str], transformer: Any, target: slice) -> Fill:
     scales = type(transformer) is StandardScaler and transformer.mean_ is not None and transformer.scale_ is not None
     if not scales and (type(transformer) is not FunctionTransformer or transformer.func is not None):  # "passthrough"
         raise Unsupported
 
     def fill(rows: Columns, matrix: Matrix) -> None:
-        for nth, column in enumerate(columns, place.start):
+        for nth, column in enumerate(columns, target.start):
             values = np.asarray(rows[column])
             if values.dtype.kind not in "bif":
                 raise Unsupported
             matrix[:, nth] = values
-        if not np.isfinite(matrix[:, place]).all():
+        if not np.isfinite(matrix[:, target]).all():
             raise Unsupported
         if scales:
-            matrix[:, place] = (matrix[:, place] - transformer.mean_) / transformer.scale_
+            matrix[:, target] = (matrix[:, target] - transformer.mean_) / transformer.scale_
 
     return fill
 
@@ -141,7 +141,7 @@ def _score(classify: Any, packed_forest: Any) -> Score:
 
 
 def _calibrated_score(classify: CalibratedClassifierCV, packed_forest: Any) -> Score:
-    """The one classifier's own score, through the one calibrator."""
+    """The classifier's own score, through its single calibrator."""
     inner = _uncalibrated(classify)
     calibrate = _calibrate(classify.calibrated_classifiers_[0].calibrators[0], classify.method)
     if hasattr(inner, "decision_function"):

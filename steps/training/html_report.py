@@ -1,4 +1,4 @@
-"""One page that stands alone: figures and pictures in one HTML file, which MLflow's UI shows as an artifact. Pure."""
+"""A self-contained page: figures and plots in one HTML file, which MLflow's UI shows as an artifact. Pure."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ figcaption { color: #555; font-size: .875rem; }
 
 
 def page(title: str, intro: str, rows: Mapping[str, str], pictures: Sequence[tuple[str, Path]]) -> str:
-    """A whole HTML document, without scripts and without anything to fetch; readable from 390 pixels on.
+    """An HTML document without scripts or external resources, readable from a width of 390 pixels.
 
     rows: a table of two columns, names and values. pictures: caption and PNG file, embedded. All text is escaped.
     Raises OSError for a picture that cannot be read.

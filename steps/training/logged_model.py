@@ -1,4 +1,4 @@
-"""A fitted pipeline as an artifact of the active run that `mlflow models serve` can serve."""
+"""A fitted pipeline, logged as a model of the active run that `mlflow models serve` can serve."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -15,15 +15,15 @@ from steps.training.signature import signature
 
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")
-# what the served model is made with besides, by the name that it asks for
+# further code of the served model, by the artifact name that it reads
 SERVING_CODE = {name: str(SERVED_BY.with_name(f"{name}.py")) for name in ("fast_path", "packed_forest")}
 SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
 
 
 def log(fitted: Pipeline, config: Mapping[str, Any], types: Mapping[str, str], example: pd.DataFrame) -> None:
-    """config: features, feature_service, run_id, calibration and threshold, which the answers name.
+    """config: features, feature_service, run_id, calibration and threshold; answers repeat all but the features.
 
-    types: Feast's type names, by feature, in the model's order. example: a row that a model server is tried with.
+    types: Feast's type names, by feature, in the model's order. example: one row, for the smoke test of a server.
     """
     with tracking.scratch_folder() as folder:
         path = folder / "pipeline.skops"

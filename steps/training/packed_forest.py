@@ -1,8 +1,8 @@
-"""A forest's trees in one small table, walked for many rows and trees at once.
+"""A forest's trees in one compact table, traversed for many rows and trees at once.
 
-scikit-learn's nodes take 64 bytes and wait for each other: a forest of half a million does not fit a core's cache, and
-a batch of 64 rows spent 7 ms waiting for memory. Here a node takes 8 bytes and a step is a few numpy calls for all
-rows and trees together. Must not import anything else of the project: this file is copied into the model."""
+scikit-learn's nodes take 64 bytes: a forest with half a million of them does not fit a core's cache, and a batch of 64
+rows waited 7 ms for memory. Here a node takes 8 bytes, and a step is a few numpy calls for all rows and trees together.
+Must not import other files of the project: this file is copied into the model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,21 +14,21 @@ Ints = NDArray[np.int64]
 Matrix = NDArray[np.float64]
 
 KEY_BITS = 32
-# Rows walked together: more no longer fit the cache.
+# Rows traversed together: more no longer fit the cache.
 ROWS_AT_ONCE = 256
-# Steps that hardly any path ends before, and from then on between two looks at which have ended; measured.
+# Steps before the first check for paths that have ended, and between later checks; measured.
 STEPS_AT_FIRST, STEPS_MORE = 8, 3
 
 
 class PackedForest:
-    """Decision trees of one output, as `sklearn.tree.DecisionTreeClassifier.tree_`, nothing missing in what they see.
+    """Decision trees with one output (`sklearn.tree.DecisionTreeClassifier.tree_`), for rows without missing values.
 
-    A node is one integer: its threshold's key, its feature, and where its left child is; the right one comes next. A
-    leaf is its own left child and has the largest key, so that a path which has ended goes on to where it is.
+    A node is one integer: its threshold's key, its feature and the index of its left child; the right child follows
+    that one. A leaf is its own left child and has the largest key: a path that has ended stays where it is.
     """
 
     def __init__(self, trees: Sequence[Any], features: int) -> None:
-        """Raises OverflowError where so many nodes and features do not fit into a node's 64 bits."""
+        """Raises OverflowError when the nodes and features are too many for a node's 64 bits."""
         self._feature_bits = max(features - 1, 1).bit_length()
         self._child_bits = KEY_BITS - self._feature_bits
         sizes = [tree.node_count for tree in trees]
@@ -43,18 +43,18 @@ class PackedForest:
             self._values[root : root + size] = tree.value[order, 0]
 
     def _packed(self, tree: Any, order: Ints, root: int) -> Ints:
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
+        position = np.empty_like(order)
+        position[order] = np.arange(len(order))
         left = tree.children_left[order]
         leaf = left < 0
-        child = root + np.where(leaf, np.arange(len(order)), place[left])
+        child = root + np.where(leaf, np.arange(len(order)), position[left])
         key = np.where(leaf, np.iinfo(np.int32).max, _keys(_rounded_down(tree.threshold[order])))
         feature = np.where(leaf, 0, tree.feature[order])
         return np.asarray((key << KEY_BITS) | (feature << self._child_bits) | child)
 
     def mean(self, matrix: Matrix) -> Matrix:
-        """(rows, classes) of (rows, features): the trees' mean as a RandomForestClassifier with n_jobs=1 computes it,
-        on float32, added up in float64 in the order of the trees. Raises OverflowError for what float32 cannot hold."""
+        """(rows, features) -> (rows, classes): the trees' mean, as a RandomForestClassifier with n_jobs=1 computes it
+        on float32, added up in float64 in the order of the trees. Raises OverflowError for numbers beyond float32."""
         with np.errstate(over="ignore"):
             rows = matrix.astype(np.float32)
         if not np.isfinite(rows).all():
@@ -69,26 +69,26 @@ class PackedForest:
         return total.reshape(len(rows), -1) / len(self._roots)
 
     def _leaves(self, keys: Ints, rows: int) -> Ints:
-        """(trees * rows): where each row ends in each tree. `keys` are (features * rows)."""
+        """(trees * rows): the node where each row ends in each tree. keys: (features * rows)."""
         row = np.tile(np.arange(rows), len(self._roots))
-        node = self._walked(np.repeat(self._roots, rows), row, keys, rows, STEPS_AT_FIRST)
+        node = self._traversed(np.repeat(self._roots, rows), row, keys, rows, STEPS_AT_FIRST)
         ended = np.empty_like(node)
         path = np.arange(len(node))
         while len(path):
-            after = self._walked(node, row, keys, rows, STEPS_MORE)
+            after = self._traversed(node, row, keys, rows, STEPS_MORE)
             ended[path] = after
             going = np.flatnonzero(after != node)
             path, node, row = path.take(going), after.take(going), row.take(going)
         return ended
 
-    def _walked(self, node: Ints, row: Ints, keys: Ints, rows: int, steps: int) -> Ints:
+    def _traversed(self, node: Ints, row: Ints, keys: Ints, rows: int, steps: int) -> Ints:
         for _ in range(steps):
-            packed = self._nodes.take(node, mode="wrap")  # no index is out of range: "wrap" spares looking
-            seen = packed >> self._child_bits
-            seen &= (1 << self._feature_bits) - 1
-            seen *= rows
-            seen += row
-            goes_right = keys.take(seen, mode="wrap") > (packed >> KEY_BITS)
+            packed = self._nodes.take(node, mode="wrap")  # no index is out of range: "wrap" skips the check
+            value = packed >> self._child_bits
+            value &= (1 << self._feature_bits) - 1
+            value *= rows
+            value += row
+            goes_right = keys.take(value, mode="wrap") > (packed >> KEY_BITS)
             node = packed
             node &= (1 << self._child_bits) - 1
             node += goes_right
@@ -96,7 +96,7 @@ class PackedForest:
 
 
 def _siblings_together(tree: Any) -> Ints:
-    """The nodes' numbers, level by level from the root, each left child followed by the right one."""
+    """The nodes' numbers, level by level from the root, each left child followed by its right sibling."""
     levels = [np.zeros(1, np.int64)]
     while len(levels[-1]):
         parents = levels[-1][tree.children_left[levels[-1]] >= 0]
@@ -105,13 +105,13 @@ def _siblings_together(tree: Any) -> Ints:
 
 
 def _rounded_down(thresholds: Matrix) -> NDArray[np.float32]:
-    """What a float32 compares to as it does to the float64."""
+    """float32 thresholds to which every float32 compares as to the float64 ones."""
     with np.errstate(over="ignore"):
         rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
 def _keys(numbers: NDArray[np.float32]) -> Ints:
-    """Integers in the order of the numbers: a float's bits are, save that those below zero run backwards."""
+    """Integers in the order of the numbers: a float's bits are, except that they run backwards below zero."""
     bits = np.ascontiguousarray(numbers).view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits & np.iinfo(np.int32).max), bits)

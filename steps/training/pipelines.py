@@ -1,4 +1,4 @@
-"""The scikit-learn pipelines: raw features in, churn probability out. Pure; every random state is fixed."""
+"""The scikit-learn pipelines, from raw features to the probability of churn. Pure; every random state is fixed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from steps.cli.settings import LABEL, RANDOM_STATE
 from steps.training.fast_path import FastPath
 from steps.training.packed_forest import PackedForest
-from steps.training.split import FOLDS, Places
+from steps.training.split import FOLDS, Positions
 
 Probabilities = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ CALIBRATIONS: tuple[Calibration, ...] = ("sigmoid", "isotonic", "none")
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """scikit-learn's own names; each model takes the ones it knows."""
+    """scikit-learn's own names. HYPERPARAMETERS has the ones that each model takes."""
 
     n_estimators: int
     max_iter: int
@@ -41,10 +41,10 @@ class Hyperparameters:
     C: float
 
     def of(self, model: str) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in KNOWN[model]}
+        return {name: getattr(self, name) for name in HYPERPARAMETERS[model]}
 
 
-KNOWN: Mapping[str, tuple[str, ...]] = {
+HYPERPARAMETERS: Mapping[str, tuple[str, ...]] = {
     "random_forest": ("n_estimators",),
     "hist_gradient_boosting": ("max_iter", "max_leaf_nodes", "learning_rate"),
     "logistic_regression": ("C",),
@@ -58,7 +58,7 @@ RUN_NAMES = {"random_forest": "rf_baseline", "hist_gradient_boosting": "hgb", "l
 
 
 def fixed_settings(model: str) -> dict[str, Any]:
-    """What is not for tuning, and is logged all the same."""
+    """Settings that are not tuned, but logged like hyperparameters."""
     weighted = {"class_weight": "balanced", "random_state": RANDOM_STATE}
     return {**weighted, "max_features": "sqrt"} if model == "random_forest" else weighted
 
@@ -73,9 +73,9 @@ def classifier(model: str, hyperparameters: Hyperparameters) -> BaseEstimator:
 
 
 def pipeline(model: str, hyperparameters: Hyperparameters, categories: Mapping[str, Sequence[str]]) -> Pipeline:
-    """One-hot on the text columns, the rest passed through (scaled for the linear model).
+    """Unfitted: one-hot encoding of the text columns, the others passed through (scaled for the linear model).
 
-    categories: per text column, the values there are. Any other value is an error, not a row of zeros.
+    categories: the values of each text column. Any other value is an error, not a row of zeros.
     """
     one_hot = OneHotEncoder(categories=[list(values) for values in categories.values()], sparse_output=False)
     rest = StandardScaler() if model == "logistic_regression" else "passthrough"
@@ -83,9 +83,9 @@ def pipeline(model: str, hyperparameters: Hyperparameters, categories: Mapping[s
     return Pipeline([("encode", encode), ("classify", classifier(model, hyperparameters))])
 
 
-def calibrated(unfitted: Pipeline, calibration: Calibration, folds: Sequence[tuple[Places, Places]]) -> Pipeline:
-    """A pipeline whose probabilities are calibrated on its classifier's answers to the folds' held-out rows. The
-    classifier itself learns from all rows, as without calibration. With "none", the pipeline as it is.
+def calibrated(unfitted: Pipeline, calibration: Calibration, folds: Sequence[tuple[Positions, Positions]]) -> Pipeline:
+    """A pipeline whose probabilities are calibrated on its classifier's outputs for the folds' held-out rows. The
+    classifier itself is fitted to all rows, as without calibration. With "none", the pipeline is unchanged.
 
     folds: of the rows that it will be fitted to, as pairs of positions, (training rows, held-out rows).
     """
@@ -104,16 +104,17 @@ def uncalibrated(fitted: Pipeline) -> Pipeline:
 
 
 def fit(unfitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Pipeline:
-    """A fitted copy that predicts the same, bit for bit.
+    """A fitted copy; the same rows give the same predictions, bit for bit.
 
-    Trees are grown side by side, and so are the folds, each in one thread; but a forest's votes are added up one after
-    the other: threads would add them in another order each time, and the last bit would change. Boosting is held to
-    one thread for the same end.
+    Trees and folds are fitted in parallel, each in one thread. A forest adds up its votes in one thread: several would
+    add them in a different order each time, which changes the last bit. Boosting runs in one thread for that reason.
     """
     with threadpool_limits(limits=1), parallel_config(backend="threading", n_jobs=-1):
         fitted = clone(unfitted).fit(rows[list(features)], rows[LABEL].astype(int))
     if isinstance(fitted["classify"], CalibratedClassifierCV):
-        fitted.set_params(classify__cv=FOLDS)  # their number; thousands of row numbers are not for every model file
+        fitted.set_params(
+            classify__cv=FOLDS
+        )  # their number: thousands of row numbers do not belong in every model file
     return fitted
 
 
@@ -122,9 +123,8 @@ def churn_probability(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[s
         return np.asarray(fitted.predict_proba(rows[list(features)])[:, 1])
 
 
-def answering_at_once(fitted: Pipeline, features: Sequence[str]) -> Callable[[pd.DataFrame], Probabilities]:
-    """What gives churn_probability, to the last bit, by the served model's faster arithmetic where that knows the
-    pipeline."""
+def fast_churn_probability(fitted: Pipeline, features: Sequence[str]) -> Callable[[pd.DataFrame], Probabilities]:
+    """A function from rows to churn_probability, to the last bit; uses the fast path where it supports the pipeline."""
     fast_path = FastPath.of(fitted, PackedForest)
     if fast_path is None:
         return lambda rows: churn_probability(fitted, rows, features)
@@ -135,22 +135,22 @@ def cross_validate(
     unfitted: Pipeline,
     rows: pd.DataFrame,
     features: Sequence[str],
-    folds: Sequence[tuple[Places, Places]],
+    folds: Sequence[tuple[Positions, Positions]],
     watched: Callable[[Iterable[float]], Iterable[float]] = iter,
 ) -> list[float]:
-    """AUC on each fold's held-out rows. The folds are fitted side by side, each in one thread.
+    """The AUC on each fold's held-out rows. The folds are fitted in parallel, each in one thread.
 
     folds: pairs of row positions, (training rows, held-out rows).
-    watched: hands on each fold's AUC as it comes, to show how far it is.
+    watched: passes on each fold's AUC as it is computed, to show the progress.
     """
 
-    def held_out_auc(train: Places, held_out: Places) -> float:
+    def held_out_auc(train: Positions, held_out: Positions) -> float:
         fitted = clone(unfitted).fit(rows.iloc[train][list(features)], rows[LABEL].iloc[train].astype(int))
         probability = fitted.predict_proba(rows.iloc[held_out][list(features)])[:, 1]
         return float(roc_auc_score(rows[LABEL].iloc[held_out], probability))
 
-    with threadpool_limits(limits=1):  # around all of them: the limit is the process's, not a thread's
-        found = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
+    with threadpool_limits(limits=1):  # around all folds: the limit applies to the process, not to a thread
+        aucs = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
             delayed(held_out_auc)(train, held_out) for train, held_out in folds
         )
-        return list(watched(found))
+        return list(watched(aucs))

@@ -1,4 +1,4 @@
-"""How good a model is, as pictures. In: truth and probabilities. Out: PNG files in a folder."""
+"""A model's quality as plots. In: labels and probabilities. Out: PNG files in a folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,15 +30,15 @@ CAPTIONS: Mapping[str, str] = {
 
 
 def draw_all(folder: Path, title: str, validated: Validated, importances: pd.DataFrame) -> None:
-    """The files of CAPTIONS. Each title says who was measured: "validation, 1,761 users".
+    """Writes the files of CAPTIONS. Each title names the measured users: "validation, 1,761 users".
 
-    importances: columns mean and std, by feature, as evaluation.importances gives them.
+    importances: columns mean and std, by feature (see evaluation.importances).
     """
     truth, probability = validated.truth, validated.probability
-    who = f"{title}\nvalidation, {len(truth):,} users"
+    population = f"{title}\nvalidation, {len(truth):,} users"
     draw(
         folder / "roc.png",
-        f"ROC curve, {who}",
+        f"ROC curve, {population}",
         lambda ax: RocCurveDisplay.from_predictions(
             truth, probability, ax=ax, plot_chance_level=True, name="validation"
         ),
@@ -46,7 +46,7 @@ def draw_all(folder: Path, title: str, validated: Validated, importances: pd.Dat
     )
     draw(
         folder / "precision_recall.png",
-        f"Precision and recall, {who}",
+        f"Precision and recall, {population}",
         lambda ax: PrecisionRecallDisplay.from_predictions(
             truth, probability, ax=ax, plot_chance_level=True, name="validation"
         ),
@@ -54,7 +54,7 @@ def draw_all(folder: Path, title: str, validated: Validated, importances: pd.Dat
     )
     draw(
         folder / "confusion_matrix.png",
-        f"Confusion matrix at {validated.threshold:g}, {who}",
+        f"Confusion matrix at {validated.threshold:g}, {population}",
         lambda ax: ConfusionMatrixDisplay.from_predictions(
             truth,
             probability > validated.threshold,
@@ -65,11 +65,11 @@ def draw_all(folder: Path, title: str, validated: Validated, importances: pd.Dat
         ),
         ("predicted", "what happened"),
     )
-    _draw_calibration(folder / "calibration.png", who, validated)
+    _draw_calibration(folder / "calibration.png", population, validated)
     _draw_importances(folder / "feature_importances.png", title, len(truth), importances)
 
 
-def _draw_calibration(path: Path, who: str, validated: Validated) -> None:
+def _draw_calibration(path: Path, population: str, validated: Validated) -> None:
     curves = {"score of the classifier, not calibrated": validated.score}
     if validated.calibration != "none":
         curves[f"probability, calibrated ({validated.calibration})"] = validated.probability
@@ -81,7 +81,7 @@ def _draw_calibration(path: Path, who: str, validated: Validated) -> None:
             )
 
     label = f"mean of a bin ({BINS} bins of equally many users)"
-    draw(path, f"Calibration, {who}", both, (label, LEAVES))
+    draw(path, f"Calibration, {population}", both, (label, LEAVES))
 
 
 def _draw_importances(path: Path, title: str, users: int, importances: pd.DataFrame) -> None:
@@ -91,8 +91,8 @@ def _draw_importances(path: Path, title: str, users: int, importances: pd.DataFr
         axes.locator_params(axis="x", nbins=5)
 
     label = f"AUC lost when the feature's values are shuffled\n(mean of {SHUFFLES} shuffles ± standard deviation)"
-    who = f"{title}\nvalidation, {users:,} users"
-    draw(path, f"Permutation importance, {who}", bars, (label, ""), TALL_INCHES)
+    population = f"{title}\nvalidation, {users:,} users"
+    draw(path, f"Permutation importance, {population}", bars, (label, ""), TALL_INCHES)
 
 
 def draw(
@@ -102,8 +102,8 @@ def draw(
     labels: tuple[str, str] | None = None,
     inches: tuple[float, float] = SIZE_INCHES,
 ) -> None:
-    """labels: of the x and of the y axis. The title stands over the whole picture, so that long names of bars do not
-    push it out."""
+    """labels: of the x and the y axis. The title is centred over the whole figure: long names of bars do not push it
+    out."""
     figure, axes = plt.subplots(figsize=inches, dpi=DOTS_PER_INCH, layout="constrained")
     draw(axes)
     figure.suptitle(title, fontsize=TITLE_POINTS)

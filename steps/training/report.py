@@ -1,4 +1,4 @@
-"""What a training leaves to look at: pictures, and report.html with all of them and the figures."""
+"""The report of a training: plots, and report.html with all of them and the figures."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from steps.training import html_report, plots
-from steps.training.evaluation import BINS, MOST_SHUFFLED, Validated
+from steps.training.evaluation import BINS, MAX_SHUFFLED, Validated
 
 ROWS: Mapping[str, str] = {
     "AUC": "AUC",
@@ -21,9 +21,9 @@ ROWS: Mapping[str, str] = {
 def write(
     folder: Path, title: str, validated: Validated, importances: pd.DataFrame, figures: Mapping[str, float]
 ) -> None:
-    """The pictures and report.html, which embeds them.
+    """Writes the plots, and report.html, which embeds them, into the folder.
 
-    importances: as evaluation.importances gives them. figures: what the run logs as metrics.
+    importances: as evaluation.importances gives them. figures: the run's metrics.
     """
     plots.draw_all(folder, title, validated, importances)
     drawn = [(_caption(caption, validated), folder / name) for name, caption in plots.CAPTIONS.items()]
@@ -33,17 +33,17 @@ def write(
 
 def _intro(validated: Validated, figures: Mapping[str, float]) -> str:
     users = len(validated.truth)
-    shuffled = f" Importances: on {MOST_SHUFFLED:,} of them." if users > MOST_SHUFFLED else ""
+    shuffled = f" Importances: on {MAX_SHUFFLED:,} of them." if users > MAX_SHUFFLED else ""
     return (
-        f"All figures and pictures: {users:,} validation users, whose rows the model was not fitted to. "
-        f"It was fitted to the rows of {figures['rows_train']:,.0f} others.{shuffled} {_meaning(validated)}"
+        f"All figures and plots: {users:,} validation users, whose rows the model was not fitted to. "
+        f"It was fitted to the rows of {figures['rows_train']:,.0f} other users.{shuffled} {_meaning(validated)}"
     )
 
 
 def _meaning(validated: Validated) -> str:
     rule = f"A user is predicted to leave above {validated.threshold:g}."
     if validated.calibration == "none":
-        return f"What is called probability is the classifier's own score: nothing was calibrated. {rule}"
+        return f"The probability is the classifier's own score, without calibration. {rule}"
     return (
         f"Probabilities are calibrated ({validated.calibration}) on held-out rows of folds of the training part; "
         f"uncalibrated is the classifier's own score, with the class rule above 0.5. {rule}"
@@ -53,10 +53,10 @@ def _meaning(validated: Validated) -> str:
 def _rows(validated: Validated, figures: Mapping[str, float]) -> dict[str, str]:
     rows = {"users measured on": f"{len(validated.truth):,}", "threshold of the class": f"{validated.threshold:g}"}
     rows |= {"calibration": validated.calibration, "share who left": f"{figures['share_who_left']:.4f}"}
-    for name, words in ROWS.items():
-        rows[words] = f"{figures[name]:.4f}"
+    for name, label in ROWS.items():
+        rows[label] = f"{figures[name]:.4f}"
         if f"{name}_uncalibrated" in figures:
-            rows[words] += f" (uncalibrated {figures[f'{name}_uncalibrated']:.4f})"
+            rows[label] += f" (uncalibrated {figures[f'{name}_uncalibrated']:.4f})"
     rows["AUC, mean of folds of all rows"] = f"{figures['AUC_cv_mean']:.4f} ± {figures['AUC_cv_std']:.4f}"
     return rows
 

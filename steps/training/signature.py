@@ -1,18 +1,14 @@
-"""What a served model takes and gives: the features of a FeatureService, by name, order and type; one answer a row."""
+"""A served model's signature: the features of a FeatureService, by name, order and type, and one answer a row."""
 
 from collections.abc import Mapping
 
+import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
+from steps.training.dataset import DTYPES
 from steps.training.served_model import REFUSE, UNKNOWN_CATEGORIES
 
-COLUMN_TYPES = {
-    "Int64": DataType.long,
-    "Float64": DataType.double,
-    "Bool": DataType.boolean,
-    "String": DataType.string,
-}
 ANSWER = Schema(
     [
         ColSpec(DataType.long, "prediction"),
@@ -22,26 +18,24 @@ ANSWER = Schema(
         ColSpec(DataType.double, "threshold"),
     ]
 )
-# refuse: an error names row, feature and value; mark: the row's answer does, and the others are answered
+# refuse: an error names row, feature and value; mark: that row's answer names them, the other rows are scored
 OPTIONS = ParamSchema([ParamSpec(UNKNOWN_CATEGORIES, DataType.string, REFUSE)])
 
 
 def signature(types: Mapping[str, str]) -> ModelSignature:
     """types: Feast's type names, by feature, in the model's order."""
-    inputs = Schema([ColSpec(COLUMN_TYPES[kind], name) for name, kind in types.items()])
+    inputs = Schema([ColSpec(DataType.from_numpy_type(np.dtype(DTYPES[kind])), name) for name, kind in types.items()])
     return ModelSignature(inputs=inputs, outputs=ANSWER, params=OPTIONS)
 
 
-def difference(found: Schema, types: Mapping[str, str]) -> str | None:
-    """How a model's inputs differ from the features; None when names, order and types are the same."""
-    given = [(column.name, str(column.type)) for column in found.inputs]
-    wanted = [(column.name, str(column.type)) for column in signature(types).inputs.inputs]
-    if given == wanted:
+def difference(inputs: Schema, types: Mapping[str, str]) -> str | None:
+    """The difference between a model's inputs and the features; None when names, order and types are the same."""
+    actual = [(column.name, str(column.type)) for column in inputs.inputs]
+    expected = [(column.name, str(column.type)) for column in signature(types).inputs.inputs]
+    if actual == expected:
         return None
-    too_many = [name for name, kind in given if (name, kind) not in wanted]
-    missing = [name for name, kind in wanted if (name, kind) not in given]
-    if not too_many and not missing:
+    unexpected = [name for name, kind in actual if (name, kind) not in expected]
+    missing = [name for name, kind in expected if (name, kind) not in actual]
+    if not unexpected and not missing:
         return "in another order"
-    return (
-        f"without {', '.join(missing) or 'none'}, with {', '.join(map(str, too_many)) or 'none'} that it does not have"
-    )
+    return f"missing: {', '.join(missing) or 'none'}; unexpected: {', '.join(map(str, unexpected)) or 'none'}"

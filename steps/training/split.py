@@ -1,10 +1,10 @@
-"""Who validates: the rule that puts each row of a training set on one side. Pure.
+"""The split of a training set into a training and a validation part, and into folds. Pure.
 
-By user: within each class, the quarter of the users with the smallest sha256 of seed and user_id validates. A hash
-never changes, so a user stays on one side from month to month, but for a few at the border; a new random split each
-month made three quarters of a later month's validation users training rows of the model before.
+user: within each class, the quarter of the users with the smallest sha256 of seed and user_id validates. A hash never
+changes: except a few at the border, users stay in their part from month to month. With a new random split each month,
+three quarters of a later month's validation users were training rows of the previous model.
 
-At random: scikit-learn's train_test_split and StratifiedKFold, to the letter.
+random: exactly scikit-learn's train_test_split and StratifiedKFold.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ SplitRule = Literal["user", "random"]
 SPLIT_RULES: tuple[SplitRule, ...] = ("user", "random")
 FOLDS = 5
 
-Places = NDArray[np.intp]
+Positions = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Split:
 
 
 def split(dataset: pd.DataFrame, rule: SplitRule) -> Split:
-    """75/25, stratified by the label, the same rows every time. Both rules give parts of the same sizes."""
+    """75/25, stratified by the label, deterministic. Both rules give parts of the same sizes."""
     if rule == "random":
         train, validation = train_test_split(
             dataset, test_size=VALIDATION_SHARE, stratify=dataset[LABEL], random_state=RANDOM_STATE
@@ -45,7 +45,7 @@ def split(dataset: pd.DataFrame, rule: SplitRule) -> Split:
     return Split(dataset[~validates], dataset[validates])
 
 
-def folds(dataset: pd.DataFrame, rule: SplitRule) -> list[tuple[Places, Places]]:
+def folds(dataset: pd.DataFrame, rule: SplitRule) -> list[tuple[Positions, Positions]]:
     """Five pairs of row positions, (training rows, held-out rows), stratified by the label."""
     if rule == "random":
         chosen = StratifiedKFold(n_splits=FOLDS, shuffle=True, random_state=RANDOM_STATE)
@@ -57,7 +57,7 @@ def folds(dataset: pd.DataFrame, rule: SplitRule) -> list[tuple[Places, Places]]
 
 
 def user_hash(user_id: str) -> bytes:
-    """sha256 of the seed and the user's id, one text after the other: "424686-GEFRM"."""
+    """sha256 of the seed followed by the user's id: "424686-GEFRM"."""
     return hashlib.sha256(f"{RANDOM_STATE}{user_id}".encode()).digest()
 
 
@@ -69,7 +69,7 @@ def _validates(dataset: pd.DataFrame) -> NDArray[np.bool_]:
     return validates
 
 
-def _classes_by_hash(dataset: pd.DataFrame) -> list[Places]:
+def _classes_by_hash(dataset: pd.DataFrame) -> list[Positions]:
     """The positions of the rows of each class, the smallest hash first."""
     hashes = np.array([user_hash(user_id) for user_id in dataset["user_id"]], dtype="S32")
     by_hash = np.argsort(hashes, kind="stable")
@@ -78,13 +78,13 @@ def _classes_by_hash(dataset: pd.DataFrame) -> list[Places]:
 
 
 def _sizes(classes: Iterable[int]) -> list[int]:
-    """How many of each class validate: their sum is a quarter of all, rounded up, as train_test_split rounds it; the
-    largest remainders get what is left."""
+    """The number of validating users of each class. The sum is a quarter of all, rounded up as train_test_split does;
+    the largest remainders are rounded up."""
     classes = list(classes)
     total = ceil(sum(classes) * Fraction(VALIDATION_SHARE))
     shares = [Fraction(total * size, sum(classes)) for size in classes]
     sizes = [int(share) for share in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda place: sizes[place] - shares[place])
-    for place in by_remainder[: total - sum(sizes)]:
-        sizes[place] += 1
+    by_remainder = sorted(range(len(shares)), key=lambda number: sizes[number] - shares[number])
+    for number in by_remainder[: total - sum(sizes)]:
+        sizes[number] += 1
     return sizes

@@ -1,6 +1,15 @@
-"""The only package with SQL. Statements are in sql/; the address comes from libpq's own PG… variables."""
+"""The only package with SQL. Statements are in sql/; libpq reads the address from its PG… variables."""
 
-from steps.warehouse.connection import event_time, ping, promotion_lock, run_held, run_if_free, statement, transaction
+from steps.warehouse.connection import (
+    Cursor,
+    event_time,
+    ping,
+    promotion_lock,
+    run_held,
+    run_if_free,
+    statement,
+    transaction,
+)
 from steps.warehouse.export import (
     LakeFile,
     export,
@@ -8,7 +17,7 @@ from steps.warehouse.export import (
     lake_files,
     record_lake_file,
     recorded_lake_files,
-    snapshot_targets,
+    snapshot_tables,
 )
 from steps.warehouse.known_labels import (
     any_label,
@@ -20,7 +29,7 @@ from steps.warehouse.known_labels import (
     users_of,
 )
 from steps.warehouse.labels import LabelsLoad, load_late_labels
-from steps.warehouse.loading import TARGETS, USERS, Load, Target, load_month
+from steps.warehouse.loading import MONTH_TABLES, USERS, MonthLoad, MonthTable, load_month
 from steps.warehouse.migrations import apply_schema
 from steps.warehouse.months import (
     count_snapshot,
@@ -39,17 +48,17 @@ from steps.warehouse.months import (
 )
 from steps.warehouse.online import OnlineTable, clear_online, month_state, read_snapshot, replace_online, side_by_side
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
-from steps.warehouse.serving_history import Turnover, record_turnover, turnovers
+from steps.warehouse.serving_history import Cutover, cutovers, record_cutover
 from steps.warehouse.staging import Change
 
 __all__ = [
-    "TARGETS", "USERS", "Change", "LabelsLoad", "LakeFile", "Load", "OldScores", "OnlineTable", "Target", "Turnover",
-    "any_label", "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label",
-    "delete_old_scores", "entities", "entities_of_file", "event_time", "export", "export_schema", "files_sha256",
-    "label_files", "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months",
-    "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "old_scores", "online_as_of", "ping",
-    "promotion_lock", "read_features", "read_snapshot", "record_lake_file", "record_turnover", "recorded_lake_files",
-    "remove_month", "replace_online", "replaced_scores", "require_known", "require_month",
-    "run_held", "run_if_free", "scores_of_month", "side_by_side", "snapshot_targets", "statement", "transaction",
-    "turnovers", "users_of",
+    "MONTH_TABLES", "USERS", "Change", "Cursor", "Cutover", "LabelsLoad", "LakeFile", "MonthLoad", "MonthTable",
+    "OldScores", "OnlineTable", "any_label", "apply_schema", "clear_online", "count_snapshot", "count_versions",
+    "count_without_label", "cutovers", "delete_old_scores", "entities", "entities_of_file", "event_time", "export",
+    "export_schema", "files_sha256", "label_files", "labels_fingerprint", "labels_of", "lake_files",
+    "load_late_labels", "load_month", "loaded_months", "month_fingerprint", "month_rows", "month_state",
+    "newest_labels_of", "old_scores", "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot",
+    "record_cutover", "record_lake_file", "recorded_lake_files", "remove_month", "replace_online", "replaced_scores",
+    "require_known", "require_month", "run_held", "run_if_free", "scores_of_month", "side_by_side", "snapshot_tables",
+    "statement", "transaction", "users_of",
 ]  # fmt: skip

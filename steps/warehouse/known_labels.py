@@ -1,20 +1,20 @@
-"""A month's labels as training sets take them, and whose are missing."""
+"""A month's labels as they were known at some day, and the users without one."""
 
 from datetime import date
 
 import pandas as pd
 import pyarrow as pa
-from psycopg2 import sql
+from psycopg import sql
 
 from steps.warehouse.connection import event_time, first_column, statement, transaction
 from steps.warehouse.export import copy_out
 from steps.warehouse.labels import query_of_users
 
-EVER = date(9999, 12, 31)
+END_OF_TIME = date(9999, 12, 31)
 
 
 def users_of(as_of: date) -> pa.Array:
-    """The ids of the month's users, each once."""
+    """The distinct ids of the month's users."""
     parts: list[pa.Array] = []
     with transaction() as cur:
         copy_out(
@@ -24,43 +24,45 @@ def users_of(as_of: date) -> pa.Array:
 
 
 def count_without_label(as_of: date) -> int:
-    """How many of the month's users."""
+    """The number of the month's users without a label."""
     with transaction() as cur:
         cur.execute(sql.SQL(statement("count_without_label")).format(users=query_of_users(as_of)), _values(as_of, None))
         return int((cur.fetchone() or (0,))[0])
 
 
 def labels_of(as_of: date, known_at: date | None = None) -> pd.DataFrame:
-    """user_id (text) and churn_label (bool) of the month: of each user the label that was known first, or, given a day,
-    the one that counted on that day."""
+    """The month's labels, a row per user: user_id (text), churn_label (bool). Without known_at, the label that was
+    known first; with it, the label that was valid on that day."""
     with transaction() as cur:
         cur.execute(_labels(known_at), _values(as_of, known_at))
-        found = pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
-    return found.astype({"user_id": "object", "churn_label": "bool"})
+        labels = pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
+    return labels.astype({"user_id": "object", "churn_label": "bool"})
 
 
 def any_label(as_of: date) -> bool:
-    """Whether any label of the month was ever loaded."""
+    """True if a label of the month was ever loaded."""
     return bool(first_column("any_label", month=as_of)[0])
 
 
 def newest_labels_of(as_of: date) -> pd.DataFrame:
-    """The same, with every correction that is known by now: what came true."""
-    return labels_of(as_of, EVER)
+    """labels_of with every correction known today."""
+    return labels_of(as_of, END_OF_TIME)
 
 
 def labels_fingerprint(as_of: date, known_at: date | None = None) -> str:
-    """One value for all of these labels."""
+    """One value for all rows of labels_of, whatever their order."""
     with transaction() as cur:
         cur.execute(statement("labels_fingerprint").format(labels=_labels(known_at)), _values(as_of, known_at))
         return str((cur.fetchone() or ("",))[0])
 
 
 def label_files(as_of: date, known_at: date | None = None) -> list[str]:
-    """The sha256 of each file that the month's labels came in, in the order of their loads: of the month's files
-    together, or of a file of labels alone."""
+    """The sha256 of each load of the month's labels, oldest first: over the month's files together, or over a separate
+    file of labels."""
     with transaction() as cur:
-        cur.execute(statement("label_files"), {"as_of": event_time(as_of), "known_at": event_time(known_at or EVER)})
+        cur.execute(
+            statement("label_files"), {"as_of": event_time(as_of), "known_at": event_time(known_at or END_OF_TIME)}
+        )
         return [str(row[0]) for row in cur.fetchall()]
 
 

@@ -1,18 +1,17 @@
-"""A month's labels: two layers, what came with the month's files and what came alone and later, each with versions of
-which every one became known at some moment. The table labels holds what counts now. Here they come in."""
+"""Loads a month's labels. They have two layers, one from the month's files and one from separate, later files; each
+layer has versions with the time they became known. The table labels holds the labels that are valid now."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-import psycopg2.errors
+import psycopg
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 
 from steps.cli.errors import RowRefused
-from steps.cli.progress import Advance, unseen
-from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
+from steps.cli.progress import Advance, ignore
+from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, statement, transaction
 from steps.warehouse.staging import Change, Staged, staged, staging_table
 
 LABELS_FILE = "labels"
@@ -20,11 +19,11 @@ LABELS_FILE = "labels"
 
 @dataclass(frozen=True)
 class LabelsLoad:
-    """What a load of labels is about. late: they came alone, not with their month's files."""
+    """A load of labels. late: from a separate file, not with their month's files."""
 
     as_of: date
     known_at: date
-    sha256: str  # of the files they came in
+    sha256: str  # over the files they came in
     late: bool
 
     @property
@@ -32,27 +31,28 @@ class LabelsLoad:
         return {"month": self.as_of, "known_at": event_time(self.known_at), "late": self.late}
 
 
-def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advance: Advance = unseen) -> Change:
-    """Adds to a month's labels, and corrects those that came alone before, in one transaction. Idempotent.
+def load_late_labels(load: LabelsLoad, batches: Iterable[pa.RecordBatch], advance: Advance = ignore) -> Change:
+    """Adds labels to a month, and corrects those of earlier separate files, in one transaction. Idempotent.
 
-    Users who are not in the file keep their label. Raises RowRefused when PostgreSQL refuses a row; nothing is loaded.
+    Users who are not in the file keep their label. Raises RowRefused when PostgreSQL refuses a row; then nothing is
+    loaded.
     """
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
             with staged({LABELS_FILE: ("labels", batches)}, advance) as complete:
-                (change,) = [bring_labels_in_line(cur, one, load) for one in complete]
+                (change,) = [update_labels(cur, file, load) for file in complete]
             _require_users_of_month(cur, load.as_of)
             cur.execute(sql.SQL("DROP TABLE {}").format(staging_table(LABELS_FILE)))
             return change
-    except (psycopg2.IntegrityError, psycopg2.DataError) as error:
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise RowRefused(f"PostgreSQL refused a label of {load.as_of}; nothing was loaded. {error}") from error
 
 
-def bring_labels_in_line(cur: cursor, file: Staged, load: LabelsLoad) -> Change:
-    """What is staged becomes what its layer says from known_at on. Inside the load's transaction."""
+def update_labels(cur: Cursor, file: Staged, load: LabelsLoad) -> Change:
+    """Makes the staged labels those of their layer from known_at on. Inside the load's transaction."""
     names = {
-        "staging": staging_table(file.file),
+        "staging": staging_table(file.name),
         "columns": sql.SQL(", ").join(map(sql.Identifier, file.columns)),
         "month": sql.Identifier("period_start"),
         "table": sql.Identifier("labels"),
@@ -67,25 +67,25 @@ def bring_labels_in_line(cur: cursor, file: Staged, load: LabelsLoad) -> Change:
     if not (cur.fetchone() or (False,))[0]:
         written, deleted = run("insert_labels"), 0
     else:
-        run("touched_labels")
-        run("wanted_labels")
+        run("affected_labels")
+        run("planned_labels")
         deleted, written = run("delete_labels"), run("update_labels") + run("add_labels")
         run("forget_labels")
         run("archive_labels")
-        cur.execute("DROP TABLE touched_labels, wanted_labels")
+        cur.execute("DROP TABLE affected_labels, planned_labels")
     if written or deleted:
         cur.execute("ANALYZE labels")
     return Change(file.rows, written, deleted)
 
 
-def record_label_file(cur: cursor, load: LabelsLoad) -> None:
+def record_label_file(cur: Cursor, load: LabelsLoad) -> None:
     values = {**load.values, "as_of": event_time(load.as_of), "sha256": load.sha256}
     if not load.late:
         cur.execute(statement("forget_label_files"), values)
     cur.execute(statement("record_label_file"), values)
 
 
-def _require_users_of_month(cur: cursor, as_of: date) -> None:
+def _require_users_of_month(cur: Cursor, as_of: date) -> None:
     names = {"staging": staging_table(LABELS_FILE), "users": query_of_users(as_of)}
     cur.execute(sql.SQL(statement("unknown_labelled")).format(**names))
     unknown = cur.fetchone()
@@ -94,5 +94,5 @@ def _require_users_of_month(cur: cursor, as_of: date) -> None:
 
 
 def query_of_users(as_of: date) -> sql.Composed:
-    """The ids of the month's users, each once."""
+    """A query for the distinct ids of the month's users."""
     return sql.SQL(statement("users_of_month")).format(as_of=sql.Literal(event_time(as_of)))

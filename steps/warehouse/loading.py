@@ -1,61 +1,61 @@
-"""A month's rows on their way in: all six files in one transaction, in line with the files when it ends."""
+"""Loads a month's six files in one transaction, after which the tables have the files' rows and no others."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-import psycopg2.errors
+import psycopg
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 
 from steps.cli.errors import RowRefused
-from steps.cli.progress import Advance, unseen
-from steps.warehouse.connection import SCHEMA_LOCK, event_time, statement, transaction
-from steps.warehouse.labels import LabelsLoad, bring_labels_in_line
+from steps.cli.progress import Advance, ignore
+from steps.warehouse.connection import SCHEMA_LOCK, Cursor, event_time, statement, transaction
+from steps.warehouse.labels import LabelsLoad, update_labels
 from steps.warehouse.origins import months_of_other_origin, require_same_users
 from steps.warehouse.staging import Change, Staged, staged, staging_table
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where a file's rows go, and how."""
+class MonthTable:
+    """The table of a month's file, and the statements in sql/ that write it."""
 
-    table: str
+    name: str
     update: str
     insert: str
 
     @property
-    def dated(self) -> bool:
-        """True for snapshots: rows with versions, of which each became known at some moment."""
+    def is_snapshot(self) -> bool:
+        """True where rows have versions, each with the time it became known."""
         return self.insert == "insert_month"
 
     @property
     def versions(self) -> str:
-        """The view of every version of the table's rows."""
-        return self.table.replace("_snapshots", "_versions")
+        """The view with every version of the table's rows."""
+        return self.name.replace("_snapshots", "_versions")
 
     @property
     def superseded(self) -> str:
-        return self.table.replace("_snapshots", "_superseded")
+        """The table with the versions that were replaced."""
+        return self.name.replace("_snapshots", "_superseded")
 
 
-USERS = Target("users", "update_users", "insert_users")
-TARGETS: Mapping[str, Target] = {
+USERS = MonthTable("users", "update_users", "insert_users")
+MONTH_TABLES: Mapping[str, MonthTable] = {
     "users": USERS,
-    "subscriptions": Target("subscriptions_profile_snapshots", "update_month", "insert_month"),
-    "usage_agg_30d": Target("usage_agg_30d_snapshots", "update_month", "insert_month"),
-    "payments_agg_90d": Target("payments_agg_90d_snapshots", "update_month", "insert_month"),
-    "support_agg_90d": Target("support_agg_90d_snapshots", "update_month", "insert_month"),
-    "labels": Target("labels", "update_labels", "insert_labels"),  # see labels.py
+    "subscriptions": MonthTable("subscriptions_profile_snapshots", "update_month", "insert_month"),
+    "usage_agg_30d": MonthTable("usage_agg_30d_snapshots", "update_month", "insert_month"),
+    "payments_agg_90d": MonthTable("payments_agg_90d_snapshots", "update_month", "insert_month"),
+    "support_agg_90d": MonthTable("support_agg_90d_snapshots", "update_month", "insert_month"),
+    "labels": MonthTable("labels", "update_labels", "insert_labels"),  # see labels.py
 }
 
 
 @dataclass(frozen=True)
-class Load:
-    """What a month's load is about. known_at: the day from which its values count as known; as_of when not later.
+class MonthLoad:
+    """A load of a month. known_at: the day its values became known, not before as_of.
 
-    origin: 'files', or 'sample' for made-up months; mix: whether months of both may be in one warehouse.
+    origin: 'files', or 'sample' for made-up months. mix: allows months of both origins in one warehouse.
     """
 
     as_of: date
@@ -73,52 +73,57 @@ class Load:
         return LabelsLoad(self.as_of, self.known_at, self.files_sha256, late=False)
 
 
-BeforeCommit = Callable[[cursor, Mapping[str, Change]], object]
+BeforeCommit = Callable[[Cursor, Mapping[str, Change]], object]
 
 
 def load_month(
-    load: Load, files: Mapping[str, Iterable[pa.RecordBatch]], before_commit: BeforeCommit, advance: Advance = unseen
+    load: MonthLoad,
+    files: Mapping[str, Iterable[pa.RecordBatch]],
+    before_commit: BeforeCommit,
+    advance: Advance = ignore,
 ) -> dict[str, Change]:
-    """Brings the month in line with its files, in one transaction. Idempotent: a second call changes nothing. Without
-    a file of labels, labels stay as they are.
+    """Makes the month's rows those of its files, in one transaction. Idempotent: a second call changes nothing. Without
+    a file of labels, labels stay unchanged. Returns the changes by table.
 
-    Raises RowRefused when a row breaks a constraint of the schema, and MixedOrigins; nothing is loaded then.
+    Raises RowRefused when a row breaks a constraint of the schema, and MixedOrigins; then nothing is loaded.
     """
-    to_stage = {file: (target.table, files[file]) for file, target in TARGETS.items() if file in files}
-    changes = {target.table: Change(0, 0, 0) for target in TARGETS.values()}
+    to_stage = {file: (table.name, files[file]) for file, table in MONTH_TABLES.items() if file in files}
+    changes = {table.name: Change(0, 0, 0) for table in MONTH_TABLES.values()}
     try:
         with transaction() as cur:
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-            others = [] if load.mix else months_of_other_origin(cur, load.origin)
+            other_months = [] if load.mix else months_of_other_origin(cur, load.origin)
             month = {"as_of": event_time(load.as_of), "files_sha256": load.files_sha256, "origin": load.origin}
             cur.execute(statement("register_month"), month)
             with staged(to_stage, advance) as complete:
-                for one in complete:
-                    if TARGETS[one.file] is USERS:
-                        require_same_users(cur, staging_table(one.file), load.as_of, load.origin, others)
-                    changes[TARGETS[one.file].table] = _bring_in_line(cur, one, load)
+                for file in complete:
+                    if MONTH_TABLES[file.name] is USERS:
+                        require_same_users(cur, staging_table(file.name), load.as_of, load.origin, other_months)
+                    changes[MONTH_TABLES[file.name].name] = _update(cur, file, load)
             cur.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(map(staging_table, to_stage))))
             before_commit(cur, changes)
             return changes
-    except (psycopg2.IntegrityError, psycopg2.DataError) as error:
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise RowRefused(f"PostgreSQL refused a row of {load.as_of}; nothing was loaded. {error}") from error
 
 
-def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
-    target = TARGETS[file.file]
-    if target.table == "labels":
-        return bring_labels_in_line(cur, file, load.of_labels)
-    names, values = _names(target, file), load.values
+def _update(cur: Cursor, file: Staged, load: MonthLoad) -> Change:
+    table = MONTH_TABLES[file.name]
+    if table.name == "labels":
+        return update_labels(cur, file, load.of_labels)
+    names, values = _names(table, file), load.values
 
     def run(name: str) -> int:
         cur.execute(sql.SQL(statement(name)).format(**names), values)
         return int(cur.rowcount)
 
-    stored = _count(cur, names, values) if target is not USERS else 0  # users are never deleted: history names them
-    forgotten = run("forget_superseded") if target.dated else 0  # versions, which the lake's file holds too
-    if target.dated:
+    stored = (
+        _count(cur, names, values) if table is not USERS else 0
+    )  # users are never deleted: older months refer to them
+    forgotten = run("forget_superseded") if table.is_snapshot else 0  # versions, which the lake's file holds too
+    if table.is_snapshot:
         run("archive_superseded")
-    updated, inserted = run(target.update), run(target.insert)
+    updated, inserted = run(table.update), run(table.insert)
     loaded_before = file.rows - inserted
     deleted = run("delete_absent") if stored > loaded_before else 0
     if updated or inserted or deleted:
@@ -127,23 +132,23 @@ def _bring_in_line(cur: cursor, file: Staged, load: Load) -> Change:
     return Change(file.rows, updated + inserted, deleted + forgotten)
 
 
-def _count(cur: cursor, names: Mapping[str, sql.Composable], values: Mapping[str, object]) -> int:
+def _count(cur: Cursor, names: Mapping[str, sql.Composable], values: Mapping[str, object]) -> int:
     cur.execute(sql.SQL(statement("count_month")).format(**names), values)
     (stored,) = cur.fetchone() or (0,)
     return int(stored)
 
 
-def _names(target: Target, file: Staged) -> dict[str, sql.Composable]:
-    """What the templates in sql/ name: tables and columns, quoted."""
+def _names(table: MonthTable, file: Staged) -> dict[str, sql.Composable]:
+    """The quoted names of tables and columns for the templates in sql/."""
     values = [column for column in file.columns if column != "user_id"]
 
     def listed(names: Sequence[str], prefix: str = "") -> sql.Composed:
         return sql.SQL(", ").join(sql.SQL(prefix) + sql.Identifier(name) for name in names)
 
     return {
-        "table": sql.Identifier(target.table),
-        "superseded": sql.Identifier(target.superseded),
-        "staging": staging_table(file.file),
+        "table": sql.Identifier(table.name),
+        "superseded": sql.Identifier(table.superseded),
+        "staging": staging_table(file.name),
         "columns": listed(file.columns),
         "values": listed(values),
         "stored_columns": listed(file.columns, "stored."),

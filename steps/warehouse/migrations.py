@@ -1,7 +1,7 @@
-"""The warehouse's schema has a version: the number of the last migration in sql/migrations that was applied to it.
+"""The warehouse's schema version is the number of the last migration in sql/migrations that was applied to it.
 
-Each is applied once, in one transaction, in the order of the numbers, and recorded with its time and its file's sha256.
-Files that were applied are never changed: a change is a new file.
+Each is applied once, in the order of the numbers, in a transaction, and recorded with its time and its file's sha256.
+Applied files never change: a change is a new file.
 """
 
 import hashlib
@@ -12,13 +12,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-import psycopg2
-from psycopg2.extensions import cursor
+import psycopg
 
 from steps.cli import console
 from steps.cli.errors import SchemaMismatch
 from steps.cli.settings import Settings
-from steps.warehouse.connection import SCHEMA_LOCK, SQL_FOLDER, statement, transaction
+from steps.warehouse.connection import SCHEMA_LOCK, SQL_FOLDER, Cursor, statement, transaction
 
 MIGRATIONS_FOLDER = SQL_FOLDER / "migrations"
 FILE_NAME = re.compile(r"([0-9]{4})_(\w+)")
@@ -40,7 +39,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class Applied:
-    """A migration as the warehouse has recorded it."""
+    """The warehouse's record of a migration."""
 
     name: str
     sha256: str
@@ -49,22 +48,22 @@ class Applied:
 
 @cache
 def migrations_in(folder: Path) -> tuple[Migration, ...]:
-    """In the order of their numbers, which are 1, 2, 3 … without a gap. Raises ValueError otherwise."""
-    found: list[Migration] = []
+    """The migrations by number. Raises ValueError unless the numbers are 1, 2, 3 … without a gap."""
+    migrations: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         shape = FILE_NAME.fullmatch(path.stem)
-        if not shape or int(shape[1]) != len(found) + 1:
-            raise ValueError(f"{path} has to be named {len(found) + 1:04d}_NAME.sql: the next migration's number")
+        if not shape or int(shape[1]) != len(migrations) + 1:
+            raise ValueError(f"{path} must be named {len(migrations) + 1:04d}_NAME.sql: the next migration's number")
         # as text: a checkout with Windows line ends is the same migration
-        found.append(Migration(int(shape[1]), shape[2], path.read_text(encoding="utf-8")))
-    return tuple(found)
+        migrations.append(Migration(int(shape[1]), shape[2], path.read_text(encoding="utf-8")))
+    return tuple(migrations)
 
 
 def apply_schema(folder: Path = MIGRATIONS_FOLDER) -> None:
-    """Applies the migrations that the warehouse lacks, and prints a line if there were any. Waits for nobody if not.
+    """Applies the missing migrations and prints a line about them. Takes no lock where none is missing.
 
-    Raises SchemaMismatch when the warehouse is newer than this code, was migrated by other files than these, or does
-    not take one of them: that one then changes nothing.
+    Raises SchemaMismatch when the warehouse is newer than this code, was migrated by other files, or refuses a
+    migration, which then changes nothing.
     """
     migrations = migrations_in(folder)
     with transaction() as cur:
@@ -74,8 +73,8 @@ def apply_schema(folder: Path = MIGRATIONS_FOLDER) -> None:
     for migration in migrations[len(applied) :]:
         try:
             done += [migration.name] if _apply(migration, migrations) else []
-        except (psycopg2.ProgrammingError, psycopg2.IntegrityError, psycopg2.DataError) as error:
-            raise SchemaMismatch(f"{_place()} does not take migration {migration}. {error}") from error
+        except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError) as error:
+            raise SchemaMismatch(f"{_place()} refuses migration {migration}. {error}") from error
     if done:
         console.say(f"[OK] Warehouse: schema version {len(migrations)} (applied: {', '.join(done)}).")
 
@@ -83,7 +82,7 @@ def apply_schema(folder: Path = MIGRATIONS_FOLDER) -> None:
 def _apply(migration: Migration, migrations: Sequence[Migration]) -> bool:
     """False when another process has applied it in the meantime."""
     with transaction() as cur:
-        # two at once would race for the same catalogue rows
+        # two processes would race for the same catalogue rows
         cur.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
         applied = _applied(cur)
         _require_known(applied, migrations)
@@ -96,10 +95,10 @@ def _apply(migration: Migration, migrations: Sequence[Migration]) -> bool:
         return True
 
 
-def _applied(cur: cursor) -> dict[int, Applied]:
+def _applied(cur: Cursor) -> dict[int, Applied]:
     cur.execute(statement("has_migrations"))
     [has_table] = cur.fetchall()[0]
-    if not has_table:  # an empty database, or one from before its schema had versions
+    if not has_table:  # an empty database, or one older than schema versions
         return {}
     cur.execute(statement("migrations"))
     return {number: Applied(name, sha256, at) for number, name, sha256, at in cur.fetchall()}
@@ -111,16 +110,18 @@ def _place() -> str:
 
 def _require_known(applied: Mapping[int, Applied], migrations: Sequence[Migration]) -> None:
     for number, record in applied.items():
-        said = f"migration {number:04d}_{record.name}, applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC"
+        applied_migration = (
+            f"migration {number:04d}_{record.name}, applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
         if number > len(migrations):
             raise SchemaMismatch(
-                f"{_place()} has schema version {max(applied)} ({said}); this code knows versions up to "
+                f"{_place()} has schema version {max(applied)} ({applied_migration}); this code knows versions up to "
                 f"{len(migrations)}. Use the code that migrated it, or a newer one"
             )
-        now = migrations[number - 1]
-        if (now.name, now.sha256) != (record.name, record.sha256):
+        current = migrations[number - 1]
+        if (current.name, current.sha256) != (record.name, record.sha256):
             raise SchemaMismatch(
-                f"{_place()} was changed by {said}, with sha256 {record.sha256[:12]}; its file is now "
-                f"{now}.sql with sha256 {now.sha256[:12]}. Put the file back as it was, and the "
+                f"{_place()} was changed by {applied_migration}, with sha256 {record.sha256[:12]}; its file is now "
+                f"{current}.sql with sha256 {current.sha256[:12]}. Restore the file, and put the "
                 "change into a new migration"
             )

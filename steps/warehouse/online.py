@@ -1,21 +1,21 @@
-"""A month online: every view's table built anew beside the one that is read, then all of them swapped in one moment.
+"""Puts a month online: builds a new table per view beside the one in use, then swaps all of them atomically.
 
-A reader sees the old month in all views or the new one in all of them. What is killed on the way leaves tables that
-nobody reads, and the next run replaces them.
+A reader sees the old month in all views or the new month in all of them. A killed run leaves unused tables, which the
+next run replaces.
 """
 
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-import psycopg2.errors
+import psycopg
 import pyarrow as pa
-from psycopg2 import sql
+from psycopg import IsolationLevel, sql
 from pyarrow import csv
 
 from configuration import names
@@ -30,14 +30,14 @@ SIDE_BY_SIDE = 2
 SWAP_WAIT_MS = 200
 SWAP_PAUSE_S = 0.5
 SWAP_PATIENCE_S = 120.0
-IN_THE_WAY = (psycopg2.errors.DeadlockDetected, psycopg2.errors.LockNotAvailable)
+LOCK_CONFLICTS = (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
 
 ToOnline = Callable[[pa.Table], pa.Table]
 
 
 @dataclass(frozen=True)
 class OnlineTable:
-    """What one view's table is built from."""
+    """One view's online table and its source. to_online: encodes a chunk of the snapshot as rows of the table."""
 
     table: str
     snapshots: str
@@ -46,15 +46,15 @@ class OnlineTable:
 
 
 def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance, instead_of: date | None = None) -> int:
-    """Puts the month's snapshots online. Returns the number of values. instead_of: a newer month that may be online and
-    is to go. Raises DatabaseUnavailable, and OnlineStoreUnavailable where another run has put a newer month online
-    since this one looked."""
+    """Puts the month's snapshots online and returns the number of values. instead_of: a newer month that may be
+    replaced. Raises DatabaseUnavailable, and OnlineStoreUnavailable where another run has put a newer month online in
+    the meantime."""
     with month_state() as state:
-        newest = online_as_of(one.table for one in tables)
+        newest = online_as_of(view.table for view in tables)
         if newest and newest > as_of and newest != instead_of:
-            raise OnlineStoreUnavailable(f"Another materialisation overtook this one: {newest} is online by now")
-        values = side_by_side([partial(_build, one, as_of, state, advance) for one in tables])
-        _swap([one.table for one in tables])
+            raise OnlineStoreUnavailable(f"Another run has put a newer month online: {newest}")
+        values = side_by_side([partial(_build, view, as_of, state, advance) for view in tables])
+        _swap([view.table for view in tables])
         return values
 
 
@@ -69,7 +69,7 @@ def clear_online(tables: Sequence[str]) -> None:
 
 
 def side_by_side(builds: Sequence[Callable[[], int]]) -> int:
-    """The sum of what they return; after an error, those that have not begun never do."""
+    """Runs the builds in two threads and returns the sum of their results. After an error, no further one begins."""
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         building = [pool.submit(build) for build in builds]
         try:
@@ -81,33 +81,33 @@ def side_by_side(builds: Sequence[Callable[[], int]]) -> int:
 
 @contextmanager
 def month_state() -> Iterator[str]:
-    """The name of one state of the warehouse, for all views, under the lock of materialisations."""
+    """The name of an exported snapshot of the warehouse, for all views; holds the lock of materialisations."""
     with transaction(busy="another materialisation") as cur:
         cur.execute("SELECT pg_advisory_lock(%s)", (MATERIALIZE_LOCK,))  # until the connection ends
         cur.connection.commit()
-        cur.connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        cur.connection.isolation_level, cur.connection.read_only = IsolationLevel.REPEATABLE_READ, True
         cur.execute("SELECT pg_export_snapshot()")
         yield str(cur.fetchall()[0][0])
 
 
-def _build(one: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
-    names = _names(one.table)
+def _build(view: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
+    names = _names(view.table)
     values = 0
-    with closing(connect()) as writing, writing, writing.cursor() as out:
+    with connect() as writing, writing.cursor() as out:
         out.execute(sql.SQL(statement("online_next_table")).format(**names))
 
         def write(rows: pa.Table) -> None:
             nonlocal values
             text = io.BytesIO()
-            online = one.to_online(rows)
+            online = view.to_online(rows)
             csv.write_csv(online, text, csv.WriteOptions(include_header=False))
-            text.seek(0)
             columns = sql.SQL(", ").join(map(sql.Identifier, online.column_names))
-            out.copy_expert(sql.SQL("COPY {next} ({columns}) FROM STDIN CSV").format(columns=columns, **names), text)
+            with out.copy(sql.SQL("COPY {next} ({columns}) FROM STDIN CSV").format(columns=columns, **names)) as copy:
+                copy.write(text.getbuffer())
             values += online.num_rows
             advance(rows.num_rows)
 
-        read_snapshot(state, one.snapshots, one.features, as_of, write)
+        read_snapshot(state, view.snapshots, view.features, as_of, write)
         out.execute(sql.SQL(statement("online_next_indexes")).format(**names))
     return values
 
@@ -115,10 +115,11 @@ def _build(one: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
 def read_snapshot(
     state: str, snapshots: str, features: Sequence[str], as_of: date, write: Callable[[pa.Table], None]
 ) -> None:
-    """Calls `write` with user_id, the features and created_at (as text), ordered by user_id, chunk after chunk."""
+    """Calls `write` with chunks of user_id, the features and created_at (as text), ordered by user_id. state: the name
+    from month_state."""
     columns = sql.SQL(", ").join(map(sql.Identifier, features))
     source = {"columns": columns, "table": sql.Identifier(snapshots), "as_of": sql.Literal(event_time(as_of))}
-    with closing(connect()) as reading, reading.cursor() as cur:
+    with connect() as reading, reading.cursor() as cur:
         cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cur.execute("SET TRANSACTION SNAPSHOT %s", (state,))
         cur.execute(sql.SQL("SELECT {columns} FROM {table} LIMIT 0").format(**source))
@@ -128,14 +129,14 @@ def read_snapshot(
 
 
 def _swap(tables: Sequence[str]) -> None:
-    """Waits for whoever reads for long (a backup does), and lets the others read meanwhile: what waits for a table
-    holds up all readers behind it, so each attempt waits for a moment only. Steps back from a deadlock, too."""
+    """Retries while a long read of the tables (a backup) lasts, and after a deadlock. Each attempt waits 0.2 s only,
+    because readers queue behind a waiting lock."""
     deadline = time.monotonic() + SWAP_PATIENCE_S
     while True:
         try:
             return _swap_once(tables)
         except DatabaseUnavailable as error:
-            if time.monotonic() > deadline or not isinstance(error.__cause__, IN_THE_WAY):
+            if time.monotonic() > deadline or not isinstance(error.__cause__, LOCK_CONFLICTS):
                 raise
             time.sleep(SWAP_PAUSE_S)
 

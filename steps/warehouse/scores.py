@@ -1,4 +1,4 @@
-"""The users of a month with the features that a version takes, and what it said of them."""
+"""Reads a month's features for scoring, and stores the scores."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg import sql
 from pyarrow import csv
 
-from steps.warehouse.connection import event_time, statement, transaction
+from steps.warehouse.connection import Cursor, event_time, statement, transaction
 from steps.warehouse.export import TYPES, copy_out
 
 COPY = "COPY churn_scores (user_id, probability, prediction, as_of, model_version, scored_at) FROM STDIN CSV"
@@ -19,7 +18,7 @@ COPY = "COPY churn_scores (user_id, probability, prediction, as_of, model_versio
 
 @dataclass(frozen=True)
 class OldScores:
-    """A month's rows in churn_scores, of all versions."""
+    """The size of a month's rows in churn_scores, of all versions."""
 
     as_of: date
     rows: int
@@ -27,8 +26,8 @@ class OldScores:
 
 
 def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callable[[pa.Table], None]) -> None:
-    """views: snapshot table -> its features. Calls `write` with users and features, some ten thousand users at a time;
-    a feature the month has no value of is null. What is read is what `materialize` puts online."""
+    """views: snapshot table -> its features. Calls `write` with tables of user_id and the features, ordered by user_id,
+    some ten thousand rows each; a missing feature is null. The values are those that `materialize` puts online."""
     aliases = {table: sql.Identifier(f"view_{place}") for place, table in enumerate(views)}
     columns = [
         sql.SQL("{}.{}").format(aliases[table], sql.Identifier(name)) for table in views for name in views[table]
@@ -46,28 +45,30 @@ def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callab
 
 @contextmanager
 def replaced_scores(as_of: date, version: str) -> Iterator[Callable[[pa.Table, str], None]]:
-    """Takes user_id, probability and prediction, chunk by chunk, and the moment of scoring. All of them or none."""
+    """Replaces the scores of a month and version, all or none. The function it yields takes a table of user_id,
+    probability and prediction, and the time of scoring (ISO 8601)."""
     with transaction() as cur:
         cur.execute(statement("delete_scores"), {"as_of": event_time(as_of), "version": version})
         yield lambda scores, scored_at: _copy(cur, scores, [event_time(as_of).isoformat(), version, scored_at])
 
 
-def _copy(cur: cursor, scores: pa.Table, constants: Iterable[str]) -> None:
+def _copy(cur: Cursor, scores: pa.Table, constants: Iterable[str]) -> None:
     for place, value in enumerate(constants):
         scores = scores.append_column(f"constant_{place}", pa.repeat(value, scores.num_rows))
     text = io.BytesIO()
     csv.write_csv(scores, text, csv.WriteOptions(include_header=False))
-    text.seek(0)
-    cur.copy_expert(COPY, text)
+    with cur.copy(COPY) as copy:
+        copy.write(text.getbuffer())
 
 
 def old_scores(before: date) -> list[OldScores]:
-    """Of months before that day, the oldest first."""
+    """Of months before that day, oldest first. Bytes are those in the table."""
     with transaction() as cur:
         cur.execute(statement("old_scores"), {"before": event_time(before)})
         return [OldScores(as_of.date(), rows, int(size)) for as_of, rows, size in cur.fetchall()]
 
 
 def delete_old_scores(as_of: date) -> None:
+    """Deletes the month's scores of all versions."""
     with transaction() as cur:
         cur.execute(statement("delete_old_scores"), {"as_of": event_time(as_of)})

@@ -1,16 +1,16 @@
-"""Who served when: an append-only table, written by whoever turns the gateway over, read by history and rollback."""
+"""The append-only table of cutovers: the watcher writes it, history and rollback read it."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg2.errors
+import psycopg
 
 from steps.warehouse.connection import statement, transaction
 
 
 @dataclass(frozen=True)
-class Turnover:
-    """One change of what serves. version is None when from then on nothing served."""
+class Cutover:
+    """A change of the serving version at a time. version is None when no version serves from then on."""
 
     at: datetime
     version: str | None
@@ -20,17 +20,17 @@ class Turnover:
     reason: str
 
 
-def record_turnover(model: str, turnover: Turnover) -> None:
-    """Appends. The database refuses to change or delete what is there. Raises DatabaseUnavailable."""
+def record_cutover(model: str, cutover: Cutover) -> None:
+    """Appends a row; the database refuses updates and deletions. Raises DatabaseUnavailable."""
     with transaction() as cur:
-        cur.execute(statement("record_turnover"), {"model": model, **vars(turnover)})
+        cur.execute(statement("record_cutover"), {"model": model, **vars(cutover)})
 
 
-def turnovers(model: str) -> list[Turnover]:
-    """Oldest first. Raises DatabaseUnavailable."""
+def cutovers(model: str) -> list[Cutover]:
+    """The model's cutovers, oldest first. Raises DatabaseUnavailable."""
     try:
         with transaction() as cur:
-            cur.execute(statement("turnovers"), {"model": model})
-            return [Turnover(*row) for row in cur.fetchall()]
-    except psycopg2.errors.UndefinedTable:
-        return []  # a database that nothing ever served from
+            cur.execute(statement("cutovers"), {"model": model})
+            return [Cutover(*row) for row in cur.fetchall()]
+    except psycopg.errors.UndefinedTable:
+        return []  # no version ever served from this database

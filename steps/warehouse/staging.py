@@ -1,33 +1,30 @@
-"""Rows on their way in, by COPY, over a connection of their own: while one file is copied and looked through, the one
-before is upserted.
+"""Copies files into staging tables over a second connection: one file is copied while the previous one is upserted.
 
-Staging tables are unlogged, seen by both connections, and gone with the load's transaction; what a killed load left of
-them is replaced by the next. Used under the load's lock alone.
+Staging tables are unlogged, visible to both connections, and dropped in the load's transaction; the next load replaces
+those of a killed one. Used only under the load's lock.
 """
 
-import io
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
-import psycopg2
 import pyarrow as pa
-from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
+from psycopg import sql
 from pyarrow import csv
 
-from steps.cli.errors import RowRefused, StepError
+from steps.cli.errors import RowRefused
 from steps.cli.progress import Advance
-from steps.warehouse.connection import connect, statement
+from steps.warehouse.connection import Connection, Cursor, connect, statement
 
 USERS_FILE = "users"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a load did to one table, in rows."""
+    """The rows that a load wrote to and deleted from one table."""
 
     rows: int
     written: int
@@ -38,7 +35,7 @@ class Change:
 class Staged:
     """A file whose rows are in its staging table."""
 
-    file: str
+    name: str
     columns: list[str]
     rows: int
 
@@ -49,93 +46,65 @@ def staging_table(file: str) -> sql.Composable:
 
 @contextmanager
 def staged(files: Mapping[str, tuple[str, Iterable[pa.RecordBatch]]], advance: Advance) -> Iterator[Iterator[Staged]]:
-    """Per file, users first, the table its columns are like, and its rows: what is staged, file after file as each is
-    complete. Nobody is in a file twice, nor unknown to users where that is one of the files: RowRefused and
-    IntegrityError come from the iterator.
+    """files: by name, users first, the table whose column types it has, and its rows. Yields an iterator of the files,
+    each as soon as it is staged. The iterator raises IntegrityError for a repeated user, and RowRefused for one who is
+    not in users where users is among the files.
     """
     stop = threading.Event()
-    with closing(connect()) as side, ThreadPoolExecutor(1) as pool:
+    with connect() as side, ThreadPoolExecutor(1) as pool:
         side.autocommit = True
         tasks = [
             pool.submit(
-                _stage,
-                side,
-                file,
-                table,
-                _CsvStream(batches, stop, advance),
-                USERS_FILE in files and file != USERS_FILE,
+                _stage, side, file, table, _until(stop, batches, advance), USERS_FILE in files and file != USERS_FILE
             )
             for file, (table, batches) in files.items()
         ]
         try:
             yield (task.result() for task in tasks)
         finally:
-            stop.set()  # after an error nobody wants the rest
+            stop.set()  # after an error the rest is not needed
             for task in tasks:
                 task.cancel()
 
 
-def _stage(side: connection, file: str, table: str, stream: "_CsvStream", of_users: bool) -> Staged:
-    """of_users: all of the file's rows have to be of users that are staged already."""
-    stream.start()
-    columns = sql.SQL(", ").join(map(sql.Identifier, stream.columns))
+def _stage(side: Connection, file: str, table: str, batches: Iterator[pa.RecordBatch], of_users: bool) -> Staged:
+    """of_users: every row has to be of a user who is staged already."""
+    first = next(batches)
+    rows, columns = 0, sql.SQL(", ").join(map(sql.Identifier, first.schema.names))
     names = {"staging": staging_table(file), "columns": columns, "table": sql.Identifier(table)}
     with side.cursor() as cur:
         cur.execute(sql.SQL("DROP TABLE IF EXISTS {staging}").format(**names))
         like = "CREATE UNLOGGED TABLE {staging} AS SELECT {columns} FROM {table} WITH NO DATA"
         cur.execute(sql.SQL(like).format(**names))
-        try:
-            cur.copy_expert(sql.SQL("COPY {staging} FROM STDIN WITH (FORMAT csv)").format(**names), stream)
-        except psycopg2.Error as error:
-            # what went wrong in our own reading reaches us as the driver's complaint about it
-            raise stream.failure or error from error
-        # nobody twice: the database's own word, and the order in which rows are inserted
+        with cur.copy(sql.SQL("COPY {staging} FROM STDIN WITH (FORMAT csv)").format(**names)) as copy:
+            for batch in chain([first], batches):
+                copy.write(_csv_text(batch))
+                rows += batch.num_rows
+        # refuses a repeated user, and gives the order in which rows are inserted
         cur.execute(sql.SQL("ALTER TABLE {staging} ADD PRIMARY KEY (user_id)").format(**names))
         # without statistics the planner joined a first month in 35 s instead of 0.3
         cur.execute(sql.SQL("ANALYZE {staging}").format(**names))
         if of_users:
             _require_known_users(cur, file, names)
-    return Staged(file, stream.columns, stream.rows)
+    return Staged(file, list(first.schema.names), rows)
 
 
-def _require_known_users(cur: cursor, file: str, names: Mapping[str, sql.Composable]) -> None:
+def _require_known_users(cur: Cursor, file: str, names: Mapping[str, sql.Composable]) -> None:
     cur.execute(sql.SQL(statement("unknown_users")).format(users=staging_table(USERS_FILE), **names))
     unknown = cur.fetchone()
     if unknown:
         raise RowRefused(f"A row of {file} is of user {unknown[0]!r}, who is not in users; nothing was loaded")
 
 
-class _CsvStream(io.RawIOBase):
-    """Batches as the file that COPY reads from."""
+def _until(stop: threading.Event, batches: Iterable[pa.RecordBatch], advance: Advance) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if stop.is_set():
+            return
+        yield batch
+        advance(batch.num_rows)
 
-    def __init__(self, batches: Iterable[pa.RecordBatch], stop: threading.Event, advance: Advance) -> None:
-        self._batches, self._stop, self._advance = iter(batches), stop, advance
-        self._buffer = io.BytesIO()
-        self.columns: list[str] = []
-        self.rows = 0
-        self.failure: StepError | None = None
 
-    def start(self) -> None:
-        """Takes the first batch, which knows the columns."""
-        first = next(self._batches)
-        self.columns = list(first.schema.names)
-        self._buffer = io.BytesIO(self._text(first))
-
-    def read(self, size: int = -1, /) -> bytes:
-        found = self._buffer.read(size)
-        if found or self._stop.is_set():
-            return found
-        try:
-            batch = next(self._batches, None)
-        except StepError as error:
-            self.failure = error
-            raise
-        self._buffer = io.BytesIO(self._text(batch) if batch else b"")
-        return self._buffer.read(size)
-
-    def _text(self, batch: pa.RecordBatch) -> bytes:
-        self.rows += batch.num_rows
-        self._advance(batch.num_rows)
-        text = pa.BufferOutputStream()
-        csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
-        return bytes(text.getvalue())
+def _csv_text(batch: pa.RecordBatch) -> memoryview:
+    text = pa.BufferOutputStream()
+    csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+    return memoryview(text.getvalue())

@@ -1,4 +1,4 @@
-"""A small server to aim a load at: answers as it is told to, on a free port, in threads of its own."""
+"""A small server as the target of a load: returns the test's answers, on a free port, in its own threads."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = tuple[int, dict[str, Any], dict[str, str]]
-"""status, body, headers; status 0: close the connection instead"""
+"""status, body, headers; status 0: close the connection without an answer"""
 
 
 @contextmanager
@@ -18,8 +18,8 @@ def server(answer: Callable[[dict[str, Any]], Answer]) -> Iterator[int]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, body, headers = answer(asked)
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, body, headers = answer(request)
             if not status:
                 self.close_connection = True
                 return

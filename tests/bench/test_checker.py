@@ -1,4 +1,4 @@
-"""No wrong answer passes: each is compared, bit for bit, with what the version it names computes from what it names."""
+"""No wrong answer passes: each is compared bit for bit with the offline result of the version that it names."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ FEW = pipelines.Hyperparameters(n_estimators=5, max_iter=5, max_leaf_nodes=8, le
 
 
 def offline(version: str) -> Offline:
-    """Another model for each version."""
+    """A different model for each version."""
     random = np.random.default_rng(int(version))
     rows = pd.DataFrame(
         {
@@ -32,12 +32,12 @@ def offline(version: str) -> Offline:
     return Offline(pipelines.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1", 0.5)
 
 
-KNOWN = {version: offline(version) for version in ("1", "2")}
+VERSIONS = {version: offline(version) for version in ("1", "2")}
 
 
 def right_answer(user: int, version: str) -> dict[str, Any]:
     features = {"months": 12 * user, "fee": 20.1 + user, "net_service": "No" if user % 2 else "DSL"}
-    [prediction], [probability] = KNOWN[version].answers([features])
+    [prediction], [probability] = VERSIONS[version].answers([features])
     return {
         "user_id": USERS[user],
         "prediction": int(prediction),
@@ -49,7 +49,7 @@ def right_answer(user: int, version: str) -> dict[str, Any]:
 
 
 def recorded(change: Callable[[dict[str, Any]], None] = lambda _answer: None) -> Recording:
-    """Every user by both versions, twice; one error. `change` is done to ben's answer by version 2."""
+    """Every user by both versions, twice, and one error. `change` is applied to ben's answer by version 2."""
     recorder = Recorder()
     for version in ("1", "2") * 2:
         for user in range(len(USERS)):
@@ -61,10 +61,10 @@ def recorded(change: Callable[[dict[str, Any]], None] = lambda _answer: None) ->
     return recorder.recording(1.0)
 
 
-def test_right_answers_pass_all_of_them_counted() -> None:
-    verdict = Checker(KNOWN.__getitem__).check(recorded(), USERS)
-    assert verdict.wrong == []
-    assert (verdict.checked, verdict.distinct, verdict.versions) == (16, 8, ["1", "2"])
+def test_right_answers_pass_and_all_are_counted() -> None:
+    result = Checker(VERSIONS.__getitem__).check(recorded(), USERS)
+    assert result.wrong == []
+    assert (result.checked, result.distinct, result.versions) == (16, 8, ["1", "2"])
 
 
 def last_bit(answer: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ def other_list(answer: dict[str, Any]) -> None:
     answer["feature_service"] = "churn_v2"
 
 
-def lacking_feature(answer: dict[str, Any]) -> None:
+def missing_feature(answer: dict[str, Any]) -> None:
     del answer["features_used"]["fee"]
 
 
@@ -98,21 +98,21 @@ def other_user(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [last_bit, other_class, other_version, other_run, other_list, lacking_feature, other_user]
+    "change", [last_bit, other_class, other_version, other_run, other_list, missing_feature, other_user]
 )
 def test_one_wrong_answer_among_right_ones_is_found(change: Callable[[dict[str, Any]], None]) -> None:
-    verdict = Checker(KNOWN.__getitem__).check(recorded(change), USERS)
-    assert len(verdict.wrong) == 1
-    assert "ben" in verdict.wrong[0]
+    result = Checker(VERSIONS.__getitem__).check(recorded(change), USERS)
+    assert len(result.wrong) == 1
+    assert "ben" in result.wrong[0]
 
 
-def test_no_answer_is_not_a_right_one() -> None:
-    verdict = Checker(KNOWN.__getitem__).check(Recorder().recording(0.0), USERS)
-    assert (verdict.checked, verdict.versions) == (0, [])
+def test_a_recording_without_answers_has_no_right_one() -> None:
+    result = Checker(VERSIONS.__getitem__).check(Recorder().recording(0.0), USERS)
+    assert (result.checked, result.versions) == (0, [])
 
 
 def test_the_class_is_decided_by_the_versions_own_threshold() -> None:
-    version = KNOWN["1"]
+    version = VERSIONS["1"]
     rows = [{"months": months, "fee": 40.0, "net_service": "DSL"} for months in range(72)]
     prediction, probability = dataclasses.replace(version, threshold=0.7).answers(rows)
     assert prediction.tolist() == (probability > 0.7).tolist()

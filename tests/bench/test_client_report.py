@@ -1,13 +1,13 @@
-"""What reports/reliability.md says of slow clients and of many."""
+"""The tables of reports/reliability.md on slow clients and on many clients."""
 
-from bench.checker import Verdict
+from bench.checker import CheckResult
 from bench.client_report import paragraphs
-from bench.client_scenarios import Beside, rate_of
+from bench.client_scenarios import ClientOutcome, rate_of
 from bench.load.probes import Probe
 from bench.load.recording import Recorder, Recording
 from bench.scenarios import Outcome
 
-RIGHT, WRONG = Verdict(10, 10, ["1"], []), Verdict(10, 10, ["1"], ["anna: another's"])
+RIGHT, WRONG = CheckResult(10, 10, ["1"], []), CheckResult(10, 10, ["1"], ["anna: another's"])
 QUICK = [Probe("/health", 200, 12.0), Probe("/ready", 200, 34.0)]
 
 
@@ -20,9 +20,9 @@ def recording(*, retry_after: float | None = 1.0, slowest_s: float = 3.0) -> Rec
     return recorder.recording(10.0)
 
 
-def report(made: Recording, *, verdict: Verdict = RIGHT, probes: list[Probe] = QUICK, usual: float = 11.0) -> str:
-    found = Beside(Outcome("2,000 at once", made, verdict), probes, rate_of(made, 1.0), usual)
-    return "\n".join(paragraphs([found]))
+def report(requests: Recording, *, check: CheckResult = RIGHT, probes: list[Probe] = QUICK, usual: float = 11.0) -> str:
+    outcome = Outcome("2,000 at once", requests, check)
+    return "\n".join(paragraphs([ClientOutcome(outcome, probes, rate_of(requests, 1.0), usual)]))
 
 
 def test_a_row_has_every_figure_that_has_a_goal() -> None:
@@ -34,15 +34,15 @@ def test_each_goal_that_was_not_reached_is_named() -> None:
     assert "| not reached: slowest |" in report(recording(slowest_s=3.2))
     assert "| 1 | 1 | 3000 | 34 | not reached: refusals |" in report(recording(retry_after=None))
     assert "| not reached: probes |" in report(recording(), probes=[*QUICK, Probe("/metrics", 200, 101.0)])
-    assert "| not reached: answers |" in report(recording(), verdict=WRONG)
+    assert "| not reached: answers |" in report(recording(), check=WRONG)
 
 
-def test_a_probe_that_fails_or_was_never_asked_is_never_in_time() -> None:
+def test_a_failed_or_missing_probe_misses_the_goal() -> None:
     for probes in ([], [*QUICK, Probe("/ready", 503, 1.0)], [*QUICK, Probe("/health", 0, 1.0)]):
         assert "| inf | not reached: probes |" in report(recording(), probes=probes)
 
 
-def test_answers_count_from_when_all_clients_had_begun_until_the_end() -> None:
+def test_answers_count_from_the_start_of_the_last_client_until_the_end() -> None:
     recorder = Recorder()
     for done in (7.5, 8.5, 9.5, 10.5):
         recorder.add(0, 7.0, 7.0, done, (200, b"{}", None))

@@ -1,4 +1,4 @@
-"""A report's sections can be made anew one at a time."""
+"""A section of a report can be replaced alone."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ HEAD = "## Any request"
         ),
     ],
 )
-def test_a_section_takes_the_place_of_its_older_self(before: str, after: str, tmp_path: Path) -> None:
+def test_a_section_replaces_its_previous_version(before: str, after: str, tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     path.write_text(before)
 

@@ -1,4 +1,4 @@
-"""The job template, through MLflow's own code and Kubernetes' own classes: what would be sent to a cluster is a job."""
+"""The job template, filled in by MLflow's code and validated by Kubernetes' classes."""
 
 import json
 import subprocess
@@ -28,45 +28,45 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What MLflow makes of the template for a training."""
+    """The template as MLflow fills it in for ingest."""
     monkeypatch.chdir(project)
     config = _parse_kubernetes_config(json.loads((project / "deploy/kubernetes/config.json").read_text()))
     entry_point = load_project(str(project)).get_entry_point("ingest")
     command = entry_point.compute_command({"month_dir": "/m", "as_of": "2024-01-31"}, None)
-    made: dict[str, Any] = _get_kubernetes_job_definition(
+    definition: dict[str, Any] = _get_kubernetes_job_definition(
         "streamflow", config["repository-uri"], "sha256:1", _get_run_command([command]), {"MLFLOW_RUN_ID": "1"},
         config["kube-job-template"],
     )  # fmt: skip
-    return made
+    return definition
 
 
-def test_the_template_becomes_a_job_that_kubernetes_knows(job: dict[str, Any]) -> None:
-    read = ApiClient().deserialize(json.dumps(job), V1Job, "application/json")
-    (container,) = read.spec.template.spec.containers
-    assert (read.api_version, read.kind, read.metadata.namespace) == ("batch/v1", "Job", "streamflow")
+def test_the_filled_in_template_is_a_valid_job(job: dict[str, Any]) -> None:
+    parsed = ApiClient().deserialize(json.dumps(job), V1Job, "application/json")
+    (container,) = parsed.spec.template.spec.containers
+    assert (parsed.api_version, parsed.kind, parsed.metadata.namespace) == ("batch/v1", "Job", "streamflow")
     assert container.image == "registry.example.org/streamflow@sha256:1"
     assert container.command[:3] == ["python", "-m", "steps.ingest"]
-    assert read.spec.template.spec.restart_policy == "Never"
-    assert ApiClient().sanitize_for_serialization(read) == job, "a key that Kubernetes does not know is lost"
+    assert parsed.spec.template.spec.restart_policy == "Never"
+    assert ApiClient().sanitize_for_serialization(parsed) == job, "a key unknown to Kubernetes is lost"
 
 
-def test_the_job_knows_every_setting_of_the_steps(job: dict[str, Any]) -> None:
+def test_the_job_sets_every_setting_of_the_steps(job: dict[str, Any]) -> None:
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    given = {variable["name"] for variable in container["env"]}
+    job_variables = {variable["name"] for variable in container["env"]}
     settings = (ROOT / ".env.example").read_text().splitlines()
-    ours = {line.split("=")[0] for line in settings if line.startswith("STREAMFLOW_")}
-    of_the_stack = {"STREAMFLOW_STATE", "STREAMFLOW_POSTGRES"}
-    assert ours - of_the_stack <= given
-    assert "MLFLOW_RUN_ID" in given
+    step_variables = {line.split("=")[0] for line in settings if line.startswith("STREAMFLOW_")}
+    stack_variables = {"STREAMFLOW_STATE", "STREAMFLOW_POSTGRES"}
+    assert step_variables - stack_variables <= job_variables
+    assert "MLFLOW_RUN_ID" in job_variables
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {variable["value"] for variable in container["env"] if variable["name"] == "STREAMFLOW_LAKE"} == mounts
 
 
-def test_the_copy_runs_in_containers_and_is_otherwise_the_project(project: Path) -> None:
-    there = load_project(str(project))
-    assert there.docker_env == {"image": IMAGE}
-    here = yaml.safe_load((ROOT / "MLproject").read_text())
+def test_the_copy_has_docker_env_and_is_otherwise_the_project(project: Path) -> None:
+    loaded = load_project(str(project))
+    assert loaded.docker_env == {"image": IMAGE}
+    original = yaml.safe_load((ROOT / "MLproject").read_text())
     copied = yaml.safe_load((project / "MLproject").read_text())
-    assert copied["entry_points"] == here["entry_points"]
+    assert copied["entry_points"] == original["entry_points"]
     steps = {path.name for path in (ROOT / "steps").glob("*.py")}
     assert {path.name for path in (project / "steps").glob("*.py")} == steps

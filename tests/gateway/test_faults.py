@@ -66,7 +66,7 @@ def test_a_fault_is_answered_with_a_status_and_without_internal_details(fault: s
     text = json.dumps(
         {name: value for name, value in answer.get_json().items() if name != "remedy"}
     )  # which is constant
-    assert [word for word in INTERNAL_WORDS if word in text] == []
+    assert [leaked for leaked in INTERNAL_WORDS if leaked in text] == []
 
 
 def test_a_bug_is_an_internal_error_with_its_traceback_only_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from feature_enricher.api.auth import check_binding
 from feature_enricher.app import create_app
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import ModelUnavailable
+from feature_enricher.metrics import Metrics
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServerClient, Prediction
 from feature_enricher.upstream.targets import FixedModelServer
@@ -132,6 +134,22 @@ def test_the_documentation_names_every_metric_with_its_labels(client: FlaskClien
     }
 
     assert exported == {name: set(filter(None, names.split(","))) for name, names in documented}
+
+
+def test_values_of_the_process_are_those_of_the_last_sample() -> None:
+    metrics = Metrics()
+
+    def open_files() -> float:
+        return value(metrics.page({}, None, 0).decode(), "process_open_fds")
+
+    metrics.sample_process()
+    before = open_files()
+    with Path(__file__).open():
+        unsampled = open_files()
+        metrics.sample_process()
+        sampled = open_files()
+
+    assert (unsampled - before, sampled - before) == (0, 1)
 
 
 def test_metrics_show_the_process_and_no_created_series() -> None:

@@ -1,69 +1,35 @@
-"""`make up` without data: a stack that has a month is brought up as it is; what fails of ours takes nothing down."""
+"""`make up` without data: a stack with a month starts as it is; a failing step stops no server."""
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import pytest
 import requests
-from mlflow.tracking import MlflowClient
 
-from local_stack import chain, month_choice, services
-from local_stack.database import loaded, postgres
-from local_stack.month_choice import asked
+from local_stack import chain, month_choice, processes, services
+from local_stack.database import loaded_months, postgres
+from local_stack.month_choice import parse_request
 from local_stack.settings import Settings, StackError
 from local_stack.stack import Stack
-from steps.month.digest import FILE_NAMES, files_sha256
+from steps.month.digest import files_sha256
 from tests.conftest import JANUARY, free_port, open_folder
-from tests.local_stack.conftest import OwnStack, make_stack
+from tests.local_stack.conftest import PORTS, OwnStack, bring_up, database, is_free
 
 ROWS = "SELECT ctid::text, xmin::text, user_id FROM subscriptions_profile_snapshots ORDER BY 1"
 
 
-@pytest.fixture(scope="module")
-def own_month(tmp_path_factory: pytest.TempPathFactory, sample_months: Path) -> Path:
-    """A folder with a January that counts as real, its user ids in the last column of users.csv."""
-    data = tmp_path_factory.mktemp("own")
-    (data / "month_000").mkdir()
-    for name in FILE_NAMES:
-        shutil.copy(sample_months / "month_000" / f"{name}.csv", data / "month_000")
-    users = data / "month_000" / "users.csv"
-    rows = [line.split(",") for line in users.read_text().splitlines()]
-    users.write_text("".join(",".join([*row[1:], row[0]]) + "\n" for row in rows))
-    return data
-
-
-@pytest.fixture(scope="module")
-def loaded_stack(own_month: Path) -> Iterator[OwnStack]:
-    """Down, after the chain has run for a company's own January, and its experiment was deleted."""
-    with open_folder() as folder:
-        stack = make_stack(folder, own_month)
-        try:
-            first = stack.stack("up", "--data", str(own_month))
-            assert first.returncode == 0, first.stdout
-            assert '"prediction":' in first.stdout
-            MlflowClient(stack.settings.tracking_uri).delete_experiment("1")
-        finally:
-            stack.stack("down")
-        yield stack
-        stack.stack("down")
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[None]:
-    postgres.start(settings)
-    try:
-        yield
-    finally:
-        postgres.stop(settings)
-
-
 def state_of(settings: Settings) -> tuple[object, object]:
-    with database(settings):
-        return loaded.months(settings), postgres.ask(settings, "streamflow", ROWS, {})
+    """While PostgreSQL runs."""
+    return loaded_months.list_months(settings), postgres.query(settings, "streamflow", ROWS, {})
+
+
+@pytest.fixture
+def state_before(loaded_stack: OwnStack) -> tuple[object, object]:
+    assert loaded_stack.stack("down").returncode == 0
+    with database(loaded_stack.settings):
+        return state_of(loaded_stack.settings)
 
 
 def answers(stack: OwnStack) -> bool:
@@ -71,109 +37,122 @@ def answers(stack: OwnStack) -> bool:
     return requests.get(address, timeout=10).ok
 
 
-def test_a_loaded_month_is_kept_and_nothing_is_written(loaded_stack: OwnStack) -> None:
-    before = state_of(loaded_stack.settings)
+def test_a_loaded_month_is_kept_and_nothing_is_written(
+    loaded_stack: OwnStack, state_before: tuple[object, object]
+) -> None:
     done = loaded_stack.stack("up")
-    ready = answers(loaded_stack)
-    loaded_stack.stack("down")
     assert done.returncode == 0, done.stdout
-    assert ready
+    assert answers(loaded_stack)
     assert "months        2024-01-31 (real)" in done.stdout
     assert "Production    version 1" in done.stdout
     assert "mlflow run" not in done.stdout
     assert '"prediction":' in done.stdout
     assert "Experiment streamflow (id 1) was deleted in MLflow" in done.stdout
-    assert state_of(loaded_stack.settings) == before
+    assert state_of(loaded_stack.settings) == state_before
 
 
-def test_made_up_months_are_refused_and_the_rest_comes_up(loaded_stack: OwnStack, tmp_path: Path) -> None:
+def test_processes_of_a_killed_stack_are_named_and_ended_by_down(loaded_stack: OwnStack) -> None:
+    bring_up(loaded_stack)
+    state = processes.load_state(loaded_stack.settings)
+    supervisor = processes.find(state["supervisor"])
+    assert supervisor is not None
+    supervisor.kill()
+    refused = loaded_stack.stack("up", "--data", str(loaded_stack.months))
+    assert refused.returncode == 1
+    assert "make down" in refused.stdout
+    assert all(processes.find(service) for service in state["services"])
+    assert loaded_stack.stack("down").returncode == 0
+    assert [service for service in state["services"] if processes.find(service)] == []
+    assert all(is_free(int(loaded_stack.environment[name])) for name in PORTS)
+
+
+def test_made_up_months_are_refused_and_the_stack_still_starts(
+    loaded_stack: OwnStack, state_before: tuple[object, object], tmp_path: Path
+) -> None:
     from steps import sample_months  # noqa: PLC0415 - pandas and more, which not every test needs
 
     sample_months.main(["--out-dir", str(tmp_path), "--users", "200", "--months", "1", "--seed", "99"])
-    before = state_of(loaded_stack.settings)
     done = loaded_stack.stack("up", "--data", str(tmp_path))
-    ready = answers(loaded_stack)
-    loaded_stack.stack("down")
     assert done.returncode == 1, done.stdout
-    assert ready
+    assert answers(loaded_stack)
     assert "loaded are months that are real (from files): 2024-01-31. Nothing was changed" in done.stdout
     assert "make up MIX=true" in done.stdout
-    assert "The stack is up with what it had before" in done.stdout
+    assert "The stack is up with its earlier months and model" in done.stdout
     assert "Traceback" not in done.stdout
-    assert state_of(loaded_stack.settings) == before
+    assert state_of(loaded_stack.settings) == state_before
 
 
-def test_months_with_nobody_in_production_are_left_alone_too(
+def test_loaded_months_without_a_version_in_production_stay_as_they_are(
     january_loaded: Settings, tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They are made up, but not what bare `make up` would have made."""
-    assert month_choice.month_to_run(january_loaded, tracking, asked(None, None, mix=False)) is None
+    """They are made up, but not by `make up`."""
+    assert month_choice.month_to_run(january_loaded, tracking, parse_request(None, None, mix=False)) is None
     assert "2024-01-31 (made up)" in capsys.readouterr().out
 
 
-def test_an_interrupted_chain_of_our_samples_is_finished(
+def test_an_interrupted_chain_of_the_samples_is_run_again(
     january_loaded: Settings, tracking: str, sample_months: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(month_choice, "SAMPLES", sample_months)
     monkeypatch.setattr(chain, "production_version", lambda _settings: None)
-    monkeypatch.setattr(chain, "is_finished", lambda *_given: False)
-    month = month_choice.month_to_run(january_loaded, tracking, asked(None, None, mix=False))
+    monkeypatch.setattr(chain, "is_finished", lambda *_arguments: False)
+    month = month_choice.month_to_run(january_loaded, tracking, parse_request(None, None, mix=False))
     assert month == chain.Month(sample_months / "month_000", JANUARY)
-    postgres_says(january_loaded, "UPDATE months SET origin = 'files' RETURNING 1")
-    assert month_choice.month_to_run(january_loaded, tracking, asked(None, None, mix=False)) is None
+    run_sql(january_loaded, "UPDATE months SET origin = 'files' RETURNING 1")
+    assert month_choice.month_to_run(january_loaded, tracking, parse_request(None, None, mix=False)) is None
 
 
-def postgres_says(settings: Settings, statement: str) -> None:
-    postgres.ask(settings, settings["PGDATABASE"], statement, {})
+def run_sql(settings: Settings, statement: str) -> None:
+    postgres.query(settings, settings["PGDATABASE"], statement, {})
 
 
-def test_the_month_that_is_named_is_run_although_others_are_loaded(
+def test_a_named_month_is_run_although_others_are_loaded(
     january_loaded: Settings, tracking: str, sample_months: Path
 ) -> None:
-    request = asked(str(sample_months), "2024-02-29", mix=False)
+    request = parse_request(str(sample_months), "2024-02-29", mix=False)
     month = month_choice.month_to_run(january_loaded, tracking, request)
     assert month == chain.Month(sample_months / "month_001", date(2024, 2, 29))
 
 
-def test_the_warehouse_is_asked_who_is_in_a_month(january_loaded: Settings, sample_months: Path) -> None:
-    user = loaded.user_of(january_loaded, JANUARY)
+def test_a_user_of_a_loaded_month_is_found(january_loaded: Settings, sample_months: Path) -> None:
+    user = loaded_months.find_user(january_loaded, JANUARY)
     assert user is not None
     assert f"\n{user}," in (sample_months / "month_000" / "users.csv").read_text()
-    assert loaded.user_of(january_loaded, date(2024, 2, 29)) is None
-    [month] = loaded.months(january_loaded)
-    assert month == loaded.LoadedMonth(JANUARY, files_sha256(sample_months / "month_000"), "sample")
+    assert loaded_months.find_user(january_loaded, date(2024, 2, 29)) is None
+    [month] = loaded_months.list_months(january_loaded)
+    assert month == loaded_months.LoadedMonth(JANUARY, files_sha256(sample_months / "month_000"), "sample")
 
 
 def test_no_month_is_loaded_in_an_empty_warehouse(empty_warehouse: Settings) -> None:
-    assert loaded.months(empty_warehouse) == []
+    assert loaded_months.list_months(empty_warehouse) == []
 
 
-def test_a_model_that_does_not_come_up_is_a_warning(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_server_that_does_not_start_is_a_warning(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "MODEL_SERVER_S", 0.0)
     stack = Stack(Settings({**server.values, "ROLLOUT_PORT": str(free_port())}))
-    with stack._warned():
-        services.await_model_server(stack.settings, lambda: None)
+    with stack._as_warning():
+        services.wait_for_model_server(stack.settings, lambda: None)
     [warning] = stack.warnings
     assert warning.startswith("No model serves after 0 s. The watcher does not answer")
 
 
-def test_an_example_that_nobody_answers_names_the_reason(server: Settings) -> None:
+def test_an_unanswered_example_names_the_reason(server: Settings) -> None:
     with pytest.raises(StackError, match="the gateway does not answer"):
         chain.example_answer(Settings({**server.values, "GATEWAY_PORT": str(free_port())}), ["anna"])
-    with pytest.raises(StackError, match="no month has a user"):
+    with pytest.raises(StackError, match="no loaded month has a user"):
         chain.example_answer(server, [])
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [("no/such", "is not a folder"), ("README.md", "is a file, not a folder")], ids=str
+    ("data", "reason"), [("no/such", "does not exist"), ("README.md", "is a file, not a folder")], ids=str
 )
-def test_data_that_is_no_folder_is_named_with_where_it_was_looked_for(data: str, said: str) -> None:
-    with pytest.raises(StackError, match=rf"DATA={data}: /.*{data} {said}"):
-        asked(data, None, mix=False)
+def test_data_that_is_not_a_folder_is_refused_with_its_full_path(data: str, reason: str) -> None:
+    with pytest.raises(StackError, match=rf"DATA={data}: /.*{data} {reason}"):
+        parse_request(data, None, mix=False)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's place for a moment")
-def test_a_file_that_may_not_be_read_is_named(sample_months: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another user")
+def test_an_unreadable_file_is_named(sample_months: Path) -> None:
     with open_folder() as data:
         data.chmod(0o755)
         shutil.copytree(sample_months / "month_000", data / "month_000").chmod(0o755)

@@ -1,4 +1,4 @@
-"""The containers' one-shot: made-up months for an empty warehouse only."""
+"""The containers' pipeline: made-up months only for an empty warehouse."""
 
 from pathlib import Path
 
@@ -11,28 +11,28 @@ from tests.steps.states.months import write_month
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What would have been run, with `mlflow run .` before it; sample_months leaves a January."""
-    run: list[str] = []
+    """The arguments of each `mlflow run .`; sample_months writes a January."""
+    calls: list[str] = []
 
-    def remember(*arguments: str) -> None:
-        run.append(" ".join(arguments))
+    def record(*arguments: str) -> None:
+        calls.append(" ".join(arguments))
         if "sample_months" in arguments:
             write_month(tmp_path / "months" / "month_000")
 
     (tmp_path / "months").mkdir()
-    monkeypatch.setattr(first_month, "mlflow_run", remember)
-    return run
+    monkeypatch.setattr(first_month, "mlflow_run", record)
+    return calls
 
 
-def test_an_empty_folder_makes_up_nothing_where_a_month_is_loaded(
+def test_an_empty_folder_changes_nothing_if_a_month_is_loaded(
     january_loaded: Settings, commands: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first_month.run_chain(tmp_path / "months", None, "false")
     assert commands == []
-    assert "Loaded are 2024-01-31 (made up); no other month was given" in capsys.readouterr().out
+    assert "Loaded: 2024-01-31 (made up). The data folder is empty; nothing was changed." in capsys.readouterr().out
 
 
-def test_an_empty_folder_makes_up_months_for_an_empty_warehouse(
+def test_an_empty_folder_gets_made_up_months_for_an_empty_warehouse(
     empty_warehouse: Settings, tracking: str, commands: list[str], tmp_path: Path
 ) -> None:
     months = tmp_path / "months"
@@ -43,7 +43,7 @@ def test_an_empty_folder_makes_up_months_for_an_empty_warehouse(
     ]
 
 
-def test_months_that_are_given_are_run_whatever_is_loaded(
+def test_given_months_are_run_although_others_are_loaded(
     january_loaded: Settings, tracking: str, commands: list[str], tmp_path: Path
 ) -> None:
     month = write_month(tmp_path / "months" / "month_001")

@@ -1,8 +1,7 @@
-"""The two commands of the README's first screen, less `make` and the making of .venv."""
+"""The README's first two commands, without `make` and the set-up of .venv."""
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import requests
 from local_stack import processes
 from local_stack.settings import ROOT
 from tests.conftest import free_port, needs_real_data
-from tests.local_stack.conftest import PORTS, OwnStack
+from tests.local_stack.conftest import PORTS, OwnStack, is_free
 from tests.waiting import answers, wait_until
 
 CHURN_V1 = [
@@ -34,30 +33,30 @@ def predict(stack: OwnStack, user_id: str) -> requests.Response:
 
 
 def offline(stack: OwnStack, code: str) -> Any:
-    """What a process of the project's own, in an activated shell, prints as JSON on its last line."""
+    """The JSON in the last output line of Python code run in an activated shell."""
     done = stack.command("sh", "-c", '. .venv/bin/activate && python -W ignore -c "$CODE"', CODE=code)
     assert done.returncode == 0, done.stdout
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_up_shows_an_answer_and_the_addresses(up_stack: OwnStack) -> None:
+def test_up_prints_a_prediction_and_the_addresses(up_stack: OwnStack) -> None:
     gateway = f"http://127.0.0.1:{up_stack.environment['GATEWAY_PORT']}"
-    assert '"prediction":' in up_stack.said
-    assert f"docs     {gateway}/docs" in up_stack.said
-    assert f"MLflow   http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']}" in up_stack.said
+    assert '"prediction":' in up_stack.output
+    assert f"docs     {gateway}/docs" in up_stack.output
+    assert f"MLflow   http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']}" in up_stack.output
     for step in ("ingest", "materialize", "build_dataset", "train", "register"):
-        assert f"] {step} took" in up_stack.said
+        assert f"] {step} took" in up_stack.output
 
 
-def test_status_says_that_every_part_answers(up_stack: OwnStack) -> None:
+def test_status_lists_every_service_as_answering(up_stack: OwnStack) -> None:
     done = up_stack.stack("status")
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(" answers") == 4
-    for part in ("PostgreSQL", "MLflow", "watcher", "gateway", "model server"):
-        assert part in done.stdout
+    for service in ("PostgreSQL", "MLflow", "watcher", "gateway", "model server"):
+        assert service in done.stdout
 
 
-def test_users_are_answered_as_the_same_model_answers_offline(up_stack: OwnStack) -> None:
+def test_predictions_equal_those_of_the_same_model_offline(up_stack: OwnStack) -> None:
     expected = offline(
         up_stack,
         """
@@ -70,17 +69,19 @@ answers = model.predict(rows[[c for c in rows.columns if c not in ("user_id", "c
 print(json.dumps({u: [int(a), float(p)] for u, a, p in zip(rows.user_id, answers.prediction, answers.probability)}))
 """,
     )
-    everybody = pd.read_csv(up_stack.months / "month_000" / "users.csv")["user_id"]
-    assert set(expected) == set(everybody)
-    users = everybody.sample(min(200, len(everybody)), random_state=1)
-    answered = {user: predict(up_stack, user) for user in users}
-    assert {user: answer.status_code for user, answer in answered.items()} == dict.fromkeys(users, 200)
-    found = {user: [answer.json()["prediction"], answer.json()["probability"]] for user, answer in answered.items()}
-    assert found == {user: expected[user] for user in users}
+    all_users = pd.read_csv(up_stack.months / "month_000" / "users.csv")["user_id"]
+    assert set(expected) == set(all_users)
+    users = all_users.sample(min(200, len(all_users)), random_state=1)
+    responses = {user: predict(up_stack, user) for user in users}
+    assert {user: answer.status_code for user, answer in responses.items()} == dict.fromkeys(users, 200)
+    predictions = {
+        user: [answer.json()["prediction"], answer.json()["probability"]] for user, answer in responses.items()
+    }
+    assert predictions == {user: expected[user] for user in users}
 
 
 @needs_real_data
-def test_the_published_user_gets_the_published_answer(up_stack: OwnStack) -> None:
+def test_the_published_user_gets_the_published_prediction(up_stack: OwnStack) -> None:
     answer = predict(up_stack, "4686-GEFRM").json()
     assert answer["prediction"] == 0
     assert answer["features_used"] == {
@@ -101,7 +102,7 @@ def test_the_published_user_gets_the_published_answer(up_stack: OwnStack) -> Non
     }
 
 
-def test_an_unknown_user_is_not_found_and_all_features_are_named(up_stack: OwnStack) -> None:
+def test_an_unknown_user_is_not_found_and_all_features_are_missing(up_stack: OwnStack) -> None:
     answer = predict(up_stack, "999999")
     assert answer.status_code == 404
     assert answer.json()["error"] == "Missing features for user_id=999999"
@@ -114,7 +115,7 @@ def test_the_docs_page_is_served(up_stack: OwnStack) -> None:
     assert "swagger" in page.text.lower()
 
 
-def test_the_literal_command_records_where_the_ui_looks(up_stack: OwnStack) -> None:
+def test_the_documented_command_records_in_the_experiment_of_the_ui(up_stack: OwnStack) -> None:
     done = up_stack.shell(". .venv/bin/activate && mlflow run . -e train -P as_of=2024-01-31 -P n_estimators=10")
     assert done.returncode == 0, done.stdout
     run_id = done.stdout.split("(run_id=")[1][:32]
@@ -130,7 +131,7 @@ def test_the_literal_command_records_where_the_ui_looks(up_stack: OwnStack) -> N
 
 @contextmanager
 def started(line: str, environment: dict[str, str]) -> Iterator[None]:
-    """A command of a user's, in a shell of its own, until the block ends."""
+    """Run a user's command in a new shell until the block ends."""
     process = subprocess.Popen(
         ["sh", "-c", f". .venv/bin/activate && exec {line}"],
         env=environment,
@@ -146,25 +147,25 @@ def started(line: str, environment: dict[str, str]) -> Iterator[None]:
         process.wait(10)
 
 
-def test_a_model_server_started_by_hand_serves_a_gateway_that_is_pointed_at_it(up_stack: OwnStack) -> None:
+def test_a_gateway_can_use_a_model_server_started_by_hand(up_stack: OwnStack) -> None:
     model, gateway = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     serve = "mlflow models serve -m models:/streamflow_churn/Production --env-manager local"
-    pointed = {"ENRICHER_MODEL_URL": model, "GATEWAY_PORT": gateway.split(":")[2]}
+    addresses = {"ENRICHER_MODEL_URL": model, "GATEWAY_PORT": gateway.split(":")[2]}
     with (
         started(f"{serve} --port {model.split(':')[2]}", up_stack.environment),
-        started("python -m feature_enricher", {**up_stack.environment, **pointed}),
+        started("python -m feature_enricher", {**up_stack.environment, **addresses}),
     ):
         wait_until(lambda: answers(f"{model}/ping"), 90, 0.2)
         wait_until(lambda: answers(f"{gateway}/ready"), 60, 0.2)
         user = pd.read_csv(up_stack.months / "month_000" / "users.csv")["user_id"][0]
         by_hand = requests.post(f"{gateway}/predict", json={"user_id": user}, timeout=10).json()
-    watched = predict(up_stack, user).json()
+    by_watcher = predict(up_stack, user).json()
     assert by_hand["model"]["version"] == "1"
-    assert by_hand == watched
+    assert by_hand == by_watcher
 
 
 def status_of_a_prediction(stack: OwnStack) -> int | None:
-    """None when nobody answers."""
+    """None if the gateway does not answer."""
     user = pd.read_csv(stack.months / "month_000" / "users.csv")["user_id"][0]
     try:
         return predict(stack, user).status_code
@@ -173,17 +174,17 @@ def status_of_a_prediction(stack: OwnStack) -> int | None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "watcher", "MLflow"])
-def test_a_part_that_is_killed_is_started_again(up_stack: OwnStack, name: str) -> None:
-    [part] = [part for part in processes.load_state(up_stack.settings)["parts"] if part["name"] == name]
-    killed = processes.find(part)
-    assert killed is not None
-    killed.kill()
-    killed.wait(10)
-    wait_until(lambda: up_stack.stack("status").returncode == 0, 60, 0.2)
+def test_a_killed_service_is_restarted(up_stack: OwnStack, name: str) -> None:
+    [service] = [entry for entry in processes.load_state(up_stack.settings)["services"] if entry["name"] == name]
+    process = processes.find(service)
+    assert process is not None
+    process.kill()
+    process.wait(10)
+    wait_until(lambda: answers(service["health"]) and up_stack.stack("status").returncode == 0, 60, 0.2)
     wait_until(lambda: status_of_a_prediction(up_stack) == 200, 30, 0.2)
 
 
-def test_postgresql_that_is_killed_is_started_again(up_stack: OwnStack) -> None:
+def test_a_killed_postgresql_is_restarted(up_stack: OwnStack) -> None:
     pid = (up_stack.settings.state / "postgres" / "postmaster.pid").read_text().split()[0]
     psutil.Process(int(pid)).kill()
     wait_until(lambda: status_of_a_prediction(up_stack) == 503, 10, 0.2)
@@ -193,29 +194,29 @@ def test_postgresql_that_is_killed_is_started_again(up_stack: OwnStack) -> None:
 def test_a_second_stack_on_the_same_folder_is_refused(up_stack: OwnStack) -> None:
     done = up_stack.stack("up")
     assert done.returncode == 1
-    assert "runs on" in done.stdout
+    assert "already runs on" in done.stdout
     assert "make down" in done.stdout
 
 
 def test_ports_in_use_are_named_with_the_setting_that_changes_them(up_stack: OwnStack, tmp_path: Path) -> None:
-    other = {**up_stack.environment, "STREAMFLOW_STATE": str(tmp_path / "other")}
-    done = OwnStack(other, up_stack.months).stack("up", "--data", str(up_stack.months))
+    environment = {**up_stack.environment, "STREAMFLOW_STATE": str(tmp_path / "other")}
+    done = OwnStack(environment, up_stack.months).stack("up", "--data", str(up_stack.months))
     assert done.returncode == 1
     for name in PORTS:
         assert f"port {up_stack.environment[name]}" in done.stdout
         assert f"{name}=NUMBER" in done.stdout
 
 
-def test_down_ends_everything(up_stack: OwnStack) -> None:
+def test_down_ends_every_process(up_stack: OwnStack) -> None:
     state = processes.load_state(up_stack.settings)
-    started = [state["supervisor"], *state["parts"]]
+    started = [state["supervisor"], *state["services"]]
     done = up_stack.stack("down")
     assert done.returncode == 0, done.stdout
-    assert [known for known in started if processes.find(known)] == []
-    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+    assert [process for process in started if processes.find(process)] == []
+    assert all(is_free(int(up_stack.environment[name])) for name in PORTS)
 
 
-def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnStack) -> None:
+def test_a_second_run_reuses_the_state_and_ctrl_c_stops_it(up_stack: OwnStack) -> None:
     up_stack.stack("down")
     run = subprocess.Popen(
         [sys.executable, "-m", "local_stack", "run", "--data", str(up_stack.months)],
@@ -226,58 +227,38 @@ def test_a_second_run_picks_up_what_is_there_and_ctrl_c_ends_it(up_stack: OwnSta
         text=True,
     )
     assert run.stdout is not None
-    said = ""
+    output = ""
     for line in run.stdout:
-        said += line
-        if line.startswith("  logs "):  # the last line before it stays
+        output += line
+        if line.startswith("  logs "):  # the last line of the start
             break
     state = processes.load_state(up_stack.settings)
     run.send_signal(signal.SIGINT)
     rest, _none = run.communicate(timeout=60)
-    assert run.returncode == 0, said + rest
-    assert "nothing to do" in said
-    assert "mlflow run" not in said
-    assert '"prediction":' in said
-    assert [part["name"] for part in state["parts"]] == ["MLflow", "watcher", "gateway"]
-    assert [known for known in [state["supervisor"], *state["parts"]] if processes.find(known)] == []
-    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
+    assert run.returncode == 0, output + rest
+    assert "the chain has already run for these files" in output
+    assert "mlflow run" not in output
+    assert '"prediction":' in output
+    assert [service["name"] for service in state["services"]] == ["MLflow", "watcher", "gateway"]
+    assert [process for process in [state["supervisor"], *state["services"]] if processes.find(process)] == []
+    assert all(is_free(int(up_stack.environment[name])) for name in PORTS)
 
 
-def test_what_a_killed_stack_leaves_behind_is_named_and_then_ended_by_down(up_stack: OwnStack) -> None:
-    assert up_stack.stack("up", "--data", str(up_stack.months)).returncode == 0
-    state = processes.load_state(up_stack.settings)
-    supervisor = processes.find(state["supervisor"])
-    assert supervisor is not None
-    supervisor.kill()
-    refused = up_stack.stack("up", "--data", str(up_stack.months))
-    assert refused.returncode == 1
-    assert "make down" in refused.stdout
-    assert all(processes.find(part) for part in state["parts"])
-    assert up_stack.stack("down").returncode == 0
-    assert [known for known in state["parts"] if processes.find(known)] == []
-    assert all(_free(int(up_stack.environment[name])) for name in PORTS)
-
-
-def test_status_of_a_stack_that_is_down_says_so(down_stack: OwnStack) -> None:
+def test_status_of_a_stopped_stack_names_make_up(down_stack: OwnStack) -> None:
     done = down_stack.stack("status")
     assert done.returncode == 1
     assert "make up" in done.stdout
 
 
 @pytest.mark.parametrize(("name", "value"), [("MLFLOW_PORT", "no"), ("GATEWAY_PORT", "70000"), ("PGPORT", "0")])
-def test_a_port_that_is_none_is_refused_with_its_value(down_stack: OwnStack, name: str, value: str) -> None:
+def test_an_invalid_port_is_refused_with_its_value(down_stack: OwnStack, name: str, value: str) -> None:
     done = OwnStack({**down_stack.environment, name: value}, down_stack.months).stack("status")
     assert done.returncode == 1
     assert f"{name}='{value}'" in done.stdout
 
 
-def test_data_without_the_month_is_refused_with_what_it_lacks(down_stack: OwnStack, tmp_path: Path) -> None:
+def test_data_without_the_month_is_refused_with_the_missing_files(down_stack: OwnStack, tmp_path: Path) -> None:
     done = down_stack.stack("up", "--data", str(tmp_path))
     assert done.returncode == 1
     assert "users.csv" in done.stdout
-    assert all(_free(int(down_stack.environment[name])) for name in PORTS)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+    assert all(is_free(int(down_stack.environment[name])) for name in PORTS)

@@ -1,4 +1,4 @@
-"""The report: its template is carried out in order, and what is committed states what its template says."""
+"""The report: its template is executed in order, and the committed report matches its template."""
 
 import re
 import struct
@@ -8,36 +8,36 @@ import pytest
 
 from local_stack.settings import ROOT
 from reports.rapport.figures import REPRODUCIBLE, french
-from reports.rapport.template import TEMPLATE, carry_out, commands, fill_in, stated
+from reports.rapport.template import TEMPLATE, commands, execute, fill_in, stated
 
 REPORT = ROOT / "reports" / "rapport_tp4.md"
 SHARP_PIXELS = 1800
 
 
-class Recorder:
+class ActionLog:
     def __init__(self) -> None:
-        self.seen: list[str] = []
+        self.actions: list[str] = []
 
     def run(self, command: str) -> str:
-        self.seen.append(command)
-        return f"said by {command}"
+        self.actions.append(command)
+        return f"output of {command}"
 
     def take(self, name: str) -> None:
-        self.seen.append(name)
+        self.actions.append(name)
 
 
-def test_commands_and_pictures_are_carried_out_in_the_order_of_the_text() -> None:
-    recorder = Recorder()
+def test_commands_and_pictures_are_executed_in_the_order_of_the_text() -> None:
+    log = ActionLog()
     text = "a {{x}}\n```console\n$ one\n$ two\n```\n![p](img/shot.png)\n```\n$ not run\n```\n"
 
-    done = carry_out(text, recorder, recorder)
+    done = execute(text, log, log)
 
-    assert recorder.seen == ["one", "two", "shot"]
-    assert "$ one\nsaid by one\n$ two\nsaid by two\n```" in done
+    assert log.actions == ["one", "two", "shot"]
+    assert "$ one\noutput of one\n$ two\noutput of two\n```" in done
     assert fill_in(done, {"x": "7"}).startswith("a 7\n")
 
 
-def test_a_figure_that_nobody_collected_is_an_error() -> None:
+def test_a_missing_figure_is_an_error() -> None:
     with pytest.raises(KeyError):
         fill_in("{{nothing}}", {})
 
@@ -48,9 +48,9 @@ def test_stated_reads_the_figures_back() -> None:
 
 @pytest.mark.parametrize(
     ("template", "report", "message"),
-    [("one\ntwo", "one", "lacks this line"), ("a {{x}}\nb {{x}}", "a 1\nb 2", "as 1 and as 2")],
+    [("one\ntwo", "one", "is missing in the report"), ("a {{x}}\nb {{x}}", "a 1\nb 2", "as 1 and as 2")],
 )
-def test_a_report_that_departs_from_its_template_is_named(template: str, report: str, message: str) -> None:
+def test_a_report_that_differs_from_its_template_is_an_error(template: str, report: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         stated(template, report)
 
@@ -60,8 +60,8 @@ def test_numbers_are_written_the_french_way() -> None:
 
 
 def test_the_committed_report_has_every_line_of_its_template_and_every_figure() -> None:
-    found = stated(TEMPLATE.read_text(), REPORT.read_text())
-    assert set(REPRODUCIBLE) <= set(found)
+    figures = stated(TEMPLATE.read_text(), REPORT.read_text())
+    assert set(REPRODUCIBLE) <= set(figures)
     assert "{{" not in REPORT.read_text()
 
 
@@ -73,7 +73,7 @@ def test_every_command_of_the_report_has_its_output() -> None:
         assert command.startswith("until ") or not after.startswith(("$ ", "```")), command
 
 
-def test_every_picture_is_there_and_sharp() -> None:
+def test_every_picture_exists_and_is_sharp() -> None:
     named = set(re.findall(r"\(img/(\w+\.png)\)", REPORT.read_text()))
     assert named == {path.name for path in (REPORT.parent / "img").iterdir()}
     assert len(named) >= 6
@@ -82,7 +82,7 @@ def test_every_picture_is_there_and_sharp() -> None:
 
 
 def width(picture: Path) -> int:
-    """Of a PNG, from its header."""
+    """Pixels, from a PNG's header."""
     return int(struct.unpack(">I", picture.read_bytes()[16:20])[0])
 
 

@@ -1,4 +1,4 @@
-"""Registered versions to serve, right ones and broken ones, and a watcher process to serve them."""
+"""Registered versions, good and broken, and a watcher process to serve them."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ ROWS = pd.DataFrame({"months_active": range(40), "monthly_fee": [20.5 + n for n 
     net_service=["DSL", "No"] * 20, **{LABEL: [n % 3 == 0 for n in range(40)]}
 )
 TYPES = {"months_active": "Int64", "monthly_fee": "Float64", "net_service": "String"}
-RAISES = """
+RAISING_MODEL = """
 import mlflow
 from mlflow.pyfunc import PythonModel
 
@@ -58,28 +58,28 @@ class Versions:
 
 @pytest.fixture(scope="session")
 def versions(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    """Four versions: two that answer, one that raises at every row, one whose file was damaged after it was logged."""
+    """Four versions: two good ones, one that raises for every row, one damaged after it was logged."""
     folder = tmp_path_factory.mktemp("models")
-    (folder / "raises.py").write_text(RAISES)
-    made, run_ids = [], {}
-    for make in (log_right, log_right, lambda run_id: log_raising(run_id, folder / "raises.py"), log_right):
+    (folder / "raises.py").write_text(RAISING_MODEL)
+    numbers, run_ids = [], {}
+    for log_model in (log_good, log_good, lambda run_id: log_raising(run_id, folder / "raises.py"), log_good):
         with mlflow.start_run(experiment_id=tracking) as run:
-            make(run.info.run_id)
+            log_model(run.info.run_id)
         [logged] = mlflow.get_run(run.info.run_id).outputs.model_outputs
         version = mlflow.register_model(f"models:/{logged.model_id}", NAME, tags={"dataset_sha256": "abc"}).version
-        made.append(str(version))
+        numbers.append(str(version))
         run_ids[str(version)] = run.info.run_id
-    [damaged] = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{made[3]}")).rglob("pipeline.skops")
+    [damaged] = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{numbers[3]}")).rglob("pipeline.skops")
     origin = next((server.state / "artifacts").rglob(f"*{logged.model_id}*/**/pipeline.skops"))
     assert origin.read_bytes() == damaged.read_bytes()
     origin.write_bytes(b"\0" * 100)
-    return Versions(made[0], made[1], made[2], made[3], run_ids, MlflowClient())
+    return Versions(numbers[0], numbers[1], numbers[2], numbers[3], run_ids, MlflowClient())
 
 
-def log_right(run_id: str) -> None:
+def log_good(run_id: str) -> None:
     facts = {"types": TYPES, "categorical_cols": ["net_service"], "feature_service": "churn_v1", "as_of": "2024-01-31"}
-    few = pipelines.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
-    training = train.Training("logistic_regression", few, "random", "sigmoid", 0.5, ROWS, facts)
+    small = pipelines.Hyperparameters(n_estimators=3, max_iter=3, max_leaf_nodes=3, learning_rate=0.1, C=1.0)
+    training = train.Training("logistic_regression", small, "random", "sigmoid", 0.5, ROWS, facts)
     train.log_pipeline(training, training.fitted(ROWS), run_id)
 
 
@@ -100,26 +100,26 @@ class RunningWatcher:
     process: "subprocess.Popen[bytes]"
     log: Path
 
-    def says(self) -> dict[str, Any]:
-        found: dict[str, Any] = requests.get(f"{self.url}/live", timeout=5).json()
-        return found
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = requests.get(f"{self.url}/live", timeout=5).json()
+        return status
 
-    def wait_for(self, is_there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        def said_so() -> dict[str, Any] | None:
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        def expected_status() -> dict[str, Any] | None:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                said = self.says()
+                status = self.status()
             except requests.RequestException:
                 return None  # its port is not open yet
-            return said if is_there(said) else None
+            return status if condition(status) else None
 
-        return wait_until(said_so, START_S, 0.1) or {}
+        return wait_until(expected_status, START_S, 0.1) or {}
 
     def wait_until_serving(self, version: str) -> dict[str, Any]:
-        return self.wait_for(lambda said: (said["serving"] or {}).get("version") == version)
+        return self.wait_for(lambda status: (status["serving"] or {}).get("version") == version)
 
     def live_server(self) -> psutil.Process:
-        port = self.says()["serving"]["url"].split(":")[-1]
+        port = self.status()["serving"]["url"].split(":")[-1]
         return next(server for server in self.servers() if port in server.cmdline())
 
     def servers(self) -> list[psutil.Process]:
@@ -133,7 +133,7 @@ class RunningWatcher:
 
 @pytest.fixture(scope="module")
 def watcher(versions: Versions, server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWatcher]:
-    """A watcher of its own process, which has nothing to serve yet."""
+    """A watcher in a process of its own, with nothing to serve yet."""
     with watching(NAME, server, tmp_path_factory.mktemp("watcher")) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Our own servers are asked directly, whatever the shell says of proxies, logins and certificates."""
+"""Requests to the project's own servers ignore the shell's proxies, logins and certificates."""
 
 import threading
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def own_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """Its address, in a shell whose proxies answer nothing, with a login for everybody and no certificates."""
+    """Its address, in a shell with broken proxies, a default login and no certificates."""
     for name in PROXIES:
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
@@ -42,11 +42,11 @@ def own_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]
     server.server_close()
 
 
-def test_our_own_requests_take_no_proxy_and_no_login_from_the_shell(own_server: str) -> None:
+def test_requests_to_own_servers_ignore_the_shell_s_proxy_and_login(own_server: str) -> None:
     assert loopback.get(own_server, 5.0).text == "none"
 
 
-def test_other_clients_are_told_by_no_proxy(own_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_makes_other_clients_connect_directly(own_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(requests.exceptions.ProxyError):
         requests.get(own_server, timeout=5)
     for name, value in loopback.proxy_exceptions({}).items():
@@ -55,16 +55,16 @@ def test_other_clients_are_told_by_no_proxy(own_server: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
-def test_what_the_shell_excepts_stays_excepted_in_both_spellings(spelling: str) -> None:
-    found = loopback.proxy_exceptions({spelling: "intranet, 127.0.0.1"})
-    assert found == dict.fromkeys(("NO_PROXY", "no_proxy"), "intranet,127.0.0.1,localhost,::1")
+def test_the_shell_s_proxy_exceptions_are_kept_in_both_spellings(spelling: str) -> None:
+    exceptions = loopback.proxy_exceptions({spelling: "intranet, 127.0.0.1"})
+    assert exceptions == dict.fromkeys(("NO_PROXY", "no_proxy"), "intranet,127.0.0.1,localhost,::1")
 
 
-def test_no_proxy_for_everything_stays_that() -> None:
+def test_no_proxy_for_all_hosts_is_kept() -> None:
     assert loopback.proxy_exceptions({"NO_PROXY": "*"}) == {"NO_PROXY": "*", "no_proxy": "*"}
 
 
-def test_a_server_elsewhere_is_still_asked_by_the_shell_s_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_hosts_are_still_reached_through_the_shell_s_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
     for name, value in loopback.proxy_exceptions({}).items():
         monkeypatch.setenv(name, value)

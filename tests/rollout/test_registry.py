@@ -1,4 +1,4 @@
-"""What is said of the registry while it does not answer."""
+"""The watcher's warnings while the registry does not answer."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from rollout.registry import RegistryPoll
 
 
 class FakeRegistry:
-    """Has no version, or does not answer."""
+    """Has no versions, or does not answer."""
 
     def __init__(self) -> None:
-        self.is_away = False
+        self.is_down = False
 
-    def search_model_versions(self, *_arguments: Any, **_more: Any) -> Any:
-        if self.is_away:
+    def search_model_versions(self, *_arguments: Any, **_keywords: Any) -> Any:
+        if self.is_down:
             raise ConnectionError
         return PagedList([], None)
 
@@ -23,24 +23,24 @@ def poll_of(registry: FakeRegistry) -> RegistryPoll:
     return RegistryPoll(registry, "streamflow_churn", "Production", 1.0)
 
 
-def test_before_the_first_answer_nothing_is_said_of_what_is_in_production() -> None:
+def test_before_the_first_answer_there_is_no_warning_about_production() -> None:
     registry = FakeRegistry()
-    registry.is_away = True
+    registry.is_down = True
     poll = poll_of(registry)
     poll.poll()
-    assert poll.warnings() == ["The registry does not answer; promotions are not seen"]
+    assert poll.warnings() == ["The registry does not answer; promotions have no effect until it does"]
 
 
-def test_an_old_answer_is_not_repeated_as_a_fact_and_withdraws_nothing() -> None:
+def test_an_old_answer_is_no_warning_and_withdraws_nothing() -> None:
     registry = FakeRegistry()
     poll = poll_of(registry)
     poll.poll()
-    assert poll.none_since is not None
-    registry.is_away = True
+    assert poll.empty_since is not None
+    registry.is_down = True
     poll.poll()
-    assert poll.warnings() == ["The registry does not answer; promotions are not seen"]
-    assert poll.none_since is None
-    registry.is_away = False
+    assert poll.warnings() == ["The registry does not answer; promotions have no effect until it does"]
+    assert poll.empty_since is None
+    registry.is_down = False
     poll.poll()
     assert poll.warnings() == ["No version of streamflow_churn is in Production. Run: mlflow run . -e register"]
-    assert poll.none_since is not None
+    assert poll.empty_since is not None

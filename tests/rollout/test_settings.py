@@ -1,4 +1,4 @@
-"""The watcher's settings, and what is said of those that cannot be meant."""
+"""The watcher's settings, and the messages for invalid ones."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from rollout.settings import Settings, load_settings
 
 @pytest.fixture(autouse=True)
 def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another file's stack may have left its own there."""
+    """A stack of another test module may have set some."""
     for name in Settings.variables():
         monkeypatch.delenv(name, raising=False)
 
@@ -20,7 +20,7 @@ def test_defaults_are_for_one_machine() -> None:
     assert len(settings.model_ports) == 0
 
 
-def test_a_range_of_ports_is_taken() -> None:
+def test_a_range_of_ports_is_accepted() -> None:
     assert list(load_settings({"ROLLOUT_MODEL_PORTS": "5010-5012"}).model_ports) == [5010, 5011, 5012]
 
 
@@ -41,9 +41,7 @@ def test_a_range_of_ports_is_taken() -> None:
         ("STAGE", "\t"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_an_invalid_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"ROLLOUT_{name}", value)
     with pytest.raises(InvalidSetting) as caught:
         load_settings()
@@ -57,12 +55,12 @@ def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPa
     assert (settings.stage, settings.folder.name) == ("Production", "rollout")
 
 
-def test_the_gateway_may_know_model_servers_by_another_name() -> None:
-    own = {"MODEL_HOST": "0.0.0.0", "MODEL_ADDRESS": "model"}  # noqa: S104 - nobody listens
-    assert load_settings(own).models_reached_at == "model"
+def test_the_gateway_may_reach_model_servers_at_another_address() -> None:
+    overrides = {"MODEL_HOST": "0.0.0.0", "MODEL_ADDRESS": "model"}  # noqa: S104 - nothing listens
+    assert load_settings(overrides).models_reached_at == "model"
 
 
-def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROLLOUT_PROT", "5001")
     assert load_settings().unknown_variables() == [
         "ROLLOUT_PROT is not a setting (did you mean ROLLOUT_PORT?) and is ignored. See .env.example"

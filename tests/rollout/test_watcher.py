@@ -1,4 +1,4 @@
-"""What the watcher decides, step by step, with attempts and servers that do what the test says."""
+"""The watcher's decisions step by step, with fake launches and servers."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -10,39 +10,39 @@ from rollout import watcher
 from rollout.registry import RegistryPoll
 from rollout.settings import load_settings
 from rollout.watcher import Watcher
-from tests.rollout.fakes import FakeBringUp, FakeHistory, FakeModelServer, wanted
+from tests.rollout.fakes import FakeLaunch, FakeModelServer, FakeRecorder, target
 
 
 class Scene:
-    """A watcher, and everything around it in the test's hand."""
+    """A watcher with fakes around it."""
 
     def __init__(self, folder: Path) -> None:
         settings = load_settings({"ROLLOUT_FOLDER": str(folder), "ROLLOUT_DRAIN_S": "0.001", "ROLLOUT_SILENCE_S": "9"})
         self.registry = RegistryPoll(None, "streamflow_churn", "Production", 1.0)
-        self.history = FakeHistory()
-        self.attempts: list[FakeBringUp] = []
-        self.watcher = Watcher(settings, self.registry, self.history, self._bring_up)  # type: ignore[arg-type]
+        self.history = FakeRecorder()
+        self.launches: list[FakeLaunch] = []
+        self.watcher = Watcher(settings, self.registry, self.history, self._make_launch)  # type: ignore[arg-type]
         folder.mkdir(exist_ok=True)
 
-    def _bring_up(self, *arguments: Any) -> Any:
-        self.attempts.append(FakeBringUp(*arguments))
-        return self.attempts[-1]
+    def _make_launch(self, *arguments: Any) -> Any:
+        self.launches.append(FakeLaunch(*arguments))
+        return self.launches[-1]
 
-    def promote(self, version: str, *beside: str, changed_ms: int = 0, source: str = "m-1") -> None:
-        self.registry.asked, self.registry.none_since = True, None
-        self.registry.wanted = wanted(version, *beside, changed_ms=changed_ms, source=source)
+    def promote(self, version: str, *others_in_stage: str, changed_ms: int = 0, source: str = "m-1") -> None:
+        self.registry.has_answered, self.registry.empty_since = True, None
+        self.registry.target = target(version, *others_in_stage, changed_ms=changed_ms, source=source)
         self.watcher.step()
 
     def serve(self, version: str) -> FakeModelServer:
         self.promote(version)
-        server = self.attempts[-1].succeed()
+        server = self.launches[-1].succeed()
         self.watcher.step()
         return server
 
     @property
     def serving(self) -> str | None:
-        says = self.watcher.says()["serving"]
-        return says["version"] if says else None
+        serving = self.watcher.status()["serving"]
+        return serving["version"] if serving else None
 
 
 @pytest.fixture
@@ -50,17 +50,17 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path / "rollout")
 
 
-def test_nothing_serves_before_the_registry_has_spoken(scene: Scene) -> None:
+def test_nothing_serves_before_the_registry_s_first_answer(scene: Scene) -> None:
     scene.watcher.step()
-    assert (scene.attempts, scene.serving) == ([], None)
+    assert (scene.launches, scene.serving) == ([], None)
 
 
-def test_the_version_in_production_serves_once_it_is_fit(scene: Scene) -> None:
+def test_the_version_in_production_serves_once_it_is_ready(scene: Scene) -> None:
     scene.promote("1")
     assert scene.serving is None
-    scene.attempts[0].succeed()
+    scene.launches[0].succeed()
     scene.watcher.step()
-    assert scene.watcher.says()["serving"] == {
+    assert scene.watcher.status()["serving"] == {
         "url": "http://model-1",
         "model_name": "streamflow_churn",
         "version": "1",
@@ -69,105 +69,103 @@ def test_the_version_in_production_serves_once_it_is_fit(scene: Scene) -> None:
     }
 
 
-def test_the_old_version_serves_until_the_new_one_is_fit_and_is_then_ended(scene: Scene) -> None:
+def test_the_old_version_serves_until_the_new_one_is_ready(scene: Scene) -> None:
     old = scene.serve("1")
     scene.promote("2")
-    assert (scene.serving, old.is_gone) == ("1", False)
-    scene.attempts[-1].succeed()
+    assert (scene.serving, old.has_ended) == ("1", False)
+    scene.launches[-1].succeed()
     scene.watcher.step()
     assert scene.serving == "2"
     scene.watcher._drain.end_all()
-    assert old.is_gone
+    assert old.has_ended
 
 
-def test_a_version_that_is_not_fit_is_never_turned_to_and_the_reason_is_said(scene: Scene) -> None:
+def test_a_version_whose_launch_failed_never_serves_and_the_reason_is_reported(scene: Scene) -> None:
     old = scene.serve("1")
     scene.promote("2")
-    scene.attempts[-1].fail("it answered its input example with status 500")
+    scene.launches[-1].fail("it answered its input example with status 500")
     scene.watcher.step()
     assert scene.serving == "1"
-    assert not old.is_gone
-    assert scene.watcher.says()["problem"] == (
-        "Version 2 was not turned to: it answered its input example with status 500"
+    assert not old.has_ended
+    assert scene.watcher.status()["problem"] == (
+        "Version 2 cannot serve: it answered its input example with status 500"
     )
 
 
-def test_a_version_that_was_not_fit_is_tried_again_with_growing_pauses(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_launch_is_repeated_with_growing_waits(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("rollout.backoff.time.monotonic", lambda: clock[0])
     scene.promote("1")
-    tried_at = []
+    launched_at = []
     for _tenth in range(200):
-        if scene.attempts and not scene.attempts[-1].done:
-            tried_at.append(round(clock[0] - 1000, 1))
-            scene.attempts[-1].fail()
+        if scene.launches and not scene.launches[-1].done:
+            launched_at.append(round(clock[0] - 1000, 1))
+            scene.launches[-1].fail()
         scene.watcher.step()
         clock[0] += 0.1
-    waits = [later - earlier for earlier, later in pairwise(tried_at[1:])]
+    waits = [later - earlier for earlier, later in pairwise(launched_at[1:])]
     assert len(waits) >= 3
     assert waits == sorted(waits)
     assert waits[-1] > 3 * waits[0]
 
 
-def test_moving_it_to_the_stage_again_earns_a_version_another_trial_at_once(scene: Scene) -> None:
+def test_a_version_promoted_again_is_launched_again_at_once(scene: Scene) -> None:
     scene.serve("1")
     for _twice in range(2):
         scene.promote("2")
-        scene.attempts[-1].fail()
+        scene.launches[-1].fail()
         scene.watcher.step()
-    tried = len(scene.attempts)
+    count = len(scene.launches)
     scene.watcher.step()
-    assert len(scene.attempts) == tried
+    assert len(scene.launches) == count
     scene.promote("2", changed_ms=7)
-    assert len(scene.attempts) == tried + 1
+    assert len(scene.launches) == count + 1
 
 
-def test_another_model_under_the_number_that_serves_is_fetched_anew_and_takes_over(scene: Scene) -> None:
+def test_another_model_with_the_live_version_s_number_is_downloaded_and_replaces_it(scene: Scene) -> None:
     old = scene.serve("2")
     scene.promote("2", source="m-anew")
-    attempt = scene.attempts[-1]
-    assert attempt.copy_of is None
-    attempt.succeed()
+    launch = scene.launches[-1]
+    assert launch.copy_from is None
+    launch.succeed()
     scene.watcher.step()
     scene.watcher._drain.end_all()
     assert scene.watcher.live is not None
-    assert scene.watcher.live.server is attempt.server
-    assert old.is_gone
-    assert scene.history.told()[-1] == ("2", "2", "promotion")
+    assert scene.watcher.live.server is launch.server
+    assert old.has_ended
+    assert scene.history.reasons()[-1] == ("2", "2", "promotion")
 
 
-def test_what_failed_under_a_number_is_not_held_against_another_model_of_that_number(scene: Scene) -> None:
+def test_a_failure_does_not_delay_another_model_with_the_same_number(scene: Scene) -> None:
     scene.serve("1")
     for _twice in range(2):
         scene.promote("2")
-        scene.attempts[-1].fail()
+        scene.launches[-1].fail()
         scene.watcher.step()
-    tried = len(scene.attempts)
+    count = len(scene.launches)
     scene.promote("2", source="m-anew")
-    assert len(scene.attempts) == tried + 1
+    assert len(scene.launches) == count + 1
 
 
-def test_another_promotion_while_one_is_on_its_way_cancels_it(scene: Scene) -> None:
+def test_another_promotion_cancels_the_launch_before_it(scene: Scene) -> None:
     scene.serve("1")
     scene.promote("2")
-    first = scene.attempts[-1]
+    first = scene.launches[-1]
     scene.promote("3")
     scene.watcher._drain.end_all()
     assert first.is_cancelled
-    assert scene.attempts[-1].wanted.version == "3"
+    assert scene.launches[-1].target.version == "3"
 
 
-def test_a_promotion_taken_back_before_it_was_fit_changes_nothing(scene: Scene) -> None:
+def test_a_promotion_undone_before_it_is_ready_changes_nothing(scene: Scene) -> None:
     scene.serve("1")
     scene.promote("2")
     scene.promote("1")
     scene.watcher.step()
     scene.watcher._drain.end_all()
-    assert scene.attempts[-1].is_cancelled
+    assert scene.launches[-1].is_cancelled
     assert scene.serving == "1"
-    assert len(scene.attempts) == 2
+    assert len(scene.launches) == 2
 
 
 def test_a_server_that_died_is_restarted_from_its_own_copy(scene: Scene) -> None:
@@ -175,39 +173,39 @@ def test_a_server_that_died_is_restarted_from_its_own_copy(scene: Scene) -> None
     server.is_dead = True
     scene.watcher.step()
     assert scene.serving is None
-    assert "signal 9" in scene.watcher.says()["problem"]
-    assert scene.attempts[-1].copy_of is server
-    scene.attempts[-1].succeed()
+    assert "signal 9" in scene.watcher.status()["problem"]
+    assert scene.launches[-1].copy_from is server
+    scene.launches[-1].succeed()
     scene.watcher.step()
     assert scene.serving == "1"
-    assert scene.watcher.says()["problem"] is None
+    assert scene.watcher.status()["problem"] is None
 
 
-def test_the_old_version_is_restarted_while_a_new_one_hangs_on_its_way(scene: Scene) -> None:
+def test_the_old_version_is_restarted_while_a_new_one_launches(scene: Scene) -> None:
     server = scene.serve("1")
     scene.promote("2")
     server.is_dead = True
     scene.watcher.step()
-    assert [attempt.wanted.version for attempt in scene.attempts] == ["1", "2", "1"]
-    scene.attempts[-1].succeed()
+    assert [launch.target.version for launch in scene.launches] == ["1", "2", "1"]
+    scene.launches[-1].succeed()
     scene.watcher.step()
     assert scene.serving == "1"
 
 
-def test_a_restart_is_given_up_when_the_new_version_is_there_first(scene: Scene) -> None:
+def test_a_restart_is_cancelled_when_the_new_version_is_ready_first(scene: Scene) -> None:
     server = scene.serve("1")
     scene.promote("2")
     server.is_dead = True
     scene.watcher.step()
-    scene.attempts[1].succeed()
+    scene.launches[1].succeed()
     scene.watcher.step()
     scene.watcher.step()
     scene.watcher._drain.end_all()
     assert scene.serving == "2"
-    assert scene.attempts[2].is_cancelled
+    assert scene.launches[2].is_cancelled
 
 
-def test_a_server_that_dies_again_and_again_is_restarted_after_growing_pauses(
+def test_a_server_that_keeps_dying_is_restarted_after_growing_waits(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
@@ -215,58 +213,60 @@ def test_a_server_that_dies_again_and_again_is_restarted_after_growing_pauses(
     server, restarted_at = scene.serve("1"), []
     for _tenth in range(200):
         server.is_dead = True
-        if not scene.attempts[-1].done:
+        if not scene.launches[-1].done:
             restarted_at.append(round(clock[0], 1))
-            server = scene.attempts[-1].succeed()
+            server = scene.launches[-1].succeed()
         scene.watcher.step()
         clock[0] += 0.1
     waits = [later - earlier for earlier, later in pairwise(restarted_at)]
     assert waits[-1] > 3 * waits[0]
 
 
-def test_a_silent_server_is_replaced_beside_itself(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unresponsive_server_serves_until_its_replacement_is_ready(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frozen = scene.serve("1")
-    monkeypatch.setattr(type(scene.watcher._liveness), "is_silent", True)
+    monkeypatch.setattr(type(scene.watcher._liveness), "is_unresponsive", True)
     scene.watcher.step()
     assert scene.serving == "1"
-    scene.attempts[-1].succeed()
-    monkeypatch.setattr(type(scene.watcher._liveness), "is_silent", False)
+    scene.launches[-1].succeed()
+    monkeypatch.setattr(type(scene.watcher._liveness), "is_unresponsive", False)
     scene.watcher.step()
     scene.watcher._drain.end_all()
     assert scene.serving == "1"
-    assert frozen.is_gone
+    assert frozen.has_ended
     assert scene.watcher.live is not None
-    assert scene.watcher.live.server is scene.attempts[-1].server
+    assert scene.watcher.live.server is scene.launches[-1].server
 
 
-def test_a_stage_that_is_empty_for_a_moment_interrupts_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_briefly_empty_stage_interrupts_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("rollout.watcher.time.monotonic", lambda: clock[0])
     scene.serve("1")
-    scene.registry.wanted, scene.registry.none_since = None, clock[0]
+    scene.registry.target, scene.registry.empty_since = None, clock[0]
     scene.watcher.step()
     assert scene.serving == "1"
     clock[0] += watcher.WITHDRAWAL_GRACE_S + 1
     scene.watcher.step()
     assert scene.serving is None
-    assert scene.history.told()[-1] == ("1", None, "nothing is in Production")
+    assert scene.history.reasons()[-1] == ("1", None, "nothing is in Production")
 
 
-def test_several_versions_in_the_stage_are_a_named_warning(scene: Scene) -> None:
+def test_several_versions_in_the_stage_are_a_warning(scene: Scene) -> None:
     scene.promote("3", "1", "2")
-    [warning] = scene.watcher.says()["warnings"]
+    [warning] = scene.watcher.status()["warnings"]
     assert "Several versions are in Production: 3 serves (the highest), 1, 2 not" in warning
 
 
-def test_history_tells_promotion_rollback_restart_and_stop_apart(scene: Scene) -> None:
+def test_the_history_distinguishes_promotion_rollback_restart_and_stop(scene: Scene) -> None:
     scene.serve("1")
     scene.serve("2")
     scene.serve("1").is_dead = True
     scene.watcher.step()
-    scene.attempts[-1].succeed()
+    scene.launches[-1].succeed()
     scene.watcher.step()
     scene.watcher._stop()
-    assert scene.history.told() == [
+    assert scene.history.reasons() == [
         (None, "1", "start"),
         ("1", "2", "promotion"),
         ("2", "1", "rollback"),

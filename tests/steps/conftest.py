@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from unittest import mock
 
@@ -27,6 +28,7 @@ from tests.steps.states.trainings import MODELS, train_quickly
 @pytest.fixture(scope="session", autouse=True)
 def temporary_files_go() -> Iterator[None]:
     """MLflow leaves a folder for every artifact it fetches, Feast one for every process that is killed."""
+    get_temp_dir()  # multiprocessing's own, which it removes when the whole run ends
     with tempfile.TemporaryDirectory(prefix="streamflow-steps-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # PostgreSQL's own user may have to pass through
         with mock.patch.dict(os.environ, {"TMPDIR": folder}), mock.patch.object(tempfile, "tempdir", folder):

@@ -1,4 +1,4 @@
-"""One month's training set: that month's values and labels, no others, the same whatever else happens."""
+"""One month's training set has that month's values and labels only, and does not change."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Ingest = Callable[[Path, date], None]
 
 
 class Built:
-    """A finished run of the step, opened."""
+    """A finished run of the step, with its artifacts."""
 
     def __init__(self, experiment: str) -> None:
         run = last_run("build_dataset", experiment)
@@ -35,7 +35,7 @@ class Built:
         self.facts: dict[str, Any] = json.loads(self.files["dataset.json"].read_text())
 
     def values(self) -> dict[str, list[Any]]:
-        """Per user the 14 features and the label."""
+        """User -> the 14 features and the label."""
         return {user_id: list(values) for user_id, *values in self.rows.itertuples(index=False)}
 
 
@@ -58,19 +58,19 @@ def both_months(january: Path, february_folder: Path, ingest: Ingest) -> Path:
 
 
 def test_each_month_has_its_own_values_labels_and_users(both_months: Path, build: Build) -> None:
-    of_january, of_february = build(JANUARY).values(), build(FEBRUARY).values()
+    january, february = build(JANUARY).values(), build(FEBRUARY).values()
     snapshots = {as_of: in_snapshot(as_of) for as_of in (JANUARY, FEBRUARY)}
-    assert of_january == {
+    assert january == {
         "anna": [*snapshots[JANUARY]["anna"], True],
         "ben": [*snapshots[JANUARY]["ben"], False],
         "cara": [*snapshots[JANUARY]["cara"], False],
     }
-    assert of_february == {
+    assert february == {
         "anna": [*snapshots[FEBRUARY]["anna"], False],
         "ben": [*snapshots[FEBRUARY]["ben"], False],
         "dora": [*snapshots[FEBRUARY]["dora"], False],
     }
-    assert (of_january["anna"][1], of_february["anna"][1]) == (98.7, 99.9)
+    assert (january["anna"][1], february["anna"][1]) == (98.7, 99.9)
 
 
 def test_the_second_service_adds_the_contract_to_the_same_users(january: Path, build: Build, tracking: str) -> None:
@@ -87,9 +87,7 @@ def test_the_second_service_adds_the_contract_to_the_same_users(january: Path, b
     assert second.facts["categorical_cols"] == ["net_service", "contract_type"]
 
 
-def test_rows_that_are_missing_are_not_filled_from_the_month_before(
-    both_months: Path, ingest: Ingest, build: Build
-) -> None:
+def test_missing_rows_are_not_filled_from_the_previous_month(both_months: Path, ingest: Ingest, build: Build) -> None:
     files = february_files()
     without_anna = {name: without_line(files[name], 2) for name in ("usage_agg_30d", "payments_agg_90d")}
     without_ben = {"support_agg_90d": without_line(files["support_agg_90d"], 3)}
@@ -99,7 +97,7 @@ def test_rows_that_are_missing_are_not_filled_from_the_month_before(
     assert built.metrics["users_missing_features"] == built.facts["users_missing_features"] == 2
 
 
-def test_a_user_without_label_is_left_out_and_counted_and_one_without_profile_is_no_entity(
+def test_a_user_without_label_is_counted_and_one_without_profile_is_no_entity(
     january: Path, ingest: Ingest, build: Build
 ) -> None:
     labels, profile = without_line(FILES["labels"], 3), without_line(FILES["subscriptions"], 4)
@@ -109,7 +107,7 @@ def test_a_user_without_label_is_left_out_and_counted_and_one_without_profile_is
     assert (built.metrics["users_without_label"], built.metrics["users_missing_features"]) == (1, 0)
 
 
-def test_the_identity_stays_when_another_month_comes_and_rows_move(
+def test_loading_another_month_does_not_change_the_identity(
     january_loaded: Settings, sample_months: Path, ingest: Ingest, build: Build
 ) -> None:
     before = build(JANUARY)
@@ -131,7 +129,9 @@ def test_a_changed_row_changes_identity_and_fingerprint(january: Path, build: Bu
     assert after.tags["month_fingerprint"] != before.tags["month_fingerprint"]
 
 
-def test_artifacts_and_tags_say_what_it_is(january: Path, build: Build, capsys: pytest.CaptureFixture[str]) -> None:
+def test_artifacts_and_tags_describe_the_dataset(
+    january: Path, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
     built = build(JANUARY)
     assert built.status == "FINISHED"
     assert set(built.files) == {"dataset.parquet", "dataset.json", "data_report.json", "data_report.md"}
@@ -151,18 +151,18 @@ def test_artifacts_and_tags_say_what_it_is(january: Path, build: Build, capsys: 
     assert "[OK] Dataset 2024-01-31: 3 rows (0 users without label" in capsys.readouterr().out
 
 
-def test_a_month_that_is_not_there_says_what_to_run(january: Path, build: Build, tracking: str) -> None:
+def test_an_unknown_month_is_an_error_with_the_command(january: Path, build: Build, tracking: str) -> None:
     with pytest.raises(NoSnapshot, match=r"-e ingest -P month_dir=DIR -P as_of=2024-02-29"):
         build(FEBRUARY)
     assert last_run("build_dataset", tracking).info.status == "FAILED"
 
 
-def test_a_month_without_labels_says_how_to_load_them(january: Path, build: Build) -> None:
+def test_a_month_without_labels_is_an_error_with_the_command(january: Path, build: Build) -> None:
     execute("DELETE FROM labels")
     with pytest.raises(NoLabels, match=r"3 users of 2024-01-31.*-e labels -P labels_file=FILE -P as_of=2024-01-31"):
         build(JANUARY)
 
 
-def test_an_unknown_feature_service_names_those_there_are(january: Path) -> None:
-    with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. There are: churn_v1, churn_v2"):
+def test_an_unknown_feature_service_is_an_error_that_lists_the_services(january: Path) -> None:
+    with pytest.raises(BadParameter, match=r"No FeatureService 'churn_v0'\. Allowed are: churn_v1, churn_v2"):
         step.main(arguments("build_dataset", {"as_of": "2024-01-31", "feature_service": "churn_v0"}))

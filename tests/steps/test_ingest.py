@@ -102,7 +102,7 @@ def test_loading_twice_changes_nothing(january: Path, ingest: Ingest, capsys: py
     before = contents()
     ingest(january, JANUARY)
     assert contents() == before
-    assert "all of it was there already" in capsys.readouterr().out
+    assert "nothing changed" in capsys.readouterr().out
 
 
 def test_a_corrected_value_is_corrected_and_nothing_else_is_written(january: Path, ingest: Ingest) -> None:
@@ -241,9 +241,9 @@ def test_a_load_that_is_killed_in_the_middle_leaves_all_as_it_was_and_is_repeate
     january: Path, february_folder: Path, ingest: Ingest, server: Settings, table: str
 ) -> None:
     before = contents()
-    given = arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)})
+    options = arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)})
     with held(f"LOCK TABLE {table} IN SHARE MODE"):
-        process = start(server, "steps.ingest", *given)
+        process = start(server, "steps.ingest", *options)
         try:
             wait_until_stuck(process)
         finally:
@@ -327,7 +327,7 @@ def past_all_checks(files: Mapping[str, str]) -> dict[str, list[pa.RecordBatch]]
     ("user", "reason"), [("dora", "of support_agg_90d is of user 'dora'"), ("anna", "Key .*anna.* is duplicated")]
 )
 def test_who_is_unknown_or_there_twice_is_refused_by_the_database_too(january: Path, user: str, reason: str) -> None:
-    before, load = contents(), warehouse.Load(JANUARY, JANUARY, "made up")
+    before, load = contents(), warehouse.MonthLoad(JANUARY, JANUARY, "made up")
     faulty = {**FILES, "support_agg_90d": with_cell(FILES["support_agg_90d"], 3, "user_id", user)}
     with pytest.raises(RowRefused, match=reason):
         warehouse.load_month(load, past_all_checks(faulty), lambda _cur, _changes: None)

@@ -1,4 +1,4 @@
-"""Labels that come later than their month, of some users, corrected with a moment of knowledge of their own."""
+"""Labels from separate, later files: of some users, with corrections that have their own known_at."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def load(tmp_path: Path, tracking: str) -> Load:
     """Loads labels of January alone."""
 
     def run(known_at: date | str = "", as_of: date = JANUARY, **by_user: bool) -> None:
-        given = {"labels_file": str(file_of(tmp_path, by_user)), "as_of": str(as_of), "known_at": str(known_at)}
-        labels.main(arguments("labels", given))
+        values = {"labels_file": str(file_of(tmp_path, by_user)), "as_of": str(as_of), "known_at": str(known_at)}
+        labels.main(arguments("labels", values))
 
     return run
 
@@ -66,8 +66,8 @@ def built(tracking: str) -> Rebuild:
     """The facts of January's training set, with a label for each user of it."""
 
     def run(labels_known_at: date | str = "") -> dict[str, Any]:
-        given = {"as_of": str(JANUARY), "labels_known_at": str(labels_known_at)}
-        build_dataset.main(arguments("build_dataset", given))
+        values = {"as_of": str(JANUARY), "labels_known_at": str(labels_known_at)}
+        build_dataset.main(arguments("build_dataset", values))
         rows, facts = dataset_runs.read(last_run("build_dataset", tracking).info.run_id)
         return {**facts, "labels": dict(zip(rows["user_id"], rows["churn_label"], strict=True))}
 
@@ -100,7 +100,7 @@ def test_a_month_without_labels_loads_and_goes_online(
     assert now() == {}
 
 
-def test_a_dataset_of_such_a_month_says_how_many_labels_are_missing_and_how_to_load_them(
+def test_the_dataset_of_such_a_month_names_the_missing_labels_and_the_command(
     without_labels: None, built: Rebuild, load: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = r"mlflow run \. -e labels -P labels_file=FILE -P as_of=2024-01-31"
@@ -139,7 +139,7 @@ def test_features_and_labels_have_fingerprints_of_their_own(
     assert after["labels_fingerprint"] == labelled["labels_fingerprint"]
 
 
-def test_a_late_correction_changes_no_training_set_and_is_there_when_asked_for(
+def test_a_late_correction_is_in_a_training_set_only_with_its_labels_known_at(
     january: Path, load: Load, built: Rebuild, tracking: str
 ) -> None:
     before = built()
@@ -168,7 +168,7 @@ def test_a_correction_without_a_day_replaces_what_was_known(january: Path, load:
 
 
 @pytest.mark.parametrize("labels_again", [WHOLE, None, without_line(WHOLE, 2)])
-def test_loading_the_month_again_loses_no_late_label(
+def test_reloading_the_month_loses_no_late_label(
     january: Path, ingest_january: Callable[..., None], load: Load, labels_again: str | None
 ) -> None:
     ingest_january(labels=without_line(WHOLE, 3))  # ben has none
@@ -201,7 +201,7 @@ def test_loading_labels_twice_changes_nothing(january: Path, load: Load, capsys:
     load(LATER_STILL, anna=True)
     load(LATER, anna=False, ben=False)
     assert everything() == before
-    assert "all of them were there already; every user of the month has one" in capsys.readouterr().out
+    assert "nothing changed; every user of the month has a label" in capsys.readouterr().out
 
 
 def test_faults_are_named_with_file_line_and_value_and_nothing_is_loaded(
@@ -209,13 +209,13 @@ def test_faults_are_named_with_file_line_and_value_and_nothing_is_loaded(
 ) -> None:
     path = tmp_path / "late.csv"
     path.write_text("user_id,churn_label\nanna,maybe\nzoe,True\nben,True\nben,False\n")
-    given = arguments("labels", {"labels_file": str(path), "as_of": str(JANUARY)})
+    options = arguments("labels", {"labels_file": str(path), "as_of": str(JANUARY)})
     with pytest.raises(FaultyMonth) as faulty:
-        labels.main(given)
+        labels.main(options)
     assert [str(fault) for fault in faulty.value.faults] == [
         "late.csv, line 2, churn_label: 'maybe' is not True or False",
         "late.csv, line 3, user_id: 'zoe' is not a user of 2024-01-31",
-        "late.csv, line 5, user_id: 'ben' is there twice",
+        "late.csv, line 5, user_id: 'ben' is repeated",
     ]
     assert now() == {}
     run = last_run("labels", tracking)
@@ -238,13 +238,11 @@ def test_a_month_that_is_not_there_and_a_day_before_its_end_are_refused(january:
         load(date(2342, 1, 30), anna=True)
 
 
-def test_a_load_of_labels_that_is_killed_leaves_all_as_it_was(
-    january: Path, tmp_path: Path, load: Load, server: Settings
-) -> None:
+def test_a_killed_load_of_labels_changes_nothing(january: Path, tmp_path: Path, load: Load, server: Settings) -> None:
     before = everything()
-    given = {"labels_file": str(file_of(tmp_path, {"anna": False})), "as_of": str(JANUARY), "known_at": str(LATER)}
+    values = {"labels_file": str(file_of(tmp_path, {"anna": False})), "as_of": str(JANUARY), "known_at": str(LATER)}
     with held("LOCK TABLE labels_superseded IN SHARE MODE"):
-        process = start(server, "steps.labels", *arguments("labels", given))
+        process = start(server, "steps.labels", *arguments("labels", values))
         try:
             wait_until_stuck(process)
         finally:
@@ -254,7 +252,7 @@ def test_a_load_of_labels_that_is_killed_leaves_all_as_it_was(
     assert now()["anna"] is False
 
 
-def test_the_files_that_labels_came_in_are_named_in_the_training_set(
+def test_the_training_set_names_the_files_of_its_labels(
     without_labels: None, load: Load, built: Rebuild, tracking: str, tmp_path: Path
 ) -> None:
     load(LATER, anna=True)
@@ -265,7 +263,7 @@ def test_the_files_that_labels_came_in_are_named_in_the_training_set(
     links = month_links(str(JANUARY), last_run("build_dataset", tracking))
     assert {link.name: link.state for link in links} == dict.fromkeys(("month", "rows", "ingest", "labels"), "same")
     assert f"sha256 {sha256}, run {last_run('labels', tracking).info.run_id}, from {tmp_path / 'late.csv'}" in [
-        link.said for link in links
+        link.text for link in links
     ]
 
 
@@ -280,8 +278,8 @@ def test_labels_from_before_they_had_a_moment_are_known_from_their_month_on(
 
 
 @dataclass(frozen=True)
-class Said:
-    """A load of labels: with the month's files, or alone."""
+class LateLoad:
+    """A load of labels: with the month's files, or from a separate file."""
 
     late: bool
     known_at: date
@@ -293,87 +291,89 @@ def days() -> st.SearchStrategy[date]:
 
 
 LOADS = st.lists(
-    st.builds(Said, st.booleans(), days(), st.dictionaries(st.sampled_from(["a", "b"]), st.booleans(), min_size=1)),
+    st.builds(LateLoad, st.booleans(), days(), st.dictionaries(st.sampled_from(["a", "b"]), st.booleans(), min_size=1)),
     min_size=1,
     max_size=6,
 )
 
 
 class Story:
-    """The rule in plain Python: per user and layer what was said from which day on (None: withdrawn)."""
+    """The rule in plain Python: per user and layer the label from each day on (None: withdrawn)."""
 
     def __init__(self) -> None:
-        self.said: dict[tuple[str, bool], dict[date, bool | None]] = {}
+        self.labels: dict[tuple[str, bool], dict[date, bool | None]] = {}
 
-    def load(self, one: Said) -> None:
+    def load(self, event: LateLoad) -> None:
         for user in ("a", "b"):
-            told, history = one.by_user.get(user), self.said.setdefault((user, one.late), {})
-            if one.late and (told is None or self.layer(user, True, one.known_at) == (told, True)):
+            label, history = event.by_user.get(user), self.labels.setdefault((user, event.late), {})
+            if event.late and (label is None or self.layer(user, True, event.known_at) == (label, True)):
                 continue
-            for day in [day for day in history if day >= one.known_at]:
+            for day in [day for day in history if day >= event.known_at]:
                 del history[day]
-            if self.layer(user, one.late, one.known_at)[0] != told:
-                history[one.known_at] = told
+            if self.layer(user, event.late, event.known_at)[0] != label:
+                history[event.known_at] = label
 
     def layer(self, user: str, late: bool, day: date) -> tuple[bool | None, bool]:
-        """What the layer says on the day, and whether it ever said anything by then."""
-        known = [at for at in self.said.get((user, late), {}) if at <= day]
-        return (self.said[user, late][max(known)], True) if known else (None, False)
+        """The layer's label on the day, and whether it had any by then."""
+        times = [at for at in self.labels.get((user, late), {}) if at <= day]
+        return (self.labels[user, late][max(times)], True) if times else (None, False)
 
     def on(self, user: str, day: date) -> bool | None:
         held = []
         for late in (False, True):
             value, _ever = self.layer(user, late, day)
             if value is not None:
-                at = max(at for at, said in self.said[user, late].items() if at <= day)
+                at = max(at for at, _label in self.labels[user, late].items() if at <= day)
                 held.append((at, late, value))
         return max(held)[2] if held else None
 
     def first(self, user: str) -> bool | None:
-        said = [
+        labels = [
             (at, not late, value)
             for late in (False, True)
-            for at, value in self.said.get((user, late), {}).items()
+            for at, value in self.labels.get((user, late), {}).items()
             if value is not None
         ]
-        return min(said)[2] if said else None
+        return min(labels)[2] if labels else None
 
 
 @settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(loads=LOADS)
-def test_any_order_of_loads_gives_the_labels_that_were_known_when(server: Settings, loads: list[Said]) -> None:
+def test_any_order_of_loads_gives_the_labels_that_were_known_when(server: Settings, loads: list[LateLoad]) -> None:
     empty()
     warehouse.apply_schema()
     everybody = {"users": {"a": 0, "b": 0}, **{name: {} for name in FILES if name not in {"users", "labels"}}}
     month = Event(JANUARY, JANUARY, {**everybody, "labels": {}})
     batches = {name: [month._batch(name)] for name in FILES if name != "labels"}
-    warehouse.load_month(warehouse.Load(JANUARY, JANUARY, "made up"), batches, lambda _cur, _changes: None)
+    warehouse.load_month(warehouse.MonthLoad(JANUARY, JANUARY, "made up"), batches, lambda _cur, _changes: None)
     story = Story()
-    for one in loads:
-        load_said(one)
-        story.load(one)
+    for load in loads:
+        load_into_warehouse(load)
+        story.load(load)
         for day in (JANUARY, LATER, LATER_STILL):
-            found = warehouse.labels_of(JANUARY, day).set_index("user_id")["churn_label"].to_dict()
-            assert found == {user: said for user in ("a", "b") if (said := story.on(user, day)) is not None}
+            labels_on_day = warehouse.labels_of(JANUARY, day).set_index("user_id")["churn_label"].to_dict()
+            assert labels_on_day == {user: label for user in ("a", "b") if (label := story.on(user, day)) is not None}
         first = warehouse.labels_of(JANUARY).set_index("user_id")["churn_label"].to_dict()
-        assert first == {user: said for user in ("a", "b") if (said := story.first(user)) is not None}
+        assert first == {user: label for user in ("a", "b") if (label := story.first(user)) is not None}
         assert now() == warehouse.labels_of(JANUARY, LATER_STILL).set_index("user_id")["churn_label"].to_dict()
 
 
-def load_said(one: Said) -> None:
-
+def load_into_warehouse(event: LateLoad) -> None:
     batch = pa.record_batch(
-        {"user_id": pa.array(list(one.by_user)), "churn_label": pa.array([str(left) for left in one.by_user.values()])}
+        {
+            "user_id": pa.array(list(event.by_user)),
+            "churn_label": pa.array([str(left) for left in event.by_user.values()]),
+        }
     )
-    load = warehouse.LabelsLoad(JANUARY, one.known_at, str(one), one.late)
-    if one.late:
+    load = warehouse.LabelsLoad(JANUARY, event.known_at, str(event), event.late)
+    if event.late:
         warehouse.load_late_labels(load, [batch])
     else:
         month = Event(JANUARY, JANUARY, {"users": {"a": 0, "b": 0}})
         warehouse.load_month(
-            warehouse.Load(JANUARY, one.known_at, str(one)),
+            warehouse.MonthLoad(JANUARY, event.known_at, str(event)),
             {"users": [month._batch("users")], "labels": [batch]},
             lambda _cur, _changes: None,
         )

@@ -27,7 +27,7 @@ from tests.tracking_store import tracking_store_at
 
 @pytest.fixture(scope="module")
 def training(trainings: dict[str, str], tracking: str, sample_months: Path) -> str:
-    """Of a January that is loaded and stays so."""
+    """A training of the loaded January."""
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
@@ -36,7 +36,7 @@ def training(trainings: dict[str, str], tracking: str, sample_months: Path) -> s
 
 @pytest.fixture
 def walk(empty_registry: None, training: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, str]]:
-    """Registers a training and prints its lineage; returns what is said of each link, and the last line as `end`."""
+    """Registers a training and prints its lineage; returns the text of each link, and the last line as `end`."""
 
     def run(run_id: str = training, version: str = "") -> dict[str, str]:
         register.main(arguments("register", {"run_id": run_id, "force": "true"}))
@@ -52,35 +52,35 @@ Walk = Callable[..., dict[str, str]]
 
 
 def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, tracking: str, sample_months: Path) -> None:
-    said, tags = walk(), mlflow.get_run(training).data.tags
+    links, tags = walk(), mlflow.get_run(training).data.tags
     figures = mlflow.get_run(training).data.metrics
     files = mlflow.get_run(tags["dataset_run_id"]).data.tags["files_sha256"]
-    assert said["title"] == f"{MODEL_NAME} version 1, in Production"
-    assert training in said["training"]
-    assert said["gate"].startswith("passed: ")
+    assert links["title"] == f"{MODEL_NAME} version 1, in Production"
+    assert training in links["training"]
+    assert links["gate"].startswith("passed: ")
     named = " ".join(f"{name}={figures[name]:.4f}" for name in ("AUC", "F1", "ACC"))
-    assert said["figures"] == f"{named} on 75 validation users"
-    assert re.fullmatch(r"answers its own example with 0\.\d+, as when it was registered", said["model"])
-    assert said["dataset"] == f"run {tags['dataset_run_id']}, 300 rows, churn_v1 as of 2024-01-31"
-    assert said["sha256"] == f"{tags['dataset_sha256']}, recomputed from dataset.parquet: the same"
-    assert said["commit"] == f"{tags['streamflow.git_commit']}, this checkout is the same"
-    assert said["code"] == f"sha256 {tags['streamflow.code_sha256']}, the code here is the same"
-    assert said["lock"] == f"sha256 {tags['streamflow.lock_sha256']}, requirements.txt here is the same"
-    assert said["python"] == f"{platform.python_version()}, the Python here is the same"
-    assert re.fullmatch(r"all \d+ packages of requirements\.txt are installed in its versions", said["environment"])
-    assert said["month"] == f"2024-01-31, files sha256 {files}, as in the warehouse"
-    assert said["rows"] == f"fingerprint {warehouse.month_fingerprint(JANUARY)}, as in the warehouse"
-    assert said["ingest"] == f"run {last_run('ingest', tracking).info.run_id}, from {sample_months / 'month_000'}"
-    assert said["end"] == (
+    assert links["figures"] == f"{named} on 75 validation users"
+    assert re.fullmatch(r"answers its own example with 0\.\d+, as when it was registered", links["model"])
+    assert links["dataset"] == f"run {tags['dataset_run_id']}, 300 rows, churn_v1 as of 2024-01-31"
+    assert links["sha256"] == f"{tags['dataset_sha256']}, recomputed from dataset.parquet: the same"
+    assert links["commit"] == f"{tags['streamflow.git_commit']}, this checkout is the same"
+    assert links["code"] == f"sha256 {tags['streamflow.code_sha256']}, the code here is the same"
+    assert links["lock"] == f"sha256 {tags['streamflow.lock_sha256']}, requirements.txt here is the same"
+    assert links["python"] == f"{platform.python_version()}, the Python here is the same"
+    assert re.fullmatch(r"all \d+ packages of requirements\.txt are installed in its versions", links["environment"])
+    assert links["month"] == f"2024-01-31, files sha256 {files}, as in the warehouse"
+    assert links["rows"] == f"fingerprint {warehouse.month_fingerprint(JANUARY)}, as in the warehouse"
+    assert links["ingest"] == f"run {last_run('ingest', tracking).info.run_id}, from {sample_months / 'month_000'}"
+    assert links["end"] == (
         "[OK] Every link holds: compared and equal are training, model, dataset, sha256, commit, code, lock, "
         "python, environment, month, rows, ingest."
     )
 
 
 def test_the_chain_is_kept_with_the_run(walk: Walk, tracking: str) -> None:
-    said = walk(version="1")
+    links = walk(version="1")
     kept = mlflow.artifacts.load_text(f"runs:/{last_run('lineage', tracking).info.run_id}/lineage.txt")
-    assert kept.splitlines()[0] == said["title"]
+    assert kept.splitlines()[0] == links["title"]
 
 
 def test_a_damaged_dataset_is_a_broken_link(walk: Walk, training: str) -> None:
@@ -90,61 +90,59 @@ def test_a_damaged_dataset_is_a_broken_link(walk: Walk, training: str) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:100])
     try:
-        said = walk(version="1")
+        links = walk(version="1")
     finally:
         path.write_bytes(whole)
-    assert said["dataset"].startswith(f"BROKEN: run {run.info.run_id}: ")
-    assert said["end"] == "[BROKEN] Look at: dataset."
+    assert links["dataset"].startswith(f"BROKEN: the dataset of run {run.info.run_id} cannot be read: ")
+    assert links["end"] == "[BROKEN] Broken links: dataset."
 
 
-def test_a_month_that_was_loaded_anew_with_other_files_is_said(walk: Walk, training: str, sample_months: Path) -> None:
+def test_a_month_loaded_again_from_other_files_differs(walk: Walk, training: str, sample_months: Path) -> None:
     walk()
     ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_001"), "as_of": str(JANUARY)}))
     try:
-        said = walk(version="1")
+        links = walk(version="1")
     finally:
         ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
-    assert ", loaded anew since from other files: " in said["month"]
-    assert said["end"].startswith(
-        "[DIFFERS] Nothing is broken. What is here differs from what the version was made with: "
-    )
-    assert "made with: month, rows. Compared and equal: training, " in said["end"]
+    assert ", loaded again since from other files: " in links["month"]
+    assert links["end"].startswith("[DIFFERS] Nothing is broken. The version was made with other: ")
+    assert "made with other: month, rows. Compared and equal: training, " in links["end"]
 
 
-def test_rows_that_were_changed_behind_the_steps_backs_are_said(walk: Walk) -> None:
+def test_rows_changed_directly_in_the_database_differ(walk: Walk) -> None:
     walk()
     change = "UPDATE subscriptions_profile_snapshots SET months_active = months_active {} 1"
     execute(change.format("+"))
     try:
-        said = walk(version="1")
+        links = walk(version="1")
     finally:
         execute(change.format("-"))
-    assert said["month"].endswith("as in the warehouse")
-    assert said["rows"].startswith("DIFFERS: fingerprint ")
-    assert "made with: rows. " in said["end"]
+    assert links["month"].endswith("as in the warehouse")
+    assert links["rows"].startswith("DIFFERS: fingerprint ")
+    assert "made with other: rows. " in links["end"]
 
 
-def test_a_month_that_the_warehouse_has_no_more_is_said(walk: Walk, sample_months: Path) -> None:
+def test_a_month_that_the_warehouse_no_longer_has_differs(walk: Walk, sample_months: Path) -> None:
     walk()
     empty()
     try:
-        said = walk_again()
+        links = walk_again()
     finally:
         load_january(sample_months)
-    assert said["month"].startswith("DIFFERS: ")
-    assert said["month"].endswith(", the warehouse has this month no more")
-    assert "rows" not in said
+    assert links["month"].startswith("DIFFERS: ")
+    assert links["month"].endswith(", the warehouse no longer has this month")
+    assert "rows" not in links
 
 
 def walk_again() -> dict[str, str]:
-    """Version 1's links, without making it anew."""
+    """Version 1's links, without registering it again."""
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     _title, *lines, _end = lineage.readable(registered, provenance.chain(registered)).splitlines()
     return dict(line.strip().split(maxsplit=1) for line in lines)
 
 
-def test_a_file_of_labels_alone_is_found_or_named(training: str, tracking: str) -> None:
-    """As the dataset's run names it, whatever loaded it."""
+def test_a_label_file_without_a_load_is_broken(training: str, tracking: str) -> None:
+    """One label file of the dataset's run has a load, the other none."""
     dataset = mlflow.get_run(mlflow.get_run(training).data.tags["dataset_run_id"])
     client = MlflowClient()
     tags = {"streamflow.step": "labels", "labels_sha256": "b" * 64}
@@ -156,8 +154,7 @@ def test_a_file_of_labels_alone_is_found_or_named(training: str, tracking: str) 
         links = month_links("2024-01-31", client.get_run(dataset.info.run_id))
     finally:
         client.delete_tag(dataset.info.run_id, "labels_sha256")
-    found = [(link.said, link.state) for link in links if link.name == "labels"]
-    assert found == [
+    assert [(link.text, link.state) for link in links if link.name == "labels"] == [
         (f"sha256 {'b' * 64}, run {load.info.run_id}, from late.csv", "same"),
         (f"sha256 {'c' * 64}, no finished run loaded it", "broken"),
     ]
@@ -169,11 +166,11 @@ MISSING = {
 }
 
 
-@pytest.mark.parametrize(("tags", "link", "said"), MISSING.values(), ids=MISSING)
-def test_what_is_missing_is_named(walk: Walk, training: str, tags: dict[str, str], link: str, said: str) -> None:
-    found = walk(lookalike(training, tags=tags), version="1")
-    assert found[link].startswith(f"BROKEN: {said}")
-    assert link in found["end"]
+@pytest.mark.parametrize(("tags", "link", "text"), MISSING.values(), ids=MISSING)
+def test_a_missing_part_is_a_broken_link(walk: Walk, training: str, tags: dict[str, str], link: str, text: str) -> None:
+    links = walk(lookalike(training, tags=tags), version="1")
+    assert links[link].startswith(f"BROKEN: {text}")
+    assert link in links["end"]
 
 
 DIFFERENT = {
@@ -184,29 +181,27 @@ DIFFERENT = {
 }
 
 
-@pytest.mark.parametrize(("tag", "link", "said"), DIFFERENT.values(), ids=DIFFERENT)
-def test_what_differs_here_is_named_and_nothing_is_called_broken(
-    walk: Walk, training: str, tag: str, link: str, said: str
+@pytest.mark.parametrize(("tag", "link", "text"), DIFFERENT.values(), ids=DIFFERENT)
+def test_another_present_state_differs_and_is_not_broken(
+    walk: Walk, training: str, tag: str, link: str, text: str
 ) -> None:
     copy = lookalike(training, tags={tag: "0" * 40})
     for figure in ("AUC", "F1", "ACC"):
         MlflowClient().log_metric(copy, figure, 0.8)
-    found = walk(copy, version="1")
-    assert found[link].startswith("DIFFERS: ")
-    assert f"{'0' * 40}, {said}" in found[link]
-    assert found["end"].startswith(
-        f"[DIFFERS] Nothing is broken. What is here differs from what the version was made with: {link}. "
-    )
+    links = walk(copy, version="1")
+    assert links[link].startswith("DIFFERS: ")
+    assert f"{'0' * 40}, {text}" in links[link]
+    assert links["end"].startswith(f"[DIFFERS] Nothing is broken. The version was made with other: {link}. ")
 
 
-def test_a_training_of_before_the_python_was_recorded_is_not_broken(walk: Walk, training: str) -> None:
+def test_a_training_without_recorded_python_is_not_broken(walk: Walk, training: str) -> None:
     copy = lookalike(training)
     for figure in ("AUC", "F1", "ACC"):
         MlflowClient().log_metric(copy, figure, 0.8)
     MlflowClient().delete_tag(copy, "streamflow.python")
-    said = walk(copy, version="1")
-    assert said["python"] == "not recorded"
-    assert said["end"].startswith("[OK] ")
+    links = walk(copy, version="1")
+    assert links["python"] == "not recorded"
+    assert links["end"].startswith("[OK] ")
 
 
 def test_packages_that_are_not_the_locks_are_named(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,13 +211,13 @@ def test_packages_that_are_not_the_locks_are_named(walk: Walk, monkeypatch: pyte
         return "1.0.0" if name == "numpy" else version(name)
 
     monkeypatch.setattr(environment, "version", installed)
-    said = walk(version="1")
+    links = walk(version="1")
     locked = environment.locked(PROJECT_ROOT / "requirements.txt")
-    assert said["environment"].startswith(
+    assert links["environment"].startswith(
         f"DIFFERS: flask {locked['flask']} is not installed; numpy is 1.0.0, locked is {locked['numpy']}. "
     )
-    assert said["lock"].endswith("requirements.txt here is the same")
-    assert "made with: environment. Compared and equal: " in said["end"]
+    assert links["lock"].endswith("requirements.txt here is the same")
+    assert "made with other: environment. Compared and equal: " in links["end"]
 
 
 def test_packages_of_other_platforms_are_not_missed(tmp_path: Path) -> None:
@@ -250,18 +245,18 @@ def test_a_tag_that_names_another_training_is_broken(walk: Walk, training: str) 
     walk()
     MlflowClient().set_model_version_tag(MODEL_NAME, "1", "run_id", "a" * 32)
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
-    found = {link.name: link for link in provenance.chain(registered)}
-    assert found["training"].state == "broken"
-    assert found["training"].said == f"run {training} logged the model, the version's tag run_id says {'a' * 32}"
+    links = {link.name: link for link in provenance.chain(registered)}
+    assert links["training"].state == "broken"
+    assert links["training"].text == f"run {training} logged the model, but the version's tag run_id is {'a' * 32}"
 
 
-def test_a_model_that_answers_otherwise_than_when_it_was_registered_is_broken(walk: Walk) -> None:
+def test_a_model_whose_answer_has_changed_is_broken(walk: Walk) -> None:
     walk()
     MlflowClient().set_model_version_tag(MODEL_NAME, "1", "example_probability", "0.987654321")
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
-    found = {link.name: link for link in provenance.chain(registered)}
-    assert found["model"].state == "broken"
-    assert found["model"].said.endswith("when registered with 0.987654321")
+    links = {link.name: link for link in provenance.chain(registered)}
+    assert links["model"].state == "broken"
+    assert links["model"].text.endswith("when registered with 0.987654321")
 
 
 def test_a_damaged_model_is_named(walk: Walk, training: str) -> None:
@@ -269,9 +264,9 @@ def test_a_damaged_model_is_named(walk: Walk, training: str) -> None:
     walk(copy)
     (path,) = Path(mlflow.get_logged_model(model_id(copy)).artifact_location.removeprefix("file://")).rglob("*.skops")
     path.write_bytes(path.read_bytes()[:100])
-    said = walk(copy, version="1")
-    assert said["model"].startswith("BROKEN: version 1 cannot be loaded: ")
-    assert "model" in said["end"]
+    links = walk(copy, version="1")
+    assert links["model"].startswith("BROKEN: version 1 cannot be loaded: ")
+    assert "model" in links["end"]
 
 
 def test_a_dataset_that_was_deleted_is_named(walk: Walk, training: str) -> None:
@@ -280,20 +275,18 @@ def test_a_dataset_that_was_deleted_is_named(walk: Walk, training: str) -> None:
     dataset = mlflow.get_run(training).data.tags["dataset_run_id"]
     client.delete_run(dataset)
     try:
-        said = walk(version="1")
+        links = walk(version="1")
     finally:
         client.restore_run(dataset)
-    assert said["dataset"] == f"BROKEN: run {dataset} was deleted"
+    assert links["dataset"] == f"BROKEN: run {dataset} was deleted"
 
 
-def test_a_tracking_store_that_does_not_answer_is_not_told_as_a_broken_chain(
-    walk: Walk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tracking_store_that_does_not_answer_is_no_broken_chain(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
     walk()
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    elsewhere, unsaid = f"http://127.0.0.1:{free_port()}", "could not be asked"
-    with tracking_store_at(elsewhere), pytest.raises(TrackingUnavailable, match=unsaid):
+    unreachable = f"http://127.0.0.1:{free_port()}"
+    with tracking_store_at(unreachable), pytest.raises(TrackingUnavailable, match="does not answer"):
         provenance.chain(registered)
 
 
@@ -302,16 +295,16 @@ def test_a_load_in_another_experiment_is_found(walk: Walk, sample_months: Path) 
     walk()
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
     with mlflow.start_run(experiment_id=elsewhere):
-        found = {link.name: link for link in provenance.chain(registered)}
-    assert found["ingest"].state == "same"
+        links = {link.name: link for link in provenance.chain(registered)}
+    assert links["ingest"].state == "same"
 
 
 def test_a_training_that_was_deleted_is_named(walk: Walk, training: str) -> None:
     copy = lookalike(training)
     walk(copy)
     MlflowClient().delete_run(copy)
-    said = walk(version="1")
-    assert said["training"] == f"BROKEN: run {copy} was deleted"
+    links = walk(version="1")
+    assert links["training"] == f"BROKEN: run {copy} was deleted"
 
 
 def test_a_version_that_was_never_made_by_register_has_a_broken_chain(
@@ -326,11 +319,11 @@ def test_a_version_that_was_never_made_by_register_has_a_broken_chain(
     assert re.search("gate +no verdict: version 1 was never judged", out)
     assert "BROKEN: no run" in out
     assert re.search("model +BROKEN: version 1 cannot be loaded", out)
-    assert out.splitlines()[-1] == "[BROKEN] Look at: training, model. The gate never judged version 1."
+    assert out.splitlines()[-1] == "[BROKEN] Broken links: training, model. The gate never judged version 1."
 
 
 def test_nothing_in_production_and_an_unknown_version_are_named(empty_registry: None, tracking: str) -> None:
     with pytest.raises(NoSuchVersion, match=r"Nothing is in Production\. Give a version"):
         lineage.main(arguments("lineage", {}))
-    with pytest.raises(NoSuchVersion, match=r"has no version 5\. There are: none"):
+    with pytest.raises(NoSuchVersion, match=r"has no version 5\. Existing versions: none"):
         lineage.main(arguments("lineage", {"version": "5"}))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 
 from local_stack.settings import Settings
@@ -92,7 +92,7 @@ def test_january_after_february_leaves_the_values_of_february(
     before = online_rows()
     materialize(JANUARY)
     assert online_rows() == before
-    assert "left as it is" in capsys.readouterr().out
+    assert "nothing changed" in capsys.readouterr().out
 
 
 def test_a_newer_month_that_came_online_meanwhile_stays(
@@ -101,9 +101,9 @@ def test_a_newer_month_that_came_online_meanwhile_stays(
     materialize(FEBRUARY)
     before = online_rows()
     monkeypatch.setattr(
-        online_month, "online_as_of", lambda *_asked: JANUARY
+        online_month, "online_as_of", lambda *_arguments: JANUARY
     )  # what this run saw before it had the lock
-    with pytest.raises(OnlineStoreUnavailable, match="2024-02-29 is online by now"):
+    with pytest.raises(OnlineStoreUnavailable, match="a newer month online: 2024-02-29"):
         materialize(JANUARY)
     assert online_rows() == before
 
@@ -153,13 +153,13 @@ def test_a_run_that_is_killed_in_the_middle_leaves_the_old_month_and_is_repaired
     assert not [row for row in tables() if "next" in str(row)]
 
 
-def test_others_read_while_the_exchange_waits_for_a_long_reader(
+def test_other_readers_continue_while_the_swap_waits_for_a_long_one(
     february_loaded_january_online: Path, server: Settings
 ) -> None:
     with held(f"LOCK TABLE feast_online.{ONLINE_TABLES[3]} IN ACCESS SHARE MODE"):
         process = start(server, "steps.materialize", "--as-of", str(FEBRUARY))
         wait_until_stuck(process)
-        in_time = psycopg2.connect("", options="-c statement_timeout=5000 -c timezone=UTC")
+        in_time = psycopg.connect("", options="-c statement_timeout=5000 -c timezone=UTC")
         with contextlib.closing(in_time), in_time.cursor() as cursor:
             for table in ONLINE_TABLES:
                 cursor.execute(f"SELECT max(event_ts) FROM feast_online.{table}")  # noqa: S608
@@ -186,7 +186,7 @@ def test_a_reader_never_sees_two_months_at_once(january_loaded: Settings, sample
     seen, done = set[tuple[date, ...]](), threading.Event()
 
     def read() -> None:
-        connection = psycopg2.connect("", options="-c timezone=UTC")
+        connection = psycopg.connect("", options="-c timezone=UTC")
         connection.autocommit = True
         with contextlib.closing(connection), connection.cursor() as cursor:
             while not done.is_set():
@@ -203,19 +203,19 @@ def test_a_reader_never_sees_two_months_at_once(january_loaded: Settings, sample
     assert seen == {(JANUARY,), (FEBRUARY,)}
 
 
-def test_a_month_never_ingested_says_what_is_there_and_what_to_run(january: Path) -> None:
+def test_a_month_that_was_never_ingested_names_the_loaded_ones_and_the_command(january: Path) -> None:
     command = r"mlflow run \. -e ingest -P month_dir=DIR -P as_of=2024-02-29"
     with pytest.raises(NoSnapshot, match=f"Loaded are: 2024-01-31.*{command}"):
         materialize(FEBRUARY)
 
 
-def test_an_empty_warehouse_says_what_to_run(empty_warehouse: Settings, tracking: str) -> None:
+def test_an_empty_warehouse_names_the_command(empty_warehouse: Settings, tracking: str) -> None:
     with pytest.raises(NoSnapshot, match=r"No month is loaded.*-e ingest"):
         materialize(JANUARY)
     assert last_run("materialize", tracking).info.status == "FAILED"
 
 
-def test_a_database_that_is_down_is_said_at_once(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_down_is_reported_at_once(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", str(free_port()))
     with pytest.raises(DatabaseUnavailable):
         materialize(JANUARY)

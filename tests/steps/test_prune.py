@@ -17,7 +17,7 @@ from local_stack.settings import Settings
 from steps import build_dataset, ingest, lineage, prune, score
 from steps.cleanup import leftovers, old_logs
 from steps.cli.errors import ArtifactsUnavailable
-from steps.registry import versions
+from steps.registry import loaded_version
 from steps.runs import tracking
 from steps.runs.entry_points import arguments
 from steps.training import dataset_runs
@@ -45,9 +45,9 @@ class Year:
 
     def runs_with_files(self) -> set[str]:
         """The runs that have an artifact of their own or of their model."""
-        found = {path.parts[0] for path in self._files() if path.parts[0] != "models"}
+        runs = {path.parts[0] for path in self._files() if path.parts[0] != "models"}
         models = {path.parts[1] for path in self._files() if path.parts[0] == "models"}
-        return found | {run for run in self.trainings.values() if model_id(run) in models}
+        return runs | {run for run in self.trainings.values() if model_id(run) in models}
 
     def _files(self) -> list[Path]:
         return [path.relative_to(self.artifacts) for path in self.artifacts.rglob("*") if path.is_file()]
@@ -101,8 +101,8 @@ def year(made: Year, tmp_path: Path) -> Iterator[Year]:
 def pruned(year: Year, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
     def run(keep_months: int = 1, *, apply: bool = True) -> list[str]:
         capsys.readouterr()
-        given = {"keep_months": str(keep_months), "apply": str(apply).lower()}
-        prune.main(arguments("prune", given))
+        values = {"keep_months": str(keep_months), "apply": str(apply).lower()}
+        prune.main(arguments("prune", values))
         return capsys.readouterr().out.splitlines()
 
     return run
@@ -115,30 +115,30 @@ def scored_months() -> list[str]:
     return [str(row[0].date()) for row in fetch("SELECT DISTINCT as_of FROM churn_scores ORDER BY as_of")]
 
 
-def test_it_says_what_could_go_and_deletes_nothing(year: Year, pruned: Prune) -> None:
+def test_without_apply_it_lists_and_deletes_nothing(year: Year, pruned: Prune) -> None:
     before = year.runs_with_files()
-    said = pruned(apply=False)
-    assert said[0].startswith(
+    lines = pruned(apply=False)
+    assert lines[0].startswith(
         f"  artifacts  of runs of months before {MARCH} that no version needs: build_dataset 1, score 2, train 2; "
     )
-    assert said[1].startswith(f"  scores     of months before {MARCH}: 600 rows; ")
-    assert said[-1].endswith(
+    assert lines[1].startswith(f"  scores     of months before {MARCH}: 600 rows; ")
+    assert lines[-1].endswith(
         "MB can be freed. Nothing was deleted. To delete: mlflow run . -e prune -P keep_months=1 -P apply=true"
     )
     assert before <= year.runs_with_files()
     assert scored_months() == [str(JANUARY), str(FEBRUARY), str(MARCH)]
 
 
-def test_what_no_version_and_no_newer_month_needs_goes_and_the_rest_stays(year: Year, pruned: Prune) -> None:
+def test_only_unneeded_artifacts_and_scores_are_deleted(year: Year, pruned: Prune) -> None:
     before, size = year.runs_with_files(), folder_size(year.artifacts)
-    said = pruned()
+    lines = pruned()
     gone = before - year.runs_with_files()
     trained = year.trainings
     assert {trained["january again"], trained["february"], year.dataset("february")} <= gone
     assert {trained["january"], trained["march"], year.dataset("january"), year.dataset("march")} & gone == set()
     assert len(gone) == 5
     assert scored_months() == [str(MARCH)]
-    mb = float(said[-1].removeprefix("[OK] Freed ").removesuffix(" MB."))
+    mb = float(lines[-1].removeprefix("[OK] Freed ").removesuffix(" MB."))
     assert mb == pytest.approx((size - folder_size(year.artifacts)) / 1e6, abs=0.2)  # and 600 rows of scores
 
 
@@ -146,7 +146,7 @@ def folder_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_runs_keep_their_figures_and_say_when_their_artifacts_went(year: Year, pruned: Prune) -> None:
+def test_runs_keep_their_metrics_and_the_time_of_the_deletion(year: Year, pruned: Prune) -> None:
     pruned()
     run = mlflow.get_run(year.trainings["february"])
     assert run.info.lifecycle_stage == "active"
@@ -154,12 +154,12 @@ def test_runs_keep_their_figures_and_say_when_their_artifacts_went(year: Year, p
     assert tracking.PRUNED_TAG in run.data.tags
 
 
-def test_a_version_serves_is_walked_and_scores_as_before(
+def test_a_version_still_scores_and_has_its_lineage(
     year: Year, pruned: Prune, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = fetch("SELECT user_id, probability FROM churn_scores WHERE as_of = '2024-01-31' ORDER BY user_id")
     pruned()
-    assert versions.open_version("1").pipeline is not None
+    assert loaded_version.load("1").pipeline is not None
     score.main(arguments("score", {"as_of": str(JANUARY), "version": "1"}))
     assert "on the 75 users never trained on" in capsys.readouterr().out
     after = fetch("SELECT user_id, probability FROM churn_scores WHERE as_of = '2024-01-31' ORDER BY user_id")
@@ -168,7 +168,7 @@ def test_a_version_serves_is_walked_and_scores_as_before(
     assert capsys.readouterr().out.splitlines()[-1].startswith("[OK] Every link holds")
 
 
-def test_a_dataset_that_went_is_not_taken_for_one_that_is_there(year: Year, pruned: Prune) -> None:
+def test_a_deleted_dataset_is_not_reused(year: Year, pruned: Prune) -> None:
     pruned()
     gone = year.dataset("february")
     with tracking.step_run("train", "another", {}):
@@ -179,28 +179,28 @@ def test_a_dataset_that_went_is_not_taken_for_one_that_is_there(year: Year, prun
     shutil.rmtree(year.artifacts / built)  # not the next test's
 
 
-def test_a_second_time_there_is_nothing_left(year: Year, pruned: Prune) -> None:
+def test_a_second_run_deletes_nothing(year: Year, pruned: Prune) -> None:
     pruned()
-    said = pruned()
-    assert "that no version needs: none; 0.0 MB" in said[0]
-    assert said[-1] == "[OK] Freed 0.0 MB."
+    lines = pruned()
+    assert "that no version needs: none; 0.0 MB" in lines[0]
+    assert lines[-1] == "[OK] Freed 0.0 MB."
 
 
-def test_what_a_killed_run_left_goes_the_next_time(year: Year, pruned: Prune, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_finishes_a_killed_one(year: Year, pruned: Prune, monkeypatch: pytest.MonkeyPatch) -> None:
     """It dies between a model's files and its run's: after the marks were made."""
-    places: list[str] = []
+    deleted: list[str] = []
     real = get_artifact_repository
 
     class Dies:
-        def __init__(self, place: str) -> None:
-            self.place = place
-            self.list_artifacts = real(place).list_artifacts
+        def __init__(self, uri: str) -> None:
+            self.uri = uri
+            self.list_artifacts = real(uri).list_artifacts
 
         def delete_artifacts(self) -> None:
-            if len(places) == 3:
+            if len(deleted) == 3:
                 raise KeyboardInterrupt
-            places.append(self.place)
-            real(self.place).delete_artifacts()
+            deleted.append(self.uri)
+            real(self.uri).delete_artifacts()
 
     with monkeypatch.context() as patched:
         patched.setattr(leftovers, "get_artifact_repository", Dies)
@@ -213,15 +213,15 @@ def test_what_a_killed_run_left_goes_the_next_time(year: Year, pruned: Prune, mo
     assert {year.trainings["january"], year.dataset("january")} <= left
 
 
-def test_with_no_more_months_than_are_kept_nothing_is_old(year: Year, pruned: Prune) -> None:
+def test_with_few_months_nothing_is_old(year: Year, pruned: Prune) -> None:
     before = year.runs_with_files()
-    said = pruned(keep_months=3)
-    assert said[0] == "  months     there are not more than 3: no artifacts and no scores are old"
+    lines = pruned(keep_months=3)
+    assert lines[0] == "  months     at most 3 are loaded: no artifacts and no scores are old"
     assert before <= year.runs_with_files()
     assert scored_months() == [str(JANUARY), str(FEBRUARY), str(MARCH)]
 
 
-def test_a_run_under_way_keeps_its_dataset(year: Year, pruned: Prune) -> None:
+def test_a_running_run_keeps_its_dataset(year: Year, pruned: Prune) -> None:
     client = MlflowClient()
     tags = {tracking.STEP_TAG: "train", "as_of": str(FEBRUARY), "dataset_run_id": year.dataset("february")}
     under_way = client.create_run(year.experiment, tags=tags)
@@ -233,25 +233,25 @@ def test_a_run_under_way_keeps_its_dataset(year: Year, pruned: Prune) -> None:
 
 
 def test_a_version_made_meanwhile_keeps_its_training(year: Year) -> None:
-    found = {one.run.info.run_id: one for one in leftovers.leftovers(MARCH)}
+    by_run = {leftover.run.info.run_id: leftover for leftover in leftovers.leftovers(MARCH)}
     registered = register(year.trainings["february"], feature_service="churn_v1")
     try:
-        assert leftovers.delete(found[year.trainings["february"]]) == 0
+        assert leftovers.delete(by_run[year.trainings["february"]]) == 0
         assert year.trainings["february"] in year.runs_with_files()
-        assert year.dataset("february") not in {one.run.info.run_id for one in leftovers.leftovers(MARCH)}
+        assert year.dataset("february") not in {leftover.run.info.run_id for leftover in leftovers.leftovers(MARCH)}
     finally:
         MlflowClient().delete_model_version("streamflow_churn", registered)
 
 
-def test_runs_of_others_stay(year: Year, pruned: Prune) -> None:
-    with mlflow.start_run(experiment_id=year.experiment) as theirs:
+def test_runs_of_other_programs_stay(year: Year, pruned: Prune) -> None:
+    with mlflow.start_run(experiment_id=year.experiment) as foreign:
         mlflow.set_tag("as_of", str(JANUARY))
         mlflow.log_text("mine", "notes.txt")
     pruned()
-    assert mlflow.artifacts.load_text(f"runs:/{theirs.info.run_id}/notes.txt") == "mine"
+    assert mlflow.artifacts.load_text(f"runs:/{foreign.info.run_id}/notes.txt") == "mine"
 
 
-def test_a_store_of_artifacts_that_refuses_is_one_line(year: Year, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusing_artifact_store_is_one_line(year: Year, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(place: str) -> None:
         raise PermissionError(f"no right to read {place}")
 

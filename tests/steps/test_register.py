@@ -10,12 +10,12 @@ from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
 from tests.steps.states.database import last_run
 
-pytestmark = pytest.mark.usefixtures("empty_registry")  # a twin that another test left in Production is not made again
+pytestmark = pytest.mark.usefixtures("empty_registry")  # another test's version in Production may be a duplicate
 
 
-def registered(tracking: str, **given: str) -> str:
+def registered(tracking: str, **values: str) -> str:
     """The number of the training's version; forced, as these tests are not about the gate."""
-    register.main(arguments("register", {"force": "true", **given}))
+    register.main(arguments("register", {"force": "true", **values}))
     return str(last_run("register", tracking).data.tags["model_version"])
 
 
@@ -46,16 +46,16 @@ def test_registering_the_same_run_twice_makes_one_version(
     capsys.readouterr()
     assert registered(tracking, run_id=run_id) == first
     assert stages() == before
-    said = f"[OK] Run {run_id} is version {first} of {MODEL_NAME}, in Production already"
-    assert said in capsys.readouterr().out
+    closing = f"[OK] Run {run_id} is version {first} of {MODEL_NAME}, already in Production"
+    assert closing in capsys.readouterr().out
 
 
 def test_a_run_whose_version_was_archived_gets_that_version_back(trainings: dict[str, str], tracking: str) -> None:
     first = registered(tracking, run_id=trainings["random_forest"])
     second = registered(tracking, run_id=trainings["logistic_regression"])
-    there = set(stages())
+    existing = set(stages())
     assert registered(tracking, run_id=trainings["random_forest"]) == first
-    assert (in_production(), stages()[second], set(stages())) == ([first], "Archived", there)
+    assert (in_production(), stages()[second], set(stages())) == ([first], "Archived", existing)
 
 
 def test_two_versions_in_production_become_one(trainings: dict[str, str], tracking: str) -> None:
@@ -82,11 +82,11 @@ def test_the_newest_training_of_the_month_is_taken(trainings: dict[str, str], tr
     assert MlflowClient().get_model_version(MODEL_NAME, version).run_id == newest.info.run_id
 
 
-def test_a_version_carries_where_it_comes_from(trainings: dict[str, str], tracking: str) -> None:
+def test_a_version_has_the_tags_of_its_training(trainings: dict[str, str], tracking: str) -> None:
     run_id = trainings["hist_gradient_boosting"]
     version = MlflowClient().get_model_version(MODEL_NAME, registered(tracking, run_id=run_id))
     tags = mlflow.get_run(run_id).data.tags
-    carried = (
+    copied = (
         "as_of",
         "feature_service",
         "dataset_sha256",
@@ -94,11 +94,11 @@ def test_a_version_carries_where_it_comes_from(trainings: dict[str, str], tracki
         "streamflow.lock_sha256",
         "streamflow.python",
     )
-    expected = {**{name: tags[name] for name in carried}, "run_id": run_id}
+    expected = {**{name: tags[name] for name in copied}, "run_id": run_id}
     assert {name: version.tags[name] for name in expected} == expected
 
 
-def test_the_closing_line_says_what_replaced_what(
+def test_the_closing_line_names_both_versions(
     trainings: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = trainings["random_forest"]
@@ -112,11 +112,13 @@ def failed(tracking: str) -> bool:
     return bool(last_run("register", tracking).info.status == "FAILED")
 
 
-def test_a_run_that_is_no_training_is_refused(trainings: dict[str, str], tracking: str) -> None:
+def test_a_run_of_another_step_is_refused(trainings: dict[str, str], tracking: str) -> None:
     run_id = mlflow.get_run(trainings["random_forest"]).data.tags["dataset_run_id"]
     registered(tracking, run_id=trainings["random_forest"])
     before = stages()
-    with pytest.raises(BadParameter, match=rf"{run_id} is no finished training \(step build_dataset, status FINISHED"):
+    with pytest.raises(
+        BadParameter, match=rf"{run_id} is not a finished training run \(step build_dataset, status FINISHED"
+    ):
         register.main(arguments("register", {"run_id": run_id}))
     assert failed(tracking)
     assert stages() == before
@@ -135,16 +137,16 @@ def test_an_unknown_run_is_refused(trainings: dict[str, str], tracking: str) -> 
     assert failed(tracking)
 
 
-def test_a_month_without_training_says_what_to_run(trainings: dict[str, str], tracking: str) -> None:
+def test_a_month_without_training_is_an_error_with_the_command(trainings: dict[str, str], tracking: str) -> None:
     with pytest.raises(NoTraining, match=r"mlflow run \. -e train -P as_of=2031-01-31"):
         register.main(arguments("register", {"as_of": "2031-01-31"}))
     assert failed(tracking)
 
 
-@pytest.mark.parametrize("given", [{}, {"run_id": "0" * 32, "as_of": "2024-01-31"}])
+@pytest.mark.parametrize("values", [{}, {"run_id": "0" * 32, "as_of": "2024-01-31"}])
 def test_neither_or_both_of_run_and_month_are_refused_before_anything_starts(
-    given: dict[str, str], capsys: pytest.CaptureFixture[str]
+    values: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        register.main(arguments("register", given))
+        register.main(arguments("register", values))
     assert "give either run_id or as_of" in capsys.readouterr().err

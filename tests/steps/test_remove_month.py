@@ -50,15 +50,15 @@ def january_online(january: Path) -> Path:
 def slipped(january_online: Path, tmp_path: Path) -> Path:
     """February's files were loaded as of 2042 and put online, corrected, labelled and scored."""
     folder = write_month(tmp_path / "month_001", february_files())
-    given = {"month_dir": str(folder), "as_of": str(SLIP), "confirm_date": "true"}
-    ingest.main(arguments("ingest", given))
+    values = {"month_dir": str(folder), "as_of": str(SLIP), "confirm_date": "true"}
+    ingest.main(arguments("ingest", values))
     put_online(SLIP)
     scored = "'anna', '2042-06-30', 0.5, 1, '7', now()"
     execute(f"INSERT INTO churn_scores VALUES ({scored})")  # noqa: S608
     return folder
 
 
-def test_without_apply_everything_is_said_and_nothing_changed(
+def test_without_apply_everything_is_listed_and_nothing_changed(
     slipped: Path, tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build_dataset.main(arguments("build_dataset", {"as_of": str(SLIP)}))
@@ -70,7 +70,7 @@ def test_without_apply_everything_is_said_and_nothing_changed(
     for line in (
         "usage_agg_30d_snapshots: 3",
         "labels: 3",
-        "users of this month alone: 1",
+        "users of this month only: 1",
         "scores by version 7: 1 users",
         "files in the lake: 4",
         "online: yes",
@@ -91,8 +91,8 @@ def test_a_removed_slip_leaves_no_trace_and_the_month_before_goes_online(
 ) -> None:
     before = contents()
     folder = write_month(tmp_path / "slip", february_files())
-    given = {"month_dir": str(folder), "as_of": str(SLIP), "confirm_date": "true"}
-    ingest_step(given)
+    values = {"month_dir": str(folder), "as_of": str(SLIP), "confirm_date": "true"}
+    ingest_step(values)
     put_online(SLIP)
     remove(SLIP)
     assert "Removed 2042-06-30. Loaded are: 2024-01-31; 2024-01-31 is online." in capsys.readouterr().out
@@ -109,8 +109,8 @@ def test_a_removed_slip_leaves_no_trace_and_the_month_before_goes_online(
     assert served(["dora"]) == {"dora": in_snapshot(FEBRUARY)["dora"]}
 
 
-def ingest_step(given: dict[str, str]) -> None:
-    ingest.main(arguments("ingest", given))
+def ingest_step(values: dict[str, str]) -> None:
+    ingest.main(arguments("ingest", values))
 
 
 def test_attributes_that_came_from_the_removed_month_are_corrected_by_the_next_load(
@@ -158,9 +158,9 @@ def test_a_month_that_is_not_online_leaves_what_is(january_online: Path, februar
 
 
 def test_a_removal_that_is_killed_is_finished_by_the_next(slipped: Path, server: Settings) -> None:
-    given = arguments("remove_month", {"as_of": str(SLIP), "apply": "true"})
+    options = arguments("remove_month", {"as_of": str(SLIP), "apply": "true"})
     with held("LOCK TABLE churn_scores IN SHARE MODE"):
-        process = start(server, "steps.remove_month", *given)
+        process = start(server, "steps.remove_month", *options)
         try:
             wait_until_stuck(process)
         finally:

@@ -1,4 +1,4 @@
-"""One command puts back what served before, and says from what to what."""
+"""One command puts back the version that served before, and names both versions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,14 @@ from steps.cli.errors import NoRollback, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.runs.entry_points import arguments
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 from tests.steps.states.database import last_run
 from tests.steps.states.serving import alias, in_production, make_versions, served
 
 
 @pytest.fixture
 def four_versions(tables: None, empty_registry: None) -> None:
-    """In no stage, all passed by the gate; nothing ever served."""
+    """In no stage, all passed by the gate; no version ever served."""
     make_versions(4)
 
 
@@ -39,8 +39,8 @@ def test_the_version_that_served_before_comes_back(
     served("1", "3", "4")
     roll_back()
     assert (in_production(), alias()) == (["3"], "3")
-    said = f"[OK] Rolled {MODEL_NAME} back from version 4 to version 3; version 4 archived."
-    assert said in capsys.readouterr().out
+    closing = f"[OK] Rolled {MODEL_NAME} back from version 4 to version 3; version 4 archived."
+    assert closing in capsys.readouterr().out
     ended = last_run("rollback", tracking)
     assert ended.info.status == "FINISHED"
     assert (ended.data.tags["from_version"], ended.data.tags["model_version"]) == ("4", "3")
@@ -52,13 +52,13 @@ def test_a_second_rollback_goes_forward_again(four_versions: None) -> None:
     assert in_production() == ["2"]
 
 
-def test_what_counts_is_who_served_and_not_the_highest_number(four_versions: None) -> None:
+def test_the_history_decides_and_not_the_highest_number(four_versions: None) -> None:
     served("4", "2", None, "3")
     roll_back()
     assert in_production() == ["2"]
 
 
-def test_a_version_that_is_in_production_and_does_not_serve_yet_is_left_too(four_versions: None) -> None:
+def test_a_version_in_production_that_does_not_serve_yet_is_replaced_too(four_versions: None) -> None:
     served("1", "2")
     MlflowClient().transition_model_version_stage(MODEL_NAME, "3", "Production", archive_existing_versions=True)
     roll_back()
@@ -72,7 +72,7 @@ def test_with_nothing_in_production_the_last_that_served_comes_back(four_version
     assert in_production() == ["2"]
 
 
-def test_a_given_version_comes_back_even_if_the_history_does_not_know_it(four_versions: None) -> None:
+def test_a_given_version_comes_back_even_if_it_is_not_in_the_history(four_versions: None) -> None:
     served("2")
     roll_back("1")
     assert (in_production(), alias()) == (["1"], "1")
@@ -85,28 +85,28 @@ def test_of_two_in_production_the_lower_can_be_put_back_and_is_then_alone(four_v
     assert in_production() == ["1"]
 
 
-def test_a_version_that_is_not_there_is_named_with_those_that_are(four_versions: None, tracking: str) -> None:
+def test_an_unknown_version_is_an_error_that_lists_the_existing_ones(four_versions: None, tracking: str) -> None:
     served("1")
-    with pytest.raises(NoSuchVersion, match=r"has no version 9\. There are: 4, 3, 2, 1"):
+    with pytest.raises(NoSuchVersion, match=r"has no version 9\. Existing versions: 4, 3, 2, 1"):
         roll_back("9")
     assert last_run("rollback", tracking).info.status == "FAILED"
 
 
 def test_the_version_in_production_is_no_rollback(four_versions: None) -> None:
     served("1", "2")
-    with pytest.raises(NoRollback, match="Version 2 is in Production already"):
+    with pytest.raises(NoRollback, match="Version 2 is already in Production"):
         roll_back("2")
 
 
-def test_when_nothing_served_before_it_is_said_and_nothing_changes(four_versions: None) -> None:
+def test_without_an_earlier_version_nothing_changes(four_versions: None) -> None:
     served("2")
     with pytest.raises(NoRollback, match=r"Nothing served before version 2.*-P version=N"):
         roll_back()
     assert in_production() == ["2"]
 
 
-def test_when_nothing_ever_served_it_is_said_too(empty_warehouse: Settings, empty_registry: None) -> None:
-    with pytest.raises(NoRollback, match=r"nothing ever served\. Run: mlflow run \. -e register"):
+def test_an_empty_history_is_an_error(empty_warehouse: Settings, empty_registry: None) -> None:
+    with pytest.raises(NoRollback, match=r"no version ever served\. Run: mlflow run \. -e register"):
         roll_back()
 
 
@@ -124,7 +124,7 @@ def test_a_new_version_of_a_deleted_models_number_is_not_the_one_that_served(emp
     make_versions(3)
     served("1", "2")
     MlflowClient().delete_registered_model(MODEL_NAME)
-    make_versions(3, first_run=5)  # numbers begin anew: version 1 is of run 555…
+    make_versions(3, first_run=5)  # numbers start again: version 1 is of run 555…
     versions.put_in_stage("3", names.PRODUCTION)
     with pytest.raises(NoRollback, match=f"version 2 of run {'2' * 32} was deleted since; version 1 of run {'1' * 32}"):
         roll_back()
@@ -132,11 +132,11 @@ def test_a_new_version_of_a_deleted_models_number_is_not_the_one_that_served(emp
 
 
 def test_a_version_that_was_made_after_the_row_is_not_the_one_that_served(empty_registry: None) -> None:
-    """Where no run is known, it is told by the time."""
+    """Without a run id, the time decides."""
     make_versions(1)
     version = MlflowClient().get_model_version(MODEL_NAME, "1")
     made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
-    row = Turnover(made - timedelta(hours=1), "1", None, None, None, "promotion")
+    row = Cutover(made - timedelta(hours=1), "1", None, None, None, "promotion")
     assert not rollback.is_same(version, row)
     assert rollback.is_same(version, replace(row, at=made + timedelta(hours=1)))
 
@@ -147,7 +147,7 @@ def refuse(*numbers: str) -> None:
         MlflowClient().set_model_version_tag(MODEL_NAME, number, "gate_reason", "AUC 0.6 is below min_auc 0.7")
 
 
-def test_a_version_that_was_refused_is_no_way_round_the_gate_whether_it_served_or_not(four_versions: None) -> None:
+def test_a_refused_version_does_not_come_back_whether_it_served_or_not(four_versions: None) -> None:
     served("1", "3", "1")
     refuse("2", "3")
     for number in ("2", "3"):
@@ -158,7 +158,7 @@ def test_a_version_that_was_refused_is_no_way_round_the_gate_whether_it_served_o
     assert in_production() == ["1"]
 
 
-def test_a_version_that_was_forced_may_come_back(four_versions: None) -> None:
+def test_a_forced_version_may_come_back(four_versions: None) -> None:
     served("1")
     MlflowClient().set_model_version_tag(MODEL_NAME, "2", "gate", "forced")
     roll_back("2")
@@ -173,7 +173,7 @@ def test_a_version_that_passed_once_may_come_back_after_a_comparison_it_lost(fou
     assert in_production() == ["2"]
 
 
-def test_the_one_before_that_never_passed_is_passed_over_and_named(
+def test_a_version_that_never_passed_is_passed_over_and_named(
     four_versions: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served("1", "2", "3")
@@ -183,10 +183,10 @@ def test_the_one_before_that_never_passed_is_passed_over_and_named(
     assert "Passed over: version 2 never passed the gate: AUC 0.6 is below min_auc 0.7." in capsys.readouterr().out
 
 
-def test_a_version_without_verdict_of_which_nothing_is_known_is_refused(empty_registry: None) -> None:
+def test_a_version_without_verdict_and_training_is_refused(empty_registry: None) -> None:
     make_versions(2, gate=None)
     MlflowClient().set_model_version_tag(MODEL_NAME, "1", "gate", "passed")
     versions.put_in_stage("1", names.PRODUCTION)
-    with pytest.raises(NoRollback, match=r"unknown what it was trained on.*cannot be registered again"):
+    with pytest.raises(NoRollback, match=r"training data are unknown.*cannot be registered again"):
         roll_back("2")
     assert MlflowClient().get_model_version(MODEL_NAME, "2").tags["gate"] == "refused"

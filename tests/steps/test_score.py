@@ -1,4 +1,4 @@
-"""Every user of a month through a version: what is stored, what is listed, and that it is what the gateway says."""
+"""Scores of a month's users: stored, listed, and equal to the gateway's."""
 
 import importlib.util
 import shutil
@@ -14,10 +14,10 @@ from mlflow.tracking import MlflowClient
 from steps import ingest, materialize, score, warehouse
 from steps.cli.errors import NoSnapshot, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
-from steps.registry import versions
+from steps.registry import loaded_version
 from steps.runs.entry_points import arguments
 from steps.scoring import quality, report
-from steps.scoring.scores import LeftOut, Scored
+from steps.scoring.scores import LeftOut, MonthScores
 from tests.conftest import JANUARY
 from tests.steps.states.database import execute, fetch
 from tests.steps.states.online import served
@@ -36,7 +36,7 @@ Score = Callable[..., Outcome]
 
 @pytest.fixture(scope="module")
 def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
-    """model -> its version; boosting is in Production; January is loaded, whatever other tests left."""
+    """Model -> its version; boosting is in Production; only January is loaded."""
     load_january(sample_months)
     forget_versions()
     made = {model: register(run_id, feature_service="churn_v1") for model, run_id in trainings.items()}
@@ -46,22 +46,22 @@ def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]
 
 @pytest.fixture
 def run(registered: dict[str, str], tracking: str) -> Score:
-    def step(**given: str) -> Outcome:
-        score.main(arguments("score", {"as_of": str(JANUARY), **given}))
+    def step(**values: str) -> Outcome:
+        score.main(arguments("score", {"as_of": str(JANUARY), **values}))
         return Outcome(tracking)
 
     return step
 
 
 def by_the_model_server(version: str, user_ids: list[str]) -> list[float]:
-    """From the online store through the model as it is served, one user at a time, as a request comes."""
-    opened = versions.open_version(version)
+    """Probabilities from the online store's values and the served model, one user at a time as in requests."""
+    loaded = loaded_version.load(version)
     rows = pd.DataFrame([served([user])[user] for user in user_ids], columns=NAMES)
-    return [float(opened.answers(rows.iloc[[place]])["probability"].iloc[0]) for place in range(len(rows))]
+    return [float(loaded.answers(rows.iloc[[row]])["probability"].iloc[0]) for row in range(len(rows))]
 
 
 @pytest.mark.parametrize("model", ["random_forest", "hist_gradient_boosting", "logistic_regression"])
-def test_every_user_gets_the_probability_that_the_gateway_would_give(
+def test_every_user_gets_the_same_probability_as_from_the_gateway(
     run: Score, registered: dict[str, str], model: str
 ) -> None:
     run(version=registered[model])
@@ -69,14 +69,14 @@ def test_every_user_gets_the_probability_that_the_gateway_would_give(
     stored = fetch(STORED, (registered[model],))
     assert len(stored) == 300
     some = stored[::30]
-    there = by_the_model_server(registered[model], [row[0] for row in some])
-    # a product of matrices is rounded by how many rows it has: trees have none, a regression is one
-    exactly = 1e-15 if model == "logistic_regression" else 0
-    assert [row[1] for row in some] == pytest.approx(there, rel=0, abs=exactly)
+    answers = by_the_model_server(registered[model], [row[0] for row in some])
+    # the rounding of a matrix product depends on its number of rows; trees compute none
+    tolerance = 1e-15 if model == "logistic_regression" else 0
+    assert [row[1] for row in some] == pytest.approx(answers, rel=0, abs=tolerance)
     assert all(prediction == int(probability > 0.5) for _user, probability, prediction in stored)
 
 
-def test_the_version_in_production_is_taken_when_none_is_given(run: Score, registered: dict[str, str]) -> None:
+def test_the_default_is_the_version_in_production(run: Score, registered: dict[str, str]) -> None:
     warehouse.apply_schema()
     execute("TRUNCATE churn_scores")
     run()
@@ -97,12 +97,12 @@ def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, st
     outcome = run(top="7")
     listed = pd.read_csv(outcome.folder / "top_7.csv")
     stored = fetch(STORED, (registered["hist_gradient_boosting"],))
-    wanted = sorted(stored, key=lambda row: (-row[1], row[0]))[:7]
-    assert list(listed["user_id"]) == [row[0] for row in wanted]
+    expected = sorted(stored, key=lambda row: (-row[1], row[0]))[:7]
+    assert list(listed["user_id"]) == [row[0] for row in expected]
     assert list(listed["rank"]) == list(range(1, 8))
 
 
-def test_artifacts_say_how_many_and_how_good(run: Score) -> None:
+def test_artifacts_contain_counts_and_quality(run: Score) -> None:
     outcome = run()
     assert outcome.files == {
         "scores.parquet", "summary.json", "report.html", "top_100.csv",
@@ -131,7 +131,7 @@ def test_without_labels_there_are_no_curves(run: Score, january_kept: None) -> N
 
 @pytest.fixture
 def january_kept(registered: dict[str, str]) -> Iterator[None]:
-    """What the test does to January is undone."""
+    """Restores January after the test."""
     execute("CREATE TABLE kept_p AS TABLE payments_agg_90d_snapshots; CREATE TABLE kept_l AS TABLE labels")
     yield
     execute("TRUNCATE payments_agg_90d_snapshots, labels; INSERT INTO payments_agg_90d_snapshots TABLE kept_p")
@@ -143,31 +143,31 @@ def test_spark_gives_the_same_probabilities(
     run: Score, registered: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run()
-    here = fetch(STORED, (registered["hist_gradient_boosting"],))
+    local = fetch(STORED, (registered["hist_gradient_boosting"],))
     monkeypatch.setenv("STREAMFLOW_SPARK_MASTER", "local[1]")
     run(engine="spark")
-    there = fetch(STORED, (registered["hist_gradient_boosting"],))
-    assert [row[0] for row in there] == [row[0] for row in here]
-    assert np.abs(np.array([row[1] for row in there]) - [row[1] for row in here]).max() <= 1e-9
+    spark = fetch(STORED, (registered["hist_gradient_boosting"],))
+    assert [row[0] for row in spark] == [row[0] for row in local]
+    assert np.abs(np.array([row[1] for row in spark]) - [row[1] for row in local]).max() <= 1e-9
 
 
-def test_a_month_or_a_version_that_is_not_there_says_so(run: Score) -> None:
+def test_an_unknown_month_or_version_is_an_error(run: Score) -> None:
     with pytest.raises(NoSnapshot):
         run(as_of="2023-01-31")
     with pytest.raises(NoSuchVersion, match="has no version 999"):
         run(version="999")
 
 
-def test_gain_and_lift_are_what_the_words_say() -> None:
+def test_gain_and_lift_agree_with_their_definitions() -> None:
     probability = np.linspace(1, 0, 200)
     left = np.array([True] * 20 + [False] * 180)
     assert quality.gain(probability, left)[[4, 9, 99]] == pytest.approx([0.5, 1, 1])
     assert quality.lift(probability, left)[[4, 9, 99]] == pytest.approx([10, 10, 1])
 
 
-def test_labels_of_users_who_were_not_scored_are_left_aside() -> None:
+def test_labels_of_users_without_a_score_are_ignored() -> None:
     users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
-    scored = Scored(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
+    scored = MonthScores(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
     labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
     probability, left = report.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
@@ -190,6 +190,6 @@ def test_values_of_an_earlier_day_do_not_stand_in_for_missing_ones(run: Score, s
         load_january(sample_months)
 
 
-def test_a_month_that_is_not_loaded_is_refused_before_anything_is_scored(run: Score) -> None:
+def test_a_month_that_is_not_loaded_is_refused_before_scoring(run: Score) -> None:
     with pytest.raises(NoSnapshot, match=r"No snapshot for 2024-01-30\. Loaded are: 2024-01-31"):
         run(as_of="2024-01-30")

@@ -1,4 +1,4 @@
-"""One model on one month: the same bits every time, everything about it recorded, nothing pickled."""
+"""One model on one month: reproducible to the bit, fully recorded, without pickles."""
 
 import io
 import json
@@ -47,12 +47,12 @@ INPUTS = [
     ("ticket_avg_resolution_hrs_90d", "double"),
 ]
 FEATURES = [name for name, _ in INPUTS]
-PICTURES = {"roc.png", "precision_recall.png", "confusion_matrix.png", "calibration.png", "feature_importances.png"}
+PLOTS = {"roc.png", "precision_recall.png", "confusion_matrix.png", "calibration.png", "feature_importances.png"}
 
 
 @pytest.fixture(scope="module")
 def january_again(trainings: dict[str, str], server: Settings, sample_months: Path) -> str:
-    """January loaded anew, its rows in another order, its dataset built anew; the dataset's run id."""
+    """Loads January again, reorders its rows and builds its dataset again. The dataset's run id."""
     empty()
     ingest_step.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     rewrite_in_another_order()
@@ -68,12 +68,12 @@ def baseline(trainings: dict[str, str]) -> Run:
 
 @pytest.fixture
 def project_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python` is this one, as it is where the environment was activated."""
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # a shell that was not activated
+    """A shell without an activated environment: the steps must still find this Python."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_same_month_gives_the_same_bits_in_whatever_order_rows_come(
+def test_the_same_month_gives_the_same_bits_in_any_row_order(
     model: str, trainings: dict[str, str], january_again: str, tracking: str
 ) -> None:
     first = trainings[model]
@@ -87,12 +87,12 @@ def test_the_same_month_gives_the_same_bits_in_whatever_order_rows_come(
 
 
 def metrics(run_id: str) -> dict[str, float]:
-    found = dict(mlflow.get_run(run_id).data.metrics)
-    del found["training_time_s"]
-    return found
+    metrics = dict(mlflow.get_run(run_id).data.metrics)
+    del metrics["training_time_s"]
+    return metrics
 
 
-def test_the_logged_figures_are_those_of_the_logged_pipeline(baseline: Run) -> None:
+def test_the_logged_figures_equal_the_logged_pipelines(baseline: Run) -> None:
     held_out = split(rows(baseline.info.run_id), "user").validation
     fitted = pipeline(baseline.info.run_id)
     truth, predicted = held_out["churn_label"], fitted.predict(held_out[FEATURES])
@@ -122,7 +122,7 @@ def test_metrics_and_parameters_are_logged(baseline: Run) -> None:
     )
 
 
-def test_the_run_says_from_which_data_and_code_it_comes(baseline: Run) -> None:
+def test_the_run_names_its_data_and_code(baseline: Run) -> None:
     tags = baseline.data.tags
     dataset_tags = mlflow.get_run(tags["dataset_run_id"]).data.tags
     locked = subprocess.run(["sha256sum", "requirements.txt"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -134,15 +134,15 @@ def test_the_run_says_from_which_data_and_code_it_comes(baseline: Run) -> None:
 
 
 def test_the_dataset_is_an_input_of_the_run(baseline: Run) -> None:
-    (given,) = baseline.inputs.dataset_inputs
-    assert given.dataset.name == "churn_2024-01-31"
-    assert baseline.data.tags["dataset_sha256"].startswith(given.dataset.digest)
-    assert [tag.value for tag in given.tags] == ["training"]
+    (source,) = baseline.inputs.dataset_inputs
+    assert source.dataset.name == "churn_2024-01-31"
+    assert baseline.data.tags["dataset_sha256"].startswith(source.dataset.digest)
+    assert [tag.value for tag in source.tags] == ["training"]
 
 
-def test_pictures_and_the_schema_of_the_features_are_artifacts(baseline: Run) -> None:
+def test_plots_and_the_feature_schema_are_artifacts(baseline: Run) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(run_id=baseline.info.run_id, artifact_path=""))
-    assert {path.name for path in folder.glob("*.png")} == PICTURES
+    assert {path.name for path in folder.glob("*.png")} == PLOTS
     assert "report.html" in {path.name for path in folder.iterdir()}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
     numeric = [name for name in FEATURES if name != "net_service"]
@@ -177,12 +177,12 @@ def inside_archives(contents: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
                 yield from ((f"{name}/{inner}", archive.read(inner)) for inner in archive.namelist())
 
 
-def test_the_closing_line_is_the_agreed_one(
+def test_the_closing_line_has_the_figures_and_the_run(
     january_again: str, tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = train_quickly("random_forest", tracking)
-    found = mlflow.get_run(run_id).data.metrics
-    figures = f"AUC={found['AUC']:.4f} F1={found['F1']:.4f} ACC={found['ACC']:.4f}"
+    logged = mlflow.get_run(run_id).data.metrics
+    figures = f"AUC={logged['AUC']:.4f} F1={logged['F1']:.4f} ACC={logged['ACC']:.4f}"
     assert f"[OK] Trained baseline RF. {figures} (run_id={run_id})" in capsys.readouterr().out
 
 
@@ -191,27 +191,27 @@ def find_or_build() -> str:
         return dataset_runs.find_or_build(JANUARY, "churn_v1", None)
 
 
-def test_a_dataset_is_used_again_while_data_and_code_are_the_same(january_again: str) -> None:
+def test_a_dataset_is_reused_while_data_and_code_are_the_same(january_again: str) -> None:
     assert find_or_build() == january_again
 
 
-class BuiltAnew(Exception):
-    """In place of the run that would build it."""
+class BuildStarted(Exception):
+    """Raised instead of running build_dataset."""
 
 
 @pytest.fixture
 def no_building(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object, **_parameters: object) -> None:
-        raise BuiltAnew
+        raise BuildStarted
 
     monkeypatch.setattr(mlflow.projects, "run", refuse)
 
 
-def test_other_code_builds_the_dataset_anew(
+def test_other_code_builds_the_dataset_again(
     january_again: str, no_building: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(step_tracking, "_code_sha256", lambda: "0" * 64)
-    with pytest.raises(BuiltAnew):
+    with pytest.raises(BuildStarted):
         find_or_build()
 
 
@@ -223,19 +223,19 @@ def test_other_code_builds_the_dataset_anew(
         "UPDATE labels SET churn_label = NOT churn_label WHERE user_id = {user}",
     ],
 )
-def test_a_changed_row_builds_the_dataset_anew(
+def test_a_changed_row_builds_the_dataset_again(
     january_again: str, no_building: None, sample_months: Path, change: str
 ) -> None:
     execute(change.format(user="(SELECT min(user_id) FROM users)"))
     try:
-        with pytest.raises(BuiltAnew):
+        with pytest.raises(BuildStarted):
             find_or_build()
     finally:
         ingest_step.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert find_or_build() == january_again
 
 
-def test_a_dataset_that_is_not_there_is_built_by_a_child_run(
+def test_a_missing_dataset_is_built_by_a_child_run(
     january_again: str, project_python: None, sample_months: Path, tracking: str
 ) -> None:
     execute(
@@ -257,8 +257,8 @@ def test_a_damaged_dataset_is_not_trained_on(january_again: str, tracking: str) 
     build_dataset.main(BUILD)
     damaged = last_run("build_dataset", tracking).info
     path = Path(damaged.artifact_uri.removeprefix("file://")) / "dataset.parquet"
-    found = pd.read_parquet(path)
-    found.assign(monthly_fee=np.nextafter(found["monthly_fee"], np.inf)).to_parquet(path, index=False)
+    frame = pd.read_parquet(path)
+    frame.assign(monthly_fee=np.nextafter(frame["monthly_fee"], np.inf)).to_parquet(path, index=False)
     try:
         with pytest.raises(DatasetMismatch, match=rf"{damaged.run_id}.*-e build_dataset -P as_of=2024-01-31"):
             train.main(quick("random_forest"))
@@ -267,20 +267,18 @@ def test_a_damaged_dataset_is_not_trained_on(january_again: str, tracking: str) 
     assert last_run("train", tracking).info.status == "FAILED"
 
 
-def test_a_month_that_is_not_there_says_what_to_run(january_again: str) -> None:
+def test_an_unknown_month_is_an_error_with_the_command(january_again: str) -> None:
     with pytest.raises(NoSnapshot, match=r"-e ingest -P month_dir=DIR -P as_of=2030-01-31"):
         train.main(quick("random_forest", as_of="2030-01-31"))
 
 
 @pytest.mark.parametrize("leaving", [0, 9])
-def test_a_month_in_which_too_few_leave_to_learn_from_is_a_named_error(
-    january_again: str, tmp_path: Path, leaving: int
-) -> None:
+def test_a_month_with_too_few_leaving_users_is_an_error(january_again: str, tmp_path: Path, leaving: int) -> None:
     as_of = {0: "2024-03-31", 9: "2024-04-30"}[leaving]
     month = month_of([f"user-{number:03d}" for number in range(100)])
     month["labels"] = month["labels"].replace("False", "True", leaving)
-    given = {"month_dir": str(write_month(tmp_path / "month", month)), "as_of": as_of, "mix": "true"}
-    ingest_step.main(arguments("ingest", given))
+    values = {"month_dir": str(write_month(tmp_path / "month", month)), "as_of": as_of, "mix": "true"}
+    ingest_step.main(arguments("ingest", values))
     build_dataset.main(arguments("build_dataset", {"as_of": as_of, "feature_service": "churn_v1"}))
     with pytest.raises(TooFewToLearn, match=f"{as_of} has {leaving} users who leave"):
         train.main(quick("random_forest", as_of=as_of))

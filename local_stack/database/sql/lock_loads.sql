@@ -1,2 +1,2 @@
--- The lock that ingests take (SCHEMA_LOCK of steps/warehouse): while it is held, no month changes.
+-- The lock of ingest (SCHEMA_LOCK in steps/warehouse): no month changes while it is held.
 SELECT pg_advisory_lock(360208)

@@ -1,4 +1,4 @@
--- One user of whom a month says everything.
+-- One user with all features in a month.
 SELECT user_id
 FROM subscriptions_profile_snapshots
 JOIN usage_agg_30d_snapshots USING (as_of, user_id)

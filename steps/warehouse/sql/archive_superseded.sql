@@ -1,4 +1,4 @@
--- What was known before known_at and is no longer so: it stays what was known until then.
+-- Keeps the versions from before known_at that this load replaces.
 INSERT INTO {superseded} ({columns}, as_of, created_at)
 SELECT {stored_columns}, stored.as_of, stored.created_at
 FROM {table} AS stored

@@ -1,3 +1,3 @@
--- Who had a profile at as_of, as far as was known then. A version known at as_of is the only one of its user.
+-- The users with a profile that was known at as_of. Such a version is the only one of its user.
 SELECT user_id, as_of AS event_timestamp FROM subscriptions_profile_versions
 WHERE as_of = '{as_of}'::timestamptz AND created_at <= as_of

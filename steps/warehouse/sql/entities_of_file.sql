@@ -1,2 +1,2 @@
--- In Spark's SQL: the same over the month's Parquet file.
+-- In Spark's SQL: entities.sql over the month's Parquet file.
 SELECT user_id, event_timestamp FROM parquet.`{path}` WHERE created_at <= event_timestamp

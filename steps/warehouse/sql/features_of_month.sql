@@ -1,3 +1,3 @@
--- Every user with a profile, with the month's values of all views as they are served: null where there is none.
+-- Every user with a profile, with the month's served values of all views; missing values are null.
 SELECT present.user_id, {columns} FROM subscriptions_profile_snapshots AS present {joins}
 WHERE present.as_of = {as_of} ORDER BY present.user_id

@@ -1,7 +1,7 @@
-DELETE FROM labels_superseded AS stored USING touched_labels
-WHERE stored.period_start = %(month)s AND stored.user_id = touched_labels.user_id
+DELETE FROM labels_superseded AS stored USING affected_labels
+WHERE stored.period_start = %(month)s AND stored.user_id = affected_labels.user_id
   AND NOT EXISTS (
-      SELECT FROM wanted_labels AS wanted
-      WHERE NOT wanted.current AND wanted.user_id = stored.user_id AND wanted.created_at = stored.created_at
-        AND wanted.late = stored.late AND wanted.churn_label = stored.churn_label
-        AND wanted.superseded_at IS NOT DISTINCT FROM stored.superseded_at)
+      SELECT FROM planned_labels AS planned
+      WHERE NOT planned.current AND planned.user_id = stored.user_id AND planned.created_at = stored.created_at
+        AND planned.late = stored.late AND planned.churn_label = stored.churn_label
+        AND planned.superseded_at IS NOT DISTINCT FROM stored.superseded_at)

@@ -1,2 +1,2 @@
--- A load says how things were from known_at on: versions from then or later are no history any more.
+-- A load replaces every version from known_at on: replaced versions from then or later go.
 DELETE FROM {superseded} WHERE as_of = %(month)s AND created_at >= %(known_at)s

@@ -1,5 +1,5 @@
--- The rows of one month of one snapshot that are not stored yet, in the order of the key: its index grows at one end.
--- Not ON CONFLICT, which takes half as long again: loads wait for each other, so that nobody else inserts.
+-- Inserts the missing rows of a month in the order of the key, whose index then grows at one end.
+-- Without ON CONFLICT, which takes half as long again: loads are serialized, so no other session inserts.
 INSERT INTO {table} ({columns}, as_of, created_at)
 SELECT {loaded_columns}, %(month)s, %(known_at)s
 FROM {staging} AS loaded

@@ -1,2 +1,2 @@
--- What was written of a month, and how many rows the database has of it now.
+-- The month's recorded Parquet files.
 SELECT table_name, rows, sha256 FROM lake_files WHERE as_of = %(as_of)s ORDER BY table_name

@@ -1,5 +1,5 @@
--- The snapshots that a training set of this month is made from, as one value (its labels have their own): any change of a row, by whatever hand, changes it.
--- Sums of 64-bit hashes do not depend on the order in which rows come back.
+-- One value for a month's snapshots (labels have their own). Any change of a row changes it.
+-- Sums of 64-bit hashes do not depend on the order of the rows.
 WITH row_hashes AS (
     SELECT hashtextextended(s::text, 1) AS hash FROM subscriptions_profile_versions s WHERE as_of = %(as_of)s
     UNION ALL

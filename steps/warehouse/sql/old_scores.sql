@@ -1,3 +1,3 @@
--- Months that have scores and are before the given one: how many rows, and how many bytes they take.
+-- Rows and bytes of the scores of each month before the day.
 SELECT as_of, count(*), sum(pg_column_size(scores)) FROM churn_scores AS scores
 WHERE as_of < %(before)s GROUP BY as_of ORDER BY as_of

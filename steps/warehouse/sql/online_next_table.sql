@@ -1,3 +1,3 @@
--- Beside the table that is read. Indexes come when the rows are there: to build them once is a third of the work.
+-- A new table beside the one in use. Building its indexes after the rows takes a third of the time.
 DROP TABLE IF EXISTS {next};
 CREATE TABLE {next} (LIKE {table} INCLUDING DEFAULTS)

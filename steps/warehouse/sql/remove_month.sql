@@ -1,5 +1,5 @@
--- All that the warehouse has of a month. Users of other months stay with the attributes of this one, until a month that
--- has them is loaded again, whichever.
+-- Removes every row of a month. Users of other months keep their attributes from this one until any month with them is
+-- loaded again.
 DELETE FROM users WHERE user_id IN ({users});
 DELETE FROM subscriptions_profile_snapshots WHERE as_of = %(as_of)s;
 DELETE FROM usage_agg_30d_snapshots WHERE as_of = %(as_of)s;

@@ -1,2 +1,2 @@
 SELECT loaded.user_id FROM {staging} AS loaded
-WHERE NOT EXISTS (SELECT FROM ({users}) AS known WHERE known.user_id = loaded.user_id) LIMIT 1
+WHERE NOT EXISTS (SELECT FROM ({users}) AS present WHERE present.user_id = loaded.user_id) LIMIT 1

@@ -1,5 +1,4 @@
--- Brings the stored rows of one month of one snapshot in line with its staging table. Rows that are the same already
--- are not touched.
+-- Updates a month's stored rows from the staging table. Equal rows are not written.
 UPDATE {table} AS stored SET ({values}, created_at) = ROW ({loaded_values}, %(known_at)s)
 FROM {staging} AS loaded
 WHERE stored.as_of = %(month)s AND stored.user_id = loaded.user_id

@@ -1,4 +1,4 @@
--- Users never take values from a month older than the one they have them from.
+-- Users never take values from an older month than that of their present values.
 UPDATE users AS stored SET ({values}, as_of) = ROW ({loaded_values}, %(month)s)
 FROM {staging} AS loaded
 WHERE stored.user_id = loaded.user_id

@@ -1,4 +1,4 @@
-"""Slow clients are slow indeed, as many as wanted, and begin again when the server ends their connection."""
+"""The requested number of slow clients send or read slowly, and reconnect when the server closes their connection."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench.load.loops import Target
+from bench.load.loops import LoadTarget
 from bench.load.slow_clients import BYTE_EVERY_S, LONGEST_BODY, slow_clients
 from tests.waiting import wait_until
 
@@ -17,10 +17,10 @@ Serve = Callable[[socket.socket], None]
 
 
 @contextmanager
-def server(serve: Serve) -> Iterator[Target]:
-    """`serve` has each connection in a thread of its own."""
+def server(serve: Serve) -> Iterator[LoadTarget]:
+    """Calls `serve` with each connection, each in its own thread."""
 
-    def one(connection: socket.socket) -> None:
+    def serve_and_close(connection: socket.socket) -> None:
         with connection:
             serve(connection)
 
@@ -30,16 +30,16 @@ def server(serve: Serve) -> Iterator[Target]:
                 connection, _address = listening.accept()
             except OSError:
                 return  # closed: the test is over
-            threading.Thread(target=one, args=(connection,), daemon=True).start()
+            threading.Thread(target=serve_and_close, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=accept, daemon=True).start()
-        yield Target(listening.getsockname()[1], [b'{"user_ids": ["anna"]}'], patience_s=1.0)
+        yield LoadTarget(listening.getsockname()[1], [b'{"user_ids": ["anna"]}'], patience_s=1.0)
         listening.shutdown(socket.SHUT_RDWR)
 
 
 class Arrived:
-    """What came over each connection, and when."""
+    """The bytes received over each connection, one entry per read."""
 
     def __init__(self) -> None:
         self.pieces: dict[socket.socket, list[bytes]] = {}
@@ -54,7 +54,7 @@ class Arrived:
 
 
 @pytest.mark.parametrize("kind", ["heads", "bodies"])
-def test_slow_writers_never_come_to_the_end_of_a_request(kind: str) -> None:
+def test_slow_writers_never_finish_a_request(kind: str) -> None:
     arrived = Arrived()
     with server(arrived.until_the_end) as target, slow_clients(target, kind, CLIENTS) as state:
         assert state() == (CLIENTS, CLIENTS)
@@ -71,7 +71,7 @@ def test_slow_writers_never_come_to_the_end_of_a_request(kind: str) -> None:
             assert beginning.count(b"\r\n\r\n") == 0
 
 
-def test_they_begin_again_when_the_server_hangs_up() -> None:
+def test_clients_reconnect_when_the_server_hangs_up() -> None:
     def hang_up(connection: socket.socket) -> None:
         connection.recv(65_536)
         time.sleep(0.3)
@@ -80,23 +80,23 @@ def test_they_begin_again_when_the_server_hangs_up() -> None:
         wait_until(lambda: state()[1] >= 3 * CLIENTS, 10.0, pause=0.1)
 
 
-def test_slow_readers_leave_the_server_with_most_of_its_answer() -> None:
-    taken: list[int] = []
+def test_slow_readers_accept_only_a_part_of_an_answer() -> None:
+    accepted_bytes: list[int] = []
 
     def answer(connection: socket.socket) -> None:
-        asked = connection.recv(65_536)
-        assert asked.endswith(b'{"user_ids": ["anna"]}')
+        request = connection.recv(65_536)
+        assert request.endswith(b'{"user_ids": ["anna"]}')
         connection.settimeout(1.0)
         sent = 0
         try:
             while sent < 1_000_000:
                 sent += connection.send(b"x" * 1_000)
         except TimeoutError:
-            taken.append(sent)
+            accepted_bytes.append(sent)
         threading.Event().wait(3.0)
 
     with server(answer) as target, slow_clients(target, "answers", CLIENTS) as state:
-        wait_until(lambda: len(taken) == CLIENTS, 10.0)
+        wait_until(lambda: len(accepted_bytes) == CLIENTS, 10.0)
         assert state()[0] == CLIENTS
     # the gateway's answer for USERS_OF_SLOW_READERS users has about 50,000 bytes
-    assert max(taken) < 40_000
+    assert max(accepted_bytes) < 40_000

@@ -1,4 +1,4 @@
-"""What the report says of growth: by stage, from size to size, and why where it is worse than a straight line."""
+"""reports/scale.md: growth of each stage from size to size, with a reason where it is more than linear."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ from bench.scale import report as scale_report
 from bench.scale.report import Measured
 
 
-def measured(stage: str, users: int, seconds: float, way: str = "ours", figure: float | None = None) -> Measured:
+def measured(stage: str, users: int, seconds: float, way: str = "project", figure: float | None = None) -> Measured:
     return Measured(users, stage, way, seconds, 100.0, figure)
 
 
-def report(folder: Path, *found: Measured) -> str:
-    scale_report.write(folder, found)
+def report(folder: Path, *stages: Measured) -> str:
+    scale_report.write(folder, stages)
     assert (folder / "scale.png").stat().st_size
     return (folder / "scale.md").read_text()
 
 
-def test_growth_is_time_by_users_and_what_is_worse_is_named_with_its_reason(tmp_path: Path) -> None:
+def test_growth_is_time_by_users_and_more_than_linear_growth_has_its_reason(tmp_path: Path) -> None:
     text = report(
         tmp_path,
         measured("ingest", 1_000, 1.0),
@@ -29,7 +29,7 @@ def test_growth_is_time_by_users_and_what_is_worse_is_named_with_its_reason(tmp_
     assert "- score" not in text
 
 
-def test_stock_stands_beside_and_look_ups_by_their_store(tmp_path: Path) -> None:
+def test_a_stage_is_next_to_its_stock_variant_and_look_ups_name_their_store(tmp_path: Path) -> None:
     text = report(
         tmp_path,
         measured("ingest", 1_000, 1.0),
@@ -38,6 +38,6 @@ def test_stock_stands_beside_and_look_ups_by_their_store(tmp_path: Path) -> None
         measured("look-up: redis", 1_000, 3.0, figure=0.2),
     )
     assert "| ingest | 1,000 | 1.0 | 100 | 6,000 | 6.0 | 100 | 6.0 |  |" in text
-    assert "Nothing grew worse than a straight line." in text
+    assert "No stage grew more than linearly." in text
     assert "| PostgreSQL | 1,000 | 0.28 |" in text
     assert "| Redis | 1,000 | 0.20 |" in text

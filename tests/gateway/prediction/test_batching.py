@@ -1,9 +1,12 @@
 """Requests that wait while a batch is in flight are predicted together as the next one."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,8 +24,8 @@ from tests.waiting import wait_until
 Predict = Callable[[Sequence[Item], Deadline], Sequence[Result]]
 
 
-def told(items: Sequence[Item], _deadline: Deadline) -> list[Result]:
-    """Each user gets an answer of its own, told by its user_id."""
+def no_such_users(items: Sequence[Item], _deadline: Deadline) -> list[Result]:
+    """Every user is unknown: the answers differ by user_id."""
     return [UnknownUser(item.user_id, []) for item in items]
 
 
@@ -38,7 +41,7 @@ class Gate:
         self.batches.append([item.user_id for item in items])
         self.deadlines.append(deadline.until)
         self.open.wait(10)
-        return told(items, deadline)
+        return no_such_users(items, deadline)
 
 
 @pytest.fixture
@@ -168,6 +171,25 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_begun(batches_of: Calla
     assert (begun, call.began, gate.batches) == ([], False, [["first"], ["next"]])
 
 
+def test_an_answered_request_leaves_nothing_to_the_garbage_collector(batches_of: Callable[..., Batches]) -> None:
+    class Body:
+        """What a request holds; not a bytearray, which knows no weak references."""
+
+    def predict(_body: Body) -> list[Result]:
+        return batches.predict(items_of("a"), Deadline.after(5))
+
+    batches, body = batches_of(no_such_users), Body()
+    held = weakref.ref(body)
+    gc.disable()
+    try:
+        submitted(batches, partial(predict, body)).result(5)
+        del body
+        submitted(batches, lambda: None).result(5)  # a worker keeps its last batch until it has the next one
+        wait_until(lambda: held() is None)
+    finally:
+        gc.enable()
+
+
 def test_requests_without_predictions_and_with_several_rounds_share_a_batch(
     batches_of: Callable[..., Batches], gate: Gate
 ) -> None:
@@ -210,7 +232,7 @@ def test_an_error_of_the_whole_batch_reaches_all_of_its_users_and_the_next_batch
     def predict(items: Sequence[Item], deadline: Deadline) -> list[Result]:
         if outcome := next(outcomes):
             raise outcome
-        return told(items, deadline)
+        return no_such_users(items, deadline)
 
     batches = batches_of(predict)
     results = asking(batches, "a", "b").result(5)
@@ -220,7 +242,7 @@ def test_an_error_of_the_whole_batch_reaches_all_of_its_users_and_the_next_batch
 
 
 def test_too_few_results_are_a_fault_that_reaches_all(batches_of: Callable[..., Batches]) -> None:
-    results = asking(batches_of(lambda items, deadline: told(items, deadline)[1:]), "a", "b").result(5)
+    results = asking(batches_of(lambda items, deadline: no_such_users(items, deadline)[1:]), "a", "b").result(5)
 
     assert [result.code for result in results if isinstance(result, EnricherError)] == ["internal_error"] * 2
 
@@ -253,7 +275,7 @@ def test_few_clients_that_ask_again_at_once_stay_together(batches_of: Callable[.
     def slow(items: Sequence[Item], deadline: Deadline) -> list[Result]:
         sizes.append(len(items))
         time.sleep(0.005)
-        return told(items, deadline)
+        return no_such_users(items, deadline)
 
     batches = batches_of(slow, workers=2, largest_batch=256)
 
@@ -276,7 +298,7 @@ def test_few_clients_that_ask_again_at_once_stay_together(batches_of: Callable[.
 def test_every_request_gets_its_own_users_in_order_whatever_shares_its_batch(
     requests: list[list[str]], workers: int, largest: int
 ) -> None:
-    batches = Batches(told, workers=workers, largest_batch=largest)
+    batches = Batches(no_such_users, workers=workers, largest_batch=largest)
     futures = [asking(batches, *users) for users in requests]
 
     assert [names(future.result(5)) for future in futures] == requests
@@ -298,15 +320,15 @@ def test_requests_for_many_users_do_not_fill_a_batch_beyond_its_users(
 
 
 def test_a_deadline_that_others_have_used_up_is_not_held_against_the_store(batches_of: Callable[..., Batches]) -> None:
-    asked: list[int] = []
+    batch_sizes: list[int] = []
 
     def slow(items: Sequence[Item], deadline: Deadline) -> list[Result]:
-        asked.append(len(items))
+        batch_sizes.append(len(items))
         time.sleep(0.3)
-        return told(items, deadline)
+        return no_such_users(items, deadline)
 
     results = asking(batches_of(slow), *"abcdefgh", seconds=0.2).result(5)
 
     assert names(results) == list("abcd")
     assert [result.code for result in results[4:]] == ["deadline_exceeded"] * 4
-    assert asked == [4]
+    assert batch_sizes == [4]

@@ -164,7 +164,7 @@ def test_the_model_server_itself_answers_an_error_that_names_row_and_category(re
     answer = invocations(real_server, {"inputs": columns(net_service=["No", "Satellite"])})
 
     assert answer.status_code == 400
-    assert "row 2: net_service 'Satellite'. It knows net_service: 'Fiber optic', 'No'" in answer.json()["message"]
+    assert "row 2: net_service 'Satellite'. Allowed are net_service: 'Fiber optic', 'No'" in answer.json()["message"]
     assert "Traceback" not in answer.text
 
 

@@ -44,8 +44,13 @@ def create() -> Front:
     def echo(rest: str) -> Response:
         body = request.get_data().decode("latin-1")
         path = request.environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        told = {"path": path, "query": request.query_string.decode(), "headers": dict(request.headers), "body": body}
-        return jsonify(told)
+        received = {
+            "path": path,
+            "query": request.query_string.decode(),
+            "headers": dict(request.headers),
+            "body": body,
+        }
+        return jsonify(received)
 
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.config["MAX_CONTENT_LENGTH"] = 100_000

@@ -1,4 +1,4 @@
-"""The embedded server keeps to one way in."""
+"""The embedded server accepts connections only on loopback and with the password."""
 
 import psycopg2
 import pytest
@@ -7,11 +7,11 @@ from local_stack.database import postgres
 from local_stack.settings import Settings
 
 
-def test_the_right_password_gets_in(server: Settings) -> None:
+def test_the_right_password_is_accepted(server: Settings) -> None:
     assert postgres.answers(server)
 
 
-def test_another_password_does_not(server: Settings) -> None:
+def test_a_wrong_password_is_refused(server: Settings) -> None:
     assert not postgres.answers(Settings({**server.values, "PGPASSWORD": "guess"}))
 
 
@@ -20,7 +20,7 @@ def test_there_is_no_local_superuser_without_a_password(server: Settings) -> Non
         psycopg2.connect(host="127.0.0.1", port=server["PGPORT"], user="postgres", dbname="postgres", password="")
 
 
-def test_it_listens_on_the_loopback_interface_alone(server: Settings) -> None:
+def test_it_listens_on_the_loopback_interface_only(server: Settings) -> None:
     connection = psycopg2.connect("")
     with connection, connection.cursor() as cursor:
         cursor.execute("SHOW listen_addresses")

@@ -1,10 +1,10 @@
-"""The gateway's role reads features and the definitions of services, and nothing else."""
+"""The gateway's role can read features and the definitions of feature services only."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
-import psycopg2.errors
+import psycopg
+import psycopg.errors
 import pytest
 
 from feature_store.deadline import Deadline
@@ -20,29 +20,29 @@ from tests.sql import execute
 
 @pytest.fixture
 def as_reader(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The environment says: connect as the gateway's role. The tables were made after the role."""
-    given = reader_role.make(january_loaded)
+    """The environment connects as the gateway's role. The tables are created after the role."""
+    login = reader_role.create(january_loaded)
     store = open_store()
     apply_definitions(store)
     store.provider.online_store.close_connections()
     store.registry.write_engine.dispose()
-    with monkeypatch.context() as changed:
-        for name, value in given.items():
-            changed.setenv(name, value)
-        yield given
-    execute(f"DROP OWNED BY {given['PGUSER']}; DROP ROLE {given['PGUSER']}")
+    with monkeypatch.context() as environment:
+        for name, value in login.items():
+            environment.setenv(name, value)
+        yield login
+    execute(f"DROP OWNED BY {login['PGUSER']}; DROP ROLE {login['PGUSER']}")
 
 
-def test_it_can_do_all_that_the_gateway_does(as_reader: dict[str, str]) -> None:
+def test_it_can_read_features_as_the_gateway_does(as_reader: dict[str, str]) -> None:
     reader = PostgresReader()
 
-    [found] = reader.read(make_plan("churn_v1"), ["anna"], Deadline.after(5))
+    [row] = reader.read(make_plan("churn_v1"), ["anna"], Deadline.after(5))
     reader.close()
 
-    assert list(found.features.values()) == [None] * 14
+    assert list(row.features.values()) == [None] * 14
 
 
-def test_it_reads_the_tables_that_a_materialisation_exchanged_in(
+def test_it_can_read_tables_swapped_in_by_a_materialisation(
     january_loaded: Settings, as_reader: dict[str, str], sample_months: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as as_owner:
@@ -52,10 +52,10 @@ def test_it_reads_the_tables_that_a_materialisation_exchanged_in(
     user = (sample_months / "month_000" / "users.csv").read_text().splitlines()[1].split(",")[0]
     reader = PostgresReader()
 
-    [found] = reader.read(make_plan("churn_v1"), [user], Deadline.after(5))
+    [row] = reader.read(make_plan("churn_v1"), [user], Deadline.after(5))
     reader.close()
 
-    assert None not in found.features.values()
+    assert None not in row.features.values()
 
 
 FORBIDDEN = [
@@ -72,15 +72,15 @@ FORBIDDEN = [
 ]
 
 
-def test_it_can_do_nothing_else(as_reader: dict[str, str]) -> None:
+def test_all_other_statements_are_refused(as_reader: dict[str, str]) -> None:
     for statement in FORBIDDEN:
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
             execute(statement)
 
 
-def test_made_again_it_has_another_password(january_loaded: Settings, as_reader: dict[str, str]) -> None:
-    again = reader_role.make(january_loaded)
+def test_a_role_created_again_has_another_password(january_loaded: Settings, as_reader: dict[str, str]) -> None:
+    again = reader_role.create(january_loaded)
 
     assert again["PGPASSWORD"] != as_reader["PGPASSWORD"]
-    with pytest.raises(psycopg2.OperationalError, match="password"):
-        psycopg2.connect("")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect("")

@@ -1,14 +1,14 @@
-"""What a large month leaves behind: PostgreSQL's log of changes stays small."""
+"""PostgreSQL's write-ahead log stays small after a large month."""
 
 import psycopg2
 
 from local_stack.settings import Settings
 
 MB = 1 << 20
-LARGEST_MB = 320  # max_wal_size, and what is written while a checkpoint runs
+LARGEST_MB = 320  # max_wal_size, plus the writes during a checkpoint
 
 
-def test_a_large_load_leaves_a_bounded_log_behind(server: Settings) -> None:
+def test_the_log_stays_bounded_after_a_large_load(server: Settings) -> None:
     connection = psycopg2.connect("")
     connection.autocommit = True
     with connection.cursor() as cursor:

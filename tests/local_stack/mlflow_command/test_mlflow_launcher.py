@@ -1,4 +1,4 @@
-"""`mlflow` after `. .venv/bin/activate`: what bare MLflow lacks, and nothing else."""
+"""The `mlflow` command after `. .venv/bin/activate`."""
 
 import os
 import re
@@ -20,12 +20,12 @@ from local_stack import processes
 from local_stack.mlflow_command import launcher
 from local_stack.settings import ROOT, Settings
 from tests.local_stack.conftest import OwnStack, make_stack
-from tests.rollout.conftest import ROWS, TYPES, log_right
+from tests.rollout.conftest import ROWS, TYPES, log_good
 from tests.waiting import wait_until
 
 
-def activated(stack: OwnStack, line: str, **more: str) -> tuple[int, str]:
-    done = stack.shell(f". .venv/bin/activate && {line}", **more)
+def activated(stack: OwnStack, line: str, **variables: str) -> tuple[int, str]:
+    done = stack.shell(f". .venv/bin/activate && {line}", **variables)
     return done.returncode, done.stdout
 
 
@@ -36,25 +36,25 @@ def activated(stack: OwnStack, line: str, **more: str) -> tuple[int, str]:
         "mlflow models serve -m models:/streamflow_churn/Production --env-manager local",
     ],
 )
-def test_with_the_stack_down_one_line_says_what_to_start(down_stack: OwnStack, command: str) -> None:
+def test_with_the_stack_down_one_line_names_make_up(down_stack: OwnStack, command: str) -> None:
     started = time.monotonic()
-    code, said = activated(down_stack, command)
+    code, output = activated(down_stack, command)
     assert code != 0
-    assert len(said.strip().splitlines()) == 1
-    assert f"127.0.0.1:{down_stack.environment['PGPORT']}" in said
-    assert "make up" in said
+    assert len(output.strip().splitlines()) == 1
+    assert f"127.0.0.1:{down_stack.environment['PGPORT']}" in output
+    assert "make up" in output
     assert time.monotonic() - started < 30
 
 
 def test_help_needs_no_stack(down_stack: OwnStack) -> None:
-    code, said = activated(down_stack, "mlflow run --help")
+    code, output = activated(down_stack, "mlflow run --help")
     assert code == 0
-    assert "Run an MLflow project" in said
+    assert "Run an MLflow project" in output
 
 
 @pytest.fixture
 def broken_conda(tmp_path: Path) -> Path:
-    """A conda on PATH that notes how it is called and cannot make an environment."""
+    """A conda on PATH that records its calls and cannot create an environment."""
     conda = tmp_path / "bin" / "conda"
     conda.parent.mkdir()
     conda.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ "$1" = --help ] && exit 0\nexit 3\n')
@@ -67,38 +67,38 @@ def test_a_conda_on_path_is_used_and_its_failure_leaves_no_running_run(
 ) -> None:
     stack = make_stack(broken_conda.parent, sample_months)
     path = f"{broken_conda.parent}{os.pathsep}{stack.environment['PATH']}"
-    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    overrides = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
     client = MlflowClient(server.tracking_uri)
     before = {run.info.run_id for run in client.search_runs([tracking])}
-    code, _said = activated(stack, "mlflow run . -e sample_months", PATH=path, **there)
-    made = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
+    code, _ = activated(stack, "mlflow run . -e sample_months", PATH=path, **overrides)
+    created = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
     assert code != 0
     assert "env list --json" in (broken_conda.parent.parent / "calls").read_text()
-    assert [run.info.status for run in made] == ["FAILED"]
+    assert [run.info.status for run in created] == ["FAILED"]
 
 
 def test_a_bad_value_leaves_no_running_run(server: Settings, tracking: str, sample_months: Path) -> None:
     stack = make_stack(sample_months, sample_months)
-    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    overrides = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
     client = MlflowClient(server.tracking_uri)
     before = {run.info.run_id for run in client.search_runs([tracking])}
-    code, said = activated(stack, "mlflow run . -e build_dataset -P as_of=2024-02-30", **there)
-    made = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
+    code, output = activated(stack, "mlflow run . -e build_dataset -P as_of=2024-02-30", **overrides)
+    created = [run for run in client.search_runs([tracking]) if run.info.run_id not in before]
     assert code != 0
-    assert "'2024-02-30' is not a date" in said
-    assert [(run.info.status, run.info.run_name) for run in made] == [("FAILED", "build_dataset_2024-02-30")]
-    assert "as_of=2024-02-30" in made[0].data.tags["mlflow.note.content"]
+    assert "'2024-02-30' is not a date" in output
+    assert [(run.info.status, run.info.run_name) for run in created] == [("FAILED", "build_dataset_2024-02-30")]
+    assert "as_of=2024-02-30" in created[0].data.tags["mlflow.note.content"]
 
 
-def test_a_training_in_an_experiment_that_is_asked_for_takes_its_dataset_and_its_artifacts_along(
+def test_a_training_in_a_given_experiment_has_its_dataset_and_artifacts_there(
     january_loaded: Settings, tracking: str, sample_months: Path, tmp_path: Path
 ) -> None:
     stack = make_stack(tmp_path, sample_months)
-    there = {name: january_loaded[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
-    name = f"asked-for-{time.time_ns()}"
+    overrides = {name: january_loaded[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    name = f"given-{time.time_ns()}"
     line = "train -P as_of=2024-01-31 -P model=logistic_regression"
-    code, said = activated(stack, f"mlflow run . -e {line} --experiment-name {name} --run-name 'my try'", **there)
-    assert code == 0, said
+    code, output = activated(stack, f"mlflow run . -e {line} --experiment-name {name} --run-name 'my try'", **overrides)
+    assert code == 0, output
     client = MlflowClient(january_loaded.tracking_uri)
     experiment = client.get_experiment_by_name(name)
     assert experiment.artifact_location.startswith(january_loaded.artifacts.as_uri())
@@ -113,7 +113,7 @@ def in_production(server: Settings, tracking: str) -> Iterator[str]:
     """The name of a registered model with a version in Production."""
     name = f"served_{time.time_ns()}"
     with mlflow.start_run(experiment_id=tracking) as run:
-        log_right(run.info.run_id)
+        log_good(run.info.run_id)
     [logged] = mlflow.get_run(run.info.run_id).outputs.model_outputs
     mlflow.register_model(f"models:/{logged.model_id}", name)
     MlflowClient().transition_model_version_stage(name, "1", "Production")
@@ -121,16 +121,16 @@ def in_production(server: Settings, tracking: str) -> Iterator[str]:
     MlflowClient().delete_registered_model(name)
 
 
-def test_the_literal_models_serve_answers_from_this_environment_beside_the_stack_s_mlflow(
+def test_the_documented_models_serve_runs_in_this_environment_on_a_free_port(
     server: Settings, in_production: str, sample_months: Path, tmp_path: Path
 ) -> None:
     stack = make_stack(tmp_path, sample_months)
-    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    overrides = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
     line = f". .venv/bin/activate && exec mlflow models serve -m models:/{in_production}/Production"
     with socket.create_server(("127.0.0.1", int(stack.environment["MLFLOW_PORT"]))):
         process = subprocess.Popen(
             ["sh", "-c", line],
-            env={**stack.environment, **there},
+            env={**stack.environment, **overrides},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -139,9 +139,9 @@ def test_the_literal_models_serve_answers_from_this_environment_beside_the_stack
         )
         try:
             assert process.stdout is not None
-            said = process.stdout.readline()
-            assert said.startswith(f"Port {stack.environment['MLFLOW_PORT']} is taken"), said
-            address = re.search(r"served at (http://\S+:\d+);", said)
+            output = process.stdout.readline()
+            assert output.startswith(f"Port {stack.environment['MLFLOW_PORT']} is in use"), output
+            address = re.search(r"served at (http://\S+:\d+)\.", output)
             assert address
             rows = {name: ROWS[name].tolist() for name in TYPES}
             answer = wait_for_answer(f"{address[1]}/invocations", {"inputs": rows}, process)
@@ -155,15 +155,15 @@ def wait_for_answer(address: str, body: dict[str, Any], process: "subprocess.Pop
     def answer() -> dict[str, Any] | None:
         assert process.poll() is None, process.communicate()[0]
         try:
-            found: dict[str, Any] = requests.post(address, json=body, timeout=10).json()
+            answered: dict[str, Any] = requests.post(address, json=body, timeout=10).json()
         except requests.RequestException:
             return None  # its port is not open yet
-        return found
+        return answered
 
     return wait_until(answer, 180, 0.2) or {}
 
 
-def test_without_conda_the_present_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_conda_this_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("CONDA_EXE", raising=False)
     assert launcher.with_environment(["run", "."]) == ["run", ".", "--env-manager", "local"]
@@ -177,8 +177,7 @@ def test_a_chosen_environment_manager_stays(monkeypatch: pytest.MonkeyPatch, cho
 
 def test_an_entry_point_with_parameters_is_a_plain_run() -> None:
     line = ["run", ".", "-e", "train", "-P", "as_of=2024-01-31", "-P", "model=a=b", "--env-manager", "local"]
-    found = launcher.plain_run(line)
-    assert found == launcher.PlainRun(".", "train", {"as_of": "2024-01-31", "model": "a=b"}, "local")
+    assert launcher.plain_run(line) == launcher.PlainRun(".", "train", {"as_of": "2024-01-31", "model": "a=b"}, "local")
 
 
 @pytest.mark.parametrize(
@@ -195,13 +194,13 @@ def test_an_entry_point_with_parameters_is_a_plain_run() -> None:
         ["run", ".", "--env-manager=local", "-e"],
     ],
 )
-def test_anything_else_is_left_to_the_command_line(line: list[str]) -> None:
+def test_any_other_command_is_left_to_mlflow(line: list[str]) -> None:
     assert launcher.plain_run(line) is None
 
 
 @pytest.fixture
 def ctrl_c_reaches_children() -> Iterator[None]:
-    """Also where the tests run in the background, which has Ctrl-C ignored."""
+    """Also if the tests run in the background, where Ctrl-C is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -211,11 +210,11 @@ def test_ctrl_c_is_one_line_and_ends_the_run_as_killed(
     server: Settings, tracking: str, sample_months: Path, tmp_path: Path, ctrl_c_reaches_children: None
 ) -> None:
     stack = make_stack(tmp_path, sample_months)
-    there = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
+    overrides = {name: server[name] for name in ("PGPORT", "STREAMFLOW_STATE")}
     step = f"sample_months -P users=1000000 -P months=12 -P out_dir={tmp_path}/many"
     process = subprocess.Popen(
         ["sh", "-c", f". .venv/bin/activate && exec mlflow run . -e {step}"],
-        env={**stack.environment, **there},
+        env={**stack.environment, **overrides},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -229,33 +228,33 @@ def test_ctrl_c_is_one_line_and_ends_the_run_as_killed(
 
     wait_until(writing, 120, 0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    said, _none = process.communicate(timeout=120)
+    output, _none = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "[ERROR] Interrupted"
-    assert "Traceback" not in said
+    assert output.splitlines()[-1] == "[ERROR] Interrupted"
+    assert "Traceback" not in output
     assert list((tmp_path / "many").iterdir()) == []
     [run] = MlflowClient(server.tracking_uri).search_runs([tracking], max_results=1)
     assert (run.info.run_name, run.info.status) == (f"sample_months_{tmp_path}/many", "KILLED")
 
 
-def test_in_a_shell_of_the_stack_another_server_is_not_asked(down_stack: OwnStack) -> None:
-    _code, said = activated(down_stack, "PGHOST=db.example.invalid PGSERVICE=other mlflow run . -e history")
-    assert "[WARNING] Ignored" in said
-    assert "PGHOST='db.example.invalid', PGSERVICE" in said
-    assert said.splitlines()[-1].startswith("MLflow's tracking store does not answer at 127.0.0.1:")
+def test_a_shell_of_the_stack_ignores_another_server(down_stack: OwnStack) -> None:
+    _code, output = activated(down_stack, "PGHOST=db.example.invalid PGSERVICE=other mlflow run . -e history")
+    assert "[WARNING] Ignored" in output
+    assert "PGHOST='db.example.invalid', PGSERVICE" in output
+    assert output.splitlines()[-1].startswith("MLflow's tracking store does not answer at 127.0.0.1:")
 
 
-def test_activation_leads_the_shell_to_the_stack_s_own_server(down_stack: OwnStack) -> None:
+def test_activation_connects_the_shell_to_the_stack_s_own_server(down_stack: OwnStack) -> None:
     shell = {"PGHOST": "db.example.invalid", "PGSERVICE": "other", "NO_PROXY": "intranet"}
-    code, said = activated(down_stack, 'echo "$PGHOST,${PGSERVICE-unset},$no_proxy"', **shell)
+    code, output = activated(down_stack, 'echo "$PGHOST,${PGSERVICE-unset},$no_proxy"', **shell)
     assert code == 0
-    assert said.splitlines()[-1] == "127.0.0.1,unset,intranet,localhost,127.0.0.1,::1"
+    assert output.splitlines()[-1] == "127.0.0.1,unset,intranet,localhost,127.0.0.1,::1"
 
 
-def test_a_tracking_server_elsewhere_is_looked_for_by_the_shell_s_proxy(down_stack: OwnStack) -> None:
+def test_a_remote_tracking_server_is_reached_through_the_shell_s_proxy(down_stack: OwnStack) -> None:
     shell = {"MLFLOW_TRACKING_URI": "http://mlflow.example.invalid:5000", "HTTP_PROXY": "http://me:pw@127.0.0.1:9"}
-    code, said = activated(down_stack, "mlflow run . -e history", **shell)
+    code, output = activated(down_stack, "mlflow run . -e history", **shell)
     assert code != 0
-    assert said.splitlines()[-1].startswith(
-        "MLflow's tracking store does not answer at mlflow.example.invalid:5000 through the proxy 127.0.0.1:9"
+    assert output.splitlines()[-1].startswith(
+        "MLflow's tracking store does not answer at mlflow.example.invalid:5000 through the shell's proxy 127.0.0.1:9"
     )

@@ -1,4 +1,4 @@
-"""Stand-ins for Pythons that this machine may not have: they say a version, and make environments that do so, too."""
+"""Fake Pythons that this machine may not have: they print a version and create environments with themselves."""
 
 import shutil
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from local_stack.settings import ROOT
 
 SCRIPTS = ("local_stack/setup/setup.sh", "local_stack/setup/find_python.sh", "pyproject.toml")
-# what set-up asks of a machine beside a Python: no git, no curl, nothing of a development kit
+# the programs that the set-up needs besides a Python: no git, no curl, no compiler
 TOOLS = ("cat", "chmod", "cksum", "cp", "date", "dirname", "grep", "ls", "mkdir", "mktemp", "mv", "ps", "rm", "sed",
          "seq", "sh", "sort", "tail", "touch", "tr")  # fmt: skip
-STAND_IN = """#!/bin/sh
+FAKE_PYTHON = """#!/bin/sh
 case "$1 $2" in
 "-c "*) echo "{version} {flaw} {path}" ;;
 "-m venv") {venv}; mkdir -p "$3/bin" && for name in python pip; do cp "{path}" "$3/bin/$name"; done
@@ -20,7 +20,7 @@ esac
 
 
 def project(folder: Path) -> Path:
-    """What set-up needs of a checkout, with a lock of no packages."""
+    """The files of a checkout that the set-up needs, with an empty lock."""
     for name in SCRIPTS:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
@@ -29,7 +29,7 @@ def project(folder: Path) -> Path:
 
 
 def tools(folder: Path) -> Path:
-    """A folder for PATH, with those programs only."""
+    """A folder for PATH with only TOOLS."""
     folder.mkdir(exist_ok=True)
     for name in TOOLS:
         (folder / name).symlink_to(str(shutil.which(name)))
@@ -37,10 +37,10 @@ def tools(folder: Path) -> Path:
 
 
 def python(path: Path, version: str, flaw: str = "-", *, cannot_make_environments: bool = False) -> Path:
-    """A program that says it is this Python; `notes` beside it holds what uv in its environments is told."""
+    """A program that prints this version; its environments' uv writes its arguments to `notes` beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
-        STAND_IN.format(
+        FAKE_PYTHON.format(
             version=version,
             flaw=flaw,
             path=path,

@@ -1,4 +1,4 @@
-"""A HOME that cannot be written: set-up and steps keep their caches elsewhere."""
+"""With a HOME that is not writable, set-up and steps use no cache or another folder."""
 
 import os
 import subprocess
@@ -20,19 +20,19 @@ def test_matplotlib_keeps_its_fonts_in_the_state_folder(monkeypatch: pytest.Monk
     assert settings.exported()["MPLCONFIGDIR"] == str(settings.state / "matplotlib")
 
 
-def test_a_home_that_can_be_written_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_writable_home_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "MPLCONFIGDIR" not in Settings.from_env().exported()
 
 
 @pytest.mark.parametrize("writable", [False, True])
-def test_uv_is_told_to_keep_no_cache_where_it_cannot_write_one(tmp_path: Path, writable: bool) -> None:
-    """By the set-up script itself, with a Python whose uv only notes how it was called."""
+def test_uv_uses_no_cache_if_home_is_not_writable(tmp_path: Path, writable: bool) -> None:
+    """Runs the set-up script with a fake Python whose uv records its call."""
     home = tmp_path / "home" if writable else Path(NOWHERE)
     program = python(tmp_path / "python" / "python3.11", "3.11.7")
-    given = {"PATH": os.defpath, "HOME": str(home), "PYTHON": str(program)}
+    environment = {"PATH": os.defpath, "HOME": str(home), "PYTHON": str(program)}
     command = ["sh", "local_stack/setup/setup.sh", "requirements.txt"]
-    subprocess.run(command, cwd=project(tmp_path / "checkout"), env=given, check=True)
+    subprocess.run(command, cwd=project(tmp_path / "checkout"), env=environment, check=True)
     assert (
         (program.parent / "notes")
         .read_text()

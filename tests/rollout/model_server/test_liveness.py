@@ -1,4 +1,4 @@
-"""A server that listens and does not answer is silent; one that answers, or was only just taken on, is not."""
+"""A server that accepts connections and does not answer is unresponsive after a while."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ SILENCE_S = 3.0
 LIMIT_S = 60.0
 
 
-class Pinged(ThreadingHTTPServer):
+class FreezableServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Pinged(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Pinged
+    server: FreezableServer
 
     def do_GET(self) -> None:
         self.server.thawed.wait(LIMIT_S)
@@ -35,24 +35,24 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Watched(FakeModelServer):
-    """Asked over real HTTP."""
+class PingedServer(FakeModelServer):
+    """Pinged over real HTTP."""
 
-    def __init__(self, pinged: Pinged) -> None:
+    def __init__(self, freezable: FreezableServer) -> None:
         super().__init__("1")
-        self.pinged = pinged
+        self.freezable = freezable
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.pinged.server_address[1]}"
+        return f"http://127.0.0.1:{self.freezable.server_address[1]}"
 
     def healthy(self) -> bool:
         return super(FakeModelServer, self).healthy()
 
 
 @pytest.fixture
-def pinged() -> Iterator[Pinged]:
-    server = Pinged()
+def freezable() -> Iterator[FreezableServer]:
+    server = FreezableServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -62,38 +62,40 @@ def pinged() -> Iterator[Pinged]:
     thread.join()
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + LIMIT_S
-    while not happened():
-        assert time.monotonic() < until
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_a_server_that_freezes_is_silent_after_a_while_and_no_longer_once_it_answers(pinged: Pinged) -> None:
+def test_a_frozen_server_is_unresponsive_until_it_answers_again(
+    freezable: FreezableServer,
+) -> None:
     liveness = Liveness(SILENCE_S)
-    liveness.watch(Watched(pinged))
-    time.sleep(SILENCE_S + 1)  # it answers: so, watching it for longer than the limit changes nothing
-    assert not liveness.is_silent
+    liveness.monitor(PingedServer(freezable))
+    time.sleep(SILENCE_S + 1)  # it answers, so the limit does not count
+    assert not liveness.is_unresponsive
 
-    pinged.thawed.clear()
-    wait_until(lambda: liveness.is_silent)
+    freezable.thawed.clear()
+    wait_until(lambda: liveness.is_unresponsive)
 
-    pinged.thawed.set()
-    wait_until(lambda: not liveness.is_silent)
+    freezable.thawed.set()
+    wait_until(lambda: not liveness.is_unresponsive)
 
 
-def test_a_server_that_was_just_taken_on_has_the_whole_time_to_answer(pinged: Pinged) -> None:
-    pinged.thawed.clear()
+def test_a_newly_monitored_server_has_the_whole_time_to_answer(freezable: FreezableServer) -> None:
+    freezable.thawed.clear()
     liveness = Liveness(SILENCE_S)
-    liveness.watch(Watched(pinged))
-    wait_until(lambda: liveness.is_silent)
+    liveness.monitor(PingedServer(freezable))
+    wait_until(lambda: liveness.is_unresponsive)
 
-    liveness.watch(Watched(pinged))
+    liveness.monitor(PingedServer(freezable))
 
-    assert not liveness.is_silent
+    assert not liveness.is_unresponsive
 
 
-def test_with_no_server_nothing_is_silent() -> None:
+def test_without_a_server_nothing_is_unresponsive() -> None:
     liveness = Liveness(0.0)
 
-    assert not liveness.is_silent
+    assert not liveness.is_unresponsive

@@ -1,16 +1,16 @@
-"""What a model server's answer to its own example has to be."""
+"""The smoke test accepts only the target version's right answer to its input example."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from rollout.errors import NotFit
-from rollout.model_server.smoke_test import Identity, try_out
-from rollout.registry import Wanted
+from rollout.errors import LaunchFailed
+from rollout.model_server.smoke_test import Identity, run_smoke_test
+from rollout.registry import TargetVersion
 from tests.gateway.fakes import FakeServer, reply, running
 
-WANTED = Wanted("3", "run-3", "sha", 0.25, has_alias=True, changed_ms=0)
+TARGET = TargetVersion("3", "run-3", "sha", 0.25, has_alias=True, changed_ms=0)
 RIGHT = {
     "prediction": 0,
     "probability": 0.25,
@@ -27,51 +27,55 @@ def model_server() -> Iterator[FakeServer]:
         yield server
 
 
-def tried(server: FakeServer, answer: Any, status: int = 200) -> Identity:
+def smoke_tested(server: FakeServer, answer: Any, status: int = 200) -> Identity:
     server.replies = [reply(answer, status)]
-    return try_out(server.url, {"months_active": [3]}, "streamflow_churn", WANTED)
+    return run_smoke_test(server.url, {"months_active": [3]}, "streamflow_churn", TARGET)
 
 
-def test_a_right_answer_says_who_gave_it(model_server: FakeServer) -> None:
-    assert tried(model_server, {"predictions": [RIGHT]}) == Identity("streamflow_churn", "3", "run-3", "churn_v1")
+def test_a_right_answer_gives_the_server_s_identity(model_server: FakeServer) -> None:
+    assert smoke_tested(model_server, {"predictions": [RIGHT]}) == Identity(
+        "streamflow_churn", "3", "run-3", "churn_v1"
+    )
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"probability": 1.5}, "probability 1.5"),
         ({"probability": None}, "probability None"),
         ({"probability": True}, "probability True"),
         ({"probability": 0.26}, "registered with 0.25"),
         ({"prediction": 2}, "class 2"),
-        ({"model_version": "2"}, "says it is version 2"),
-        ({"model_version": None}, "says it is version None"),
+        ({"model_version": "2"}, "names version 2"),
+        ({"model_version": None}, "names version None"),
         ({"model_name": "other"}, "of other"),
         ({"run_id": "run-9"}, "run-9"),
     ],
 )
-def test_a_wrong_answer_is_refused_with_its_value(model_server: FakeServer, change: dict[str, Any], said: str) -> None:
-    with pytest.raises(NotFit, match=said):
-        tried(model_server, {"predictions": [{**RIGHT, **change}]})
+def test_a_wrong_answer_is_refused_with_its_value(
+    model_server: FakeServer, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(LaunchFailed, match=message):
+        smoke_tested(model_server, {"predictions": [{**RIGHT, **change}]})
 
 
 @pytest.mark.parametrize("body", [{}, {"predictions": 3}, {"predictions": [0]}, [], b"not json", {"predictions": [{}]}])
 def test_an_answer_of_another_shape_is_refused(model_server: FakeServer, body: Any) -> None:
-    with pytest.raises(NotFit, match="shape"):
-        tried(model_server, body)
+    with pytest.raises(LaunchFailed, match="shape"):
+        smoke_tested(model_server, body)
 
 
 @pytest.mark.parametrize("answers", [[], [RIGHT, RIGHT]])
 def test_an_answer_with_another_number_of_rows_is_refused(model_server: FakeServer, answers: list[Any]) -> None:
-    with pytest.raises(NotFit, match="1 rows with"):
-        tried(model_server, {"predictions": answers})
+    with pytest.raises(LaunchFailed, match="answered 1 rows with"):
+        smoke_tested(model_server, {"predictions": answers})
 
 
 def test_an_error_is_refused_with_its_status(model_server: FakeServer) -> None:
-    with pytest.raises(NotFit, match="status 500"):
-        tried(model_server, {"error": "boom"}, 500)
+    with pytest.raises(LaunchFailed, match="status 500"):
+        smoke_tested(model_server, {"error": "boom"}, 500)
 
 
-def test_silence_is_refused() -> None:
-    with pytest.raises(NotFit, match="did not answer"):
-        try_out("http://127.0.0.1:1", {"months_active": [3]}, "streamflow_churn", WANTED)
+def test_a_server_that_is_not_there_is_refused() -> None:
+    with pytest.raises(LaunchFailed, match="did not answer"):
+        run_smoke_test("http://127.0.0.1:1", {"months_active": [3]}, "streamflow_churn", TARGET)

@@ -26,31 +26,31 @@ def run_chain(folder: Path) -> None:
 
 
 def children(parent: Run) -> list[tuple[str, str]]:
-    """Step and status, in the order in which they ran."""
-    found = MlflowClient().search_runs(
+    """Step and status, in their order."""
+    runs = MlflowClient().search_runs(
         [parent.info.experiment_id],
         filter_string=f"tags.mlflow.parentRunId = '{parent.info.run_id}'",
         order_by=["attributes.start_time ASC"],
     )
-    return [(run.data.tags["streamflow.step"], run.info.status) for run in found]
+    return [(run.data.tags["streamflow.step"], run.info.status) for run in runs]
 
 
 @pytest.fixture
 def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLproject as it is, but for the number of trees, and a gate that lets the few of them pass."""
+    """MLproject, except few trees, and a gate that is forced."""
     text = (ROOT / "MLproject").read_text()
-    for usual, ours in {
+    for default, changed in {
         'default: "300"': 'default: "8"',
         'force: {type: string, default: "false"}': 'force: {type: string, default: "true"}',
     }.items():
-        assert text.count(usual) == 1
-        text = text.replace(usual, ours)
+        assert text.count(default) == 1
+        text = text.replace(default, changed)
     (tmp_path / "MLproject").write_text(text)
     monkeypatch.setattr(entry_points, "PROJECT_ROOT", tmp_path)
 
 
 @pytest.mark.usefixtures("empty_registry")
-def test_one_command_brings_a_month_into_production(
+def test_one_command_puts_a_months_model_into_production(
     empty_warehouse: Settings,
     sample_months: Path,
     tracking: str,
@@ -67,8 +67,8 @@ def test_one_command_brings_a_month_into_production(
     (production,) = MlflowClient().search_model_versions(f"name='{MODEL_NAME}' AND tag.`as_of` = '2024-01-31'")[:1]
     assert production.current_stage == "Production"
     assert production.run_id == last_run("train", tracking).info.run_id
-    everybody = in_snapshot(JANUARY)
-    assert served(list(everybody)) == everybody
+    january = in_snapshot(JANUARY)
+    assert served(list(january)) == january
     out = capsys.readouterr().out
     assert [f"[{number}/5] {step} took" in out for number, step in enumerate(steps, start=1)] == [True] * 5
 
@@ -76,8 +76,8 @@ def test_one_command_brings_a_month_into_production(
 def test_a_failing_step_fails_the_chain_and_stops_it(
     empty_warehouse: Settings, tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing = pd.DataFrame(columns=["user_id", "churn_label"])
-    monkeypatch.setattr(warehouse, "labels_of", lambda *_asked: nothing)
+    no_labels = pd.DataFrame(columns=["user_id", "churn_label"])
+    monkeypatch.setattr(warehouse, "labels_of", lambda *_arguments: no_labels)
     with pytest.raises(NoLabels):
         run_chain(write_month(tmp_path / "month"))
     parent = last_run("main", tracking)

@@ -1,4 +1,4 @@
-"""What must show on the real months: counts, figures, and that January stays January after February is loaded."""
+"""The real months: counts, figures, and a January that does not change when February is loaded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +8,21 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from sklearn.metrics import roc_auc_score
 
 from local_stack.settings import ROOT, Settings
 from reports.rapport.figures import REPRODUCIBLE, french, of_training
 from reports.rapport.pictures import USER
 from reports.rapport.template import TEMPLATE, stated
-from steps import build_dataset, ingest, register, train
+from steps import build_dataset, ingest, register, score, train
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
 from steps.training import evaluation, pipelines
 from steps.training.split import folds, split
 from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from tests.steps.states.database import empty, last_run, rewrite_in_another_order
+from tests.steps.states.scores import Outcome
+from tests.steps.states.scores import register as make_version
 
 pytestmark = needs_real_data
 
@@ -39,7 +42,7 @@ class January:
 
 @pytest.fixture(scope="module")
 def january(server: Settings, tracking: str) -> January:
-    """Loaded, built and the baseline trained on; then February loaded, all rows moved, and January built again."""
+    """January loaded, built and trained on; then February loaded, all rows rewritten, and January built again."""
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
     build = arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v1"})
@@ -67,7 +70,7 @@ def test_all_7043_users_are_in_the_dataset(january: January) -> None:
     assert len(split(january.rows(), "user").train) == 5282
 
 
-def test_one_column_is_categorical_and_one_says_nothing(january: January) -> None:
+def test_one_column_is_categorical_and_one_is_constant(january: January) -> None:
     facts = mlflow.artifacts.load_dict(f"runs:/{january.before.info.run_id}/dataset.json")
     assert facts["categorical_cols"] == ["net_service"]
     assert january.before.data.tags["constant_columns"] == "avg_session_mins_7d"
@@ -116,7 +119,7 @@ def reported() -> dict[str, str]:
     return stated(TEMPLATE.read_text(), (ROOT / "reports" / "rapport_tp4.md").read_text())
 
 
-def test_the_report_states_what_a_fresh_run_gives(january: January, reported: dict[str, str]) -> None:
+def test_the_report_states_the_figures_of_a_fresh_run(january: January, reported: dict[str, str]) -> None:
     facts = mlflow.artifacts.load_dict(f"runs:/{january.after.info.run_id}/dataset.json")
     facts["constant"] = january.after.data.tags["constant_columns"]
     training = {"metrics": january.training.data.metrics, "tags": january.training.data.tags}
@@ -125,11 +128,11 @@ def test_the_report_states_what_a_fresh_run_gives(january: January, reported: di
     assert {name: reported[name] for name in fresh} == fresh
 
 
-def test_the_report_states_the_prediction_that_a_fresh_run_gives(january: January, reported: dict[str, str]) -> None:
+def test_the_report_states_the_prediction_of_a_fresh_run(january: January, reported: dict[str, str]) -> None:
     served = mlflow.pyfunc.load_model(f"runs:/{january.training.info.run_id}/model")
     rows = january.rows()
-    asked = rows[rows["user_id"] == USER].drop(columns=["user_id", "churn_label"])
-    [answer] = served.predict(asked).to_dict("records")
+    user = rows[rows["user_id"] == USER].drop(columns=["user_id", "churn_label"])
+    [answer] = served.predict(user).to_dict("records")
     assert reported["prediction"] == str(answer["prediction"])
     assert reported["probability"] == french(answer["probability"])
 
@@ -157,6 +160,17 @@ def test_the_contract_makes_gradient_boosting_better_still(
     assert reported["auc_challenger"] == french(auc)
 
 
+def test_the_baseline_on_the_real_january_is_as_good_as_on_users_it_never_saw(january: January, tracking: str) -> None:
+    version = make_version(january.training.info.run_id, feature_service="churn_v1")
+    score.main(arguments("score", {"as_of": str(JANUARY), "version": version}))
+    outcome = Outcome(tracking)
+    assert outcome.metrics["users_measured"] == 1761
+    assert 0.81 <= outcome.metrics["AUC"] <= 0.83
+    everybody = outcome.scores.merge(january.rows()[["user_id", "churn_label"]], on="user_id")
+    assert len(everybody) == 7043
+    assert roc_auc_score(everybody["churn_label"], everybody["probability"]) > 0.96
+
+
 def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     january: January,
     empty_registry: None,
@@ -172,7 +186,7 @@ def test_a_model_of_februarys_random_labels_does_not_replace_januarys(
     assert (first.current_stage, first.tags["gate"]) == ("Production", "passed")
     assert (second.current_stage, second.tags["gate"]) == ("None", "refused")
     assert 0.60 < float(second.tags["gate_auc_candidate"]) < 0.68
-    assert float(second.tags["gate_rows_compared"]) == 1751  # of 1761: the others are training users of January's
+    assert float(second.tags["gate_rows_compared"]) == 1751  # of 1761; the rest are training users of January's
     assert reported["auc_february"] == french(float(second.tags["gate_auc_own_validation"]))
     assert "is below min_auc 0.7" in second.tags["gate_reason"]
     assert last_run("register", tracking).info.status == "FINISHED"

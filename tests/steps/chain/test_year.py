@@ -1,4 +1,4 @@
-"""A small company's year, played through the steps: every figure of gate and score against one made from the files."""
+"""A small company's year, run through the steps: every figure of gate and score equals one computed from the files."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ SMALL_COMPANY = {"rule": "not_worse", "margin": "0.08", "min_users": "60", "min_
 
 @dataclass
 class Version:
-    """A version and what it was made from."""
+    """A version and the data it was trained on."""
 
     number: str
     month: Month
@@ -46,7 +46,7 @@ class Version:
     categories: set[str]
 
     def probability(self, rows: pd.DataFrame) -> Array:
-        """What the version answers of these rows of the files."""
+        """The version's answers to these rows of the files."""
         served = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/{self.number}")
         answers = served.predict(rows[served.metadata.get_input_schema().input_names()])
         return np.asarray(answers["probability"], dtype=np.float64)
@@ -54,7 +54,7 @@ class Version:
 
 @dataclass
 class Registration:
-    """What register said of a candidate, and what there was to compare it with."""
+    """A candidate's tags, and the months and the version to compare it with."""
 
     candidate: Version
     production: Version | None
@@ -69,7 +69,6 @@ class Year:
     unlabelled_scores: list[dict[str, Any]] = field(default_factory=list)
     scores: list[tuple[Version, Month, dict[str, Any]]] = field(default_factory=list)
     march_sha256: list[str] = field(default_factory=list)
-    said: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +77,9 @@ def year(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ye
     empty()
     if MlflowClient().search_registered_models(f"name='{MODEL_NAME}'"):
         MlflowClient().delete_registered_model(MODEL_NAME)
-    played = Player(Year(write_year(folder)), tracking, folder)
-    played.play()
-    yield played.year
+    player = Player(Year(write_year(folder)), tracking, folder)
+    player.play()
+    yield player.year
     MlflowClient().delete_registered_model(MODEL_NAME)
 
 
@@ -91,25 +90,25 @@ class Player:
         self.labelled: list[Month] = []
 
     def play(self) -> None:
-        before: Month | None = None
+        previous: Month | None = None
         for number in LOADED:
             month = self.year.months[number]
             self.load(month)
             if self.production is not None:
                 self.year.unlabelled_scores.append(self.scored(month))
-            if before is not None:
-                self.labels_come(before)
+            if previous is not None:
+                self.load_labels(previous)
             if number == JUNE:
                 self.correct_march()
-            before = month
-        self.labels_come(self.year.months[LOADED[-1]])
+            previous = month
+        self.load_labels(self.year.months[LOADED[-1]])
 
     def load(self, month: Month) -> None:
         day = {"as_of": str(month.as_of)}
         ingest.main(arguments("ingest", {**day, "month_dir": str(month.folder), "new_categories": "true"}))
         materialize.main(arguments("materialize", day))
 
-    def labels_come(self, month: Month) -> None:
+    def load_labels(self, month: Month) -> None:
         day = {"as_of": str(month.as_of)}
         labels.main(arguments("labels", {**day, "labels_file": str(month.labels_file)}))
         self.labelled.append(month)
@@ -117,11 +116,11 @@ class Player:
         if month.as_of.month == MARCH + 1:
             self.year.march_sha256.append(self.tags("build_dataset")["dataset_sha256"])
         train.main(arguments("train", {**day, **FOREST}))
-        self.registered(month)
+        self.register(month)
         if self.production is not None:
             self.year.scores.append((self.production, month, self.scored(month)))
 
-    def registered(self, month: Month) -> None:
+    def register(self, month: Month) -> None:
         register.main(arguments("register", {"as_of": str(month.as_of), **SMALL_COMPANY}))
         number = self.tags("register")["model_version"]
         trained = set(month.rows["user_id"]) - validators(month.rows)
@@ -132,12 +131,12 @@ class Player:
             self.production = candidate
 
     def correct_march(self) -> None:
-        """Known from the end of June on: the training set of March is made of what was known in March."""
+        """Known from the end of June on: the training set of March keeps the values known in March."""
         march = self.year.months[MARCH]
-        right = corrected(march, self.folder / "march_corrected")
-        known = {"as_of": str(march.as_of), "known_at": str(self.year.months[JUNE].as_of)}
-        ingest.main(arguments("ingest", {**known, "month_dir": str(right.folder)}))
-        labels.main(arguments("labels", {**known, "labels_file": str(right.labels_file)}))
+        correction = corrected(march, self.folder / "march_corrected")
+        values = {"as_of": str(march.as_of), "known_at": str(self.year.months[JUNE].as_of)}
+        ingest.main(arguments("ingest", {**values, "month_dir": str(correction.folder)}))
+        labels.main(arguments("labels", {**values, "labels_file": str(correction.labels_file)}))
         build_dataset.main(arguments("build_dataset", {"as_of": str(march.as_of)}))
         self.year.march_sha256.append(self.tags("build_dataset")["dataset_sha256"])
 
@@ -153,7 +152,7 @@ class Player:
 
 
 def compared_rows(registration: Registration) -> list[pd.DataFrame]:
-    """Per month, the rows of validation users that neither version was trained on and both can answer."""
+    """Per month, the rows of validation users that neither version was trained on and both can score."""
     candidate, production = registration.candidate, registration.production
     assert production is not None
     first, last = sorted((candidate.month.as_of, production.month.as_of))
@@ -176,14 +175,14 @@ def auc_of(version: Version, parts: list[pd.DataFrame]) -> float:
     return months_auc([(rows["churn_label"].to_numpy(bool), version.probability(rows)) for rows in parts])
 
 
-def test_the_gates_figures_are_those_of_the_files(year: Year) -> None:
+def test_the_gates_figures_equal_those_from_the_files(year: Year) -> None:
     assert len(with_production(year)) == MONTHS - 1
     for registration in with_production(year):
         parts, tags = compared_rows(registration), registration.tags
         assert registration.production is not None
         expected = (auc_of(registration.candidate, parts), auc_of(registration.production, parts))
-        found = (float(tags["gate_auc_candidate"]), float(tags["gate_auc_production"]))
-        assert found == pytest.approx(expected, abs=1e-12)
+        recorded = (float(tags["gate_auc_candidate"]), float(tags["gate_auc_production"]))
+        assert recorded == pytest.approx(expected, abs=1e-12)
         assert float(tags["gate_rows_compared"]) == sum(map(len, parts))
         assert float(tags["gate_users_compared"]) == len(set(pd.concat(parts)["user_id"]))
         assert float(tags["gate_auc_gain"]) == pytest.approx(expected[0] - expected[1], abs=1e-12)
@@ -199,58 +198,58 @@ def test_each_candidates_own_figure_is_on_its_own_validation_users(year: Year) -
 
 
 def never_seen(version: Version, month: Month) -> pd.DataFrame:
-    """The month's users that the version was not trained on and can answer."""
+    """The month's users that the version was not trained on and can score."""
     rows = month.rows[month.rows["net_service"].isin(version.categories)]
     return rows[~rows["user_id"].isin(version.trained)]
 
 
-def months_off(year: Year, users: Callable[[Version, Month], pd.DataFrame]) -> list[float]:
-    """Per comparison, Production's figure at the gate less its AUC on these users of the same months."""
-    off = []
+def differences(year: Year, users: Callable[[Version, Month], pd.DataFrame]) -> list[float]:
+    """Per comparison, Production's figure at the gate minus its AUC on these users of the same months."""
+    deviations = []
     for registration in with_production(year):
         production = registration.production
         assert production is not None
         days = registration.tags["gate_months"].split(", ")
         unseen = [users(production, month) for month in year.months if str(month.as_of) in days]
-        off.append(float(registration.tags["gate_auc_production"]) - auc_of(production, unseen))
-    return off
+        deviations.append(float(registration.tags["gate_auc_production"]) - auc_of(production, unseen))
+    return deviations
 
 
-def test_productions_figure_is_that_on_the_validation_users_it_never_saw(year: Year) -> None:
+def test_productions_figure_is_near_that_on_unseen_validation_users(year: Year) -> None:
     def validating(version: Version, month: Month) -> pd.DataFrame:
         rows = never_seen(version, month)
         return rows[rows["user_id"].isin(validators(month.rows))]
 
-    assert abs(float(np.mean(months_off(year, validating)))) <= 0.005
+    assert abs(float(np.mean(differences(year, validating)))) <= 0.005
 
 
-def test_productions_figure_is_near_that_on_everybody_it_never_saw(year: Year) -> None:
-    """With the users who have come since, most of whom the candidate was trained on: a few of about a hundred."""
-    assert abs(float(np.mean(months_off(year, never_seen)))) <= 0.015
+def test_productions_figure_is_near_that_on_all_unseen_users(year: Year) -> None:
+    """Including the users who joined since, on most of whom the candidate was trained."""
+    assert abs(float(np.mean(differences(year, never_seen)))) <= 0.015
 
 
-def test_a_split_that_is_drawn_anew_each_month_is_far_off(year: Year) -> None:
-    """What the gate did before: January's model on later months' random validation parts, most of which it knows."""
+def test_a_new_random_split_each_month_gives_wrong_figures(year: Year) -> None:
+    """An earlier gate did this: January's model on later months' random validation parts, mostly its training users."""
     january = year.months[0].rows
     features = [name for name in january.columns if name in mlflow_inputs(year)]
-    known, _ = train_test_split(january, test_size=0.25, random_state=42, stratify=january["churn_label"])
+    training, _ = train_test_split(january, test_size=0.25, random_state=42, stratify=january["churn_label"])
     forest = pipelines.pipeline(
         "random_forest",
         pipelines.Hyperparameters(40, 1, 2, 0.1, 1.0),
         {"net_service": sorted(set(january["net_service"]))},
     )
-    fitted = pipelines.fit(forest, known, features)
-    off = []
+    fitted = pipelines.fit(forest, training, features)
+    deviations = []
     for month in year.months[1:NEW_FROM]:
         rows = month.rows
         _, validation = train_test_split(rows, test_size=0.25, random_state=42, stratify=rows["churn_label"])
-        unseen = rows[~rows["user_id"].isin(known["user_id"])]
+        unseen = rows[~rows["user_id"].isin(training["user_id"])]
         at_the_gate, honest = (
             roc_auc_score(part["churn_label"], pipelines.churn_probability(fitted, part, features))
             for part in (validation, unseen)
         )
-        off.append(at_the_gate - honest)
-    assert float(np.mean(off)) > 0.05
+        deviations.append(at_the_gate - honest)
+    assert float(np.mean(deviations)) > 0.05
 
 
 def mlflow_inputs(year: Year) -> set[str]:
@@ -258,8 +257,8 @@ def mlflow_inputs(year: Year) -> set[str]:
     return set(served.metadata.get_input_schema().input_names())
 
 
-def test_scores_figures_are_those_of_the_files(year: Year) -> None:
-    assert len(year.scores) == MONTHS  # each month once its labels are there; January by the version made of it
+def test_scores_figures_equal_those_from_the_files(year: Year) -> None:
+    assert len(year.scores) == MONTHS  # each month after its labels were loaded; January by its own version
     for version, month, facts in year.scores:
         rows = month.rows[month.rows["net_service"].isin(version.categories)]
         unseen = never_seen(version, month)
@@ -275,21 +274,23 @@ def test_scores_figures_are_those_of_the_files(year: Year) -> None:
         assert facts["mean_probability"] == pytest.approx(version.probability(rows).mean(), abs=1e-12)
 
 
-def test_a_month_without_labels_is_scored_without_a_figure_of_quality(year: Year) -> None:
-    assert len(year.unlabelled_scores) == MONTHS - 2  # the first version comes with January's labels, in February
+def test_a_month_without_labels_is_scored_without_quality_figures(year: Year) -> None:
+    assert len(year.unlabelled_scores) == MONTHS - 2  # the first version follows January's labels, in February
     for facts in year.unlabelled_scores:
         assert facts["labelled"] == 0
         assert "AUC" not in facts
         assert "no label" in facts["no_quality"]
 
 
-def test_a_correction_known_later_leaves_the_training_set_as_it_was(year: Year) -> None:
+def test_a_later_correction_does_not_change_the_training_set(year: Year) -> None:
     first, after_correction = year.march_sha256
     assert first == after_correction
 
 
-def test_a_new_category_keeps_nobody_else_from_being_compared_or_scored(year: Year) -> None:
-    [june] = [one for one in year.registrations if one.candidate.month is year.months[NEW_FROM]]
+def test_a_new_category_excludes_only_its_own_users(year: Year) -> None:
+    [june] = [
+        registration for registration in year.registrations if registration.candidate.month is year.months[NEW_FROM]
+    ]
     assert june.production is not None
     assert NEW_CATEGORY not in june.production.categories
     assert float(june.tags["gate_left_out_category_unknown_to_production"]) > 0

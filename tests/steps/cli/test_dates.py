@@ -46,8 +46,8 @@ def test_a_slip_loads_nothing_until_it_is_confirmed(january: Path, ingest: Inges
         ingest(january, SLIP)
     assert fetch("SELECT as_of::date FROM months") == [(JANUARY,)]
     assert last_run("ingest", tracking).info.status == "FAILED"
-    given = {"month_dir": str(january), "as_of": str(SLIP), "confirm_date": "true"}
-    step.main(arguments("ingest", given))
+    parameters = {"month_dir": str(january), "as_of": str(SLIP), "confirm_date": "true"}
+    step.main(arguments("ingest", parameters))
     assert fetch("SELECT as_of::date FROM months ORDER BY 1") == [(JANUARY,), (SLIP,)]
 
 

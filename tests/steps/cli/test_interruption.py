@@ -60,7 +60,7 @@ def ctrl_c_reaches_children() -> Iterator[None]:
 
 
 def interrupted(script: str, *signals: int) -> tuple[int, str, float]:
-    """The exit code, what was said besides the marks, and the seconds since the first signal.
+    """The exit code, the output except the marks, and the seconds since the first signal.
 
     The second signal is sent when the first has arrived.
     """
@@ -74,13 +74,13 @@ def interrupted(script: str, *signals: int) -> tuple[int, str, float]:
             assert process.poll() is None
         started = started or time.monotonic()
         process.send_signal(number)
-    said, _none = process.communicate(timeout=120)
-    return process.returncode, said.replace("ending\n", ""), time.monotonic() - started
+    output, _none = process.communicate(timeout=120)
+    return process.returncode, output.replace("ending\n", ""), time.monotonic() - started
 
 
 def test_it_says_one_line_and_its_runs_are_killed(empty_warehouse: Settings, tracking: str) -> None:
-    code, said, _took = interrupted(STEP, signal.SIGINT, signal.SIGTERM)
-    assert (code, said) == (130, "[ERROR] Interrupted\n")
+    code, output, _took = interrupted(STEP, signal.SIGINT, signal.SIGTERM)
+    assert (code, output) == (130, "[ERROR] Interrupted\n")
     runs = MlflowClient().search_runs([tracking], max_results=2)
     assert {run.info.run_name: run.info.status for run in runs} == {"outer": "KILLED", "inner": "KILLED"}
     assert {run.data.tags["mlflow.note.content"] for run in runs} == {"[ERROR] Interrupted"}
@@ -91,20 +91,20 @@ def test_below_mlflow_run_which_says_it_the_step_says_nothing(
 ) -> None:
     run_id = MlflowClient().create_run(tracking).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
-    code, said, _took = interrupted(STEP, signal.SIGINT)
-    assert (code, said) == (130, "")
+    code, output, _took = interrupted(STEP, signal.SIGINT)
+    assert (code, output) == (130, "")
     assert MlflowClient().get_run(run_id).info.status == "KILLED"
 
 
 def test_a_thread_that_waits_is_cut_off_after_a_while() -> None:
-    code, said, took = interrupted(STUCK, signal.SIGINT)
-    assert (code, said) == (130, "[ERROR] Interrupted\n")
+    code, output, took = interrupted(STUCK, signal.SIGINT)
+    assert (code, output) == (130, "[ERROR] Interrupted\n")
     assert took < 30
 
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
     script = STUCK.replace("GRACE_S = 1.0", "GRACE_S = 60.0")
-    code, _said, took = interrupted(script, signal.SIGINT, signal.SIGINT)
+    code, _output, took = interrupted(script, signal.SIGINT, signal.SIGINT)
     assert code == -signal.SIGINT
     assert took < 30
 
@@ -112,7 +112,7 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
 def test_what_was_started_to_be_left_alone_by_ctrl_c_is() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        code, said, _took = interrupted(LEFT_ALONE, signal.SIGINT)
+        code, output, _took = interrupted(LEFT_ALONE, signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert (code, said) == (0, "")
+    assert (code, output) == (0, "")

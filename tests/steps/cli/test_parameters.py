@@ -64,7 +64,7 @@ def test_numbers_are_within_their_range(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "True", "yes", "1", "false "])
 def test_a_choice_is_true_or_false(text: str) -> None:
     assert [parameters.yes_or_no("true"), parameters.yes_or_no("false")] == [True, False]
-    with pytest.raises(argparse.ArgumentTypeError, match="is neither true nor false"):
+    with pytest.raises(argparse.ArgumentTypeError, match="must be true or false"):
         parameters.yes_or_no(text)
 
 

@@ -18,27 +18,27 @@ RUN_ID = "0123456789abcdef0123456789abcdef"
 
 
 def shown(script: str) -> list[str]:
-    """The lines that a terminal is left with."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
+    """The lines on the terminal at the end."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", textwrap.dedent(script)],
-        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,
     )  # fmt: skip
-    os.close(theirs)
+    os.close(terminal)
     raw = b""
-    while chunk := _read(ours):
+    while chunk := _read(controller):
         raw += chunk
-    os.close(ours)
+    os.close(controller)
     assert process.wait(30) == 0
     return _screen(raw.decode())
 
 
-def _screen(said: str) -> list[str]:
-    """What a terminal makes of it: carriage return, line feed, cursor up; colours stay in the text."""
+def _screen(output: str) -> list[str]:
+    """The lines after carriage returns, line feeds and cursor up; colours stay in the text."""
     lines: dict[int, str] = {}
     row = column = 0
-    for part in re.findall(r"\x1b\[A|\x1b\[\d*m|[\r\n]|[^\r\n\x1b]+", said):
+    for part in re.findall(r"\x1b\[A|\x1b\[\d*m|[\r\n]|[^\r\n\x1b]+", output):
         if part == "\r":
             column = 0
         elif part in {"\n", "\x1b[A"}:
@@ -61,23 +61,23 @@ def test_lines_that_come_while_a_clock_or_a_bar_is_shown_stand_alone() -> None:
     lines = shown("""
         import logging, sys, time
         from steps.cli import console, progress
-        console.TICK_S = 0.02
+        progress.TICK_S = 0.02
         class Now:  # as MLflow's handler: whatever stderr is at the moment
             write = staticmethod(lambda text: sys.stderr.write(text))
             flush = staticmethod(lambda: None)
         logging.basicConfig(stream=Now(), format="%(message)s", level=logging.INFO)
-        with console.timed("log the model"), progress.bar("load", 10) as advance:
+        with progress.timed("log the model"), progress.bar("load", 10) as advance:
             time.sleep(0.1)
             advance(5)
             logging.info("INFO of MLflow")
-            console.say("a line of ours")
-            for number in console.progress("folds", 2, range(2)):
+            console.say("a line of controller")
+            for number in progress.track("folds", 2, range(2)):
                 time.sleep(0.1)
                 print("in fold", number)
         console.say("the end")
     """)
     assert [re.sub(r"[\d.]+ s$", "… s", line) for line in lines if line] == [
-        "INFO of MLflow", "a line of ours", "in fold 0", "in fold 1", "  log the model: … s", "the end",
+        "INFO of MLflow", "a line of controller", "in fold 0", "in fold 1", "  log the model: … s", "the end",
     ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_a_status_line_breaks_between_words_and_other_lines_stay_as_they_are() -
         from steps.cli import console
         console.say({line!r})
         console.say({table!r})
-        console.complain(ValueError("No training " + "x" * 60 + " {RUN_ID}"))
+        console.report_error(ValueError("No training " + "x" * 60 + " {RUN_ID}"))
     """)
     assert lines[:3] == ["[OK] Trained baseline RF. AUC=0.8307 F1=0.5701 ACC=0.7961", f"  (run_id={RUN_ID})", table]
     assert f"  {RUN_ID}\x1b[0m" in lines

@@ -1,4 +1,4 @@
-"""A month is exactly its day: whatever months are near, training sets have that day's rows and no others."""
+"""A month is exactly its day: training sets have that day's rows only, however near other months are."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ from steps.runs.entry_points import arguments
 from tests.conftest import JANUARY, REAL_DATA, needs_real_data
 from tests.steps.features.test_engines import SHARED_WAREHOUSE, features, identity, needs_spark, numbers
 from tests.steps.states.database import empty, last_run
-from tests.steps.states.histories import USERS, Event, expected, in_files, known, play
+from tests.steps.states.histories import USERS, Event, expected, in_files, known_files, play
 from tests.steps.states.months import FILES, month_of, without_line, write_month
 from tests.steps.states.online import in_snapshot, served
 
@@ -29,9 +29,9 @@ def on(day: date, known_after: int, files: dict[str, dict[str, int]]) -> Event:
 
 
 def near_months() -> st.SearchStrategy[list[Event]]:
-    """Loads, in any order, of months a day to sixty days apart; some of what they say is known ten days later."""
+    """Loads, in any order, of months a day to sixty days apart; some are known ten days later."""
     steps = st.lists(st.integers(1, 60), min_size=1, max_size=3)
-    days = steps.map(lambda gaps: [JANUARY + timedelta(days=sum(gaps[:place])) for place in range(len(gaps) + 1)])
+    days = steps.map(lambda gaps: [JANUARY + timedelta(days=sum(gaps[:number])) for number in range(len(gaps) + 1)])
     return days.flatmap(
         lambda chosen: st.lists(
             st.builds(on, st.sampled_from(chosen), st.sampled_from([0, 0, 10]), in_files()), min_size=2, max_size=5
@@ -40,11 +40,15 @@ def near_months() -> st.SearchStrategy[list[Event]]:
 
 
 def sparse(value: int, without: str = "") -> dict[str, dict[str, int]]:
-    """Everybody in every file; one user is in users, labels and subscriptions alone."""
-    everybody = dict.fromkeys(USERS, value)
-    some = {user: value for user in USERS if user != without}
+    """All users in every file, except `without`, who is in users, labels and subscriptions only."""
+    all_users = dict.fromkeys(USERS, value)
+    some_users = {user: value for user in USERS if user != without}
     return {
-        name: everybody if name == "subscriptions" else dict.fromkeys(USERS, 0) if name in {"users", "labels"} else some
+        name: all_users
+        if name == "subscriptions"
+        else dict.fromkeys(USERS, 0)
+        if name in {"users", "labels"}
+        else some_users
         for name in FILES
     }
 
@@ -59,9 +63,9 @@ A_DAY_APART = [
 @SHARED_WAREHOUSE
 @given(history=near_months())
 @example(history=A_DAY_APART)
-def test_rows_are_of_exactly_the_day_asked_for(use: pytest.MonkeyPatch, history: list[Event]) -> None:
+def test_rows_are_of_exactly_the_requested_day(use: pytest.MonkeyPatch, history: list[Event]) -> None:
     play(history)
-    for as_of in {event.as_of for event in history if known(history, event.as_of)["subscriptions"]}:
+    for as_of in {event.as_of for event in history if known_files(history, event.as_of)["subscriptions"]}:
         for engine in ("postgres", "duckdb"):
             assert numbers(features(use, engine, as_of)) == expected(history, as_of)
 
@@ -70,14 +74,14 @@ def test_rows_are_of_exactly_the_day_asked_for(use: pytest.MonkeyPatch, history:
 @settings(SHARED_WAREHOUSE, max_examples=5)
 @given(history=near_months())
 @example(history=A_DAY_APART)
-def test_spark_takes_rows_of_exactly_the_day_too(use: pytest.MonkeyPatch, history: list[Event]) -> None:
+def test_sparks_rows_are_of_exactly_the_day_too(use: pytest.MonkeyPatch, history: list[Event]) -> None:
     play(history)
-    for as_of in {event.as_of for event in history if known(history, event.as_of)["subscriptions"]}:
+    for as_of in {event.as_of for event in history if known_files(history, event.as_of)["subscriptions"]}:
         assert numbers(features(use, "spark", as_of)) == expected(history, as_of)
 
 
 @pytest.mark.parametrize("engine", ["postgres", "duckdb"])
-def test_users_without_usage_are_missing_features_however_near_the_month_before_is(
+def test_users_without_usage_have_missing_features_however_near_the_previous_month_is(
     january: Path, ingest: Ingest, tracking: str, use: pytest.MonkeyPatch, engine: str
 ) -> None:
     usage = without_line(FILES["usage_agg_30d"], 2)
@@ -90,7 +94,7 @@ def test_users_without_usage_are_missing_features_however_near_the_month_before_
 
 
 @pytest.mark.parametrize("engine", ["postgres", "duckdb"])
-def test_the_day_before_leaves_a_month_as_it_is(
+def test_loading_the_day_before_does_not_change_a_month(
     empty_warehouse: Settings, tmp_path: Path, ingest: Ingest, use: pytest.MonkeyPatch, engine: str
 ) -> None:
     new_year, eve = date(2023, 12, 31), date(2023, 12, 30)
@@ -101,7 +105,7 @@ def test_the_day_before_leaves_a_month_as_it_is(
     assert identity(use, engine, new_year) == before
 
 
-def test_online_too_a_near_month_completes_no_other(january: Path, ingest: Ingest) -> None:
+def test_a_near_month_completes_no_other_online_either(january: Path, ingest: Ingest) -> None:
     materialize.main(["--as-of", str(JANUARY)])
     usage = without_line(FILES["usage_agg_30d"], 2)
     ingest(write_month(january, usage_agg_30d=usage), JANUARY + timedelta(days=1))
@@ -114,9 +118,9 @@ def test_online_too_a_near_month_completes_no_other(january: Path, ingest: Inges
 @needs_real_data
 def test_the_real_january_has_its_sha256_before_and_after_february(use: pytest.MonkeyPatch, tracking: str) -> None:
     empty()
-    found = []
+    hashes = []
     for as_of, folder in {JANUARY: "month_000", date(2024, 2, 29): "month_001"}.items():
         ingest_step.main(arguments("ingest", {"month_dir": str(REAL_DATA / folder), "as_of": str(as_of)}))
         build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
-        found.append(last_run("build_dataset", tracking).data.tags["dataset_sha256"][:8])
-    assert found == ["7bebd5bf", "7bebd5bf"]
+        hashes.append(last_run("build_dataset", tracking).data.tags["dataset_sha256"][:8])
+    assert hashes == ["7bebd5bf", "7bebd5bf"]

@@ -1,4 +1,4 @@
-"""Snapshots as Parquet files: the same rows as the database, written with it, refused when they are not."""
+"""Snapshots as Parquet files: they have the database's rows, or they are refused."""
 
 from collections.abc import Callable
 from datetime import date
@@ -34,7 +34,7 @@ def in_database(table: str, as_of: date) -> list[tuple[object, ...]]:
     return fetch(query, (str(as_of),))
 
 
-def test_the_files_hold_what_the_database_holds(january_loaded: Settings, sample_months: Path, ingest: Ingest) -> None:
+def test_the_files_have_the_databases_rows(january_loaded: Settings, sample_months: Path, ingest: Ingest) -> None:
     ingest(sample_months / "month_001", FEBRUARY)
     for table in SNAPSHOTS:
         for as_of in (JANUARY, FEBRUARY):
@@ -42,7 +42,7 @@ def test_the_files_hold_what_the_database_holds(january_loaded: Settings, sample
             assert len(in_lake(table, as_of)) == 300
 
 
-def test_odd_user_ids_and_floats_arrive_as_they_are(empty_warehouse: Settings, tmp_path: Path, ingest: Ingest) -> None:
+def test_unusual_user_ids_and_floats_are_unchanged(empty_warehouse: Settings, tmp_path: Path, ingest: Ingest) -> None:
     odd = ["NA", "null", "Zoé 1", 'say "hi"', "a,b", "\\.", "007", "\U0001f600", "0.1"]
     files = month_of(odd)
     files["usage_agg_30d"] = with_cell(files["usage_agg_30d"], 5, "watch_hours_30d", "0.30000000000000004")
@@ -51,7 +51,7 @@ def test_odd_user_ids_and_floats_arrive_as_they_are(empty_warehouse: Settings, t
     assert sorted(str(row[0]) for row in in_lake(USAGE, JANUARY)) == sorted(odd)
 
 
-def test_a_later_correction_is_in_the_files_beside_what_was_known_before(january: Path) -> None:
+def test_the_files_have_a_later_correction_beside_the_earlier_value(january: Path) -> None:
     changed = with_cell(FILES["usage_agg_30d"], 2, "skips_7d", "9")
     folder = write_month(january, usage_agg_30d=changed)
     step.main(arguments("ingest", {"month_dir": str(folder), "as_of": str(JANUARY), "known_at": "2024-02-10"}))
@@ -59,7 +59,7 @@ def test_a_later_correction_is_in_the_files_beside_what_was_known_before(january
     assert in_lake(USAGE, JANUARY) == in_database(USAGE, JANUARY)
 
 
-def test_loading_again_leaves_the_files_alone_and_mends_those_that_are_not_right(january: Path, ingest: Ingest) -> None:
+def test_loading_again_repairs_wrong_files_and_no_others(january: Path, ingest: Ingest) -> None:
     paths = [lake.path(table, JANUARY) for table in SNAPSHOTS]
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
     ingest(january, JANUARY)
@@ -70,18 +70,18 @@ def test_loading_again_leaves_the_files_alone_and_mends_those_that_are_not_right
     assert [path.read_bytes() for path in paths] == [content for content, _ in before]
 
 
-def test_files_that_are_as_recorded_are_accepted(january: Path) -> None:
+def test_files_as_recorded_are_accepted(january: Path) -> None:
     lake.require_month(JANUARY)
 
 
-def test_a_file_that_is_gone_changed_or_never_written_is_refused(january: Path) -> None:
+def test_a_missing_changed_or_never_written_file_is_refused(january: Path) -> None:
     path = lake.path(USAGE, JANUARY)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
     with pytest.raises(LakeDisagrees, match=r"is not the file .*-e ingest .*as_of=2024-01-31"):
         lake.require_month(JANUARY)
     path.unlink()
-    with pytest.raises(LakeDisagrees, match=r"is gone.*-e ingest"):
+    with pytest.raises(LakeDisagrees, match=r"is missing.*-e ingest"):
         lake.require_month(JANUARY)
     with pytest.raises(LakeDisagrees, match="was ever written for 2024-02-29"):
         lake.require_month(FEBRUARY)
@@ -104,7 +104,7 @@ def test_a_load_that_fails_leaves_the_files_as_they_were(january: Path, ingest: 
     lake.require_month(JANUARY)
 
 
-def test_what_a_load_that_died_left_behind_is_no_snapshot(january: Path, ingest: Ingest) -> None:
+def test_a_partial_file_of_a_killed_load_is_no_snapshot(january: Path, ingest: Ingest) -> None:
     draft = lake.path(USAGE, JANUARY).with_name(".snapshot.parquet.partial")
     draft.write_bytes(b"half a file")
     lake.require_month(JANUARY)
@@ -112,7 +112,7 @@ def test_what_a_load_that_died_left_behind_is_no_snapshot(january: Path, ingest:
     assert [file.name for file in draft.parent.iterdir()] == ["snapshot.parquet"]
 
 
-def test_without_a_place_for_the_files_nothing_is_loaded(
+def test_without_a_folder_for_the_files_nothing_is_loaded(
     january: Path, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STREAMFLOW_LAKE")
@@ -121,4 +121,4 @@ def test_without_a_place_for_the_files_nothing_is_loaded(
 
 
 def test_snapshots_are_the_tables_with_versions() -> None:
-    assert {target.table for target in warehouse.snapshot_targets()} == set(SNAPSHOTS)
+    assert {table.name for table in warehouse.snapshot_tables()} == set(SNAPSHOTS)

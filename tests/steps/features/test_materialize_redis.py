@@ -1,4 +1,4 @@
-"""One month online in Redis: as in PostgreSQL, the newest snapshot and nothing else, whatever happened before."""
+"""One month online in Redis: the newest snapshot and nothing else, as in PostgreSQL."""
 
 import os
 import signal
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,12 +16,9 @@ from steps.cli.errors import BadParameter, OnlineStoreUnavailable
 from steps.runs.entry_points import arguments
 from tests.conftest import FEBRUARY, JANUARY
 from tests.redis_online import needs_redis, redis_online, redis_server
-from tests.steps.states.killed import PATIENCE_S, kill, start
+from tests.steps.states.killed import PATIENCE_S, Step, kill, start
 from tests.steps.states.online import in_snapshot, served
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    import subprocess
 
 __all__ = ["redis_online", "redis_server"]
 
@@ -62,39 +58,39 @@ def test_january_after_february_leaves_the_values_of_february(
 ) -> None:
     put(FEBRUARY)
     put(JANUARY)
-    everybody = in_snapshot(FEBRUARY)
-    assert served(list(everybody)) == everybody
-    assert "left as it is" in capsys.readouterr().out
+    february = in_snapshot(FEBRUARY)
+    assert served(list(february)) == february
+    assert "nothing changed" in capsys.readouterr().out
 
 
 def test_users_gone_from_the_newest_month_disappear_and_repeating_changes_nothing(february_loaded: RedisServer) -> None:
     for _ in range(2):
         put(FEBRUARY)
-        everybody = in_snapshot(FEBRUARY)
-        assert served(list(everybody)) == everybody
-        present = [user for user, values in everybody.items() if set(values) != {None}]
+        february = in_snapshot(FEBRUARY)
+        assert served(list(february)) == february
+        present = [user for user, values in february.items() if set(values) != {None}]
         assert keys(february_loaded) == len(present) + 2  # the month that is read, and the one written last
-    assert len(present) < len(everybody)
+    assert len(present) < len(february)
 
 
-def wait_for_the_next_month(redis: RedisServer, process: "subprocess.Popen[str]") -> None:
-    def is_another() -> bool:
+def wait_for_next_month(redis: RedisServer, process: Step) -> None:
+    def has_started() -> bool:
         assert process.poll() is None, process.communicate()[0]
         return bool(client.get("streamflow:next") != before)
 
     with redis.client() as client:
         before = client.get("streamflow:next")
-        wait_until(is_another, PATIENCE_S, pause=0.0)
+        wait_until(has_started, PATIENCE_S, pause=0.0)
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.01, 0.03])
-def test_a_run_that_is_killed_while_it_writes_leaves_one_month_and_is_repaired_by_the_next(
+def test_a_run_killed_while_writing_leaves_one_month_and_the_next_repairs_it(
     february_loaded: RedisServer, later_s: float
 ) -> None:
     old, new = (in_snapshot(as_of) for as_of in (JANUARY, FEBRUARY))
     process = start(Settings.from_env(), "steps.materialize", "--as-of", str(FEBRUARY))
     try:
-        wait_for_the_next_month(february_loaded, process)
+        wait_for_next_month(february_loaded, process)
         time.sleep(later_s)
     finally:
         kill(process)
@@ -103,7 +99,7 @@ def test_a_run_that_is_killed_while_it_writes_leaves_one_month_and_is_repaired_b
     assert served(list(new)) == new
 
 
-def test_a_redis_that_is_not_there_is_said_with_its_address_setting_and_changes_nothing(
+def test_an_unreachable_redis_is_an_error_that_names_its_setting(
     february_loaded: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMFLOW_REDIS", "redis://127.0.0.1:1/0")
@@ -111,7 +107,7 @@ def test_a_redis_that_is_not_there_is_said_with_its_address_setting_and_changes_
         put(FEBRUARY)
 
 
-def test_a_redis_that_is_full_is_said_and_leaves_the_old_month(february_loaded: RedisServer) -> None:
+def test_a_full_redis_is_an_error_and_keeps_the_old_month(february_loaded: RedisServer) -> None:
     before = served(["anna", "ben", "cara"])
     with february_loaded.client() as client:
         client.config_set("maxmemory", 1)
@@ -131,7 +127,7 @@ def test_training_sets_need_no_redis(february_loaded: RedisServer, monkeypatch: 
         os.kill(february_loaded.process.pid, signal.SIGCONT)
 
 
-def test_an_online_store_that_is_none_is_said(february_loaded: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_online_store_is_an_error(february_loaded: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_ONLINE_STORE", "memcached")
     with pytest.raises(BadParameter, match="STREAMFLOW_ONLINE_STORE='memcached': must be postgres or redis"):
         put(FEBRUARY)

@@ -1,4 +1,4 @@
-"""Our offline store against Feast's own: the same rows of the same entities, whenever and of whomever they ask."""
+"""The project's offline store against Feast's own: the same rows for any entities and times."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ from tests.steps.states.histories import HISTORIES, Event, play
 
 # the month's day, when corrections are known, and days on which another month's rows are near
 MOMENTS = """
-    SELECT DISTINCT user_id, as_of + days * interval '1 day' AS event_timestamp, days AS asked_after
+    SELECT DISTINCT user_id, as_of + days * interval '1 day' AS event_timestamp, days AS days_after
     FROM (SELECT user_id, as_of FROM subscriptions_profile_versions
           UNION SELECT user_id, as_of FROM usage_agg_30d_versions) AS present,
          unnest(ARRAY[-1, 0, 9, 10, 27, 28]) AS days
@@ -31,7 +31,7 @@ SHARED_WAREHOUSE = settings(
 )
 
 
-def rows(store: FeatureStore, offline: type[PostgreSQLOfflineStore], *, known_then: bool = True) -> pd.DataFrame:
+def rows(store: FeatureStore, offline: type[PostgreSQLOfflineStore], *, only_known: bool = True) -> pd.DataFrame:
     service = store.get_feature_service("churn_v2")
     job = offline.get_historical_features(
         store.config,
@@ -40,10 +40,10 @@ def rows(store: FeatureStore, offline: type[PostgreSQLOfflineStore], *, known_th
         MOMENTS,
         store.registry,
         store.project,
-        filter_by_created_timestamp=known_then,
+        filter_by_created_timestamp=only_known,
     )
-    found: pd.DataFrame = job.to_df()
-    return found.sort_values(["user_id", "event_timestamp"], ignore_index=True)
+    frame: pd.DataFrame = job.to_df()
+    return frame.sort_values(["user_id", "event_timestamp"], ignore_index=True)
 
 
 @SHARED_WAREHOUSE
@@ -52,35 +52,36 @@ def test_any_history_has_the_rows_that_feasts_own_store_finds(server: Settings, 
     play(history)
     assume(fetch(MOMENTS))
     with historical.applied_store() as store:
-        for known_then in (True, False):
-            found, stock = (
-                rows(store, one, known_then=known_then)
-                for one in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore)
+        for only_known in (True, False):
+            actual, stock = (
+                rows(store, offline, only_known=only_known)
+                for offline in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore)
             )
-            pd.testing.assert_frame_equal(found, stock)
+            pd.testing.assert_frame_equal(actual, stock)
 
 
 @pytest.mark.parametrize("text", ["", "NULL", 'say "hi", \\N', "two\nlines", "Zoé \U0001f600"])
-def test_odd_texts_come_as_they_are_stored(server: Settings, text: str) -> None:
+def test_unusual_texts_are_read_as_stored(server: Settings, text: str) -> None:
     play(A_HISTORY)
     for table in ("snapshots", "superseded"):
         execute(f"UPDATE subscriptions_profile_{table} SET contract_type = $odd${text}$odd$")  # noqa: S608
     with historical.applied_store() as store:
-        found, stock = (rows(store, one) for one in (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore))
-    pd.testing.assert_frame_equal(found, stock)
-    assert text in set(found["contract_type"])
+        stores = (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore)
+        actual, stock = (rows(store, offline) for offline in stores)
+    pd.testing.assert_frame_equal(actual, stock)
+    assert text in set(actual["contract_type"])
 
 
 def test_a_training_set_is_joined_with_the_parameters_that_feature_store_yaml_declares(server: Settings) -> None:
     play(A_HISTORY)
     declared = {"enable_nestloop": "off", "work_mem": "128MB", "jit": "off", "timezone": "UTC"}
-    asked = ", ".join(f"current_setting('{name}') AS {name}" for name in declared)
+    columns = ", ".join(f"current_setting('{name}') AS {name}" for name in declared)
     with historical.applied_store() as store:
-        [found] = CopyingJob(f"SELECT {asked}", store.config, full_feature_names=False).to_df().to_dict("records")
-    assert found == declared
+        [session] = CopyingJob(f"SELECT {columns}", store.config, full_feature_names=False).to_df().to_dict("records")
+    assert session == declared
 
 
-def test_a_parameter_that_postgresql_does_not_have_is_an_error(server: Settings) -> None:
+def test_a_parameter_unknown_to_postgresql_is_an_error(server: Settings) -> None:
     play(A_HISTORY)
     with historical.applied_store() as store:
         changed = store.config.offline_store.model_copy(update={"session": {"enable_nestlop": "off"}})
@@ -89,12 +90,12 @@ def test_a_parameter_that_postgresql_does_not_have_is_an_error(server: Settings)
             job.to_df()
 
 
-def test_a_schema_is_a_name_and_carries_nothing_else() -> None:
+def test_a_schema_setting_is_a_name_only() -> None:
     stores = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
     assert {stores[name]["db_schema"] for name in ("offline_store", "online_store")} == {"public", "feast_online"}
 
 
-def test_the_store_that_is_configured_is_ours(server: Settings) -> None:
+def test_the_projects_store_is_configured(server: Settings) -> None:
     play(A_HISTORY)
     with historical.applied_store() as store:
         assert isinstance(store.provider.offline_store, SortingPostgreSQLOfflineStore)

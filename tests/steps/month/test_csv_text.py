@@ -1,4 +1,4 @@
-"""A CSV file as text: what is wrong with the file itself."""
+"""The faults of a CSV file's form."""
 
 import bz2
 import csv
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps.month.csv_bytes import Fault
+from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
 
 COLUMNS = ["user_id", "churn_label"]
@@ -30,7 +30,7 @@ def zipped() -> bytes:
     return content.getvalue()
 
 
-def read_text(path: Path, columns: list[str]) -> tuple[pd.DataFrame | None, list[Fault]]:
+def read_text(path: Path, columns: list[str]) -> tuple[pd.DataFrame | None, list[FileFault]]:
     """All rows, indexed by their line, and the faults; no frame when nothing could be read."""
     file = TextFile(path, columns)
     frames = [chunk.rows.to_pandas().set_axis(chunk.lines) for chunk in file.chunks()]
@@ -49,8 +49,8 @@ def faults(path: Path, content: bytes) -> list[str]:
 
 def values(path: Path, content: bytes) -> list[list[str]]:
     path.write_bytes(content)
-    frame, found = read_text(path, COLUMNS)
-    assert not found
+    frame, faults_found = read_text(path, COLUMNS)
+    assert not faults_found
     assert frame is not None
     return [list(map(str, row)) for row in frame.to_numpy()]
 
@@ -72,24 +72,24 @@ def test_rows_are_named_by_their_line_in_the_file(labels: Path) -> None:
 
 def test_lines_that_cannot_be_read_still_count(labels: Path) -> None:
     labels.write_text("user_id,churn_label\nanna,True\nben,False,1\ncara,False\n")
-    frame, found = read_text(labels, COLUMNS)
+    frame, faults_found = read_text(labels, COLUMNS)
     assert frame is not None
     assert list(frame.index) == [2, 4]
-    assert [(fault.line, fault.value) for fault in found] == [(3, "ben,False,1")]
+    assert [(fault.line, fault.value) for fault in faults_found] == [(3, "ben,False,1")]
 
 
 def test_a_broken_line_far_down_in_a_file_of_many_blocks_is_named_by_its_number(labels: Path) -> None:
     lines = [f"user-{number:07d},True" for number in range(600_000)]  # 11 MB; pyarrow reads 4 MB at a time
     lines[540_000] += ",too much"
     labels.write_text("user_id,churn_label\n" + "\n".join(lines) + "\n")
-    frame, found = read_text(labels, COLUMNS)
+    frame, faults_found = read_text(labels, COLUMNS)
     assert frame is not None
-    assert [fault.line for fault in found] == [540_002]
+    assert [fault.line for fault in faults_found] == [540_002]
     assert frame.loc[600_001, "user_id"] == "user-0599999"
 
 
 def test_a_missing_file_is_one_fault(labels: Path) -> None:
-    assert read_text(labels, COLUMNS) == (None, [Fault("labels.csv", problem="is missing")])
+    assert read_text(labels, COLUMNS) == (None, [FileFault("labels.csv", problem="is missing")])
 
 
 def test_a_folder_of_that_name_is_no_file(labels: Path) -> None:
@@ -188,10 +188,10 @@ def test_extra_columns_are_ignored_without_a_name_or_with_the_same_one(labels: P
 def test_a_value_may_hold_line_breaks_however_long_the_file(labels: Path, rows: int, end: str) -> None:
     good = [f'user-{number},"first{end}second, ""third""{end}",True{end}' for number in range(rows)]
     labels.write_bytes(f"user_id,note,churn_label{end}{''.join(good)}bad{end}ok,,True{end}".encode())
-    frame, found = read_text(labels, COLUMNS)
+    frame, faults_found = read_text(labels, COLUMNS)
     assert frame is not None
     assert [*frame.index] == [2 + 3 * row for row in range(rows)] + [3 + 3 * rows]
-    assert [str(fault) for fault in found] == [
+    assert [str(fault) for fault in faults_found] == [
         f"labels.csv, line {2 + 3 * rows}: 'bad' has 1 fields where the header has 3"
     ]
 
@@ -235,10 +235,10 @@ OTHER_FORMATS = {
 }
 
 
-@pytest.mark.parametrize("what", OTHER_FORMATS)
-def test_a_file_of_another_format_is_told_what_it_is_and_how_to_save_it(labels: Path, what: str) -> None:
-    [fault] = faults(labels, OTHER_FORMATS[what])
-    assert what in fault
+@pytest.mark.parametrize("name", OTHER_FORMATS)
+def test_the_fault_of_another_format_names_it_and_how_to_save_it(labels: Path, name: str) -> None:
+    [fault] = faults(labels, OTHER_FORMATS[name])
+    assert name in fault
     assert re.search(r"\. (Save it|Unpack it)", fault)
 
 
@@ -256,7 +256,7 @@ def test_other_separators_than_commas_are_named(labels: Path, separator: str) ->
 
 def test_an_empty_first_line_is_no_header(labels: Path) -> None:
     assert faults(labels, b"\nuser_id,churn_label\nanna,True\n") == [
-        "labels.csv, line 1: is empty: the first line has to name the columns"
+        "labels.csv, line 1: is empty: the first line must name the columns"
     ]
 
 
@@ -290,11 +290,11 @@ def test_what_pythons_writer_writes_is_read_back_or_refused_at_its_line(
         starts.append(1 + len(re.findall("\r\n|\r|\n", text.getvalue())))
         writer.writerow(row)
     labels.write_bytes(text.getvalue().encode())
-    frame, found = read_text(labels, COLUMNS)
+    frame, faults_found = read_text(labels, COLUMNS)
     empty = [not any(value.strip() for value in row) for row in table]
     last = max((place for place, nothing in enumerate(empty) if not nothing), default=-1)
     expected = {line: row[:2] for line, row, nothing in zip(starts[1:], table, empty, strict=True) if not nothing}
-    assert {fault.line for fault in found if fault.line} == {
+    assert {fault.line for fault in faults_found if fault.line} == {
         line for line, nothing in zip(starts[1 : last + 2], empty, strict=False) if nothing
     }
     assert ({} if frame is None else dict(zip(frame.index, frame.to_numpy().tolist(), strict=True))) == expected
@@ -314,7 +314,7 @@ def test_every_missing_column_is_named(labels: Path) -> None:
 
 def test_a_column_that_is_there_twice_is_a_fault(labels: Path) -> None:
     assert faults(labels, b"user_id,churn_label,churn_label\nanna,True,False\n") == [
-        "labels.csv, line 1, churn_label: column is there twice"
+        "labels.csv, line 1, churn_label: column is repeated"
     ]
 
 
@@ -323,5 +323,5 @@ def test_columns_come_in_the_declared_order_without_the_extra_ones(labels: Path)
 
 
 def test_a_fault_says_file_line_column_and_value() -> None:
-    fault = Fault("labels.csv", 7, "churn_label", "maybe", "is not True or False")
+    fault = FileFault("labels.csv", 7, "churn_label", "maybe", "is not True or False")
     assert str(fault) == "labels.csv, line 7, churn_label: 'maybe' is not True or False"

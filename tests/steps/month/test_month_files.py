@@ -1,4 +1,4 @@
-"""A month's six files: accepted when they keep to the schema, refused with every fault when they do not."""
+"""A month's six files: accepted if they match the schema, else refused with every fault."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from feature_enricher.prediction import values
 from steps.cli.errors import FaultyMonth
-from steps.cli.progress import unseen
+from steps.cli.progress import ignore
 from steps.month import check, files
 from steps.month.check import check_file
-from steps.month.csv_bytes import Fault
+from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
-from steps.month.files import SHOWN_FAULTS, Month, count_new_categories, read_month
+from steps.month.files import SHOWN_FAULTS, CheckedMonth, count_new_categories, read_month
 from steps.month.rules import DECIMAL_TEXT, TEXT, USER_ID, whole, with_whole_numbers
 from tests.conftest import JANUARY, open_folder
 from tests.steps.states.months import FILES, month_of, reordered, with_cell, without_column, without_line, write_month
@@ -37,20 +37,20 @@ IN_EVERY_EXAMPLE_THE_SAME_FOLDER = settings(
 )
 
 
-def faults_in(folder: Path) -> list[Fault]:
+def faults_in(folder: Path) -> list[FileFault]:
     with pytest.raises(FaultyMonth) as caught:
         read_month(folder, JANUARY)
-    found: list[Any] = caught.value.faults
-    return found
+    faults: list[Any] = caught.value.faults
+    return faults
 
 
-def rows_of(month: Month, name: str) -> pd.DataFrame:
+def rows_of(month: CheckedMonth, name: str) -> pd.DataFrame:
     """A file's rows, indexed by their line."""
     table: pd.DataFrame = pa.Table.from_batches(month.chunks(name)).to_pandas()
     return table.set_axis(range(2, 2 + len(table)))
 
 
-def places(faults: list[Fault]) -> list[tuple[str, int | None, str | None]]:
+def positions(faults: list[FileFault]) -> list[tuple[str, int | None, str | None]]:
     return [(fault.file, fault.line, fault.column) for fault in faults]
 
 
@@ -74,13 +74,13 @@ def test_empty_plans_of_users_without_internet_become_false(tmp_path: Path) -> N
 def test_empty_plans_of_users_with_internet_are_a_fault(tmp_path: Path, column: str) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 4, column, ""))
     assert faults_in(folder) == [
-        Fault("subscriptions.csv", 4, column, "", "is empty although net_service is not No"),
+        FileFault("subscriptions.csv", 4, column, "", "is empty although net_service is not No"),
     ]
 
 
 def test_empty_plans_are_a_fault_too_where_net_service_is_empty(tmp_path: Path) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "net_service", ""))
-    assert places(faults_in(folder)) == [
+    assert positions(faults_in(folder)) == [
         ("subscriptions.csv", 3, "net_service"),
         ("subscriptions.csv", 3, "plan_stream_tv"),
         ("subscriptions.csv", 3, "plan_stream_movies"),
@@ -89,13 +89,13 @@ def test_empty_plans_are_a_fault_too_where_net_service_is_empty(tmp_path: Path) 
 
 def test_every_missing_file_is_a_fault_but_for_labels_which_may_come_later(tmp_path: Path) -> None:
     needed = [name for name in FILES if name != "labels"]
-    assert faults_in(tmp_path) == [Fault(f"{name}.csv", problem="is missing") for name in needed]
+    assert faults_in(tmp_path) == [FileFault(f"{name}.csv", problem="is missing") for name in needed]
 
 
 def test_a_link_to_labels_that_leads_nowhere_is_no_month_without_labels(tmp_path: Path) -> None:
     folder = write_month(tmp_path, labels=None)
     (folder / "labels.csv").symlink_to(tmp_path / "gone.csv")
-    assert faults_in(folder) == [Fault("labels.csv", problem="is missing")]
+    assert faults_in(folder) == [FileFault("labels.csv", problem="is missing")]
 
 
 def test_what_may_not_be_read_or_is_no_file_says_where_it_is(tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_a_file_of_somebody_else_that_may_not_be_read_is_a_fault() -> None:
 
 
 def test_one_missing_file_is_the_only_fault(tmp_path: Path) -> None:
-    assert faults_in(write_month(tmp_path, users=None)) == [Fault("users.csv", problem="is missing")]
+    assert faults_in(write_month(tmp_path, users=None)) == [FileFault("users.csv", problem="is missing")]
 
 
 def test_every_empty_file_is_a_fault(tmp_path: Path) -> None:
     faults = faults_in(write_month(tmp_path, dict.fromkeys(FILES, "")))
-    assert places(faults) == [(f"{name}.csv", None, None) for name in FILES]
+    assert positions(faults) == [(f"{name}.csv", None, None) for name in FILES]
     assert "is empty" in str(faults[0])
 
 
@@ -138,17 +138,17 @@ def test_every_file_with_a_header_only_is_a_fault(tmp_path: Path) -> None:
 def test_a_missing_column_is_a_fault_in_every_file(tmp_path: Path, place: int) -> None:
     missing = {name: text.splitlines()[0].split(",")[place] for name, text in FILES.items()}
     folder = write_month(tmp_path, {name: without_column(text, missing[name]) for name, text in FILES.items()})
-    assert places(faults_in(folder)) == [(f"{name}.csv", 1, column) for name, column in missing.items()]
+    assert positions(faults_in(folder)) == [(f"{name}.csv", 1, column) for name, column in missing.items()]
 
 
 def test_the_order_of_the_columns_does_not_matter(tmp_path: Path) -> None:
     order = ["net_service", "total_paid", "user_id", "plan_stream_movies", "monthly_fee", "contract_type"]
     order += ["paperless_billing", "months_active", "plan_stream_tv"]
-    turned = read_month(
-        write_month(tmp_path / "turned", subscriptions=reordered(FILES["subscriptions"], order)), JANUARY
+    in_other_order = read_month(
+        write_month(tmp_path / "in_other_order", subscriptions=reordered(FILES["subscriptions"], order)), JANUARY
     )
     usual = read_month(write_month(tmp_path / "usual"), JANUARY)
-    assert rows_of(turned, "subscriptions").equals(rows_of(usual, "subscriptions"))
+    assert rows_of(in_other_order, "subscriptions").equals(rows_of(usual, "subscriptions"))
 
 
 def test_extra_columns_are_ignored(tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_files_from_windows_are_accepted(tmp_path: Path) -> None:
 
 def test_latin_1_is_a_fault_in_every_file(tmp_path: Path) -> None:
     latin = {name: with_cell(text, 2, "user_id", "zoé").encode("latin-1") for name, text in FILES.items()}
-    assert places(faults_in(write_month(tmp_path, latin))) == [(f"{name}.csv", 2, None) for name in FILES]
+    assert positions(faults_in(write_month(tmp_path, latin))) == [(f"{name}.csv", 2, None) for name in FILES]
 
 
 def test_utf_16_is_a_fault_in_every_file(tmp_path: Path) -> None:
     wide = {name: text.encode("utf-16") for name, text in FILES.items()}
-    assert places(faults_in(write_month(tmp_path, wide))) == [(f"{name}.csv", None, None) for name in FILES]
+    assert positions(faults_in(write_month(tmp_path, wide))) == [(f"{name}.csv", None, None) for name in FILES]
 
 
 def test_quoted_column_names_are_accepted(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_every_rule_of_the_schemas_is_reported_by_its_name(tmp_path: Path) -> No
 def test_no_setting_of_pandera_turns_the_check_off(tmp_path: Path) -> None:
     folder = write_month(tmp_path, labels=with_cell(FILES["labels"], 2, "churn_label", "maybe"))
     with config_context(validation_enabled=False):
-        assert places(faults_in(folder)) == [("labels.csv", 2, "churn_label")]
+        assert positions(faults_in(folder)) == [("labels.csv", 2, "churn_label")]
 
 
 def test_a_rule_that_cannot_be_carried_out_is_no_fault_of_the_file(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_rule_that_cannot_be_carried_out_is_no_fault_of_the_file(tmp_path: Pat
     schema = DataFrameSchema({"user_id": Column(None, Check(fails)), "churn_label": Column()})
     file = TextFile(write_month(tmp_path) / "labels.csv", list(schema.columns))
     with pytest.raises(SchemaError, match="in the rule"):
-        check_file(file, schema, None, unseen)
+        check_file(file, schema, None, ignore)
 
 
 ALSO_RIGHT = [
@@ -351,7 +351,7 @@ def test_whole_numbers_mean_in_files_what_they_mean_in_the_gateways_json(text: s
 
 def test_a_number_too_small_for_the_database_is_a_fault_of_the_file(tmp_path: Path) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 3, "monthly_fee", "1e-400"))
-    assert places(faults_in(folder)) == [("subscriptions.csv", 3, "monthly_fee")]
+    assert positions(faults_in(folder)) == [("subscriptions.csv", 3, "monthly_fee")]
 
 
 ODD_IDS = ["NA", "null", "Zoé 1", 'say "hi"', "a,b", "\\.", "\\N", "007", "7", "1e5", "a" * 128, "用户", "😀", "--"]
@@ -372,31 +372,31 @@ def test_who_can_be_loaded_can_be_asked_for(user: str) -> None:
 def test_users_who_are_there_twice_are_named_at_the_second_line(tmp_path: Path) -> None:
     twice = {name: text + text.splitlines(keepends=True)[1] for name, text in FILES.items()}
     assert faults_in(write_month(tmp_path, twice)) == [
-        Fault(f"{name}.csv", 5, "user_id", "anna", "is there twice") for name in FILES
+        FileFault(f"{name}.csv", 5, "user_id", "anna", "is repeated") for name in FILES
     ]
 
 
 def test_users_whose_fingerprints_are_the_same_are_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "prints", lambda ids: np.zeros(len(ids), np.uint64))
+    monkeypatch.setattr(check, "fingerprints", lambda ids: np.zeros(len(ids), np.uint64))
     assert read_month(write_month(tmp_path), JANUARY).rows["users"] == 3
     twice = FILES["users"] + FILES["users"].splitlines()[1] + "\n"
     assert [str(fault) for fault in faults_in(write_month(tmp_path, users=twice))] == [
-        "users.csv, line 5, user_id: 'anna' is there twice"
+        "users.csv, line 5, user_id: 'anna' is repeated"
     ]
 
 
 def test_rows_for_unknown_users_are_faults(tmp_path: Path) -> None:
     unknown = {name: with_cell(text, 2, "user_id", "nobody") for name, text in FILES.items() if name != "users"}
     assert faults_in(write_month(tmp_path, {**FILES, **unknown})) == [
-        Fault(f"{name}.csv", 2, "user_id", "nobody", "is not in users.csv") for name in unknown
+        FileFault(f"{name}.csv", 2, "user_id", "nobody", "is not in users.csv") for name in unknown
     ]
 
 
 def test_a_user_may_be_missing_from_the_other_files(tmp_path: Path) -> None:
-    others = {name: without_line(text, 2) for name, text in FILES.items() if name != "users"}
-    folder = write_month(tmp_path, {**FILES, **others})
+    other_files = {name: without_line(text, 2) for name, text in FILES.items() if name != "users"}
+    folder = write_month(tmp_path, {**FILES, **other_files})
     assert list(rows_of(read_month(folder, JANUARY), "labels")["user_id"]) == ["ben", "cara"]
 
 
@@ -409,7 +409,7 @@ def test_the_faults_of_all_files_come_at_once_in_the_order_of_files_and_lines(tm
         support_agg_90d="",
         labels=with_cell(FILES["labels"], 3, "churn_label", "maybe") + "dave\nerin,True\n",
     )
-    assert places(faults_in(folder)) == [
+    assert positions(faults_in(folder)) == [
         ("users.csv", 2, "has_family"),
         ("users.csv", 4, "user_gender"),
         ("usage_agg_30d.csv", None, None),
@@ -497,7 +497,7 @@ def test_each_of_several_corrupted_cells_is_named(
     corrupted = chance.sample(cells, min(count, len(cells)))
     for name, line, column in corrupted:
         month[name][line][column] = chance.choice(NONSENSE)
-    named = places(faults_in(write_month(tmp_path, as_text(month))))
+    named = positions(faults_in(write_month(tmp_path, as_text(month))))
     assert {(f"{name}.csv", line + 1, month[name][0][column]) for name, line, column in corrupted} <= set(named)
 
 

@@ -64,8 +64,8 @@ def sample(out_dir: Path, users: int = 200, months: int = 1, seed: int = 42) -> 
 
 
 def in_subprocess(out_dir: Path, users: int) -> list[str]:
-    given = ["--out-dir", str(out_dir), "--users", str(users), "--months", "1", "--seed", "1"]
-    return [sys.executable, "-m", "steps.sample_months", *given]
+    options = ["--out-dir", str(out_dir), "--users", str(users), "--months", "1", "--seed", "1"]
+    return [sys.executable, "-m", "steps.sample_months", *options]
 
 
 def content(out_dir: Path) -> dict[str, bytes]:
@@ -73,7 +73,7 @@ def content(out_dir: Path) -> dict[str, bytes]:
 
 
 def joined(month: Path) -> pd.DataFrame:
-    """The six files side by side; empty plans are False."""
+    """The six files joined by user_id; empty plans are False."""
     tables = [pd.read_csv(month / name, index_col="user_id") for name in LAYOUT]
     rows = pd.concat(tables, axis=1, verify_integrity=True).sort_index()
     return rows.assign(**{plan: rows[plan].eq(True) for plan in PLANS})
@@ -82,11 +82,11 @@ def joined(month: Path) -> pd.DataFrame:
 def validation_auc(rows: pd.DataFrame, classifier: ClassifierMixin, more: list[str]) -> float:
     columns = [column for header, _ in list(LAYOUT.values())[1:-1] for column in header.split(",")]
     features = [column for column in columns if column not in NOT_IN_BASELINE] + more
-    known, held_out = train_test_split(rows, test_size=0.25, stratify=rows["churn_label"], random_state=42)
+    training, held_out = train_test_split(rows, test_size=0.25, stratify=rows["churn_label"], random_state=42)
     text = [name for name in features if name in ("net_service", "contract_type")]
     encode = make_column_transformer((OneHotEncoder(sparse_output=False), text), remainder="passthrough")
     with threadpool_limits(limits=1):
-        model = make_pipeline(encode, classifier).fit(known[features], known["churn_label"])
+        model = make_pipeline(encode, classifier).fit(training[features], training["churn_label"])
         return float(roc_auc_score(held_out["churn_label"], model.predict_proba(held_out[features])[:, 1]))
 
 
@@ -108,10 +108,10 @@ def test_same_arguments_give_the_same_bytes(few_users: Path, tmp_path: Path) -> 
     assert again == content(few_users)
 
 
-def test_another_seed_gives_other_people(few_users: Path, tmp_path: Path) -> None:
-    others = joined(sample(tmp_path, seed=43) / "month_000")
+def test_another_seed_gives_other_users(few_users: Path, tmp_path: Path) -> None:
+    other_users = joined(sample(tmp_path, seed=43) / "month_000")
 
-    assert not set(others.index) & set(joined(few_users / "month_000").index)
+    assert not set(other_users.index) & set(joined(few_users / "month_000").index)
 
 
 def test_the_first_users_are_the_same_whatever_the_total(few_users: Path, tmp_path: Path) -> None:

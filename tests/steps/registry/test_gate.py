@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from steps.registry import gate, interval
-from steps.registry.gate import Evidence, Rival, Rules
+from steps.registry.gate import Comparison, Evidence
 from steps.registry.interval import Rows
+from steps.registry.rules import Rules
 
 RULES = Rules("better", min_gain=0.0, margin=0.01, min_auc=0.7, min_users=20, allow_older=False, force=False)
 FORCE = replace(RULES, force=True)
@@ -19,13 +20,13 @@ NOT_WORSE = replace(RULES, rule="not_worse")
 
 
 def against(production: float, candidate: float, half: float = 0.01) -> Evidence:
-    """The interval is as far to both sides."""
+    """half: the distance of both ends of the interval from the gain."""
     gain = candidate - production
     left_out = {"trained_on_by_production": 8, "category_unknown_to_production": 0}
-    rival = Rival(
+    comparison = Comparison(
         "3", production, candidate, gain - half, gain + half, 110, 100, ("2024-02-29", "2024-01-31"), left_out
     )
-    return Evidence([], candidate, rival, None)
+    return Evidence([], candidate, comparison, None)
 
 
 def test_a_first_version_passes_on_its_auc_alone() -> None:
@@ -37,16 +38,16 @@ def test_a_first_version_passes_on_its_auc_alone() -> None:
 @pytest.mark.parametrize(
     ("production", "candidate", "min_gain", "status"),
     [
-        (0.80, 0.80, 0.0, "refused"),  # as good is not better
+        (0.80, 0.80, 0.0, "refused"),  # equal is not better
         (0.80, 0.81 - 1e-9, 0.0, "refused"),  # higher, and the interval holds 0
         (0.80, 0.81 + 1e-9, 0.0, "passed"),
         (0.75, 0.779, 0.02, "refused"),
         (0.75, 0.781, 0.02, "passed"),
         (0.80, 0.791, -0.02, "passed"),
-        (0.60, 0.69, 0.0, "refused"),  # better, and still not good
+        (0.60, 0.69, 0.0, "refused"),  # better, but below min_auc
     ],
 )
-def test_better_wants_the_whole_interval_above_min_gain(
+def test_better_requires_the_whole_interval_above_min_gain(
     production: float, candidate: float, min_gain: float, status: str
 ) -> None:
     verdict = gate.judge(against(production, candidate), replace(RULES, min_gain=min_gain))
@@ -58,20 +59,20 @@ def test_better_wants_the_whole_interval_above_min_gain(
     ("candidate", "margin", "half", "status"),
     [
         (0.80, 0.01, 0.0099, "passed"),
-        (0.80, 0.01, 0.0101, "refused"),  # as good, and it may be worse by more than the margin
+        (0.80, 0.01, 0.0101, "refused"),  # equal, but possibly worse by more than the margin
         (0.795, 0.01, 0.004, "passed"),
         (0.789, 0.01, 0.0001, "refused"),
         (0.80, 0.0, 0.0, "refused"),
     ],
 )
-def test_not_worse_wants_the_whole_interval_above_minus_the_margin(
+def test_not_worse_requires_the_whole_interval_above_minus_the_margin(
     candidate: float, margin: float, half: float, status: str
 ) -> None:
     evidence = against(0.80, candidate, half)
     assert gate.judge(evidence, replace(NOT_WORSE, margin=margin)).status == status
 
 
-def test_min_gain_is_not_asked_for_by_not_worse_nor_the_margin_by_better() -> None:
+def test_not_worse_ignores_min_gain_and_better_ignores_the_margin() -> None:
     assert gate.judge(against(0.8, 0.8, 0.001), replace(NOT_WORSE, min_gain=0.5)).status == "passed"
     assert gate.judge(against(0.8, 0.8, 0.001), replace(RULES, margin=0.5)).status == "refused"
 
@@ -85,29 +86,29 @@ def test_a_verdict_names_its_rule_and_both_ends() -> None:
     )
 
 
-def test_all_objections_are_said_at_once() -> None:
+def test_a_reason_has_all_objections() -> None:
     assert gate.judge(against(0.8, 0.6), RULES).reason == (
         "AUC 0.6000 is below min_auc 0.7; "
         "rule better: the lower end of the gain's interval, -0.2100, is not above min_gain 0"
     )
 
 
-def test_force_promotes_and_is_called_so_and_keeps_the_reason() -> None:
+def test_a_forced_verdict_promotes_and_keeps_the_reason() -> None:
     verdict = gate.judge(against(0.8, 0.6), FORCE)
     assert (verdict.status, verdict.promotes) == ("forced", True)
     assert verdict.reason == gate.judge(against(0.8, 0.6), RULES).reason
 
 
-def test_force_that_was_not_needed_is_not_called_forced() -> None:
+def test_unneeded_force_is_not_called_forced() -> None:
     assert gate.judge(against(0.8, 0.82), FORCE).status == "passed"
 
 
-def test_force_does_not_promote_a_version_with_a_defect() -> None:
+def test_force_does_not_override_a_blocking_issue() -> None:
     verdict = gate.judge(Evidence(["the model has no signature"], None, None, None), FORCE)
     assert (verdict.status, verdict.reason) == ("refused", "the model has no signature")
 
 
-def test_a_production_that_cannot_be_scored_is_an_objection_that_can_be_forced() -> None:
+def test_force_overrides_a_missing_comparison() -> None:
     evidence = Evidence([], 0.9, None, "no comparison with Production: version 3 cannot be loaded")
     assert gate.judge(evidence, RULES).status == "refused"
     assert "version 3 cannot be loaded" in gate.judge(evidence, RULES).reason
@@ -122,8 +123,8 @@ def test_an_older_month_is_an_objection_unless_it_is_allowed() -> None:
     assert gate.judge(older, replace(RULES, allow_older=True)).status == "passed"
 
 
-def test_both_figures_the_interval_and_on_whom_are_shown() -> None:
-    assert gate.shown(against(0.8, 0.81)) == (
+def test_the_text_has_both_figures_the_interval_and_the_rows() -> None:
+    assert gate.figures_text(against(0.8, 0.81)) == (
         "AUC 0.8100 against 0.8000 of version 3 in Production on the same 110 rows of 100 users that neither was "
         "trained on (2024-02-29, 2024-01-31): gain +0.0100 (95% interval +0.0000 to +0.0200). "
         "Rows left out: 8 trained on by production."
@@ -139,11 +140,11 @@ def test_too_few_users_are_no_comparison(leaving: int, staying: int, enough: boo
     assert (few is None) == enough
     if few is not None:
         assert f"{leaving + staying} users ({leaving} leaving, {staying} staying) can be compared" in few
-        assert "min_users 20 wants 20 of them and 2 of each" in few
+        assert "min_users 20 requires 20 users and 2 of each class" in few
 
 
 def population(rows: int, seed: int = 1) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Truth, and two models of which the first sees more of it."""
+    """Labels, and the scores of a better and a worse model."""
     chance = np.random.default_rng(seed)
     truth = chance.random(rows) < 0.27
     return truth, truth + chance.normal(0, 0.8, rows), truth + chance.normal(0, 1.6, rows)
@@ -152,7 +153,7 @@ def population(rows: int, seed: int = 1) -> tuple[NDArray[np.bool_], NDArray[np.
 def gain_interval(
     truth: NDArray[np.bool_], candidate: NDArray[np.float64], production: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Of one month, each row another user's."""
+    """Of one month, with one row per user."""
     return interval.gain_interval(Rows.of_one_month(truth, candidate, production))
 
 
@@ -160,12 +161,12 @@ def test_the_interval_is_the_same_every_time() -> None:
     assert gain_interval(*population(300)) == gain_interval(*population(300))
 
 
-def test_the_interval_of_a_model_with_itself_is_nothing() -> None:
+def test_the_interval_of_a_model_with_itself_is_zero() -> None:
     truth, model, _ = population(300)
     assert gain_interval(truth, model, model) == (0.0, 0.0)
 
 
-def test_the_interval_turns_its_sign_when_the_models_change_places() -> None:
+def test_swapping_the_models_changes_the_intervals_sign() -> None:
     truth, better, worse = population(300)
     low, high = gain_interval(truth, better, worse)
     assert 0 < low < interval.auc(truth, better) - interval.auc(truth, worse) < high
@@ -187,7 +188,7 @@ def test_the_interval_agrees_with_a_plain_loop_over_resampled_rows() -> None:
     assert gain_interval(truth, better, worse) == pytest.approx(np.quantile(gains, [0.025, 0.975]), abs=0.012)
 
 
-def test_draws_that_do_not_fit_into_memory_at_once_are_made_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_beyond_the_memory_limit_are_made_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = gain_interval(*population(200))
     monkeypatch.setattr(interval, "BLOCK_CELLS", 200 * 300)
     assert gain_interval(*population(200)) == pytest.approx(whole, abs=0.01)
@@ -198,9 +199,9 @@ def test_draws_that_do_not_fit_into_memory_at_once_are_made_in_blocks(monkeypatc
         lambda rows: len({leaves for leaves, _, _ in rows}) == 2
     )
 )
-def test_a_weighted_auc_is_scikit_learns_whatever_ties_there_are(rows: list[tuple[bool, int, int]]) -> None:
+def test_a_weighted_auc_with_ties_equals_scikit_learns(rows: list[tuple[bool, int, int]]) -> None:
     truth = np.array([leaves for leaves, _, _ in rows])
     score = np.array([value / 4 for _, value, _ in rows])
     counts = np.array([1.0 + more for _, _, more in rows])
-    found = interval.Ranked(truth, score).aucs(counts[None, :])
-    assert found == pytest.approx([roc_auc_score(truth, score, sample_weight=counts)])
+    aucs = interval.Ranked(truth, score).aucs(counts[None, :])
+    assert aucs == pytest.approx([roc_auc_score(truth, score, sample_weight=counts)])

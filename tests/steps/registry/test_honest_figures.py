@@ -1,4 +1,4 @@
-"""Figures of quality are of users that the version was never trained on: against calculations from the files."""
+"""Quality figures cover users that the version was never trained on; compared with calculations from the files."""
 
 import hashlib
 import re
@@ -18,11 +18,10 @@ from steps.registry import versions
 from steps.runs.entry_points import arguments
 from steps.scoring import quality
 from steps.scoring.report import Subject
-from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, free_port, needs_real_data
-from tests.steps.states.database import empty, execute, fetch
+from tests.conftest import FEBRUARY, JANUARY, free_port
+from tests.steps.states.database import execute, fetch
 from tests.steps.states.lookalikes import lookalike
 from tests.steps.states.scores import Outcome, forget_versions, load_january, register
-from tests.steps.states.trainings import train_quickly
 from tests.tracking_store import tracking_store_at
 
 FOREST, OLD, LOST, UNTAGGED = "forest", "old", "lost", "untagged"
@@ -30,8 +29,8 @@ FOREST, OLD, LOST, UNTAGGED = "forest", "old", "lost", "untagged"
 
 @pytest.fixture(scope="module")
 def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
-    """forest: split by user. old: by chance, as trainings were before the split had a name. lost: its dataset is gone.
-    untagged: as the UI's button registers it."""
+    """forest: split by user. old: without the split parameter, which means random. lost: its dataset is missing.
+    untagged: as registered in the UI."""
     load_january(sample_months)
     forget_versions()
     forest = trainings["random_forest"]
@@ -45,8 +44,8 @@ def registered(trainings: dict[str, str], sample_months: Path) -> dict[str, str]
 
 @pytest.fixture
 def run(registered: dict[str, str], tracking: str) -> Callable[..., Outcome]:
-    def step(kind: str = FOREST, **given: str) -> Outcome:
-        score.main(arguments("score", {"as_of": str(JANUARY), "version": registered[kind], **given}))
+    def step(kind: str = FOREST, **values: str) -> Outcome:
+        score.main(arguments("score", {"as_of": str(JANUARY), "version": registered[kind], **values}))
         return Outcome(tracking)
 
     return step
@@ -54,7 +53,7 @@ def run(registered: dict[str, str], tracking: str) -> Callable[..., Outcome]:
 
 @pytest.fixture
 def january_kept(registered: dict[str, str]) -> Iterator[None]:
-    """What the test does to January is undone."""
+    """Restores January after the test."""
     execute("CREATE TABLE kept_p AS TABLE subscriptions_profile_snapshots; CREATE TABLE kept_l AS TABLE labels")
     yield
     execute("TRUNCATE subscriptions_profile_snapshots, labels; INSERT INTO labels TABLE kept_l")
@@ -83,7 +82,7 @@ def joined(outcome: Outcome, labels: "pd.Series[bool]", users: set[str]) -> tupl
     return labels.loc[chosen].to_numpy(), scores.loc[chosen].to_numpy()
 
 
-def test_every_figure_is_of_the_users_that_were_held_out(run: Run, sample_months: Path) -> None:
+def test_every_figure_covers_the_held_out_users(run: Run, sample_months: Path) -> None:
     outcome, labels = run(), labels_of(sample_months / "month_000")
     truth, probability = joined(outcome, labels, validating(labels))
     metrics = outcome.metrics
@@ -96,7 +95,7 @@ def test_every_figure_is_of_the_users_that_were_held_out(run: Run, sample_months
         assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
 
 
-def test_a_later_month_is_measured_on_whoever_was_not_trained_on_before(
+def test_a_later_month_is_measured_on_users_outside_the_training(
     run: Run, sample_months: Path, tracking: str, registered: dict[str, str]
 ) -> None:
     january, february = (labels_of(sample_months / month) for month in ("month_000", "month_001"))
@@ -111,17 +110,17 @@ def test_a_later_month_is_measured_on_whoever_was_not_trained_on_before(
     assert outcome.metrics["users_trained_on"] == len(trained_on & set(february.index))
 
 
-def test_titles_and_the_closing_line_say_which_users(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_titles_and_the_closing_line_name_the_users(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run()
     closing = capsys.readouterr().out.splitlines()[-1]
     assert re.search(r"AUC 0\.\d{4} \(95% interval 0\.\d{4} to [01]\.\d{4}\) on the 75 users never trained on", closing)
     assert outcome.tags["measured_on"] == "75 users never trained on"
-    for what in ("Gain", "Lift", "Calibration"):
-        assert f"{what}: {JANUARY}, version 1, 75 users never trained on" in outcome.page
+    for name in ("Gain", "Lift", "Calibration"):
+        assert f"{name}: {JANUARY}, version 1, 75 users never trained on" in outcome.page
     assert f"{JANUARY}, version 1, all 300 users (225 trained on)" in outcome.page
 
 
-def test_the_page_stands_alone(run: Run) -> None:
+def test_the_page_is_self_contained(run: Run) -> None:
     page = run().page
     sources = re.findall(r'(?:src|href)="([^"]{0,30})', page)
     assert len(sources) == 4
@@ -129,7 +128,7 @@ def test_the_page_stands_alone(run: Run) -> None:
     assert "<script" not in page
 
 
-def test_listed_users_say_whether_they_were_trained_on(run: Run, sample_months: Path) -> None:
+def test_the_list_marks_training_users(run: Run, sample_months: Path) -> None:
     outcome, labels = run(top="40"), labels_of(sample_months / "month_000")
     trained_on = set(labels.index) - validating(labels)
     listed = pd.read_csv(outcome.folder / "top_40.csv")
@@ -138,13 +137,13 @@ def test_listed_users_say_whether_they_were_trained_on(run: Run, sample_months: 
     assert set(outcome.scores.query("trained_on")["user_id"]) == trained_on
 
 
-def test_a_training_from_before_the_split_had_a_name_is_split_by_chance(run: Run, registered: dict[str, str]) -> None:
-    by_user, by_chance = (run(kind).scores.query("trained_on") for kind in (FOREST, OLD))
-    assert len(by_user) == len(by_chance) == 225
-    assert set(by_user["user_id"]) != set(by_chance["user_id"])
+def test_a_training_without_the_split_parameter_is_split_at_random(run: Run, registered: dict[str, str]) -> None:
+    by_user, at_random = (run(kind).scores.query("trained_on") for kind in (FOREST, OLD))
+    assert len(by_user) == len(at_random) == 225
+    assert set(by_user["user_id"]) != set(at_random["user_id"])
 
 
-def test_where_the_training_users_are_unknown_there_is_no_figure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_known_training_users_there_is_no_figure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run(LOST)
     closing = capsys.readouterr().out.splitlines()[-1]
     assert f"No quality figures: the training users of version 3 are unknown: the dataset of run {'f' * 32}" in closing
@@ -169,24 +168,22 @@ def test_too_few_labelled_users_give_no_figure(
     assert "AUC" not in outcome.metrics
 
 
-def test_labels_of_some_users_are_enough_where_they_are_enough(
-    run: Run, sample_months: Path, january_kept: None
-) -> None:
+def test_labels_of_enough_users_give_figures(run: Run, sample_months: Path, january_kept: None) -> None:
     labels = labels_of(sample_months / "month_000")
-    gone = [user for user in validating(labels) if not labels[user]][:10]
-    execute(f"DELETE FROM labels WHERE user_id IN {tuple(gone)}")  # noqa: S608
+    removed = [user for user in validating(labels) if not labels[user]][:10]
+    execute(f"DELETE FROM labels WHERE user_id IN {tuple(removed)}")  # noqa: S608
     outcome = run()
-    truth, probability = joined(outcome, labels, validating(labels) - set(gone))
+    truth, probability = joined(outcome, labels, validating(labels) - set(removed))
     assert (outcome.metrics["labelled"], outcome.metrics["users_measured"]) == (290, 65)
     assert outcome.metrics["AUC"] == pytest.approx(roc_auc_score(truth, probability), abs=1e-12)
 
 
-def test_a_version_without_tags_is_scored_like_any_other(run: Run) -> None:
+def test_a_version_without_tags_gives_the_same_figures(run: Run) -> None:
     tagged, untagged = run(), run(UNTAGGED)
     assert untagged.metrics == tagged.metrics
 
 
-def test_users_with_a_category_that_the_version_does_not_know_are_left_out_and_counted(
+def test_users_with_an_unknown_category_are_left_out_and_counted(
     run: Run, january_kept: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = run().scores.set_index("user_id")["probability"]
@@ -198,50 +195,48 @@ def test_users_with_a_category_that_the_version_does_not_know_are_left_out_and_c
     assert outcome.facts["unknown_categories"] == {"net_service": {"Satellite": 7, "Balloon": 2}}
     assert (outcome.metrics["users"], outcome.metrics["users_unknown_category"]) == (291, 9)
     closing = capsys.readouterr().out.splitlines()[-1]
-    said = (
-        "9 with a category that the version does not know: net_service='Satellite' 7, net_service='Balloon' 2 left out"
+    assert (
+        "9 with a category that the version was not trained on: net_service='Satellite' 7, net_service='Balloon' 2 "
+        "left out" in closing
     )
-    assert said in closing
     assert "net_service=&#x27;Satellite&#x27; 7" in outcome.page
     after = outcome.scores.set_index("user_id")["probability"]
     pd.testing.assert_series_equal(after, before.drop(moved))
 
 
-def test_where_nobody_can_be_scored_the_scores_of_before_stay(
+def test_when_no_user_can_be_scored_the_earlier_scores_stay(
     run: Run, january_kept: None, registered: dict[str, str]
 ) -> None:
     run()
     execute("UPDATE subscriptions_profile_snapshots SET net_service = 'Satellite'")
-    with pytest.raises(TooFewToLearn, match="0 have missing features, 300 a category that it does not know"):
+    with pytest.raises(TooFewToLearn, match="0 have missing features, 300 a category that it was not trained on"):
         run()
-    counted = "SELECT count(*) FROM churn_scores WHERE model_version = %s"
-    assert fetch(counted, (registered[FOREST],)) == [(300,)]
+    count = "SELECT count(*) FROM churn_scores WHERE model_version = %s"
+    assert fetch(count, (registered[FOREST],)) == [(300,)]
 
 
-def test_a_look_up_that_fails_is_not_told_as_a_training_that_is_gone(
-    registered: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_look_up_is_no_missing_training(registered: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     version = MlflowClient().get_model_version(MODEL_NAME, registered[FOREST])
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    elsewhere, unsaid = f"http://127.0.0.1:{free_port()}", "could not be asked"
-    with tracking_store_at(elsewhere), pytest.raises(TrackingUnavailable, match=unsaid):
+    unreachable = f"http://127.0.0.1:{free_port()}"
+    with tracking_store_at(unreachable), pytest.raises(TrackingUnavailable, match="does not answer"):
         versions.training_of(version)
 
 
-def test_an_interval_is_the_bootstraps() -> None:
-    """Another stratified bootstrap, by scikit-learn and another generator, within what chance allows."""
+def test_an_interval_agrees_with_another_bootstrap() -> None:
+    """A stratified bootstrap with scikit-learn and another random generator, within its random error."""
     chance = np.random.default_rng(1)
     truth = chance.random(400) < 0.3
     probability = np.clip(np.round(0.2 * truth + 0.8 * chance.random(400), 2), 0, 1)
-    found = quality.measure(probability, truth)
+    measured = quality.measure(probability, truth)
     classes, drawn = [np.flatnonzero(truth), np.flatnonzero(~truth)], []
     for _ in range(600):
-        rows = np.concatenate([chance.choice(places, len(places)) for places in classes])
+        rows = np.concatenate([chance.choice(positions, len(positions)) for positions in classes])
         drawn.append((roc_auc_score(truth[rows], probability[rows]), brier_score_loss(truth[rows], probability[rows])))
-    assert found is not None
+    assert measured is not None
     lows, highs = np.quantile(drawn, [0.025, 0.975], axis=0)
-    assert [found.auc.low, found.brier.low] == pytest.approx(list(lows), abs=0.006)
-    assert [found.auc.high, found.brier.high] == pytest.approx(list(highs), abs=0.006)
+    assert [measured.auc.low, measured.brier.low] == pytest.approx(list(lows), abs=0.006)
+    assert [measured.auc.high, measured.brier.high] == pytest.approx(list(highs), abs=0.006)
 
 
 @pytest.mark.parametrize(("users", "left"), [(49, 20), (100, 9), (100, 91)])
@@ -253,18 +248,5 @@ def test_too_few_users_or_too_few_of_a_class_are_not_measured(users: int, left: 
 @pytest.mark.parametrize(
     ("calibration", "number"), [("sigmoid", "probability of leaving"), ("none", "score"), (None, "score")]
 )
-def test_a_number_that_was_not_calibrated_is_named_a_score(calibration: str | None, number: str) -> None:
+def test_a_number_without_calibration_is_called_a_score(calibration: str | None, number: str) -> None:
     assert Subject("2024-01-31", "1", "local", calibration, 0.5, "").number == number
-
-
-@needs_real_data
-def test_the_baseline_on_the_real_january_is_as_good_as_on_users_it_never_saw(tracking: str) -> None:
-    empty()
-    ingest.main(arguments("ingest", {"month_dir": str(REAL_DATA / "month_000"), "as_of": str(JANUARY)}))
-    version = register(train_quickly("random_forest", tracking, n_estimators="300"), feature_service="churn_v1")
-    score.main(arguments("score", {"as_of": str(JANUARY), "version": version}))
-    outcome = Outcome(tracking)
-    assert outcome.metrics["users_measured"] == 1761
-    assert 0.81 <= outcome.metrics["AUC"] <= 0.83
-    everybody = labels_of(REAL_DATA / "month_000")
-    assert roc_auc_score(*joined(outcome, everybody, set(everybody.index))) > 0.96

@@ -1,4 +1,4 @@
-"""Production never gets worse: what register promotes, what it refuses, and what it writes down of both."""
+"""Production never gets worse: register promotes or refuses, and records the reason."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from steps import build_dataset, ingest, register, warehouse
 from steps.cli.errors import DatabaseUnavailable
 from steps.cli.settings import MODEL_NAME
-from steps.registry import twins
+from steps.registry import duplicates
 from steps.runs.entry_points import arguments
 from steps.training.split import split
 from tests.conftest import JANUARY
@@ -24,13 +24,13 @@ from tests.steps.states.database import empty, execute, last_run
 from tests.steps.states.lookalikes import lookalike
 from tests.steps.states.trainings import model_folder, pipeline, rows, train_quickly
 
-SMALL = {"min_auc": "0.5", "min_users": "50"}  # 300 made-up users and 8 trees are not held to what a real month is
-POINT = {"rule": "not_worse", "margin": "1"}  # whatever the interval: for tests that are not about the comparison
+SMALL = {"min_auc": "0.5", "min_users": "50"}  # for 300 made-up users and 8 trees; a real month has higher limits
+POINT = {"rule": "not_worse", "margin": "1"}  # accepts any interval: for tests that are not about the comparison
 
 
 @pytest.fixture(scope="module")
 def runs(trainings: dict[str, str], tracking: str, sample_months: Path) -> dict[str, str]:
-    """Trainings by name: worse and better on churn_v1, and one on churn_v2; January is loaded as they knew it."""
+    """Trainings by name: worse and better on churn_v1, contract on churn_v2; January is loaded as they read it."""
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY), "feature_service": "churn_v2"}))
@@ -50,8 +50,8 @@ Register = Callable[..., ModelVersion]
 def registered(runs: dict[str, str], empty_registry: None, tracking: str) -> Register:
     """Registers a training, by name or run id, and returns the version made."""
 
-    def run(name: str, **given: str) -> ModelVersion:
-        register.main(arguments("register", {"run_id": runs.get(name, name), **SMALL, **given}))
+    def run(name: str, **values: str) -> ModelVersion:
+        register.main(arguments("register", {"run_id": runs.get(name, name), **SMALL, **values}))
         ended = last_run("register", tracking)
         assert ended.info.status == "FINISHED"
         return MlflowClient().get_model_version(MODEL_NAME, ended.data.tags["model_version"])
@@ -60,11 +60,10 @@ def registered(runs: dict[str, str], empty_registry: None, tracking: str) -> Reg
 
 
 def in_production() -> list[str]:
-    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
-    return [str(version.version) for version in found if version.current_stage == "Production"]
+    return [str(version.version) for version in all_versions() if version.current_stage == "Production"]
 
 
-def test_a_better_candidate_replaces_and_both_figures_are_on_it(
+def test_a_better_candidate_is_promoted_with_both_figures_as_tags(
     registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered("worse")
@@ -91,7 +90,7 @@ def test_a_better_candidate_replaces_and_both_figures_are_on_it(
 FIGURES = ("auc_candidate", "auc_production", "auc_gain", "auc_gain_low", "auc_gain_high")
 
 
-def test_a_worse_candidate_is_refused_by_a_finished_run_that_says_all(
+def test_a_worse_candidate_is_refused_by_a_finished_run_with_the_reason(
     registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered("better")
@@ -110,30 +109,30 @@ def test_a_worse_candidate_is_refused_by_a_finished_run_that_says_all(
     assert "-P force=true" in out
 
 
-def test_a_refused_version_leaves_the_alias_where_it_was(registered: Register) -> None:
+def test_a_refused_version_does_not_move_the_alias(registered: Register) -> None:
     registered("better")
     registered("worse")
     assert str(MlflowClient().get_model_version_by_alias(MODEL_NAME, "Production").version) == "1"
 
 
-def test_the_same_training_again_makes_nothing(registered: Register) -> None:
+def test_registering_a_training_again_makes_no_version(registered: Register) -> None:
     registered("better")
     again = registered("better")
-    assert (str(again.version), in_production(), len(everything())) == ("1", ["1"], 1)
+    assert (str(again.version), in_production(), len(all_versions())) == ("1", ["1"], 1)
 
 
-def test_the_twin_of_the_version_in_production_is_named_and_not_made(
+def test_a_duplicate_of_the_version_in_production_gets_no_version(
     registered: Register, runs: dict[str, str], tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered("better")
-    twin = train_quickly(mlflow.get_run(runs["better"]).data.params["model"], tracking)
-    assert twin != runs["better"]
+    duplicate = train_quickly(mlflow.get_run(runs["better"]).data.params["model"], tracking)
+    assert duplicate != runs["better"]
     capsys.readouterr()
-    registered(twin, force="true")
-    assert (len(everything()), in_production()) == (1, ["1"])
+    registered(duplicate, force="true")
+    assert (len(all_versions()), in_production()) == (1, ["1"])
     assert (
-        f"[OK] Run {twin} is the twin of version 1 of {MODEL_NAME} in Production: same data, code and parameters; "
-        "no new version is made."
+        f"[OK] Run {duplicate} is a duplicate of version 1 of {MODEL_NAME} in Production: same data, code and "
+        "parameters; no new version is made."
     ) in capsys.readouterr().out
     assert last_run("register", tracking).data.tags["twin_of"] == "1"
 
@@ -147,37 +146,37 @@ def test_the_twin_of_the_version_in_production_is_named_and_not_made(
         {"streamflow.python": "3.11.0"},
     ],
 )
-def test_other_data_code_or_packages_make_no_twin(runs: dict[str, str], changed: dict[str, str]) -> None:
+def test_other_data_code_or_packages_make_no_duplicate(runs: dict[str, str], changed: dict[str, str]) -> None:
     original, copy = (mlflow.get_run(run_id) for run_id in (runs["better"], lookalike(runs["better"])))
     other = mlflow.get_run(lookalike(runs["better"], tags=changed))
-    assert (twins.is_twin(original, copy), twins.is_twin(original, other)) == (True, False)
+    assert (duplicates.is_duplicate(original, copy), duplicates.is_duplicate(original, other)) == (True, False)
 
 
 @pytest.mark.parametrize(
     ("params", "same"),
     [
-        ({"learning_rate": "5e-2"}, True),  # as it was typed
-        ({"C": "7", "n_estimators": "5"}, True),  # typed, and not of this kind of model
+        ({"learning_rate": "5e-2"}, True),  # another spelling of the number
+        ({"C": "7", "n_estimators": "5"}, True),  # not a hyperparameter of this model
         ({"learning_rate": "0.06"}, False),
         ({"split": "random"}, False),
-        ({"threshold": "0.4"}, False),  # a parameter that the other was trained without
+        ({"threshold": "0.4"}, False),  # the other training has no such parameter
     ],
 )
-def test_parameters_that_change_the_model_make_no_twin(params: dict[str, str], same: bool) -> None:
-    usual = {"model": "hist_gradient_boosting", "max_iter": "8", "learning_rate": "0.05", "split": "user"}
-    assert twins.is_twin(training_with(usual), training_with({**usual, **params})) == same
+def test_parameters_that_change_the_model_make_no_duplicate(params: dict[str, str], same: bool) -> None:
+    default = {"model": "hist_gradient_boosting", "max_iter": "8", "learning_rate": "0.05", "split": "user"}
+    assert duplicates.is_duplicate(training_with(default), training_with({**default, **params})) == same
 
 
 def training_with(params: dict[str, str]) -> Run:
-    tags = [RunTag(name, "same") for name in twins.SAME_TAGS]
+    tags = [RunTag(name, "same") for name in duplicates.COMPARED_TAGS]
     return Run(RunInfo(*["0"] * 7), RunData(params=[Param(*param) for param in params.items()], tags=tags))
 
 
-def everything() -> list[ModelVersion]:
+def all_versions() -> list[ModelVersion]:
     return list(MlflowClient().search_model_versions(f"name='{MODEL_NAME}'"))
 
 
-def test_force_promotes_the_worse_and_says_so(
+def test_force_promotes_a_worse_version_as_forced(
     registered: Register, tracking: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered("better")
@@ -197,16 +196,14 @@ def test_a_first_version_needs_min_auc_alone(registered: Register) -> None:
     assert "gate_production_version" not in passed.tags
 
 
-@pytest.mark.parametrize(("stage", "ends_in"), [("None", "None"), ("Staging", "Staging")])
-def test_other_stages_are_not_the_gates_business_and_carry_its_verdict(
-    registered: Register, stage: str, ends_in: str
-) -> None:
+@pytest.mark.parametrize("stage", ["None", "Staging"])
+def test_the_gate_does_not_guard_other_stages(registered: Register, stage: str) -> None:
     registered("better")
     version = registered("worse", stage=stage)
-    assert (version.current_stage, version.tags["gate"], in_production()) == (ends_in, "refused", ["1"])
+    assert (version.current_stage, version.tags["gate"], in_production()) == (stage, "refused", ["1"])
 
 
-def test_of_two_in_production_the_higher_is_compared_with_and_both_are_archived(registered: Register) -> None:
+def test_of_two_in_production_the_higher_is_compared_and_both_are_archived(registered: Register) -> None:
     registered("worse")
     registered("better", **POINT)
     MlflowClient().transition_model_version_stage(MODEL_NAME, "1", "Production", archive_existing_versions=False)
@@ -222,14 +219,14 @@ def test_the_old_version_is_scored_on_the_same_users_through_its_own_features(
     registered(production)
     version = registered(candidate, force="true")
     held_out = split(rows(runs[candidate]), "user").validation
-    theirs = rows(runs[production]).set_index("user_id").loc[held_out["user_id"]]
-    features = theirs.drop(columns="churn_label")
+    own = rows(runs[production]).set_index("user_id").loc[held_out["user_id"]]
+    features = own.drop(columns="churn_label")
     expected = roc_auc_score(held_out["churn_label"], pipeline(runs[production]).predict_proba(features)[:, 1])
     assert float(version.tags["gate_auc_production"]) == expected
     assert float(version.tags["gate_rows_compared"]) == len(held_out) == 75
 
 
-def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Register, sample_months: Path) -> None:
+def test_a_month_that_has_changed_since_prevents_a_comparison(registered: Register, sample_months: Path) -> None:
     registered("contract")
     execute("UPDATE support_agg_90d_snapshots SET support_tickets_90d = support_tickets_90d + 1")
     try:
@@ -240,9 +237,7 @@ def test_features_of_a_month_that_changed_since_are_no_comparison(registered: Re
     assert "2024-01-31 has changed since its training set was built" in version.tags["gate_reason"]
 
 
-def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
-    registered: Register, sample_months: Path
-) -> None:
+def test_an_emptied_warehouse_prevents_a_comparison_without_a_crash(registered: Register, sample_months: Path) -> None:
     registered("contract")
     empty()
     try:
@@ -253,16 +248,14 @@ def test_a_warehouse_that_was_emptied_since_is_no_comparison_and_no_crash(
     assert "has changed since" in version.tags["gate_reason"]
 
 
-def test_a_production_that_cannot_be_loaded_is_named_and_replaced_by_force_alone(
-    registered: Register, runs: dict[str, str]
-) -> None:
+def test_a_damaged_version_in_production_is_replaced_by_force_only(registered: Register, runs: dict[str, str]) -> None:
     damaged = lookalike(runs["worse"])
     registered(damaged)
     damage(damaged)
     refused = registered("better")
     assert (in_production(), refused.tags["gate"]) == (["1"], "refused")
     assert "no comparison with Production: version 1 cannot be loaded: " in refused.tags["gate_reason"]
-    forced = registered("worse", force="true")  # a twin of what is damaged, and made all the same
+    forced = registered("worse", force="true")  # a duplicate of a damaged version gets a version
     assert (in_production(), forced.tags["gate"]) == (["3"], "forced")
 
 
@@ -270,7 +263,7 @@ def no_number(source: str) -> str:
     return source.replace("probability[:, 1]", "probability[:, 1] + float('nan')")
 
 
-def test_a_production_that_answers_no_number_is_named_too(registered: Register, runs: dict[str, str]) -> None:
+def test_a_version_in_production_that_answers_nan_is_named(registered: Register, runs: dict[str, str]) -> None:
     registered(lookalike(runs["worse"], source=no_number), stage="None")
     MlflowClient().transition_model_version_stage(MODEL_NAME, "1", "Production")
     version = registered("better")
@@ -289,7 +282,7 @@ def test_a_training_on_the_second_list_encodes_both_text_columns(runs: dict[str,
     ]
 
 
-def test_a_version_says_what_it_answers_to_its_own_example(registered: Register, runs: dict[str, str]) -> None:
+def test_a_version_is_tagged_with_the_answer_to_its_own_example(registered: Register, runs: dict[str, str]) -> None:
     version = registered("better")
     example = rows(runs["better"]).drop(columns=["user_id", "churn_label"]).head(1)
     (expected,) = pipeline(runs["better"]).predict_proba(example)[:, 1].tolist()
@@ -301,7 +294,7 @@ def damage(run_id: str) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
-def test_a_candidate_that_cannot_be_loaded_is_refused_even_by_force(registered: Register, runs: dict[str, str]) -> None:
+def test_a_candidate_that_cannot_be_loaded_is_refused_despite_force(registered: Register, runs: dict[str, str]) -> None:
     registered("worse")
     damaged = lookalike(runs["better"])
     damage(damaged)
@@ -323,7 +316,7 @@ def without_the_fee(types: dict[str, str]) -> dict[str, str]:
 
 
 def a_little_more(source: str) -> str:
-    """The last bit of one probability in about ten."""
+    """Changes the last bit of about one probability in ten."""
     return source.replace("probability[:, 1]", "probability[:, 1] * (1 + 2e-16 * (probability[:, 1] > 0.4))")
 
 
@@ -339,26 +332,26 @@ def another_name(source: str) -> str:
     return source.replace('"model_version": None if version is None else str(version)', '"model_version": "77"')
 
 
-DEFECTS: dict[str, tuple[dict[str, Any], str]] = {
+BLOCKING_ISSUES: dict[str, tuple[dict[str, Any], str]] = {
     "no signature": ({"types": None, "example": False}, "the model has no signature"),
     "no example": ({"example": False}, "the model has no input example"),
     "another order": ({"types": reversed_types}, "not the features of churn_v1: in another order"),
-    "another type": ({"types": with_a_whole_fee, "example": False}, "without monthly_fee, with monthly_fee that"),
-    "one too few": ({"types": without_the_fee}, "without monthly_fee, with none that it does not have"),
+    "another type": ({"types": with_a_whole_fee, "example": False}, "missing: monthly_fee; unexpected: monthly_fee"),
+    "one too few": ({"types": without_the_fee}, "missing: monthly_fee; unexpected: none"),
     "another probability": ({"source": a_little_more}, "the served prediction differs from the pipeline's on"),
     "no number": ({"source": no_number}, "version 1 answers no probability on 75 of 75 rows"),
     "another class": ({"source": another_class}, "differs from the pipeline's on 75 of 75 validation rows"),
     "an error": ({"source": raising}, "version 1 cannot score these rows: RuntimeError: out of order"),
     "another version": ({"source": another_name}, "its answers name version 77"),
-    "another service": ({"tags": {"feature_service": "churn_v2"}}, "says FeatureService 'churn_v2', its dataset"),
+    "another service": ({"tags": {"feature_service": "churn_v2"}}, "names FeatureService 'churn_v2', its dataset"),
     "another dataset": ({"tags": {"dataset_sha256": "0" * 64}}, "the training names dataset sha256 0000"),
     "no dataset": ({"tags": {"dataset_run_id": "f" * 32}}, f"the dataset of run {'f' * 32} cannot be read"),
 }
 
 
 @pytest.mark.filterwarnings("ignore:.*An input example was not provided")  # the lookalikes have none
-@pytest.mark.parametrize(("changes", "reason"), DEFECTS.values(), ids=DEFECTS)
-def test_a_version_with_a_defect_is_refused_even_by_force(
+@pytest.mark.parametrize(("changes", "reason"), BLOCKING_ISSUES.values(), ids=BLOCKING_ISSUES)
+def test_a_version_with_a_blocking_issue_is_refused_despite_force(
     registered: Register,
     runs: dict[str, str],
     changes: dict[str, Any],
@@ -368,15 +361,15 @@ def test_a_version_with_a_defect_is_refused_even_by_force(
     version = registered(lookalike(runs["better"], **changes), force="true")
     assert (in_production(), version.tags["gate"]) == ([], "refused")
     assert reason in version.tags["gate_reason"]
-    assert "That cannot be forced." in capsys.readouterr().out
+    assert "This cannot be forced." in capsys.readouterr().out
 
 
-def test_a_damaged_dataset_is_a_defect(registered: Register, runs: dict[str, str]) -> None:
+def test_a_damaged_dataset_is_a_blocking_issue(registered: Register, runs: dict[str, str]) -> None:
     run = mlflow.get_run(mlflow.get_run(runs["better"]).data.tags["dataset_run_id"])
     path = Path(run.info.artifact_uri.removeprefix("file://")) / "dataset.parquet"
     whole = path.read_bytes()
-    found = pd.read_parquet(path)
-    found.assign(monthly_fee=found["monthly_fee"] + 1).to_parquet(path, index=False)
+    frame = pd.read_parquet(path)
+    frame.assign(monthly_fee=frame["monthly_fee"] + 1).to_parquet(path, index=False)
     try:
         version = registered("better", force="true")
     finally:
@@ -387,9 +380,9 @@ def test_a_damaged_dataset_is_a_defect(registered: Register, runs: dict[str, str
 
 def test_two_registers_at_once_are_compared_one_after_the_other(registered: Register, runs: dict[str, str]) -> None:
     registered("worse")
-    both = [arguments("register", {"run_id": runs[name], **SMALL, **POINT}) for name in ("better", "contract")]
+    commands = [arguments("register", {"run_id": runs[name], **SMALL, **POINT}) for name in ("better", "contract")]
     with ThreadPoolExecutor(2) as threads:
-        for ended in [threads.submit(register.main, argv) for argv in both]:
+        for ended in [threads.submit(register.main, argv) for argv in commands]:
             ended.result(timeout=120)
     versions = [MlflowClient().get_model_version(MODEL_NAME, number) for number in ("2", "3")]
     compared_with = {str(v.version): v.tags["gate_production_version"] for v in versions}
@@ -402,10 +395,10 @@ def test_one_training_registered_twice_at_once_is_one_version(registered: Regist
     with ThreadPoolExecutor(2) as threads:
         for ended in [threads.submit(register.main, argv) for _ in range(2)]:
             ended.result(timeout=120)
-    assert (len(everything()), in_production()) == (1, ["1"])
+    assert (len(all_versions()), in_production()) == (1, ["1"])
 
 
-def test_a_promotion_that_never_ends_is_said_instead_of_waited_for(
+def test_a_promotion_that_never_ends_is_an_error_after_the_timeout(
     registered: Register, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(warehouse.connection, "LOCK_TIMEOUT_MS", 200)

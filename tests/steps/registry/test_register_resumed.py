@@ -1,5 +1,5 @@
-"""Versions that have no verdict: their register was killed, or they were registered with the UI's button. And look-ups
-that fail: never told as a fact."""
+"""Versions without a verdict: their register was killed, or they were registered in the UI. And failed look-ups, which
+are errors and no facts."""
 
 import os
 from pathlib import Path
@@ -11,39 +11,39 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import build_dataset, ingest, register, rollback
+from steps import register, rollback
 from steps.cli.errors import NoRollback, TrackingUnavailable
 from steps.cli.settings import MODEL_NAME
-from steps.registry import training_sets, versions
+from steps.registry import loaded_version, training_sets, versions
+from steps.runs import search
 from steps.runs.entry_points import arguments
-from tests.conftest import JANUARY, free_port
+from tests.conftest import free_port
 from tests.steps.states import killed
-from tests.steps.states.database import empty, last_run
+from tests.steps.states.database import last_run
+from tests.steps.states.scores import load_january
 from tests.steps.states.serving import in_production
-from tests.steps.states.trainings import model_id, train_quickly
+from tests.steps.states.trainings import model_id
 from tests.tracking_store import tracking_store_at
 
 SMALL = {"min_auc": "0.1", "min_users": "20"}
-WHATEVER = {"rule": "not_worse", "margin": "1"}
+ANY_INTERVAL = {"rule": "not_worse", "margin": "1"}
 
 
 @pytest.fixture(scope="module")
-def runs(tracking: str, sample_months: Path) -> dict[str, str]:
+def runs(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
     """Trainings of a January that is loaded: of three kinds."""
-    empty()
-    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
-    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
+    load_january(sample_months)
     names = {"forest": "random_forest", "boosting": "hist_gradient_boosting", "linear": "logistic_regression"}
-    return {name: train_quickly(kind, tracking) for name, kind in names.items()}
+    return {name: trainings[kind] for name, kind in names.items()}
 
 
-def registered(run_id: str, tracking: str, **given: str) -> ModelVersion:
-    register.main(arguments("register", {"run_id": run_id, **SMALL, **given}))
+def registered(run_id: str, tracking: str, **values: str) -> ModelVersion:
+    register.main(arguments("register", {"run_id": run_id, **SMALL, **values}))
     return MlflowClient().get_model_version(MODEL_NAME, last_run("register", tracking).data.tags["model_version"])
 
 
-def by_the_button(run_id: str) -> str:
-    """A version as the UI makes it: of a logged model, without any tag."""
+def registered_in_the_ui(run_id: str) -> str:
+    """A version of a logged model as the UI makes it, without tags."""
     client = MlflowClient()
     if not client.search_registered_models(f"name='{MODEL_NAME}'"):
         client.create_registered_model(MODEL_NAME)
@@ -55,7 +55,7 @@ def numbers() -> list[str]:
     return sorted(str(version.version) for version in versions.all_versions())
 
 
-def test_a_register_that_was_killed_before_the_verdict_is_gone_on_with(
+def test_register_continues_a_version_of_a_killed_register(
     runs: dict[str, str], tracking: str, server: Settings, empty_registry: None
 ) -> None:
     command = ["steps.register", *arguments("register", {"run_id": runs["forest"], **SMALL})]
@@ -70,11 +70,11 @@ def test_a_register_that_was_killed_before_the_verdict_is_gone_on_with(
     assert (numbers(), version.tags["gate"], in_production()) == (["1"], "passed", ["1"])
 
 
-def test_a_version_without_verdict_is_examined_before_it_is_rolled_back_to(
+def test_a_rollback_first_evaluates_a_version_without_verdict(
     runs: dict[str, str], tracking: str, empty_registry: None
 ) -> None:
     registered(runs["forest"], tracking)
-    number = by_the_button(runs["linear"])
+    number = registered_in_the_ui(runs["linear"])
     with pytest.raises(NoRollback, match=f"-P run_id={runs['linear']} -P force=true"):  # 75 users: no comparison
         rollback.main(arguments("rollback", {"version": number}))
     tags = versions.get(number).tags
@@ -83,67 +83,65 @@ def test_a_version_without_verdict_is_examined_before_it_is_rolled_back_to(
     assert tags["feature_service"] == "churn_v1"
 
 
-def test_a_version_without_verdict_that_passes_is_rolled_back_to(
+def test_a_rollback_accepts_a_version_that_passes_then(
     runs: dict[str, str], tracking: str, empty_registry: None
 ) -> None:
-    """Nothing is in Production: an AUC of at least min_auc is enough, and linear models of these users have it."""
-    number = by_the_button(runs["linear"])
+    """With nothing in Production an AUC of at least min_auc is enough; the linear model has it."""
+    number = registered_in_the_ui(runs["linear"])
     auc = mlflow.get_run(runs["linear"]).data.metrics["AUC"]
     assert auc >= 0.7
     rollback.main(arguments("rollback", {"version": number}))
     assert (in_production(), versions.get(number).tags["gate"]) == ([number], "passed")
 
 
-def test_candidates_are_compared_with_a_version_that_has_no_tags(
+def test_candidates_are_compared_with_a_version_without_tags(
     runs: dict[str, str], tracking: str, empty_registry: None
 ) -> None:
-    number = by_the_button(runs["forest"])
+    number = registered_in_the_ui(runs["forest"])
     MlflowClient().transition_model_version_stage(MODEL_NAME, number, "Production")
     assert versions.get(number).tags == {}
-    version = registered(runs["boosting"], tracking, **WHATEVER)
+    version = registered(runs["boosting"], tracking, **ANY_INTERVAL)
     assert (version.tags["gate"], version.tags["gate_production_version"], in_production()) == ("passed", "1", ["2"])
     assert float(version.tags["gate_rows_compared"]) == 75
     assert float(version.tags["gate_auc_production"]) == mlflow.get_run(runs["forest"]).data.metrics["AUC"]
 
 
-def test_the_training_of_a_version_in_production_by_the_button_is_not_registered_again(
+def test_the_training_of_a_version_promoted_in_the_ui_is_not_registered_again(
     runs: dict[str, str], tracking: str, empty_registry: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    number = by_the_button(runs["linear"])
+    number = registered_in_the_ui(runs["linear"])
     MlflowClient().transition_model_version_stage(MODEL_NAME, number, "Production")
     version = registered(runs["linear"], tracking)
     assert (numbers(), str(version.version), version.tags["gate"]) == (["1"], "1", "passed")
     assert version.tags["gate_reason"] == "it is itself in Production, and the AUC is at least 0.7"
-    assert "is version 1 of streamflow_churn, in Production already (gate: passed)" in capsys.readouterr().out
+    assert "is version 1 of streamflow_churn, already in Production (gate: passed)" in capsys.readouterr().out
 
 
-def test_a_version_whose_tags_name_another_run_is_what_its_model_is(
-    runs: dict[str, str], tracking: str, empty_registry: None
-) -> None:
-    number = by_the_button(runs["forest"])
+def test_a_versions_model_decides_over_its_tags(runs: dict[str, str], tracking: str, empty_registry: None) -> None:
+    number = registered_in_the_ui(runs["forest"])
     for name, value in {"run_id": runs["linear"], "feature_service": "churn_v2"}.items():
         MlflowClient().set_model_version_tag(MODEL_NAME, number, name, value)
     training = versions.training_of(versions.get(number))
     assert training is not None
     assert training.info.run_id == runs["forest"]
-    assert versions.open_version(number).feature_service == "churn_v1"
+    assert loaded_version.load(number).feature_service == "churn_v1"
 
 
-def test_a_look_up_that_fails_is_not_told_as_a_fact(runs: dict[str, str], tracking: str, empty_registry: None) -> None:
+def test_a_failed_look_up_is_an_error(runs: dict[str, str], tracking: str, empty_registry: None) -> None:
     version = registered(runs["linear"], tracking)
     training = mlflow.get_run(runs["linear"])
-    no_patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
-    with mock.patch.dict(os.environ, no_patience), tracking_store_at(f"http://127.0.0.1:{free_port()}"):
-        for ask in (
+    no_retries = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+    with mock.patch.dict(os.environ, no_retries), tracking_store_at(f"http://127.0.0.1:{free_port()}"):
+        for query in (
             versions.all_versions,
             lambda: versions.training_of(version),
-            lambda: versions.open_version("1"),
+            lambda: loaded_version.load("1"),
             lambda: training_sets.training_set(training),
             lambda: register.find_training(runs["linear"], None),
         ):
-            with pytest.raises(TrackingUnavailable, match="could not be asked"):
-                ask()
+            with pytest.raises(TrackingUnavailable, match="does not answer"):
+                query()
 
 
-def test_what_mlflow_says_is_not_there_is_not_there(runs: dict[str, str], empty_registry: None) -> None:
-    assert versions.look_up(lambda: MlflowClient().get_run("0" * 32)) is None
+def test_an_object_missing_in_mlflow_is_none(runs: dict[str, str], empty_registry: None) -> None:
+    assert search.look_up(lambda: MlflowClient().get_run("0" * 32)) is None

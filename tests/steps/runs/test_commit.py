@@ -21,15 +21,15 @@ def test_an_image_names_the_commit_it_was_built_from(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("without_git")
-@pytest.mark.parametrize("given", [None, ""])
-def test_an_image_that_was_told_none_says_so(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_image_without_a_commit_is_not_a_git_checkout(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STREAMFLOW_COMMIT", raising=False)
-    if given is not None:  # what a build without the argument leaves
-        monkeypatch.setenv("STREAMFLOW_COMMIT", given)
+    if value is not None:  # the value after a build without the argument
+        monkeypatch.setenv("STREAMFLOW_COMMIT", value)
     assert commit() == "not a git checkout"
 
 
-def test_a_checkout_believes_git_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_takes_its_commit_from_git_only(monkeypatch: pytest.MonkeyPatch) -> None:
     head = commit()
     monkeypatch.setenv("STREAMFLOW_COMMIT", "0f1e2d")
     assert commit() == head != "0f1e2d"

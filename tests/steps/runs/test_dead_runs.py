@@ -56,7 +56,7 @@ def test_the_next_run_closes_what_a_kill_left_running_and_says_so(
     for run in (MlflowClient().get_run(run.info.run_id) for run in dead):
         assert run.info.status == "FAILED"
         assert run.info.end_time
-        assert run.data.tags["mlflow.note.content"].startswith("[FAILED] Its process ended without a word (killed")
+        assert run.data.tags["mlflow.note.content"].startswith("[FAILED] Its process ended unexpectedly (killed")
 
 
 def test_a_live_run_of_the_same_step_is_left_alone(

@@ -15,22 +15,22 @@ from steps.runs.entry_points import arguments
 ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
 
-def given_to(entry_point: str, folder: Path) -> dict[str, str]:
-    """A value for what has no default, and what register wants one of."""
+def values_for(entry_point: str, folder: Path) -> dict[str, str]:
+    """A value for every parameter without a default, and as_of for register."""
     (folder / "labels.csv").touch()
-    wanted = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder)}
-    wanted["labels_file"] = str(folder / "labels.csv")
-    return {name: wanted[name] for name in ENTRY_POINTS[entry_point]["parameters"] if name in wanted}
+    values = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder)}
+    values["labels_file"] = str(folder / "labels.csv")
+    return {name: values[name] for name in ENTRY_POINTS[entry_point]["parameters"] if name in values}
 
 
 def parsed(entry_point: str, argv: list[str]) -> argparse.Namespace:
-    found: argparse.Namespace = importlib.import_module(f"steps.{entry_point}").parse_args(argv)
-    return found
+    namespace: argparse.Namespace = importlib.import_module(f"steps.{entry_point}").parse_args(argv)
+    return namespace
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_a_step_accepts_exactly_the_parameters_of_its_entry_point(entry_point: str, tmp_path: Path) -> None:
-    argv = arguments(entry_point, given_to(entry_point, tmp_path))
+    argv = arguments(entry_point, values_for(entry_point, tmp_path))
     assert set(vars(parsed(entry_point, argv))) == set(ENTRY_POINTS[entry_point]["parameters"])
 
 
@@ -38,11 +38,11 @@ def test_a_step_accepts_exactly_the_parameters_of_its_entry_point(entry_point: s
 def test_a_step_has_no_defaults_of_its_own(
     entry_point: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = arguments(entry_point, given_to(entry_point, tmp_path))
-    for place in range(0, len(argv), 2):
+    argv = arguments(entry_point, values_for(entry_point, tmp_path))
+    for index in range(0, len(argv), 2):
         with pytest.raises(SystemExit):
-            parsed(entry_point, argv[:place] + argv[place + 2 :])
-        assert f"required: {argv[place]}" in capsys.readouterr().err
+            parsed(entry_point, argv[:index] + argv[index + 2 :])
+        assert f"required: {argv[index]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -53,16 +53,16 @@ def test_the_command_runs_the_module_with_every_parameter(entry_point: str) -> N
     assert dict(re.findall(r"--([\w-]+) \{(\w+)\}", command)) == {name.replace("_", "-"): name for name in parameters}
 
 
-def test_defaults_are_those_of_mlproject_and_what_is_given_wins() -> None:
+def test_given_values_win_over_the_defaults_of_mlproject() -> None:
     argv = arguments("train", {"as_of": "2024-01-31", "model": "logistic_regression"})
-    given = dict(zip(argv[::2], argv[1::2], strict=True))
-    assert given["--model"] == "logistic_regression"
-    assert given["--n-estimators"] == "300"
-    assert given["--feature-service"] == "churn_v1"
+    options = dict(zip(argv[::2], argv[1::2], strict=True))
+    assert options["--model"] == "logistic_regression"
+    assert options["--n-estimators"] == "300"
+    assert options["--feature-service"] == "churn_v1"
 
 
 @pytest.mark.parametrize(
-    ("entry_point", "given", "message"),
+    ("entry_point", "values", "message"),
     [
         ("nothing", {}, "nothing"),
         ("ingest", {"as_of": "2024-01-31"}, "ingest needs month_dir"),
@@ -70,9 +70,9 @@ def test_defaults_are_those_of_mlproject_and_what_is_given_wins() -> None:
         ("materialize", {"as_of": "2024-01-31", "trees": "3"}, "materialize has no parameter trees"),
     ],
 )
-def test_what_does_not_fit_is_named(entry_point: str, given: dict[str, str], message: str) -> None:
+def test_unknown_and_missing_parameters_are_named(entry_point: str, values: dict[str, str], message: str) -> None:
     with pytest.raises(KeyError, match=message):
-        arguments(entry_point, given)
+        arguments(entry_point, values)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_named(entry_point: str, given: dict[str, str], mes
         ("register", {"run_id": "latest", "as_of": ""}, "is not a run id"),
         ("register", {"min_gain": "much"}, "is not a number from -1 to 1"),
         ("register", {"min_auc": "nan"}, "is not a number from 0 to 1"),
-        ("register", {"force": "yes"}, "'yes' is neither true nor false"),
+        ("register", {"force": "yes"}, "'yes' must be true or false"),
         ("rollback", {"version": "latest"}, "'latest' is not a version's number"),
         ("lineage", {"version": "0"}, "'0' is not a version's number"),
         ("history", {"last": "0"}, "is not a whole number from 1"),
@@ -95,10 +95,10 @@ def test_what_does_not_fit_is_named(entry_point: str, given: dict[str, str], mes
         ("register", {"run_id": "0" * 32}, "give either run_id or as_of"),
     ],
 )
-def test_a_value_that_cannot_be_meant_ends_the_step_with_code_2(
+def test_an_invalid_value_ends_the_step_with_code_2(
     entry_point: str, changed: dict[str, str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = arguments(entry_point, {**given_to(entry_point, tmp_path), **changed})
+    argv = arguments(entry_point, {**values_for(entry_point, tmp_path), **changed})
     with pytest.raises(SystemExit) as ended:
         parsed(entry_point, argv)
     assert ended.value.code == 2

@@ -53,27 +53,27 @@ def note(run: Run) -> str:
     return str(run.data.tags[NOTE])
 
 
-@pytest.mark.parametrize("given", ["my try", "rf_mine", "my-try-1"])
-def test_a_run_keeps_the_name_that_somebody_gave_it(
-    empty_warehouse: Settings, project_run: Callable[[str | None], str], given: str
+@pytest.mark.parametrize("name", ["my try", "rf_mine", "my-try-1"])
+def test_a_run_keeps_the_name_that_a_user_gave_it(
+    empty_warehouse: Settings, project_run: Callable[[str | None], str], name: str
 ) -> None:
-    run_id = project_run(given)
+    run_id = project_run(name)
     run_history()
-    assert MlflowClient().get_run(run_id).info.run_name == given
+    assert MlflowClient().get_run(run_id).info.run_name == name
 
 
-def test_a_name_that_mlflow_made_up_gives_way_to_one_that_says_what_the_run_is(
+def test_a_generated_name_is_replaced_by_the_step_s(
     empty_warehouse: Settings, project_run: Callable[[str | None], str]
 ) -> None:
     run_id = project_run(None)
-    assert descriptions.is_made_up(str(MlflowClient().get_run(run_id).info.run_name))
+    assert descriptions.is_generated(str(MlflowClient().get_run(run_id).info.run_name))
     run_history()
     assert MlflowClient().get_run(run_id).info.run_name == "history"
 
 
-def test_every_name_that_mlflow_makes_up_is_known_as_such() -> None:
+def test_every_name_that_mlflow_generates_is_recognized() -> None:
     names = [_generate_random_name() for _nth in range(500)]
-    assert [name for name in names if not descriptions.is_made_up(name)] == []
+    assert [name for name in names if not descriptions.is_generated(name)] == []
 
 
 def test_a_step_s_closing_line_is_its_run_s_description(
@@ -141,7 +141,7 @@ def test_a_deleted_experiment_is_named_with_what_puts_it_back(
     with pytest.raises(ExperimentDeleted) as raised:
         run_history()
     assert str(raised.value) == (
-        f"The experiment {name!r} was deleted. Put it back: "
+        f"The experiment {name!r} was deleted. Restore it: "
         f"mlflow experiments restore --experiment-id {other_experiment}"
     )
 
@@ -150,12 +150,12 @@ def test_a_training_of_another_experiment_is_named_where_none_is_found_here(
     empty_warehouse: Settings, other_experiment: str
 ) -> None:
     tags = {"streamflow.step": "train", "as_of": "2019-05-31"}
-    there = MlflowClient().create_run(other_experiment, tags=tags).info.run_id
-    MlflowClient().set_terminated(there)
+    other_run = MlflowClient().create_run(other_experiment, tags=tags).info.run_id
+    MlflowClient().set_terminated(other_run)
     name = MlflowClient().get_experiment(other_experiment).name
     with tracking_run(), pytest.raises(NoTraining) as raised:
         find_training(None, "2019-05-31")
-    assert f"in experiment 'streamflow'; in {name!r} there is run {there}" in str(raised.value)
+    assert f"in experiment 'streamflow'; experiment {name!r} has run {other_run}" in str(raised.value)
     with tracking_run(), pytest.raises(NoTraining, match="in experiment 'streamflow', nor in another"):
         find_training(None, "2019-06-30")
 
@@ -163,5 +163,5 @@ def test_a_training_of_another_experiment_is_named_where_none_is_found_here(
 def test_a_store_that_wants_a_login_is_told_so(empty_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = mlflow.exceptions.MlflowException("API request to endpoint /api failed with error code 401 != 200")
     monkeypatch.setattr(mlflow, "start_run", lambda **_: (_ for _ in ()).throw(refusal))
-    with pytest.raises(TrackingUnavailable, match=r"wants a login\. Set MLFLOW_TRACKING_USERNAME"):
+    with pytest.raises(TrackingUnavailable, match=r"needs a login\. Set MLFLOW_TRACKING_USERNAME"):
         run_history()

@@ -1,4 +1,4 @@
-"""What tests ask of PostgreSQL and MLflow behind the steps' backs."""
+"""Queries of tests to PostgreSQL and MLflow, past the steps."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.sql import empty, execute, fetch
 
-__all__ = ["empty", "execute", "fetch"]  # where tests of the steps look for them
+__all__ = ["empty", "execute", "fetch"]  # tests of the steps import them from here
 SNAPSHOTS = (
     "subscriptions_profile_snapshots",
     "usage_agg_30d_snapshots",
@@ -18,12 +18,12 @@ TABLES = ("months", "users", *SNAPSHOTS, "labels")
 
 
 def contents() -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, with its address and the transaction that wrote it: any write shows."""
+    """Every row of every table, with its address and its transaction: every write shows."""
     return {table: fetch(f"SELECT ctid::text, xmin::text, * FROM {table} ORDER BY 1") for table in TABLES}  # noqa: S608
 
 
 def rewrite_in_another_order() -> None:
-    """The same rows at other places: what a query without ORDER BY returns comes back in another order."""
+    """Moves the rows: a query without ORDER BY returns them in another order."""
     for table in (*SNAPSHOTS, "labels"):
         execute(
             f"CREATE TEMP TABLE kept AS SELECT * FROM {table}; TRUNCATE {table};"  # noqa: S608
@@ -32,13 +32,13 @@ def rewrite_in_another_order() -> None:
 
 
 def last_run(step: str, experiment: str, status: str = "", having: str = "") -> Run:
-    """The newest run of the step, in whatever status when none is given. having: another condition for MLflow."""
+    """The newest run of the step. status: empty for any. having: another condition for MLflow."""
     conditions = "".join(f" AND {part}" for part in (status and f"attributes.status = '{status}'", having) if part)
-    found = MlflowClient().search_runs(
+    runs = MlflowClient().search_runs(
         [experiment],
         filter_string=f"tags.`streamflow.step` = '{step}'{conditions}",
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )
-    run: Run = found[0]
+    run: Run = runs[0]
     return run

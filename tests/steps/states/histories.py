@@ -1,4 +1,4 @@
-"""Made-up histories of one or more months: who is in which file, when what became known, and what was known then."""
+"""Made-up loads of one or more months, and the values that were known at as_of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Event:
 
     def load(self) -> None:
         batches = {name: [self._batch(name)] for name in FILES}
-        load = warehouse.Load(self.as_of, self.known_at, "made up")
+        load = warehouse.MonthLoad(self.as_of, self.known_at, "made up")
         warehouse.load_month(load, batches, lambda cur, changes: lake.write_month(self.as_of, cur, changes))
 
     def _batch(self, name: str) -> pa.RecordBatch:
@@ -65,18 +65,19 @@ def events() -> st.SearchStrategy[Event]:
 HISTORIES = st.lists(events(), min_size=1, max_size=5)
 
 
-def known(history: list[Event], as_of: date) -> Mapping[str, Mapping[str, int]]:
-    """What was known at as_of: what the last load said that was known then."""
-    said = [event.files for event in history if event.as_of == event.known_at == as_of]
-    return said[-1] if said else {name: {} for name in FILES}
+def known_files(history: list[Event], as_of: date) -> Mapping[str, Mapping[str, int]]:
+    """The files known at as_of: those of the last load with that known_at."""
+    loads = [event.files for event in history if event.as_of == event.known_at == as_of]
+    return loads[-1] if loads else {name: {} for name in FILES}
 
 
 def expected(history: list[Event], as_of: date) -> dict[str, tuple[int | None, ...]]:
     """Per user with a profile: months_active, skips_7d, failed_payments_90d and support_tickets_90d."""
-    files = known(history, as_of)
-    others = ("usage_agg_30d", "payments_agg_90d", "support_agg_90d")
+    files = known_files(history, as_of)
+    other_files = ("usage_agg_30d", "payments_agg_90d", "support_agg_90d")
     return {
-        user: (value, *(files[name].get(user) for name in others)) for user, value in files["subscriptions"].items()
+        user: (value, *(files[name].get(user) for name in other_files))
+        for user, value in files["subscriptions"].items()
     }
 
 

@@ -27,8 +27,8 @@ class Outcome:
 
     @property
     def facts(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
-        return found
+        facts: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
+        return facts
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def load_january(sample_months: Path) -> None:
-    """January alone, whatever other tests left."""
+    """Loads January into an empty warehouse."""
     empty()
     ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
 

@@ -1,4 +1,4 @@
-"""Versions and turnovers made in a moment, for what looks at nothing else of them."""
+"""Versions and cutovers without models, for tests that need nothing else of them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from configuration import names
 from steps import warehouse
 from steps.cli.settings import MODEL_NAME
 from steps.registry.versions import put_in_stage
-from steps.warehouse import Turnover
+from steps.warehouse import Cutover
 
 MORNING = datetime(2024, 2, 1, 8, tzinfo=UTC)
 
@@ -22,23 +22,23 @@ def make_versions(count: int, gate: str | None = "passed", first_run: int = 1) -
         client.create_model_version(MODEL_NAME, f"file:///nowhere/{number}", run_id=f"{number}" * 32, tags=tags)
 
 
-def served(*versions: str | None) -> list[Turnover]:
+def served(*versions: str | None) -> list[Cutover]:
     """One after the other for an hour each, as the watcher writes it; the last is in Production."""
     before: str | None = None
     for hour, version in enumerate(versions):
         run = f"{version}" * 32 if version else None
         sha256 = f"{version}" * 64 if version else None
-        turnover = Turnover(MORNING + timedelta(hours=hour), version, run, sha256, before, "promotion")
-        warehouse.record_turnover(MODEL_NAME, turnover)
+        cutover = Cutover(MORNING + timedelta(hours=hour), version, run, sha256, before, "promotion")
+        warehouse.record_cutover(MODEL_NAME, cutover)
         before = version
     if before is not None:
         put_in_stage(before, names.PRODUCTION)
-    return warehouse.turnovers(MODEL_NAME)
+    return warehouse.cutovers(MODEL_NAME)
 
 
 def in_production() -> list[str]:
-    found = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
-    return [str(version.version) for version in found if version.current_stage == "Production"]
+    versions = MlflowClient().search_model_versions(f"name='{MODEL_NAME}'")
+    return [str(version.version) for version in versions if version.current_stage == "Production"]
 
 
 def alias() -> str:

@@ -1,4 +1,4 @@
-"""A training set as a value: canonical form, identity and report."""
+"""A training set: canonical form, identity and report."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from feast import FeatureView
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_enricher.prediction import values
+from feature_repo.features import DEFINITIONS
 from steps.training import dataset
 
 TYPES = {"months_active": "Int64", "monthly_fee": "Float64", "paperless_billing": "Bool", "net_service": "String"}
@@ -20,7 +23,7 @@ FEATURES = pd.DataFrame(
         "months_active": [26, 24, 25, 1],
         "paperless_billing": [True, True, False, None],
         "net_service": ["DSL", "Fiber optic", "No", "DSL"],
-        "of no use": [1, 2, 3, 4],
+        "unused": [1, 2, 3, 4],
     }
 )
 LABELS = pd.DataFrame({"user_id": ["ben", "anna", "cara", "erin"], "churn_label": [False, True, False, True]})
@@ -54,7 +57,7 @@ def test_neither_input_is_changed() -> None:
     assert labels.equals(LABELS)
 
 
-def test_a_user_who_is_twice_in_the_features_is_an_error() -> None:
+def test_a_user_with_two_feature_rows_is_an_error() -> None:
     with pytest.raises(pd.errors.MergeError):
         assembled(pd.concat([FEATURES, FEATURES.head(1)]))
 
@@ -70,8 +73,8 @@ def test_a_user_without_label_and_with_missing_features_counts_once() -> None:
 
 
 def test_the_identity_does_not_depend_on_the_order_of_rows_or_columns() -> None:
-    turned = assembled(FEATURES.iloc[::-1][sorted(FEATURES.columns)], LABELS.iloc[[2, 0, 3, 1]])
-    assert dataset.sha256(turned) == dataset.sha256(assembled())
+    reordered = assembled(FEATURES.iloc[::-1][sorted(FEATURES.columns)], LABELS.iloc[[2, 0, 3, 1]])
+    assert dataset.sha256(reordered) == dataset.sha256(assembled())
 
 
 def test_the_identity_survives_parquet(tmp_path: Path) -> None:
@@ -79,15 +82,15 @@ def test_the_identity_survives_parquet(tmp_path: Path) -> None:
     assert dataset.sha256(pd.read_parquet(tmp_path / "dataset.parquet")) == dataset.sha256(assembled())
 
 
-def test_the_identity_is_this_one() -> None:
-    """When it changes, no dataset of before can be found again: let it be on purpose."""
-    known = "afe78bfce2206a12f187950ed71d228099239dbb55c070538bb44d5123c3986a"
-    assert dataset.sha256(assembled()) == known
+def test_the_identity_has_not_changed() -> None:
+    """After a change no earlier dataset is found again: change it only on purpose."""
+    recorded = "afe78bfce2206a12f187950ed71d228099239dbb55c070538bb44d5123c3986a"
+    assert dataset.sha256(assembled()) == recorded
 
 
-def test_texts_that_run_together_are_told_apart() -> None:
-    one, other = pd.DataFrame({"a": ["ab", "c"]}), pd.DataFrame({"a": ["a", "bc"]})
-    assert dataset.sha256(one) != dataset.sha256(other)
+def test_equal_concatenations_of_texts_have_different_identities() -> None:
+    first, second = pd.DataFrame({"a": ["ab", "c"]}), pd.DataFrame({"a": ["a", "bc"]})
+    assert dataset.sha256(first) != dataset.sha256(second)
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -120,7 +123,7 @@ def test_any_single_changed_value_changes_the_identity(rows: pd.DataFrame, data:
 @given(rows=small_datasets(), name=st.sampled_from(list(VALUES)))
 def test_any_changed_name_order_or_dtype_changes_the_identity(rows: pd.DataFrame, name: str) -> None:
     names = list(rows.columns)
-    others = [
+    changed = [
         rows.rename(columns={name: "another"}),
         rows[[*names[1:], names[0]]],
         rows.assign(months_active=rows["months_active"].astype("uint64")),
@@ -130,7 +133,7 @@ def test_any_changed_name_order_or_dtype_changes_the_identity(rows: pd.DataFrame
         rows.iloc[:-1],
         rows.drop(columns=name),
     ]
-    assert len({dataset.sha256(rows), *map(dataset.sha256, others)}) == 1 + len(others)
+    assert len({dataset.sha256(rows), *map(dataset.sha256, changed)}) == 1 + len(changed)
 
 
 def test_the_report_describes_every_column_and_names_constant_ones() -> None:
@@ -151,3 +154,9 @@ def test_the_report_describes_every_column_and_names_constant_ones() -> None:
     text = dataset.report_markdown("2024-01-31", list(report.values()))
     assert "carry no information: avg_session_mins_7d, empty" in text
     assert "| monthly_fee | float64 | 0 | 3 | 19.95 | 98.7 |" in text
+
+
+def test_training_and_the_gateway_take_every_type_of_a_feature() -> None:
+    views = [view for view in DEFINITIONS if isinstance(view, FeatureView)]
+    assert {str(feature.dtype) for view in views for feature in view.features} <= set(dataset.DTYPES)
+    assert set(dataset.DTYPES) <= set(values.KINDS)

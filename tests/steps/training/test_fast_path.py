@@ -1,4 +1,4 @@
-"""The served model computes by itself what the pipeline would: the same bits, or the pipeline's own error."""
+"""The fast path computes the pipeline's own bits, or leaves the rows to the pipeline."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -46,7 +46,7 @@ ROWS = st.lists(st.fixed_dictionaries(dict(VALUES)), min_size=1, max_size=40)
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As the model server runs; boosting's threads fight over cores that others use too."""
+    """As in the model server; several boosting threads would compete for the cores."""
     with threadpool_limits(limits=1):
         yield
 
@@ -78,26 +78,26 @@ def fitted(kind: str, features: str, calibration: pipelines.Calibration = "sigmo
 
 
 def fast_path(pipeline: Pipeline) -> FastPath:
-    found = FastPath.of(pipeline, PackedForest)
-    assert found is not None
-    return found
+    path = FastPath.of(pipeline, PackedForest)
+    assert path is not None
+    return path
 
 
-def test_every_model_has_an_fast_path_save_a_linear_one_of_numbers_alone() -> None:
+def test_every_model_has_a_fast_path_except_a_linear_one_of_numbers_alone() -> None:
     lists = [(kind, names) for kind in MODELS for names in LISTS]
     for calibration in pipelines.CALIBRATIONS:
-        assert [each for each in lists if FastPath.of(fitted(*each, calibration), PackedForest) is None] == [WITHOUT]
+        assert [pair for pair in lists if FastPath.of(fitted(*pair, calibration), PackedForest) is None] == [WITHOUT]
 
 
 def bits(probabilities: Any) -> bytes:
     return np.ascontiguousarray(probabilities).tobytes()
 
 
-WITH_EXIT = [(kind, names) for kind in MODELS for names in LISTS if (kind, names) != WITHOUT]
+WITH_FAST_PATH = [(kind, names) for kind in MODELS for names in LISTS if (kind, names) != WITHOUT]
 
 
 @pytest.mark.parametrize("calibration", pipelines.CALIBRATIONS)
-@pytest.mark.parametrize(("kind", "features"), WITH_EXIT)
+@pytest.mark.parametrize(("kind", "features"), WITH_FAST_PATH)
 @given(given_rows=ROWS)
 @settings(max_examples=25, deadline=None)
 def test_any_row_gets_the_pipelines_own_bits(
@@ -109,14 +109,14 @@ def test_any_row_gets_the_pipelines_own_bits(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_every_customer_gets_them_alone_or_together(kind: str, trainings: dict[str, str]) -> None:
+def test_every_user_gets_them_alone_or_in_a_batch(kind: str, trainings: dict[str, str]) -> None:
     trained, everybody = pipeline(trainings[kind]), rows(trainings[kind])
-    exits = fast_path(trained)
+    path = fast_path(trained)
     for size in (1, 7, 64, len(everybody)):
         for start in range(0, len(everybody), size):
             part = everybody.iloc[start : start + size]
-            asked = part[list(trained.feature_names_in_)]
-            assert bits(exits.predict_proba(part)) == bits(trained.predict_proba(asked))
+            features = part[list(trained.feature_names_in_)]
+            assert bits(path.predict_proba(part)) == bits(trained.predict_proba(features))
 
 
 def with_value(column: str, value: object) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def with_value(column: str, value: object) -> pd.DataFrame:
 @pytest.mark.parametrize("calibration", pipelines.CALIBRATIONS)
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("few_rows", [0, fast_path_module.FEW_ROWS], ids=["of many rows", "of few"])
-def test_what_is_not_ordinary_is_left_to_the_pipeline(
+def test_invalid_values_are_left_to_the_pipeline(
     kind: str,
     calibration: pipelines.Calibration,
     few_rows: int,
@@ -165,7 +165,7 @@ LENIENT = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     [{"ensemble": True}, {"method": "temperature"}, {"estimator": ExtraTreesClassifier(n_estimators=2)}],
     ids=["several classifiers", "method", "classifier"],
 )
-def test_another_calibration_answers_by_itself(changed: dict[str, Any]) -> None:
+def test_another_calibration_has_no_fast_path(changed: dict[str, Any]) -> None:
     names, everybody = LISTS["as churn_v1"], customers()
     calibrated = pipelines.calibrated(unfitted("logistic_regression", names), "sigmoid", folds(everybody, "random"))
     other = pipelines.fit(
@@ -184,7 +184,7 @@ def test_another_calibration_answers_by_itself(changed: dict[str, Any]) -> None:
     ],
     ids=["classifier", "scaler", "lenient encoder", "no encoder"],
 )
-def test_a_pipeline_of_another_make_answers_by_itself(changed: dict[str, Any]) -> None:
+def test_another_pipeline_has_no_fast_path(changed: dict[str, Any]) -> None:
     names = LISTS["as churn_v1"]
     other = pipelines.fit(unfitted("random_forest", names).set_params(**changed), customers(), names)
     assert FastPath.of(other, PackedForest) is None

@@ -1,4 +1,4 @@
-"""The page stands alone, and no text becomes markup."""
+"""The page is self-contained, and no text becomes markup."""
 
 import base64
 from html.parser import HTMLParser
@@ -9,7 +9,7 @@ from steps.training.html_report import page
 PNG = b"\x89PNG\r\n\x1a\n and the rest"
 
 
-class Seen(HTMLParser):
+class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[str] = []
@@ -27,11 +27,11 @@ class Seen(HTMLParser):
             self.text.append(data.strip())
 
 
-def example(folder: Path) -> Seen:
+def example(folder: Path) -> Page:
     picture = folder / "roc.png"
     picture.write_bytes(PNG)
     rows = {"AUC": "0.8123", "users <measured> on": 'the "75"'}
-    return Seen(page("Training <b>of</b> January", "75 users & no more", rows, [("ROC <i>", picture)]))
+    return Page(page("Training <b>of</b> January", "75 users & no more", rows, [("ROC <i>", picture)]))
 
 
 def test_the_pictures_are_in_the_page(tmp_path: Path) -> None:
@@ -40,18 +40,18 @@ def test_the_pictures_are_in_the_page(tmp_path: Path) -> None:
 
 
 def test_nothing_is_run_or_fetched(tmp_path: Path) -> None:
-    seen = example(tmp_path)
-    assert not {"script", "link", "iframe", "b", "i"} & set(seen.tags)
-    assert "href" not in seen.values
-    assert not [name for name in seen.values if name.startswith("on")]
+    parsed = example(tmp_path)
+    assert not {"script", "link", "iframe", "b", "i"} & set(parsed.tags)
+    assert "href" not in parsed.values
+    assert not [name for name in parsed.values if name.startswith("on")]
 
 
-def test_title_figures_and_captions_are_told_as_they_are(tmp_path: Path) -> None:
+def test_title_figures_and_captions_are_escaped(tmp_path: Path) -> None:
     text = example(tmp_path).text
     assert text.count("Training <b>of</b> January") == 2
     for part in ("75 users & no more", "AUC", "0.8123", "users <measured> on", 'the "75"', "ROC <i>"):
         assert part in text
 
 
-def test_a_narrow_screen_gets_its_own_width(tmp_path: Path) -> None:
+def test_a_narrow_screen_uses_its_own_width(tmp_path: Path) -> None:
     assert "width=device-width, initial-scale=1" in example(tmp_path).values["content"]

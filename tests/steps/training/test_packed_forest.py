@@ -1,4 +1,4 @@
-"""A packed forest gives scikit-learn's own bits, on the thresholds too and whatever the forest's shape."""
+"""A packed forest gives scikit-learn's own bits, for any forest and also on its thresholds."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def packed(forest: RandomForestClassifier) -> PackedForest:
     return PackedForest([tree.tree_ for tree in forest.estimators_], forest.n_features_in_)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # scikit-learn adds up what it is given
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # from scikit-learn's own sums
 @given(data=st.data(), features=st.integers(1, 9), depth=st.integers(1, 20) | st.none())
 @settings(max_examples=60, deadline=None)
 def test_any_forest_gives_any_row_the_same_bits(data: st.DataObject, features: int, depth: int | None) -> None:
@@ -30,8 +30,8 @@ def test_any_forest_gives_any_row_the_same_bits(data: st.DataObject, features: i
     labels = np.arange(len(learnt)) % 2
     forest = grown(learnt, labels, max_depth=depth)
     thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_])
-    asked = np.concatenate([learnt, np.array(data.draw(rows)), np.resize(thresholds, (len(thresholds), features))])
-    assert packed(forest).mean(asked).tobytes() == forest.predict_proba(asked).tobytes()
+    matrix = np.concatenate([learnt, np.array(data.draw(rows)), np.resize(thresholds, (len(thresholds), features))])
+    assert packed(forest).mean(matrix).tobytes() == forest.predict_proba(matrix).tobytes()
 
 
 @pytest.mark.parametrize("rows", [0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1])
@@ -39,12 +39,12 @@ def test_any_number_of_rows_is_answered(rows: int) -> None:
     random = np.random.default_rng(2)
     learnt = random.normal(size=(500, 16))
     forest = grown(learnt, learnt[:, 0] + random.normal(size=500) > 0)
-    asked = random.normal(size=(rows, 16))
-    alone = [forest.predict_proba(row[None])[0] for row in asked]
-    assert packed(forest).mean(asked).tolist() == [row.tolist() for row in alone]
+    matrix = random.normal(size=(rows, 16))
+    alone = [forest.predict_proba(row[None])[0] for row in matrix]
+    assert packed(forest).mean(matrix).tolist() == [row.tolist() for row in alone]
 
 
-def test_a_tree_that_is_one_leaf_answers_with_it() -> None:
+def test_a_tree_of_one_leaf_answers_with_it() -> None:
     forest = grown(np.zeros((6, 2)), [0, 0, 0, 1, 1, 1])
     assert {tree.tree_.node_count for tree in forest.estimators_} == {1}
     assert packed(forest).mean(np.ones((3, 2))).tobytes() == forest.predict_proba(np.ones((3, 2))).tobytes()

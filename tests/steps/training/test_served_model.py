@@ -1,4 +1,4 @@
-"""What answers /invocations: the pipeline's own numbers, and who gave them."""
+"""Answers of /invocations: the pipeline's own numbers, and the model's identity."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_one_row_at_a_time_gives_the_same_as_all_at_once(trainings: dict[str, st
     model = loaded(trainings["random_forest"])
     features = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]).head(20)
     together = model.predict(features)["probability"].tolist()
-    assert [model.predict(features.iloc[[place]])["probability"][0] for place in range(20)] == together
+    assert [model.predict(features.iloc[[row]])["probability"][0] for row in range(20)] == together
 
 
 def test_the_answers_records_are_those_that_pandas_would_make(trainings: dict[str, str]) -> None:
@@ -50,8 +50,8 @@ def test_the_answers_records_are_those_that_pandas_would_make(trainings: dict[st
 def test_the_order_of_the_columns_does_not_matter(trainings: dict[str, str]) -> None:
     model = loaded(trainings["random_forest"])
     features = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"])
-    turned = features[sorted(features.columns, reverse=True)]
-    assert model.predict(turned).equals(model.predict(features))
+    reordered = features[sorted(features.columns, reverse=True)]
+    assert model.predict(reordered).equals(model.predict(features))
 
 
 def test_a_runs_own_model_has_no_version(trainings: dict[str, str]) -> None:
@@ -61,7 +61,7 @@ def test_a_runs_own_model_has_no_version(trainings: dict[str, str]) -> None:
     assert answers[ANSWER[2:]].to_numpy().tolist() == [[None, None, run_id, "churn_v1", "sigmoid", 0.5]]
 
 
-def test_a_registered_model_says_its_version(trainings: dict[str, str], tracking: str) -> None:
+def test_a_registered_model_names_its_version(trainings: dict[str, str], tracking: str) -> None:
     for model in ("logistic_regression", "random_forest"):
         run_id = trainings[model]
         register.main(arguments("register", {"run_id": run_id, "force": "true"}))
@@ -75,10 +75,10 @@ def one_row(run_id: str) -> pd.DataFrame:
 
 
 def some_rows(run_id: str, **changed: dict[int, object]) -> pd.DataFrame:
-    """Six rows; changed: per column, place -> value."""
+    """Six rows; changed: per column, position -> value."""
     frame = rows(run_id).drop(columns=["user_id", "churn_label"]).head(6).reset_index(drop=True)
     for column, values in changed.items():
-        frame[column] = pd.Series([values.get(place, value) for place, value in enumerate(frame[column])])
+        frame[column] = pd.Series([values.get(row, value) for row, value in enumerate(frame[column])])
     return frame
 
 
@@ -98,16 +98,18 @@ def test_a_missing_truth_value_is_refused(model: str, trainings: dict[str, str])
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_an_unknown_category_is_refused_with_its_row_and_those_known(model: str, trainings: dict[str, str]) -> None:
+def test_an_unknown_category_is_refused_with_its_row_and_the_allowed_ones(
+    model: str, trainings: dict[str, str]
+) -> None:
     frame = some_rows(trainings[model], net_service={1: PIGEON, 5: ""})
-    known = "It knows net_service: 'DSL', 'Fiber optic', 'No'"
-    with pytest.raises(MlflowException, match=f"row 2: net_service '{PIGEON}'; row 6: net_service ''. {known}"):
+    allowed = "Allowed are net_service: 'DSL', 'Fiber optic', 'No'"
+    with pytest.raises(MlflowException, match=f"row 2: net_service '{PIGEON}'; row 6: net_service ''. {allowed}"):
         loaded(trainings[model]).predict(frame)
 
 
 def test_of_many_wrong_rows_ten_are_named(trainings: dict[str, str]) -> None:
     frame = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]).assign(net_service=PIGEON)
-    with pytest.raises(MlflowException, match=r"row 10: net_service 'Carrier pigeon'; and 290 more rows\. It"):
+    with pytest.raises(MlflowException, match=r"row 10: net_service 'Carrier pigeon'; and 290 more rows\. Allowed"):
         loaded(trainings["random_forest"]).predict(frame)
 
 
@@ -117,19 +119,19 @@ def test_marked_rows_do_not_touch_the_others(model: str, wrong: list[int], train
     served, right = loaded(trainings[model]), some_rows(trainings[model])
     frame = some_rows(trainings[model], net_service=dict.fromkeys(wrong, PIGEON))
     records = served.predict(frame, params={"unknown_categories": "mark"}).to_dict(orient="records")
-    known = [place for place in range(6) if place not in wrong]
-    expected = served.predict(right.iloc[known]).to_dict(orient="records") if known else []
-    assert [records[place] for place in known] == [one | {"unknown_categories": None} for one in expected]
+    valid = [row for row in range(6) if row not in wrong]
+    expected = served.predict(right.iloc[valid]).to_dict(orient="records") if valid else []
+    assert [records[row] for row in valid] == [record | {"unknown_categories": None} for record in expected]
     identity = served.predict(right.head(1)).to_dict(orient="records")[0]
     empty = {"prediction": None, "probability": None, "unknown_categories": {"net_service": PIGEON}}
-    assert [records[place] for place in wrong] == [identity | empty] * len(wrong)
+    assert [records[row] for row in wrong] == [identity | empty] * len(wrong)
 
 
-def test_rows_without_unknown_categories_are_answered_as_ever(trainings: dict[str, str]) -> None:
+def test_the_mark_option_changes_no_valid_rows(trainings: dict[str, str]) -> None:
     served, frame = loaded(trainings["random_forest"]), some_rows(trainings["random_forest"])
     assert list(served.predict(frame, params={"unknown_categories": "mark"})) == ANSWER
 
 
-def test_an_option_that_is_none_is_refused(trainings: dict[str, str]) -> None:
+def test_an_invalid_option_is_refused(trainings: dict[str, str]) -> None:
     with pytest.raises(MlflowException, match="unknown_categories must be refuse or mark, not 'guess'"):
         loaded(trainings["random_forest"]).predict(one_row(trainings["random_forest"]), {"unknown_categories": "guess"})

@@ -1,4 +1,4 @@
-"""Who validates: sizes, stability from month to month, and scikit-learn's own split to the letter."""
+"""The split: sizes, stability from month to month, and exactly scikit-learn's own."""
 
 from hashlib import sha256
 
@@ -56,13 +56,13 @@ def test_within_a_class_the_users_with_the_smallest_hashes_validate(thousand_row
     assert set(validation[validation["churn_label"]]["user_id"]) == set(smallest)
 
 
-def test_users_stay_on_their_side_when_others_come_and_go() -> None:
+def test_users_stay_in_their_part_when_others_join_or_leave() -> None:
     before, after = split(month(range(4000)), "user"), split(month(range(400, 4400)), "user")
     trained = set(before.train["user_id"])
-    seen = after.validation["user_id"].isin(trained).mean()
-    assert seen < 0.03
-    anew = split(month(range(400, 4400)), "random").validation["user_id"].isin(trained).mean()
-    assert anew > 0.5
+    reused = after.validation["user_id"].isin(trained).mean()
+    assert reused < 0.03
+    resplit = split(month(range(400, 4400)), "random").validation["user_id"].isin(trained).mean()
+    assert resplit > 0.5
 
 
 def test_the_order_of_the_rows_does_not_matter_to_the_split_by_user(thousand_rows: pd.DataFrame) -> None:
@@ -77,22 +77,24 @@ def test_random_is_scikit_learns_own_split(thousand_rows: pd.DataFrame) -> None:
     parts = split(thousand_rows, "random")
     assert parts.train.equals(train)
     assert parts.validation.equals(validation)
-    own = StratifiedKFold(n_splits=5, shuffle=True, random_state=42).split(thousand_rows, thousand_rows["churn_label"])
-    for (train_places, held_out), (their_train, their_held_out) in zip(
-        folds(thousand_rows, "random"), own, strict=True
+    expected = StratifiedKFold(n_splits=5, shuffle=True, random_state=42).split(
+        thousand_rows, thousand_rows["churn_label"]
+    )
+    for (train_rows, held_out), (expected_train, expected_held_out) in zip(
+        folds(thousand_rows, "random"), expected, strict=True
     ):
-        assert np.array_equal(train_places, their_train)
-        assert np.array_equal(held_out, their_held_out)
+        assert np.array_equal(train_rows, expected_train)
+        assert np.array_equal(held_out, expected_held_out)
 
 
 def test_every_row_is_held_out_by_one_fold_and_its_user_by_the_same_fold_next_month() -> None:
     january, february = month(range(4000)), month(range(400, 4400))
-    held_out = [place for _train, places in folds(january, "user") for place in places]
+    held_out = [row for _train, rows in folds(january, "user") for row in rows]
     assert sorted(held_out) == list(range(4000))
     moved = 0
-    for (_, now), (_, then) in zip(folds(january, "user"), folds(february, "user"), strict=True):
-        kept = set(january["user_id"].iloc[now]) & set(february["user_id"])
-        moved += len(kept - set(february["user_id"].iloc[then]))
+    for (_, january_rows), (_, february_rows) in zip(folds(january, "user"), folds(february, "user"), strict=True):
+        kept = set(january["user_id"].iloc[january_rows]) & set(february["user_id"])
+        moved += len(kept - set(february["user_id"].iloc[february_rows]))
     assert moved / 3600 < 0.1
 
 

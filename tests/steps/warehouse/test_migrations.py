@@ -1,4 +1,4 @@
-"""The schema's versions: old warehouses become what a new one is, with the answers they gave; others are refused."""
+"""Schema versions: a migrated old warehouse equals a new one and gives the same answers; others are refused."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.database import loaded
+from local_stack.database import loaded_months
 from local_stack.settings import Settings, StackError
 from steps import build_dataset, warehouse
 from steps.cli.errors import SchemaMismatch
@@ -23,7 +23,7 @@ from tests.steps.states.months import february_files, write_month
 
 WAREHOUSES = Path(__file__).with_name("landed")
 LANDINGS = ["first_landing", "second_landing", "third_landing"]
-OURS = ["public", "feast_online", "feast_registry", "staging"]
+SCHEMAS = ["public", "feast_online", "feast_registry", "staging"]
 SHAPE = {
     "columns": """
         SELECT attrelid::regclass::text, row_number() OVER (PARTITION BY attrelid ORDER BY attnum), attname,
@@ -61,7 +61,7 @@ def load_old(nothing: None) -> Callable[[str], None]:
 
 @pytest.fixture
 def datasets(tracking: str) -> Callable[[], Datasets]:
-    """By month, the sha256 of its training set and of what it is made from."""
+    """By month, the sha256 of its training set and of its source rows."""
 
     def build() -> Datasets:
         built = {}
@@ -75,8 +75,8 @@ def datasets(tracking: str) -> Callable[[], Datasets]:
 
 
 def shape() -> dict[str, list[tuple[Any, ...]]]:
-    """All that the catalogues say of the warehouse, but for numbers that are drawn anew for each."""
-    return {what: sorted(fetch(query, [OURS] * query.count("%s")), key=repr) for what, query in SHAPE.items()}
+    """The catalogues' description of the warehouse, without generated numbers."""
+    return {kind: sorted(fetch(query, [SCHEMAS] * query.count("%s")), key=repr) for kind, query in SHAPE.items()}
 
 
 @pytest.mark.parametrize("landing", LANDINGS)
@@ -87,8 +87,8 @@ def test_an_old_warehouse_migrated_equals_a_new_one(load_old: Callable[[str], No
     execute("DROP SCHEMA staging")
     load_old(landing)
     warehouse.apply_schema()
-    assert {what: set(new[what]) ^ set(rows) for what, rows in shape().items()} == {what: set() for what in SHAPE}
-    assert {what: len(rows) for what, rows in shape().items()} == {what: len(rows) for what, rows in new.items()}
+    assert {kind: set(new[kind]) ^ set(rows) for kind, rows in shape().items()} == {kind: set() for kind in SHAPE}
+    assert {kind: len(rows) for kind, rows in shape().items()} == {kind: len(rows) for kind, rows in new.items()}
     assert min(map(len, new.values())) > 0
 
 
@@ -118,17 +118,20 @@ def test_make_up_brings_an_old_warehouse_up_to_date(
     load_old: Callable[[str], None], server: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     load_old("first_landing")
-    loaded.bring_up_to_date(server)
+    loaded_months.migrate(server)
     assert capfd.readouterr().out.startswith("[OK] Warehouse: schema version")
-    assert [(month.as_of, month.origin) for month in loaded.months(server)] == [(JANUARY, "files"), (FEBRUARY, "files")]
+    assert [(month.as_of, month.origin) for month in loaded_months.list_months(server)] == [
+        (JANUARY, "files"),
+        (FEBRUARY, "files"),
+    ]
 
 
 def test_make_up_stops_where_the_warehouse_is_newer(
     nothing: None, folder: Path, next_number: int, server: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     apply_schema(added(folder, next_number, "CREATE TABLE more (n integer);"))
-    with pytest.raises(StackError, match="could not be brought up to date"):
-        loaded.bring_up_to_date(server)
+    with pytest.raises(StackError, match="could not be migrated"):
+        loaded_months.migrate(server)
     assert "this code knows versions up to" in "".join(capfd.readouterr())
 
 
@@ -139,7 +142,7 @@ def test_history_and_scores_stay_as_they_were(load_old: Callable[[str], None], l
     before = [fetch(query) for query in queries]
     warehouse.apply_schema()
     assert [fetch(query) for query in queries] == before
-    assert [turnover.version for turnover in warehouse.turnovers("streamflow_churn")] == ["1", "2"]
+    assert [cutover.version for cutover in warehouse.cutovers("streamflow_churn")] == ["1", "2"]
 
 
 def test_each_migration_is_recorded_with_its_file_and_printed(
@@ -175,7 +178,7 @@ def test_of_several_at_once_one_migrates(nothing: None, capsys: pytest.CaptureFi
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The migrations as they are, to add to."""
+    """A copy of the migrations."""
     return shutil.copytree(MIGRATIONS_FOLDER, tmp_path / "migrations")
 
 
@@ -185,7 +188,7 @@ def next_number(folder: Path) -> int:
 
 
 def added(folder: Path, number: int, statements: str) -> Path:
-    """The folder under another name, since a process reads each folder once, with one more migration."""
+    """A copy of the folder with one more migration, because a process caches each folder."""
     copied = shutil.copytree(folder, folder.with_name(f"migrations_{number}"))
     (copied / f"{number:04d}_more.sql").write_text(statements)
     return copied
@@ -201,7 +204,7 @@ def test_later_migrations_are_applied_in_their_order(nothing: None, folder: Path
 
 def test_a_migration_that_fails_changes_nothing(nothing: None, folder: Path, next_number: int) -> None:
     broken = added(folder, next_number, "CREATE TABLE more (n integer); INSERT INTO more VALUES (1 / 0);")
-    with pytest.raises(SchemaMismatch, match=rf"does not take migration {next_number:04d}_more.*division by zero"):
+    with pytest.raises(SchemaMismatch, match=rf"refuses migration {next_number:04d}_more.*division by zero"):
         apply_schema(broken)
     assert fetch("SELECT to_regclass('more'), max(number) FROM schema_migrations") == [(None, next_number - 1)]
 
@@ -230,5 +233,5 @@ def test_windows_line_ends_make_no_other_migration(nothing: None, folder: Path) 
 @pytest.mark.parametrize("name", ["0003_gap.sql", "2_short.sql", "0001_again.sql", "later.sql"])
 def test_migrations_are_numbered_without_a_gap(folder: Path, name: str) -> None:
     (folder / name).write_text("SELECT 1;")
-    with pytest.raises(ValueError, match="has to be named"):
+    with pytest.raises(ValueError, match="must be named"):
         migrations_in(folder)

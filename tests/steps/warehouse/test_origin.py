@@ -1,4 +1,4 @@
-"""Where a month came from, and that made-up months and real ones do not meet unless somebody says so."""
+"""A month's origin: made-up and real months are loaded together only with mix=true."""
 
 import shutil
 from collections.abc import Callable
@@ -53,8 +53,8 @@ def test_the_warehouse_knows_where_each_month_came_from(
     empty_warehouse: Settings, sample_months: Path, ingest: Ingest, tmp_path: Path
 ) -> None:
     ingest(sample_months / "month_000", JANUARY)
-    given = {"month_dir": str(write_month(tmp_path)), "as_of": str(FEBRUARY), "mix": "true"}
-    step.main(entry_points.arguments("ingest", given))
+    values = {"month_dir": str(write_month(tmp_path)), "as_of": str(FEBRUARY), "mix": "true"}
+    step.main(entry_points.arguments("ingest", values))
     assert origins() == {JANUARY: "sample", FEBRUARY: "files"}
 
 
@@ -81,10 +81,10 @@ def test_a_real_month_is_refused_where_a_made_up_one_is_loaded(
 
 
 def test_mixing_is_a_parameter_of_ingest_and_of_main(january: Path, sample_months: Path) -> None:
-    given = {"month_dir": str(sample_months / "month_001"), "as_of": str(FEBRUARY), "mix": "true"}
-    step.main(entry_points.arguments("ingest", given))
+    values = {"month_dir": str(sample_months / "month_001"), "as_of": str(FEBRUARY), "mix": "true"}
+    step.main(entry_points.arguments("ingest", values))
     assert origins() == {JANUARY: "files", FEBRUARY: "sample"}
-    assert "--mix true" in " ".join(entry_points.arguments("main", given))
+    assert "--mix true" in " ".join(entry_points.arguments("main", values))
     assert "--mix false" in " ".join(entry_points.arguments("main", {}))
 
 

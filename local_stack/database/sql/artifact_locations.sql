@@ -1,4 +1,4 @@
--- Where MLflow keeps files: of experiments, deleted ones too, and of versions that were registered from elsewhere.
+-- MLflow's artifact locations: of experiments, including deleted ones, and of versions registered from elsewhere.
 SELECT 'experiment ' || name, artifact_location FROM experiments
 UNION
 SELECT 'experiment ' || experiments.name, runs.artifact_uri FROM runs JOIN experiments USING (experiment_id)
