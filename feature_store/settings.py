@@ -23,7 +23,7 @@ class UnsetVariables(ValueError):
 
 
 class UnusableOnlineStore(ValueError):
-    """STREAMFLOW_ONLINE_STORE or STREAMFLOW_REDIS cannot be used, or what they need is missing."""
+    """STREAMFLOW_ONLINE_STORE or STREAMFLOW_REDIS is invalid, or the client that they need is not installed."""
 
 
 def _redis_address(value: str) -> str:

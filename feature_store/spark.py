@@ -19,7 +19,7 @@ def spark_conf(master: str) -> Mapping[str, str]:
         "spark.app.name": "streamflow",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.driver.maxResultSize": "0",  # a training set comes to the driver whole, whatever its size
+        "spark.driver.maxResultSize": "0",  # a training set of any size comes to the driver
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **(LOCAL if master.startswith("local") else {}),
