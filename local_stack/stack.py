@@ -137,8 +137,6 @@ class Stack:
             time.sleep(WATCH_S)
 
     def _announce(self, seconds: float) -> None:
-        self.ready = True
-        self._save()
         gateway = self.settings.address("GATEWAY_PORT")
         for warning in self.warnings:
             print(f"\n[{'ERROR' if self.failed else 'WARNING'}] {warning}", flush=True)
@@ -147,6 +145,8 @@ class Stack:
         print(f"  gateway  {gateway}")
         print(f"  docs     {gateway}/docs")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)
+        self.ready = True  # last: `up` shows what was said until then
+        self._save()
 
     def _take_down(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment; a second Ctrl-C must not cut it short

@@ -136,6 +136,19 @@ def test_a_model_that_does_not_come_up_is_a_warning(server: Settings, monkeypatc
     assert warning.startswith("No model serves after 0 s. The watcher does not answer")
 
 
+def test_it_is_ready_once_the_addresses_were_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`up` shows what the stack says until it is ready, and then ends."""
+    stack = Stack(Settings.from_env())
+    shown: list[tuple[bool, str]] = []
+    monkeypatch.setattr(stack, "_save", lambda: shown.append((stack.ready, capsys.readouterr().out)))
+    stack._announce(1.0)
+    [(ready, said)] = shown
+    assert ready
+    assert f"logs     {stack.settings.state / 'logs'}" in said
+
+
 def test_an_example_that_nobody_answers_names_the_reason(server: Settings) -> None:
     with pytest.raises(StackError, match="the gateway does not answer"):
         chain.example_answer(Settings({**server.values, "GATEWAY_PORT": str(free_port())}), ["anna"])
