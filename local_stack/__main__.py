@@ -141,7 +141,7 @@ def status(settings: Settings, _args: argparse.Namespace) -> int:
     print(
         f"PostgreSQL    {settings['PGHOST']}:{settings['PGPORT']:<22} {'answers' if all_answer else 'DOES NOT ANSWER'}"
     )
-    for service in state["services"]:
+    for service in state.get("services", []):
         ok = processes.find(service) is not None and _answers(service["health"])
         all_answer = all_answer and ok
         answer = "answers" if ok else "DOES NOT ANSWER"

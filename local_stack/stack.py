@@ -141,8 +141,6 @@ class Stack:
             time.sleep(SUPERVISE_S)
 
     def _print_summary(self, seconds: float) -> None:
-        self.ready = True
-        self._save()
         gateway = self.settings.address("GATEWAY_PORT")
         for warning in self.warnings:
             print(f"\n[{'ERROR' if self.failed else 'WARNING'}] {warning}", flush=True)
@@ -151,6 +149,8 @@ class Stack:
         print(f"  gateway  {gateway}")
         print(f"  docs     {gateway}/docs")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)
+        self.ready = True  # last: `up` shows the lines printed until then
+        self._save()
 
     def _stop_all(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop

@@ -42,7 +42,7 @@ class Bodies:
             raise RequestRefused(late, HTTPStatus.REQUEST_TIMEOUT) from error
 
     def hold(self, answer: bytes) -> None:
-        """Counts an answer's body until release(). Raises Overloaded, without counting it, when the limit is exceeded."""
+        """Counts an answer's body until release(). Raises Overloaded, without counting it, above the limit."""
         self._count(_large(answer))
 
     def release(self, body: bytes | bytearray) -> None:

@@ -136,6 +136,19 @@ def test_a_model_server_that_does_not_start_is_a_warning(server: Settings, monke
     assert warning.startswith("No model serves after 0 s. The watcher does not answer")
 
 
+def test_the_stack_is_ready_once_the_addresses_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`up` prints the stack's lines until it is ready, and then ends."""
+    stack = Stack(Settings.from_env())
+    shown: list[tuple[bool, str]] = []
+    monkeypatch.setattr(stack, "_save", lambda: shown.append((stack.ready, capsys.readouterr().out)))
+    stack._print_summary(1.0)
+    [(ready, output)] = shown
+    assert ready
+    assert f"logs     {stack.settings.state / 'logs'}" in output
+
+
 def test_an_unanswered_example_names_the_reason(server: Settings) -> None:
     with pytest.raises(StackError, match="the gateway does not answer"):
         chain.example_answer(Settings({**server.values, "GATEWAY_PORT": str(free_port())}), ["anna"])
