@@ -1,5 +1,6 @@
 """Injected faults. Each returns the time (time.monotonic()) at which the service was back."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ import psutil
 from bench.testbed.testbed import Testbed
 from local_stack import chain
 from local_stack.database import postgres
+from local_stack.settings import StackError
 
 MODEL_SERVER_LIMIT_S, SERVICE_LIMIT_S = 15.0, 5.0
 BACK_TIMEOUT_S = 90.0
@@ -44,8 +46,15 @@ def all_faults(frozen_s: float) -> list[InjectedFault]:
 
 
 def restart_postgres(testbed: Testbed) -> float:
+    """Raises TimeoutError if PostgreSQL is not back in time."""
     postgres.stop(testbed.settings)
-    postgres.start(testbed.settings)
+    with contextlib.suppress(StackError):  # the stack's supervisor was starting it already
+        postgres.start(testbed.settings)
+    deadline = time.monotonic() + BACK_TIMEOUT_S
+    while not postgres.is_running(testbed.settings):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"PostgreSQL is not back {BACK_TIMEOUT_S:g} s after it was stopped")
+        time.sleep(POLL_S)
     return time.monotonic()
 
 
