@@ -27,7 +27,7 @@ from tests.conftest import free_port
 from tests.gateway.fakes import FakeServer, reply
 from tests.gateway.server.slow_app import DEADLINE_S
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "feature_enricher"]
 
 

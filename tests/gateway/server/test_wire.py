@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import free_port
 from tests.gateway.server.test_server import wait_until_it_answers
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOST = b"Host: gateway\r\n"
 BODY = b'{"user_id": "a"}'
 
