@@ -75,7 +75,7 @@ def test_made_up_months_are_refused_and_the_stack_still_starts(
     done = loaded_stack.stack("up", "--data", str(tmp_path))
     assert done.returncode == 1, done.stdout
     assert answers(loaded_stack)
-    assert "loaded are months that are real (from files): 2024-01-31. Nothing was changed" in done.stdout
+    assert "loaded months are real (from files): 2024-01-31. Nothing was changed" in done.stdout
     assert "make up MIX=true" in done.stdout
     assert "The stack is up with its earlier months and model" in done.stdout
     assert "Traceback" not in done.stdout

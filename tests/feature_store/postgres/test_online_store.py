@@ -131,7 +131,7 @@ def stock(no_tables: Settings) -> Iterator[Online]:
 
 @pytest.fixture
 def definitions_applied(empty_warehouse: Settings) -> Iterator[Any]:
-    fetch("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online; SELECT 1")
+    execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
     store = open_store()
     apply_definitions(store)
     yield store
@@ -249,7 +249,7 @@ def test_of_two_rows_of_a_user_in_a_batch_the_newer_one_counts(steady: Online) -
 
 
 def test_a_failed_batch_writes_nothing(steady: Online) -> None:
-    fetch("ALTER TABLE steady.streamflow_subs_profile_fv ADD CHECK (value_text <> 'forbidden'); SELECT 1")
+    execute("ALTER TABLE steady.streamflow_subs_profile_fv ADD CHECK (value_text <> 'forbidden')")
     with pytest.raises(Exception, match="violates check constraint"):
         steady.write(("anna", {"net_service": "No"}, JANUARY), ("ben", {"net_service": "forbidden"}, JANUARY))
     assert steady.table() == []
@@ -305,11 +305,11 @@ def test_reads_recover_after_all_connections_of_a_full_pool_are_cut(
 
 
 def test_errors_leak_no_connections(new_connections: Callable[[], list[int]], steady: Online) -> None:
-    fetch("ALTER TABLE steady.streamflow_subs_profile_fv RENAME TO away; SELECT 1")
+    execute("ALTER TABLE steady.streamflow_subs_profile_fv RENAME TO away")
     for _ in range(3 * MAX_CONNECTIONS):
         with pytest.raises(Exception, match="does not exist"):
             steady.read("anna")
-    fetch("ALTER TABLE steady.away RENAME TO streamflow_subs_profile_fv; SELECT 1")
+    execute("ALTER TABLE steady.away RENAME TO streamflow_subs_profile_fv")
     assert steady.read("anna") is None
     assert len(new_connections()) <= MAX_CONNECTIONS
 

@@ -20,7 +20,7 @@ from feature_store.reading import Plan
 from feature_store.store import feature_types, open_store
 from tests.conftest import JANUARY
 from tests.feature_store.postgres.test_online_store import connections, cut, entity_key, proto
-from tests.sql import empty, fetch
+from tests.sql import empty, execute, fetch
 
 JANUARYS_MOMENT = datetime(2024, 1, 31, tzinfo=UTC)
 
@@ -185,11 +185,11 @@ def test_a_read_from_a_frozen_server_ends_at_the_deadline_and_closes_the_connect
 def test_errors_leak_no_connections(
     plan: Plan, new_connections: Callable[[], list[int]], reader: PostgresReader
 ) -> None:
-    fetch("ALTER TABLE feast_online.streamflow_subs_profile_fv RENAME TO away; SELECT 1")
+    execute("ALTER TABLE feast_online.streamflow_subs_profile_fv RENAME TO away")
     for _ in range(5):
         with pytest.raises(OnlineReadError, match="does not exist"):
             reader.read(plan, ["anna"], soon())
-    fetch("ALTER TABLE feast_online.away RENAME TO streamflow_subs_profile_fv; SELECT 1")
+    execute("ALTER TABLE feast_online.away RENAME TO streamflow_subs_profile_fv")
 
     assert reader.read(plan, ["anna"], soon())
     assert len(new_connections()) == 1
