@@ -1,5 +1,7 @@
 """The gateway with Redis as online store: chosen by a setting, with named errors, and automatic recovery."""
 
+import time
+
 import pytest
 
 from bench.testbed.redis_server import RedisServer
@@ -7,6 +9,7 @@ from feature_enricher.app import create_app
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
+from feature_enricher.upstream import breaker
 from feature_store.deadline import Deadline
 from local_stack.settings import Settings
 from tests.conftest import JANUARY
@@ -39,6 +42,7 @@ def test_lookups_in_redis_fail_while_it_is_stopped_and_work_again_afterwards(
     with pytest.raises(StoreUnavailable):  # this Redis has no disk: all features are unknown, not missing
         features.lookup("churn_v1", [user], Deadline.after(5))
     materialize.main(["--as-of", str(JANUARY)])
+    time.sleep(breaker.PAUSE_S)  # the circuit breaker may still be open
     assert features.lookup("churn_v1", [user], Deadline.after(5))[1] == [before]
 
 
