@@ -181,7 +181,7 @@ def test_no_folder_has_too_many_modules(package: str) -> None:
 
 
 def test_the_modules_directly_in_steps_are_the_entry_points() -> None:
-    assert {path.stem for path in (ROOT / "steps").glob("*.py")} == {*ENTRY_POINTS, "__init__"}
+    assert {path.stem for path in (ROOT / "steps").glob("*.py")} == {*ENTRY_POINTS}
 
 
 def test_the_watcher_imports_only_the_warehouse_of_the_steps() -> None:
