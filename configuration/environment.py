@@ -84,8 +84,11 @@ def unknown_variables(variables: Iterable[str], prefixes: tuple[str, ...], names
 
 
 def _unknown(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"{name} is not a setting{f' (did you mean {close[0]}?)' if close else ''}"
+    # without the prefix, which alone would make any two settings of a program alike
+    prefix = name.partition("_")[0] + "_"
+    rests = [other.removeprefix(prefix) for other in names if other.startswith(prefix)]
+    close = difflib.get_close_matches(name.removeprefix(prefix), rests, n=1)
+    return f"{name} is not a setting{f' (did you mean {prefix}{close[0]}?)' if close else ''}"
 
 
 def allowed(field: FieldInfo) -> str:

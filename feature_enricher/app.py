@@ -74,7 +74,7 @@ def _bare_app(settings: Settings) -> OpenAPI:
         doc_ui=False,  # docs.py adds our only page
         info=Info(title="StreamFlow gateway", version=project_version()),
         responses={500: Failure},
-        # flask-openapi3 adds this status to every endpoint that lacks it: so it is one that all endpoints have.
+        # flask-openapi3 adds this status to every endpoint without it, so it must be one that all endpoints have.
         validation_error_status=INTERNAL_ERROR,
         validation_error_model=Failure,
     )

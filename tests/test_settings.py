@@ -170,6 +170,14 @@ def test_the_stack_names_misspelt_variables_of_any_program(monkeypatch: pytest.M
     ]
 
 
+def test_a_variable_that_resembles_no_setting_but_in_its_prefix_gets_no_suggestion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ENRICHER_LANES", "2")
+
+    assert variables.unknown() == ["ENRICHER_LANES is not a setting and is ignored. See .env.example"]
+
+
 def test_the_stack_passes_the_address_of_a_model_server_to_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_MODEL_URL", "http://127.0.0.1:5002")
 

@@ -15,7 +15,7 @@ from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, Regi
 from feature_enricher.upstream.model_server import ModelAnswer, ModelClient
 from feature_store.deadline import Deadline
 
-# A user may lack features of the old list and have those of a newer one. One recheck in this time is enough.
+# A user may have the features of a newer list and miss those of the old one. One recheck in this time is enough.
 RECHECK_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,6 @@ class FixedModelServer:
         try:
             self._set_target(self._registry.feature_service())
         except RegistryUnavailable as error:
-            log.warning("A user lacks features, and the feature list could not be rechecked: %s", reason(error))
+            log.warning("A user has missing features, and the feature list could not be rechecked: %s", reason(error))
         finally:
             self._reloading.release()

@@ -20,8 +20,8 @@ from rollout.settings import Settings, server_environment
 PING_TIMEOUT_S = 2.0
 POLL_S = 0.1
 LOG_TAIL_LINES = 3
-# `mlflow models serve`, by MLflow's own command group of that name alone: the `mlflow` program loads every server and
-# the assistant's first, which takes longer than to start the model. The words stay for whoever reads the process list.
+# `mlflow models serve` through MLflow's command group for models. The `mlflow` program first loads every server and the
+# assistant, which takes longer than to start the model. The words stay for readers of the process list.
 SERVE = "import sys; from mlflow.models.cli import commands; commands(sys.argv[3:], prog_name='mlflow models')"
 
 log = logging.getLogger(__name__)

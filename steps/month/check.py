@@ -19,7 +19,7 @@ from steps.month.csv_text import Chunk, TextFile
 Fingerprints = np.typing.NDArray[np.uint64]
 
 KEPT_FAULTS = 10_000  # of a file; more are counted and not kept
-NOBODY: Fingerprints = np.empty(0, np.uint64)
+NO_USERS: Fingerprints = np.empty(0, np.uint64)
 
 
 @dataclass
@@ -53,7 +53,7 @@ def check_file(
 
     Repeated and unknown users are found here: a schema sees only one chunk.
     """
-    checked, parts = Checked(file.path.name), [NOBODY]
+    checked, parts = Checked(file.path.name), [NO_USERS]
     for chunk in file.chunks():
         for broken in _broken_checks(schema, chunk):
             checked.add(_faults(file.path.name, chunk, broken))

@@ -1,4 +1,4 @@
-"""Closes runs whose process was killed: without it they stay RUNNING for ever. Every step does so at its start.
+"""Closes runs whose process was killed: otherwise they stay RUNNING. Every step does so at its start.
 
 A step's process holds a PostgreSQL lock, keyed by its run's id, and tags the run with the lock's database. A RUNNING
 run with a free lock is dead; a live run is never closed.
