@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         training = find_training(args.run_id, args.as_of)
         mlflow.set_tag("training_run_id", training.info.run_id)
         with warehouse.promotion_lock():
-            text = duplicates.in_production(training) or register(training, args.stage, rules.rules_of(args))
+            text = duplicates.already_promoted(training) or register(training, args.stage, rules.rules_of(args))
         descriptions.conclude(text)
 
 

@@ -15,7 +15,7 @@ COMPARED_TAGS = ("dataset_sha256", "feature_service", tracking.CODE_TAG, trackin
 RUN_PARAMETERS = frozenset({"run_id", "run_name", "experiment_id", "experiment_name"})  # without effect on the model
 
 
-def in_production(training: Run) -> str | None:
+def already_promoted(training: Run) -> str | None:
     """The closing line of register when Production has this training's version, or a duplicate's; else None."""
     production = versions.in_production()
     other = versions.training_of(versions.get(production)) if production else None
