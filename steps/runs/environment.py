@@ -30,9 +30,9 @@ def differences(lock: Path) -> list[str]:
     """A sentence per package that is missing or has another version than the locked one."""
     sentences = []
     for name, pinned in locked(lock).items():
-        here = installed(name)
-        if here is None:
+        number = installed(name)
+        if number is None:
             sentences.append(f"{name} {pinned} is not installed")
-        elif here != pinned:
-            sentences.append(f"{name} is {here}, locked is {pinned}")
+        elif number != pinned:
+            sentences.append(f"{name} is {number}, locked is {pinned}")
     return sentences
