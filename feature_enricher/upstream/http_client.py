@@ -36,8 +36,7 @@ class Answer:
 class Upstream:
     """Thread-safe. Ignores proxies and .netrc, which are for servers outside.
 
-    Uses http.client: with urllib3's pool, a call took twice the processor time (0.1 to 0.2 ms more, four rounds of
-    2,000 calls), and each prediction waits for it.
+    Uses http.client: with urllib3's pool, a call took twice the processor time (docs/decisions/0061).
     """
 
     def __init__(self, url: str, timeout_s: float, connections: int) -> None:
