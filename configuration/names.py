@@ -5,6 +5,7 @@ PRODUCTION = "Production"
 EXPERIMENT = "streamflow"
 
 # tags of runs and versions that more than one program reads
+RUN_ID_TAG = "run_id"
 FEATURE_SERVICE_TAG = "feature_service"
 DATASET_RUN_TAG = "dataset_run_id"
 DATASET_SHA256_TAG = "dataset_sha256"

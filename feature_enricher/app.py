@@ -88,9 +88,8 @@ def _answer_errors(app: OpenAPI) -> None:
     def answer(error: Exception) -> ResponseReturnValue:
         answered = as_enricher_error(error, request.method, request.path)
         g.code = answered.code
-        if (
-            answered.status >= INTERNAL_ERROR
-        ):  # messages about a client's mistake may quote values, which are not logged
+        # messages about a client's mistake may quote values, which are not logged
+        if answered.status >= INTERNAL_ERROR:
             g.cause = reason(error)
         if answered is not error and answered.status == INTERNAL_ERROR:
             log.error("Request %s failed with an internal error: %s", request_id(), reason(error), exc_info=error)

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import psutil
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -37,6 +39,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each metric, which nothing reads
         registry = self._registry = CollectorRegistry()
         self._shared_folder = shared_folder
+        if shared_folder:
+            _forget_ended_processes(Path(shared_folder))
         for collector in (PlatformCollector, GCCollector):
             collector(registry=registry)
         self._process = _Sampled()
@@ -117,8 +121,8 @@ class Metrics:
         """View -> its oldest event time in a batch."""
         self._oldest_times = {**self._oldest_times, **oldest_times}
 
-    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, requests_waiting: int) -> bytes:
-        """Prometheus' text format. breakers: part -> state. serving: the live version, as in Targets.state()."""
+    def refresh(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, requests_waiting: int) -> None:
+        """Sets this process's states. breakers: part -> state. serving: the live version, as in Targets.state()."""
         self._queue.set(requests_waiting)
         for part, current in breakers.items():
             for state in BREAKER_STATES:
@@ -126,6 +130,9 @@ class Metrics:
         for view, moment in self._oldest_times.items():
             self._ages.labels(view).set((datetime.now(UTC) - moment).total_seconds())
         self._set_live(serving)
+
+    def page(self) -> bytes:
+        """Prometheus' text format: of all processes, with the states that each had at its last refresh()."""
         if not self._shared_folder:
             return generate_latest(self._registry)
         combined = CollectorRegistry()
@@ -140,6 +147,13 @@ class Metrics:
         if live:
             self._served.labels(*live).set(1)
         self._live = live
+
+
+def _forget_ended_processes(folder: Path) -> None:
+    """Removes the states of processes that were killed. What they counted stays, as counters must not decrease."""
+    for file in folder.glob("gauge_live*.db"):
+        if not psutil.pid_exists(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)  # another process that starts now may do the same
 
 
 class _Sampled(Collector):

@@ -116,8 +116,8 @@ class Settings(EnvironmentSettings):
 
 
 def share_metrics(folder: str | None) -> None:
-    """Shares metrics in the folder. None: does not share, whatever the shell has set. Call before the import of
-    prometheus_client."""
+    """Shares metrics in the folder. None: does not share them, even if the shell sets a folder. Call before the import
+    of prometheus_client."""
     os.environ.pop(METRICS_FOLDER.lower(), None)  # its older name
     os.environ.pop(METRICS_FOLDER, None)
     if folder:

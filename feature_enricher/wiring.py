@@ -49,10 +49,10 @@ class Components:
             return self.features.plan(self.predictor.targets.current(deadline).feature_service, deadline)
         return None
 
-    def metrics_page(self) -> bytes:
+    def refresh_metrics(self) -> None:
         live = self.predictor.targets.state()["serving"]
         breakers = {"store": self.features.breaker.state, **self._model_breaker()}
-        return self.metrics.page(breakers, live, self.batches.queue_length() + self.batches.unread)
+        self.metrics.refresh(breakers, live, self.batches.queue_length() + self.batches.unread)
 
     def close(self) -> None:
         """Ends the background threads."""

@@ -38,11 +38,11 @@ def check_binding(host: str, keys: Sequence[str], allow_open: bool) -> None:
     """Raises InvalidSetting if other machines could reach the gateway without a key."""
     if host not in LOOPBACK and not keys and not allow_open:
         raise InvalidSetting(
-            f"GATEWAY_HOST={host!r}: other machines could use the gateway without a key. "
-            "Set ENRICHER_API_KEYS, or ENRICHER_ALLOW_OPEN=true"
+            f"Other machines could use the gateway at {host!r} (GATEWAY_PUBLISHED_AT, or else GATEWAY_HOST) without a "
+            "key. Set ENRICHER_API_KEYS, or ENRICHER_ALLOW_OPEN=true"
         )
 
 
 def _key_of(request: Request) -> str:
-    bearer = request.headers.get("Authorization", "")
-    return request.headers.get("X-API-Key") or (bearer[7:] if bearer.startswith("Bearer ") else "")
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")

@@ -53,7 +53,8 @@ def _add_state(app: OpenAPI, components: Components, settings: Settings, key_err
 
     @app.get("/metrics", doc_ui=False)
     def metrics() -> Response:
-        return Response(components.metrics_page(), content_type=CONTENT_TYPE_LATEST)
+        components.refresh_metrics()
+        return Response(components.metrics.page(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _add_features(

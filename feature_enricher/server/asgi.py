@@ -10,9 +10,9 @@ import time
 
 from feature_enricher.api.access_log import set_level, write_to
 from feature_enricher.app import create_app
-from feature_enricher.metrics import Metrics
 from feature_enricher.server.front import Front
 from feature_enricher.settings import load_settings
+from feature_enricher.wiring import Components
 
 # Python's defaults are 700, 10, 10. With thousands of waiting requests, the garbage collector then walks through all of
 # their objects twice a second, for 0.1 s each time. An answered request leaves it only eight young objects.
@@ -34,7 +34,7 @@ def create() -> Front:
     set_level(settings.access_log)
     app = create_app()
     components = app.extensions["streamflow"]
-    threading.Thread(target=_sample, args=(components.metrics,), daemon=True).start()
+    threading.Thread(target=_sample, args=(components,), daemon=True).start()
     return Front(
         app,
         components.batches,
@@ -44,9 +44,11 @@ def create() -> Front:
     )
 
 
-def _sample(metrics: Metrics) -> None:
+def _sample(components: Components) -> None:
+    """Another process that is asked for /metrics reads this one's states from their common folder."""
     while True:
-        metrics.sample_process()
+        components.metrics.sample_process()
+        components.refresh_metrics()
         time.sleep(SAMPLE_S)
 
 

@@ -1,8 +1,8 @@
 """An ASGI application in front of the Flask one: it reads each request whole, then a few threads answer it.
 
 Requests are read and wait on the event loop, where thousands of slow or busy clients cost almost nothing. They are
-served in the order of arrival, until their deadline. /health, /ready and /metrics have their own threads and answer
-regardless of the number of waiting predictions.
+served in the order of arrival, until their deadline. /health, /ready and /metrics each have their own threads and
+answer regardless of the number of waiting predictions.
 """
 
 import asyncio
@@ -11,14 +11,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from feature_enricher.api.problems import MEDIA_TYPE, problem_text
 from feature_enricher.api.request_ids import HEADER, id_from
-from feature_enricher.deadline import WSGI_KEY
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.requests import RequestRefused
 from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server import wsgi
@@ -27,11 +24,11 @@ from feature_enricher.server.bodies import Bodies, Receive, Send
 from feature_enricher.server.predictions import Predictions
 from feature_enricher.server.wsgi import Answer, Scope
 
-PROBES = frozenset({"/health", "/ready", "/metrics"})
+PROBES = ("/health", "/ready", "/metrics")
+# For each of them: /ready waits for servers that may hang, and /health must not wait for it.
 PROBE_THREADS = 2
 # Share of the deadline. A request with less time left is refused: it could not be answered in time.
 RESERVE = 0.2
-TOO_MANY = "Too many requests in flight"
 # For all paths but predictions and probes: features, documentation, errors.
 OTHER_THREADS = 8
 
@@ -57,7 +54,7 @@ class Front:
         self._bodies = Bodies(largest_body)
         self._predictions = Predictions(batches)
         self._admission = Admission(batches, (1 - RESERVE) * deadline_s)
-        self._probes = ThreadPoolExecutor(PROBE_THREADS, "probe")
+        self._probes = {path: ThreadPoolExecutor(PROBE_THREADS, path) for path in PROBES}
         self._other_paths = ThreadPoolExecutor(OTHER_THREADS, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,20 +80,19 @@ class Front:
         if scope["path"] == "/predict":
             return await self._prediction(scope, body, receive)
         await self._read(scope, body, receive)
-        return await self._in_thread(self._probes if scope["path"] in PROBES else self._other_paths, scope, body)
+        return await self._in_thread(self._probes.get(scope["path"], self._other_paths), scope, body)
 
     async def _prediction(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
         """Waiting for admission counts towards the deadline; receiving the body does not."""
         arrived = time.monotonic()
-        if not (admission := await self._admission.admitted()):
-            return self._refusal(
-                scope, Overloaded(TOO_MANY)
-            )  # an exception would leave its frames to the garbage collector
+        admission = await self._admission.admitted()
+        if not admission:  # an exception would leave its frames to the garbage collector
+            return self._refusal(scope, Overloaded(Overloaded.title))
         waited_s = time.monotonic() - arrived
         await self._read(scope, body, receive)
         self._admission.was_read(admission)
         read, left_s = time.monotonic(), self._deadline_s - waited_s
-        call = partial(self._call, scope, body, read + left_s)
+        call = partial(wsgi.call, self._app, scope, body, read + left_s)
         answer: Answer = await self._predictions.run(call, left_s, read - waited_s)
         return answer
 
@@ -118,15 +114,8 @@ class Front:
 
     def _call_unless_late(self, scope: Scope, body: bytearray, until: float) -> Answer:
         if until - time.monotonic() < RESERVE * self._deadline_s:
-            raise Overloaded(TOO_MANY)
-        return self._call(scope, body, until)
-
-    def _call(self, scope: Scope, body: bytearray, until: float) -> Answer:
-        """Runs in a thread: all requests share the event loop, so it does as little as possible for each."""
-        environ = wsgi.environ_of(scope, body)
-        _check_host(environ)
-        environ[WSGI_KEY] = until
-        return wsgi.call(self._app, environ)
+            raise Overloaded(Overloaded.title)
+        return wsgi.call(self._app, scope, body, until)
 
     def _refusal(self, scope: Scope, error: EnricherError) -> Answer:
         self._count_refusal(error.status, error.code)
@@ -134,13 +123,3 @@ class Front:
         headers = {"Content-Type": MEDIA_TYPE, HEADER: request_id, **error.headers}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         return Answer(error.status, encoded, problem_text(error, request_id).encode())
-
-
-def _check_host(environ: dict[str, Any]) -> None:
-    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, section 3.2).
-
-    granian passes an empty Host if there is none. HTTP/1.0 does not require one.
-    """
-    host = environ.get("HTTP_HOST", "")
-    if "," in host or (not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
-        raise RequestRefused("HTTP/1.1 requires exactly one Host header", HTTPStatus.BAD_REQUEST)

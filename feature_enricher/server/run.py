@@ -69,15 +69,14 @@ def _serve(target: str, settings: Settings, host: str, port: int) -> None:
 
 def check_free(host: str, port: int) -> None:
     """Raises InvalidSetting for a port in use, which granian would share with the other process (SO_REUSEPORT)."""
-    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-        except OSError as error:
-            raise InvalidSetting(
-                f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}: cannot listen on this address: {error}"
-            ) from error
+    except OSError as error:  # also for a name that is not known
+        address_text = f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}"
+        raise InvalidSetting(f"{address_text}: cannot listen on this address: {error}") from error
 
 
 def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:

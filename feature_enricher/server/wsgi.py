@@ -8,8 +8,12 @@ import io
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from feature_enricher.deadline import WSGI_KEY
+from feature_enricher.errors.requests import RequestRefused
 
 Scope = Mapping[str, Any]
 """https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope"""
@@ -24,7 +28,32 @@ class Answer:
     body: bytes
 
 
-def environ_of(scope: Scope, body: bytearray) -> dict[str, Any]:
+def call(app: Any, scope: Scope, body: bytearray, until: float) -> Answer:
+    """The application's answer, or its error, unchanged. Raises RequestRefused for an invalid Host.
+
+    `until`: the time.monotonic() by which it must answer. Runs in a thread: all requests share the event loop, which
+    therefore does as little as possible for each.
+    """
+    environ = _environ(scope, body)
+    _check_host(environ)
+    environ[WSGI_KEY] = until
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
+        started[:] = [(status, headers)]
+
+    parts = app(environ, start_response)
+    try:
+        answer = b"".join(parts)
+    finally:
+        if close := getattr(parts, "close", None):
+            close()
+    [(status, headers)] = started
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return Answer(int(status[:3]), encoded, answer)
+
+
+def _environ(scope: Scope, body: bytearray) -> dict[str, Any]:
     """The WSGI environment. Bytes of path and headers are decoded as Latin-1, as PEP 3333 requires."""
     host, port = scope["server"]
     environ: dict[str, Any] = {
@@ -60,19 +89,11 @@ def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[bytes, bytes]]
         environ[key] = f"{environ[key]},{value}" if key in environ else value
 
 
-def call(app: Any, environ: dict[str, Any]) -> Answer:
-    """The application's answer. Errors of the application are raised unchanged."""
-    started: list[tuple[str, list[tuple[str, str]]]] = []
+def _check_host(environ: Mapping[str, Any]) -> None:
+    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, section 3.2).
 
-    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
-        started[:] = [(status, headers)]
-
-    parts = app(environ, start_response)
-    try:
-        body = b"".join(parts)
-    finally:
-        if close := getattr(parts, "close", None):
-            close()
-    [(status, headers)] = started
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return Answer(int(status[:3]), encoded, body)
+    granian passes an empty Host if there is none. HTTP/1.0 does not require one.
+    """
+    host = environ.get("HTTP_HOST", "")
+    if "," in host or (not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
+        raise RequestRefused("HTTP/1.1 requires exactly one Host header", HTTPStatus.BAD_REQUEST)

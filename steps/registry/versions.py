@@ -95,7 +95,7 @@ def _model_id(version: ModelVersion) -> str | None:
 
 def _training_tags(training: Run) -> dict[str, str]:
     tags = {name: training.data.tags[name] for name in COPIED_TAGS if name in training.data.tags}
-    return {**tags, "run_id": training.info.run_id}
+    return {**tags, names.RUN_ID_TAG: training.info.run_id}
 
 
 def tag_with_training(number: str, training: Run) -> None:

@@ -1,6 +1,7 @@
 """The gateway's server around an application that takes its time: python -m tests.gateway.server.slow_app PORT
 
-POST /predict?s=0.2 sleeps for so long in a batch, GET /slow?s=0.2 in a thread of the others; /large?n=… answers that
+POST /predict?s=0.2 sleeps for so long in a batch, GET /slow?s=0.2 in a thread of the others, /health?s=0.2 and
+/ready?s=0.2 in threads of their own; /large?n=… answers that
 many bytes; /echo tells the method, path, query, headers and body that arrived.
 """
 
@@ -27,6 +28,7 @@ def create() -> Front:
     @app.route("/predict", methods=["GET", "POST"])
     @app.get("/slow")
     @app.get("/health")
+    @app.get("/ready")
     def slow() -> str:
         wait()
         return f"{len(request.get_data())} bytes"
