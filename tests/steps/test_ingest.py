@@ -348,3 +348,20 @@ def test_files_as_spreadsheets_write_them_load_the_same_rows(
     ingest(write_month(tmp_path / "spreadsheet", subscriptions=spreadsheet, labels=labels), JANUARY)
     assert fetch(everything) == expected
     assert [months for _user, months, *_rest in expected] == [24, 25, 26]
+
+
+@pytest.mark.parametrize("text", [with_cell(FILES["subscriptions"], 2, "monthly_fee", "11.1"), None])
+def test_a_file_that_changes_after_the_check_is_refused(
+    empty_warehouse: Settings, tmp_path: Path, ingest: Ingest, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    """files_sha256 would be that of other rows."""
+    folder, origin_of = write_month(tmp_path / "month"), step.origin_of
+
+    def change(month: Path) -> str:
+        write_month(folder, {}, labels=text) if text is None else write_month(folder, {}, subscriptions=text)
+        return origin_of(month)
+
+    monkeypatch.setattr(step, "origin_of", change)
+    with pytest.raises(FaultyMonth, match="changed during the load; nothing was loaded"):
+        ingest(folder, JANUARY)
+    assert warehouse.loaded_months() == []
