@@ -107,6 +107,14 @@ def tracking_run() -> "mlflow.ActiveRun":
     return tracking.step_run("history", "history", {})
 
 
+@pytest.mark.usefixtures("empty_warehouse", "tracking")
+def test_parameters_are_logged_as_they_are_typed() -> None:
+    arguments = {"apply": False, "force": True, "version": None, "last": 5, "as_of": JANUARY}
+    with tracking.step_run("history", "history", arguments) as run:
+        logged = mlflow.get_run(run.info.run_id).data.params
+    assert logged == {"apply": "false", "force": "true", "version": "", "last": "5", "as_of": "2024-01-31"}
+
+
 def test_an_experiment_that_a_step_records_in_opens_as_model_training(
     empty_warehouse: Settings, other_experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
