@@ -17,6 +17,7 @@ from steps import ingest as step
 from steps import warehouse
 from steps.cli.errors import DatabaseUnavailable, FaultyMonth, RowRefused
 from steps.features import lake
+from steps.month import digest
 from steps.runs.entry_points import arguments
 from tests.conftest import FEBRUARY, JANUARY, free_port
 from tests.steps.states.database import contents, execute, fetch, last_run
@@ -355,11 +356,11 @@ def test_a_file_that_changes_after_the_check_is_refused(
     empty_warehouse: Settings, tmp_path: Path, ingest: Ingest, monkeypatch: pytest.MonkeyPatch, text: str | None
 ) -> None:
     """files_sha256 would be that of other rows."""
-    folder, origin_of = write_month(tmp_path / "month"), step.origin_of
+    folder = write_month(tmp_path / "month")
 
     def change(month: Path) -> str:
         write_month(folder, {}, labels=text) if text is None else write_month(folder, {}, subscriptions=text)
-        return origin_of(month)
+        return digest.origin_of(month)
 
     monkeypatch.setattr(step, "origin_of", change)
     with pytest.raises(FaultyMonth, match="changed during the load; nothing was loaded"):

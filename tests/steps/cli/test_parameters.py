@@ -1,4 +1,4 @@
-"""What can be given with -P, and what is refused before anything starts."""
+"""The valid values of -P; others are refused before anything starts."""
 
 import argparse
 from datetime import date
