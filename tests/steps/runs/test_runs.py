@@ -168,7 +168,9 @@ def test_a_training_of_another_experiment_is_named_where_none_is_found_here(
         find_training(None, "2019-06-30")
 
 
-def test_a_store_that_requires_a_login_is_an_error_with_the_variables(empty_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_requires_a_login_is_an_error_with_the_variables(
+    empty_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusal = mlflow.exceptions.MlflowException("API request to endpoint /api failed with error code 401 != 200")
     monkeypatch.setattr(mlflow, "start_run", lambda **_: (_ for _ in ()).throw(refusal))
     with pytest.raises(TrackingUnavailable, match=r"needs a login\. Set MLFLOW_TRACKING_USERNAME"):
