@@ -10,6 +10,10 @@ FEATURE_SERVICE_TAG = "feature_service"
 DATASET_RUN_TAG = "dataset_run_id"
 DATASET_SHA256_TAG = "dataset_sha256"
 EXAMPLE_PROBABILITY_TAG = "example_probability"
+STEP_TAG = "streamflow.step"
+
+# of models logged before the threshold was a parameter of train
+FORMER_THRESHOLD = 0.5
 
 # schemas of the database: Feast's tables of online values, and its registry
 ONLINE_SCHEMA = "feast_online"

@@ -101,7 +101,7 @@ def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
     """True if a chain has finished for exactly these files."""
     conditions = {
         "attributes.status": "FINISHED",
-        "tags.`streamflow.step`": "main",
+        f"tags.`{names.STEP_TAG}`": "main",
         "tags.as_of": str(month.as_of),
         "tags.files_sha256": files_sha256(month.folder),
     }

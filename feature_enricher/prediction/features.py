@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from feature_enricher import background
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
+from feature_store import background
 from feature_store.deadline import Deadline
 from feature_store.plain_feast import import_feast
 from feature_store.plans import UnknownService, make_plan

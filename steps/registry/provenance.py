@@ -125,6 +125,8 @@ def _code(tags: Mapping[str, str]) -> list[Link]:
 def _compared(name: str, kind: str, recorded: str | None, current: str, part: str) -> Link:
     if recorded is None:
         return Link(name, "not recorded", "broken")
+    if tracking.NO_COMMIT in (recorded, current):
+        return Link(name, f"{recorded}; here: {current}", "recorded")
     if recorded == current:
         return Link(name, f"{kind}{recorded}, {part} is the same")
     return Link(name, f"{kind}{recorded}, {part} is another: {current}", "differs")

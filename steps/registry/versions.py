@@ -46,6 +46,14 @@ def get(number: str) -> ModelVersion:
     raise NoSuchVersion(f"{MODEL_NAME} has no version {number}. Existing versions: {numbers}")
 
 
+def get_or_production(number: str | None) -> ModelVersion:
+    """The version with this number; without a number the one in Production. Raises NoSuchVersion."""
+    number = number or in_production()
+    if number is None:
+        raise NoSuchVersion("Nothing is in Production. Give a version: -P version=N")
+    return get(number)
+
+
 def training_of(version: ModelVersion) -> Run | None:
     """The run that logged the version's model; None when it no longer exists.
 
