@@ -57,10 +57,7 @@ class Service:
             end_session(self.process.pid)
 
     def healthy(self, address: str = "") -> bool:
-        try:
-            return loopback.get(address or self.health, HEALTH_TIMEOUT_S).ok
-        except requests.RequestException:
-            return False
+        return answers(address or self.health)
 
     def wait_until_healthy(
         self, settings: Settings, timeout_s: float, on_poll: Callable[[], None], address: str = ""
@@ -78,6 +75,14 @@ class Service:
         if self.process is not None and self.process.poll() is not None:
             return f"ended with exit code {self.process.returncode}"
         return f"does not answer at {self.health} after {timeout_s:.0f} s"
+
+
+def answers(address: str) -> bool:
+    """True if a GET succeeds within HEALTH_TIMEOUT_S seconds."""
+    try:
+        return loopback.get(address, HEALTH_TIMEOUT_S).ok
+    except requests.RequestException:
+        return False
 
 
 def log_file(settings: Settings, name: str) -> Path:

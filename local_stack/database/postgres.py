@@ -55,9 +55,8 @@ def stop(settings: Settings) -> None:
 def is_running(settings: Settings) -> bool:
     """True if the postmaster named in the data folder runs."""
     try:
-        pid = int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0])
-        return psutil.Process(pid).name() == "postgres"
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        return postmaster(settings).name() == "postgres"
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return False
 
 
@@ -85,8 +84,8 @@ def cut_connections(settings: Settings) -> int:
 
 
 def postmaster(settings: Settings) -> psutil.Process:
-    """Raises FileNotFoundError or NoSuchProcess if none runs."""
-    return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0]))
+    """Raises FileNotFoundError, ValueError (the file is still empty) or NoSuchProcess if none runs."""
+    return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().partition("\n")[0]))
 
 
 def program(name: str) -> Path:
