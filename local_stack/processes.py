@@ -110,6 +110,13 @@ def require_free_ports(ports: dict[str, tuple[str, int]]) -> None:
         raise StackError("Cannot start: " + "; ".join(errors) + ". To stop a stack that was killed: make down")
 
 
+def free_port() -> int:
+    """A port of the loopback interface that is free now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

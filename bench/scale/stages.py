@@ -19,9 +19,9 @@ from unittest import mock
 from bench.scale import report
 from bench.scale.report import Measured
 from bench.testbed import redis_server
-from bench.testbed.testbed import free_port
 from local_stack import chain
 from local_stack.database import postgres
+from local_stack.processes import free_port
 from local_stack.settings import ROOT, Settings
 from steps.runs import entry_points
 
