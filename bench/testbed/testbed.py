@@ -18,13 +18,14 @@ import psutil
 import requests
 
 from bench.load.loops import LoadTarget
+from feature_enricher.settings import Settings as GatewaySettings
 from local_stack import processes
 from local_stack.database import postgres
 from local_stack.processes import free_port
 from local_stack.settings import ROOT, Settings
 
 STATE = ".streamflow-bench"
-DEADLINE_S = 3.0  # the gateway's deadline per request; see ENRICHER_DEADLINE_S
+DEADLINE_S: float = GatewaySettings.model_fields["deadline_s"].default
 GRACE_S = 0.1
 LIVE_TIMEOUT_S = 2.0
 POLL_S = 0.1
