@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from bench.testbed.stock_address import stock_address
+from configuration import names
 from feature_store.deadline import Deadline
 from feature_store.plain_feast import import_feast
 from feature_store.plans import make_plan
@@ -35,7 +36,8 @@ def empty() -> None:
 
     with engine().begin() as connection:
         schemas = set(sqlalchemy.inspect(connection).get_schema_names())
-        for schema in ("public", "stock", "stock_online", "stock_registry", "feast_online", "feast_registry"):
+        own = ("public", names.ONLINE_SCHEMA, names.REGISTRY_SCHEMA)
+        for schema in (*own, "stock", "stock_online", "stock_registry"):
             if schema in schemas:
                 connection.execute(DropSchema(schema, cascade=True))
         for schema in ("public", "stock", "stock_online", "stock_registry"):
@@ -72,7 +74,7 @@ def stock_store() -> Any:
 
     config = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
     del config["materialization"]
-    config["registry"]["path"] = config["registry"]["path"].replace("feast_registry", "stock_registry")
+    config["registry"]["path"] = config["registry"]["path"].replace(names.REGISTRY_SCHEMA, "stock_registry")
     offline = config["offline_store"]
     # Feast's own store has no option for session parameters: they follow the schema's name
     session = " ".join(f"-c {name}={value}" for name, value in offline["session"].items())
