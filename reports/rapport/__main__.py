@@ -34,11 +34,12 @@ def main() -> None:
 
 def write(data: Path) -> None:
     """Replaces report and pictures only after the whole run has succeeded. Raises CommandFailed."""
+    shell = Shell(data, STATE)
+    shell.run("make down", may_fail=True)  # left by a killed run
     shutil.rmtree(ROOT / STATE, ignore_errors=True)  # an empty registry: versions count from 1
     with tempfile.TemporaryDirectory(prefix="streamflow-report-") as scratch:
         images = Path(scratch) / "img"
         images.mkdir()
-        shell = Shell(data, STATE)
         try:
             with Pictures(shell, images) as pictures:
                 done = execute(TEMPLATE.read_text(), shell, pictures)
