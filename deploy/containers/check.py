@@ -57,7 +57,7 @@ def continuous_requests(containers: Containers, user: str) -> Iterator["Counter[
 
 
 def first_prediction(containers: Containers) -> str:
-    """A new clone reaches a prediction. Returns a user of the month."""
+    """The first month leads to a prediction. Returns a user of that month."""
     seconds = until(lambda: containers.status("anybody") == requests.codes.unavailable, 60, "a refusal without a model")
     print(f"  gateway answers {seconds:.1f} s after `up -d`: 503, nothing is in Production")
     containers.step()
