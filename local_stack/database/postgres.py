@@ -68,6 +68,13 @@ def answers(settings: Settings) -> bool:
     return True
 
 
+def missing_databases(settings: Settings) -> list[str]:
+    """Those of PGDATABASE and MLFLOW_DATABASE that the server does not have, such as "MLFLOW_DATABASE=mlflow"."""
+    existing = {name for (name,) in query(settings, "postgres", "SELECT datname FROM pg_database", {})}
+    names = ("PGDATABASE", "MLFLOW_DATABASE")
+    return [f"{name}={settings[name]}" for name in names if settings[name] not in existing]
+
+
 def cut_connections(settings: Settings) -> int:
     """End every connection except its own, as a network failure would. Returns how many."""
     connection = connect(settings, "postgres")
