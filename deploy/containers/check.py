@@ -127,15 +127,14 @@ def data_stays(containers: Containers, user: str) -> None:
     started = time.monotonic()
     containers.compose("up", "-d")
     until(lambda: containers.status(user) == requests.codes.ok, 120, "a prediction after down and up")
+    seconds = time.monotonic() - started
     after = containers.predict(user).json()
     require(after == before, f"after down and up the answer differs: {before} {after}")
     lineage = containers.step("mlflow", "run", ".", "-e", "lineage")
     require("[OK] Every link holds: " in lineage, lineage)
     commit = os.environ["STREAMFLOW_COMMIT"]
     require(f"{commit}, this checkout is the same" in lineage, f"lineage does not name the commit {commit}:\n{lineage}")
-    print(
-        f"  down and up: the same answer {time.monotonic() - started:.1f} s later, and every link of its lineage holds"
-    )
+    print(f"  down and up: the same answer {seconds:.1f} s after `up -d` began, and every link of its lineage holds")
 
 
 def main() -> None:
