@@ -30,7 +30,6 @@ LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
-KIND_TAG = "mlflow.experimentKind"
 CODE_FOLDERS = ("configuration", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
 NO_COMMIT = "not a git checkout"
@@ -95,10 +94,10 @@ def _held(run: Run) -> Iterator[str]:
 
 
 def _open_as_training(experiment_id: str) -> None:
-    """Without this tag, MLflow's UI opens an experiment on traces of language models."""
     client = MlflowClient()
-    if KIND_TAG not in client.get_experiment(experiment_id).tags:
-        client.set_experiment_tag(experiment_id, KIND_TAG, "custom_model_development")
+    missing = names.EXPERIMENT_TAGS.keys() - client.get_experiment(experiment_id).tags.keys()
+    for name in missing:
+        client.set_experiment_tag(experiment_id, name, names.EXPERIMENT_TAGS[name])
 
 
 def code_version() -> dict[str, str]:
