@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 
 from feature_enricher.api.access_log import add_access_log
-from feature_enricher.api.auth import require_keys
+from feature_enricher.api.auth import add_access_control
 from feature_enricher.api.docs import add_docs
 from feature_enricher.api.problems import MEDIA_TYPE, Failure, as_enricher_error, problem_text
 from feature_enricher.api.request_ids import add_request_ids, request_id
@@ -43,7 +43,7 @@ def create_app(
     components = app.extensions["streamflow"] = build_components(settings, features, targets)
     add_request_ids(app)
     add_access_log(app, components.metrics)
-    require_keys(app, settings.api_keys)
+    add_access_control(app, components.access)
     _answer_errors(app)
     parser = RequestParser(settings.max_user_id_length, settings.max_users)
     add_routes(app, components, settings, parser)

@@ -124,8 +124,8 @@ def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
 # The modules and subpackages of each package. Each imports only from itself and from those after it.
 LAYERS = {
     "feature_enricher": (
-        "__main__", "server", "app", "api", "wiring", "prediction", "upstream", "metrics", "deadline", "settings",
-        "version", "errors",
+        "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics", "deadline",
+        "settings", "version", "errors", "named_keys",
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "scoring", "registry", "training", "features", "runs", "warehouse", "month", "cli",

@@ -13,6 +13,7 @@ EnricherError (500)
 ├── Unauthorized (401)
 ├── TooManyUsers (413)
 ├── RequestRefused            refused by HTTP itself: its own status (400, 405, …) and headers
+│   ├── ForeignHost (421)
 │   ├── NoSuchPath (404)
 │   ├── WrongMethod (405)
 │   ├── BodyTooLarge (413)

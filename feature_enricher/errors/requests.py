@@ -86,6 +86,11 @@ class Unauthorized(EnricherError):
     title = "API key missing or invalid"
     remedy = "send `X-API-Key: KEY` or `Authorization: Bearer KEY`"
 
+    def __init__(self, message: str, *, delay_s: float = 0.0) -> None:
+        """delay_s: the server answers after it."""
+        super().__init__(message)
+        self.delay_s = delay_s
+
     @property
     def headers(self) -> Mapping[str, str]:
         return {"WWW-Authenticate": "Bearer"}
@@ -112,6 +117,13 @@ class RequestRefused(EnricherError):
     @property
     def headers(self) -> Mapping[str, str]:
         return self._headers
+
+
+class ForeignHost(RequestRefused):
+    status = 421
+    code = "foreign_host"
+    title = "The gateway does not serve this host"
+    remedy = "use the gateway's own address, or list the host name in its setting ENRICHER_ALLOWED_HOSTS"
 
 
 class NoSuchPath(RequestRefused):

@@ -38,6 +38,7 @@ def create() -> Front:
     return Front(
         app,
         components.batches,
+        components.access,
         deadline_s=settings.deadline_s,
         largest_body=settings.max_body_bytes,
         count_refusal=components.metrics.request_shed,

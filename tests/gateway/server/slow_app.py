@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from flask import Flask, Response, jsonify, request
 
+from feature_enricher.access_control.access import AccessControl
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server.front import Front
 from feature_enricher.server.run import serve
@@ -57,7 +58,8 @@ def create() -> Front:
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     batches = Batches(lambda _asks, _deadline: [], workers=2, largest_batch=8)
-    return Front(app, batches, deadline_s=DEADLINE_S, largest_body=100_000)
+    access = AccessControl(load_settings({"ALLOWED_HOSTS": "gateway,x"}), lambda: None)
+    return Front(app, batches, access, deadline_s=DEADLINE_S, largest_body=100_000)
 
 
 if __name__ == "__main__":
