@@ -35,6 +35,7 @@ FEASTS_METRICS_FOLDER = "PROMETHEUS_MULTIPROCESS_DIR"
 MOST_WORKERS = 64
 MOST_CONCURRENT_BATCHES = 16
 MOST_USERS = 100_000
+MOST_REQUESTS_PER_S = 100_000
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 LONGEST_USER_ID = 4096
 
@@ -101,6 +102,15 @@ class Settings(EnvironmentSettings):
         secret=True,
     )
     allow_open: bool = flag(False, "… unless this is true")
+    requests_per_s: Number = setting(
+        0.0,
+        "Requests a second of a client, and as many at once: of a key, or of an address without one; 0 for no limit.\n"
+        "Each worker process counts its own",
+        f"a number from 0 to {MOST_REQUESTS_PER_S}",
+        ge=0,
+        le=MOST_REQUESTS_PER_S,
+        allow_inf_nan=False,
+    )
     access_log: Literal["all", "errors", "off"] = choice(
         "errors", "One JSON line per request: all, errors (5xx) or off"
     )

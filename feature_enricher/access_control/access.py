@@ -1,11 +1,13 @@
 """Decides whether a request may be answered, and for which client, before its body is read."""
 
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 
-from feature_enricher.access_control.api_keys import ApiKeys
+from feature_enricher.access_control.api_keys import ApiKeys, network_of
 from feature_enricher.access_control.heads import Client, Head
-from feature_enricher.errors.requests import ForeignHost, RequestRefused
+from feature_enricher.access_control.rate_limit import RateLimit
+from feature_enricher.errors.requests import ForeignHost, RequestRefused, TooManyRequests, Unauthorized
 from feature_enricher.named_keys import NO_KEY
 from feature_enricher.settings import Settings
 
@@ -21,15 +23,22 @@ class AccessControl:
     def __init__(self, settings: Settings, count_wrong_key: Callable[[], None]) -> None:
         self._hosts = settings.accepted_hosts
         self._keys = ApiKeys(settings.api_keys, count_wrong_key)
+        self._rate = RateLimit(settings.requests_per_s)
 
     def admit(self, head: Head) -> Client:
-        """Raises RequestRefused, ForeignHost, Unauthorized."""
+        """Raises RequestRefused, ForeignHost, Unauthorized, TooManyRequests."""
         _check_number_of_hosts(head)
         if head.path in PROBES:
             return self._admit_probe(head)
         if not self._is_own_host(head):
             raise ForeignHost(f"The gateway does not serve the host {head.host[:LONGEST_HOST]!r}")
-        return Client(self._key_name(head), sees_details=True)
+        try:
+            name = self._key_name(head)
+        except Unauthorized:
+            self._check_rate(head, NO_KEY)
+            raise
+        self._check_rate(head, name)
+        return Client(name, sees_details=True)
 
     def _admit_probe(self, head: Head) -> Client:
         """A key is optional, but a wrong one is refused as elsewhere: probes must not help to guess one."""
@@ -45,6 +54,11 @@ class AccessControl:
         if not self._keys or head.path in PUBLIC_PATHS or head.path.startswith(PUBLIC_FOLDER):
             return NO_KEY
         return self._keys.name_of(head.key, head.address)
+
+    def _check_rate(self, head: Head, name: str) -> None:
+        client = f"key:{name}" if name != NO_KEY else f"address:{network_of(head.address)}"
+        if wait_s := self._rate.wait_s(client):
+            raise TooManyRequests(math.ceil(wait_s), name)
 
 
 def _check_number_of_hosts(head: Head) -> None:

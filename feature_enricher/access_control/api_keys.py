@@ -57,7 +57,8 @@ class ApiKeys:
             count = self._wrong[network] = self._wrong.get(network, 0) + 1
         if count & (count - 1) == 0:  # the first, second, fourth, …: a flood must not fill the log
             log.warning("Wrong API key from %s: %d within %d s", network, count, REMEMBERED_S)
-        return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(count - 1, DOUBLINGS))
+        doublings: int = min(count - 1, DOUBLINGS)
+        return float(min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**doublings))
 
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=self._secret).digest()

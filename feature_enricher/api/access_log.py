@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 
 from feature_enricher.access_control.access import ANYBODY
 from feature_enricher.api.request_ids import request_id
+from feature_enricher.errors.base import EnricherError
 from feature_enricher.metrics import Metrics
 from feature_enricher.named_keys import NO_KEY
 
@@ -41,11 +42,13 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
             metrics.request_done()
 
 
-def log_refusal(method: str, path: str, status: int, code: str, request_id: str) -> None:
+def log_refusal(method: str, path: str, error: EnricherError, request_id: str, client: str) -> None:
     """For a request that was refused before it reached the application."""
+    status, code = error.status, error.code
     if log.isEnabledFor(_level(status)):
         refused = {"request_id": request_id, "method": method, "path": path, "status": status, "code": code}
-        log.log(_level(status), "%s", json.dumps({"at": _now(), **refused}))
+        named = {"client": client} if client != NO_KEY else {}
+        log.log(_level(status), "%s", json.dumps({"at": _now(), **refused, **named}))
 
 
 def set_level(level: str) -> None:

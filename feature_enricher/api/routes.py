@@ -29,7 +29,8 @@ def add_routes(app: OpenAPI, components: Components, settings: Settings, parser:
     # otherwise /features//x is redirected to another user, x
     app.url_map.merge_slashes = False
     key_errors = {401: problems.Failure} if settings.api_keys else {}
-    refusals = {421: problems.Failure, **key_errors}
+    limit_errors = {429: problems.Failure} if settings.requests_per_s else {}
+    refusals = {421: problems.Failure, **key_errors, **limit_errors}
     _add_state(app, components, settings, key_errors)
     _add_features(app, components, settings, refusals, parser)
     _add_predict(app, components, settings, refusals, parser)

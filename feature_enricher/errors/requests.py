@@ -96,6 +96,23 @@ class Unauthorized(EnricherError):
         return {"WWW-Authenticate": "Bearer"}
 
 
+class TooManyRequests(EnricherError):
+    status = 429
+    code = "too_many_requests"
+    title = "More requests a second than this client may send"
+    remedy = "send fewer requests, or several users in one; try again after `Retry-After`"
+
+    def __init__(self, retry_after_s: int, client: str) -> None:
+        """client: the name of its key."""
+        super().__init__("More requests a second than ENRICHER_REQUESTS_PER_S allows")
+        self.retry_after_s = retry_after_s
+        self.client = client
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_after_s)}
+
+
 class TooManyUsers(EnricherError):
     status = 413
     code = "too_many_users"

@@ -20,7 +20,7 @@ from feature_enricher.api.access_log import log_refusal
 from feature_enricher.api.problems import MEDIA_TYPE, problem_text
 from feature_enricher.api.request_ids import HEADER, id_from
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.requests import Unauthorized
+from feature_enricher.errors.requests import TooManyRequests, Unauthorized
 from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server import wsgi
@@ -88,7 +88,7 @@ class Front:
         try:
             return self._access.admit(head_of_scope(scope))
         except EnricherError as error:
-            log_refusal(scope["method"], scope["path"], error.status, error.code, _request_id(scope))
+            log_refusal(scope["method"], scope["path"], error, _request_id(scope), _name(error))
             if isinstance(error, Unauthorized):
                 await asyncio.sleep(error.delay_s)
             raise
@@ -137,11 +137,16 @@ class Front:
         return wsgi.call(app, scope, body, client, until)
 
     def _refusal(self, scope: Scope, error: EnricherError, client: Client) -> Answer:
-        self._count_refusal(error.status, error.code, client.key_name)
+        self._count_refusal(error.status, error.code, _name(error, client))
         request_id = _request_id(scope)
         headers = {"Content-Type": MEDIA_TYPE, HEADER: request_id, **error.headers}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         return Answer(error.status, encoded, problem_text(error, request_id).encode())
+
+
+def _name(error: EnricherError, client: Client = ANYBODY) -> str:
+    """Of the client's key."""
+    return error.client if isinstance(error, TooManyRequests) else client.key_name
 
 
 def _request_id(scope: Scope) -> str:

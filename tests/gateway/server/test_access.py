@@ -26,6 +26,13 @@ def gateway(environment: dict[str, str], tmp_path: Path) -> Iterator[Deployed]:
     yield from started(COMMAND, values, values["GATEWAY_PORT"], tmp_path)
 
 
+@pytest.fixture
+def limited(environment: dict[str, str], tmp_path: Path) -> Iterator[Deployed]:
+    """With five requests a second of each client."""
+    values = environment | {"ENRICHER_API_KEYS": f"web:{KEY},batch:{OTHER}", "ENRICHER_REQUESTS_PER_S": "5"}
+    yield from started(COMMAND, values, values["GATEWAY_PORT"], tmp_path)
+
+
 def get(gateway: Deployed, path: str, key: str = KEY, **headers: str) -> requests.Response:
     return requests.get(f"{gateway.url}{path}", headers={"X-API-Key": key, **headers}, timeout=10)
 
@@ -129,3 +136,16 @@ def test_probes_need_no_key_and_are_not_shed_by_a_flood_of_them(gateway: Deploye
     assert 'code="overloaded"' not in page
     assert 'code="deadline_exceeded"' not in page
     assert value(page, 'gateway_requests_total{code="not_ready",route="/ready",status="503"}') == 60
+
+
+def test_more_requests_than_a_key_may_send_are_refused_unread_and_counted_by_its_name(limited: Deployed) -> None:
+    with concurrent.futures.ThreadPoolExecutor(20) as clients:
+        answers = list(clients.map(lambda _number: get(limited, "/predict"), range(40)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    page = get(limited, "/metrics", OTHER).text
+
+    assert {answer.status_code for answer in answers} == {405, 429}
+    assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+    assert value(page, 'gateway_client_requests_total{client="web",status="429"}') == len(refused)
+    assert f'code="too_many_requests",route="shed",status="429"}} {len(refused)}.0' in page
+    assert [get(limited, path, "").status_code for path in ["/health", "/ready"] * 10] == [200, 503] * 10
