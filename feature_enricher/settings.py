@@ -33,6 +33,7 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's variable, which server/run.py sets for several worker processes"""
 FEASTS_METRICS_FOLDER = "PROMETHEUS_MULTIPROCESS_DIR"
 MOST_WORKERS = 64
+LONGEST_DRAIN_S = 300
 MOST_CONCURRENT_BATCHES = 16
 MOST_USERS = 100_000
 MOST_REQUESTS_PER_S = 100_000
@@ -77,6 +78,15 @@ class Settings(EnvironmentSettings):
     store_timeout_s: Number = seconds(2.0, "Longest wait for the feature store, in seconds")
     model_timeout_s: Number = seconds(2.0, "Longest wait for the model server, in seconds")
     registry_timeout_s: Number = seconds(2.0, "Longest wait for MLflow, in seconds")
+    drain_s: Number = setting(
+        0.0,
+        "Seconds after SIGTERM for which /ready says 503 and requests are still accepted; behind a load balancer or\n"
+        "in Kubernetes, longer than it takes them to notice, such as 10",
+        f"a number of seconds from 0 to {LONGEST_DRAIN_S}",
+        ge=0,
+        le=LONGEST_DRAIN_S,
+        allow_inf_nan=False,
+    )
     workers: Whole = count(1, "Worker processes", most=MOST_WORKERS)
     concurrent_batches: Whole = count(
         2, "Batches in flight at the same time, per process", most=MOST_CONCURRENT_BATCHES

@@ -272,6 +272,7 @@ def test_attributes_of_other_packages_are_replaced_in_two_files() -> None:
     files = {name_of(path): names for path in sources(*packages) if (names := replaced(path))}
     # values of a request, and a program's arguments
     assert files.pop("feature_enricher/api/request_ids.py", None) in (None, ["g.request_id"])
+    assert files.pop("feature_enricher/api/auth.py", None) in (None, ["g.client"])
     assert files.pop("feature_enricher/app.py", None) in (None, ["g.code", "g.cause"])
     assert files.pop("feature_enricher/api/routes.py", None) in (None, ["g.code"])
     assert files.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])

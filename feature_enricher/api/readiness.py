@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from feature_enricher.errors.upstream import Unavailable
@@ -21,15 +22,18 @@ Result = tuple[dict[str, Any], list[str]]
 class Readiness:
     """One check at a time: anyone may ask, and a server that hangs must not make the probes wait for each other."""
 
-    def __init__(self, predictor: Predictor, deadline_s: float) -> None:
+    def __init__(self, predictor: Predictor, deadline_s: float, is_stopping: Callable[[], bool]) -> None:
         self._predictor = predictor
         self._deadline_s = deadline_s
+        self._is_stopping = is_stopping
         self._running = threading.Lock()
         self._finished = -1.0
         self._result: Result = ({}, [])
 
     def check(self, deadline: Deadline) -> Result:
-        """Requests that arrive while a check runs get its result."""
+        """Requests that arrive while a check runs get its result. A gateway that is stopping has no other checks."""
+        if self._is_stopping():
+            return {}, ["the gateway is stopping"]
         arrived = deadline.until - self._deadline_s
         with self._running:
             if self._finished < arrived:

@@ -1,5 +1,6 @@
 """The endpoints."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, g, request
@@ -24,21 +25,28 @@ class AnyText(BaseConverter):
     part_isolating = False
 
 
-def add_routes(app: OpenAPI, components: Components, settings: Settings, parser: RequestParser) -> None:
+def add_routes(
+    app: OpenAPI,
+    components: Components,
+    settings: Settings,
+    parser: RequestParser,
+    is_stopping: Callable[[], bool],
+) -> None:
     app.url_map.converters["any_text"] = AnyText
     # otherwise /features//x is redirected to another user, x
     app.url_map.merge_slashes = False
     key_errors = {401: problems.Failure} if settings.api_keys else {}
     limit_errors = {429: problems.Failure} if settings.requests_per_s else {}
     refusals = {421: problems.Failure, **key_errors, **limit_errors}
-    _add_state(app, components, settings, key_errors)
+    readiness = Readiness(components.predictor, settings.deadline_s, is_stopping)
+    _add_state(app, components, settings, key_errors, readiness)
     _add_features(app, components, settings, refusals, parser)
     _add_predict(app, components, settings, refusals, parser)
 
 
-def _add_state(app: OpenAPI, components: Components, settings: Settings, key_errors: dict[int, Any]) -> None:
-    readiness = Readiness(components.predictor, settings.deadline_s)
-
+def _add_state(
+    app: OpenAPI, components: Components, settings: Settings, key_errors: dict[int, Any], readiness: Readiness
+) -> None:
     @app.get("/health", operation_id="health", summary="Is the process alive?", responses={200: schemas.Health})
     def health() -> dict[str, str]:
         return {"status": "ok"}

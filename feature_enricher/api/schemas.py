@@ -88,7 +88,7 @@ class NotReady(BaseModel):
 
 
 class IsReady(BaseModel):
-    """For a client without a key where keys are required, and for a host that is not the gateway's."""
+    """For a client without a key where keys are required, for a host that is not the gateway's, and while it stops."""
 
     model_config = _example(status="ready")
     status: Literal["ready"]

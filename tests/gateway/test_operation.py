@@ -90,7 +90,7 @@ def test_an_invalid_configured_key_is_refused_and_not_shown(keys: object) -> Non
 def test_an_address_that_others_reach_needs_keys_or_a_setting() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         check_binding(host, (), allow_open=False)
-    check_binding("0.0.0.0", (OLD,), allow_open=False)  # noqa: S104
+    check_binding("0.0.0.0", (("web", OLD),), allow_open=False)  # noqa: S104
     check_binding("0.0.0.0", (), allow_open=True)  # noqa: S104
     with pytest.raises(InvalidSetting, match=r"'0.0.0.0' \(GATEWAY_PUBLISHED_AT.*, or ENRICHER_ALLOW_OPEN=true"):
         check_binding("0.0.0.0", (), allow_open=False)  # noqa: S104

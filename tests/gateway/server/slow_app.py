@@ -7,6 +7,7 @@ many bytes; /echo tells the method, path, query, headers and body that arrived.
 
 import sys
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from flask import Flask, Response, jsonify, request
@@ -20,7 +21,7 @@ from feature_enricher.settings import load_settings
 DEADLINE_S = 1.0
 
 
-def create() -> Front:
+def create(is_stopping: Callable[[], bool]) -> Front:
     app = Flask("slow")
 
     def wait() -> None:
@@ -30,9 +31,9 @@ def create() -> Front:
     @app.get("/slow")
     @app.get("/health")
     @app.get("/ready")
-    def slow() -> str:
+    def slow() -> tuple[str, int]:
         wait()
-        return f"{len(request.get_data())} bytes"
+        return f"{len(request.get_data())} bytes", 503 if request.path == "/ready" and is_stopping() else 200
 
     @app.get("/large")
     def large() -> bytes:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -37,7 +38,7 @@ def get(gateway: Deployed, path: str, key: str = KEY, **headers: str) -> request
     return requests.get(f"{gateway.url}{path}", headers={"X-API-Key": key, **headers}, timeout=10)
 
 
-def access_log(gateway: Deployed) -> list[dict[str, str]]:
+def access_log(gateway: Deployed) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gateway.log.read_text().splitlines() if line.startswith("{")]
 
 
@@ -115,11 +116,8 @@ def test_the_access_log_names_the_client_of_a_request_and_lists_those_refused(ga
 
     lines = {line["request_id"]: line for line in access_log(gateway)}
     assert (lines["named"]["client"], lines["named"]["status"]) == ("batch", 200)
-    assert (lines["wrong"]["code"], lines["wrong"]["path"], "client" in lines["wrong"]) == (
-        "unauthorized",
-        "/metrics",
-        False,
-    )
+    assert (lines["wrong"]["code"], lines["wrong"]["path"]) == ("unauthorized", "/metrics")
+    assert "client" not in lines["wrong"]
     assert KEY not in gateway.log.read_text()
     assert OTHER not in gateway.log.read_text()
 
