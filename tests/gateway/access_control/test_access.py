@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
 from feature_enricher.errors.upstream import StoreUnavailable
+from tests.gateway.api.test_docs import chromium, needs_chromium, served
 from tests.gateway.fakes import COMPLETE, USER, FailingFeatures, FakeFeatures, FakeModel, FixedTarget
 from tests.gateway.test_operation import value
 
@@ -32,6 +33,17 @@ def test_a_foreign_host_gets_a_problem_and_is_counted(path: str) -> None:
     page = client.get("/metrics").text
     assert 'code="foreign_host"' in page
     assert value(page, 'gateway_client_requests_total{client="none",status="421"}') == 1
+
+
+@needs_chromium
+def test_a_page_of_another_site_reads_nothing_after_its_name_was_pointed_at_the_gateway() -> None:
+    rebound = "--host-resolver-rules=MAP evil.example 127.0.0.1"
+    with served(gateway().application) as address, chromium(rebound) as page:
+        page.goto(f"http://evil.example:{address.rpartition(':')[2]}/health")
+        read = page.evaluate("async () => { const a = await fetch('/metrics'); return [a.status, await a.text()]; }")
+
+    assert read[0] == 421
+    assert "gateway_requests_total" not in read[1]
 
 
 def test_a_foreign_host_is_refused_with_a_valid_key_too() -> None:

@@ -165,11 +165,11 @@ def served(app: Any) -> Iterator[str]:
 
 
 @contextmanager
-def chromium() -> Iterator[Page]:
+def chromium(*arguments: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments],
         )
         yield browser.new_page()
         browser.close()
