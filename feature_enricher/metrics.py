@@ -48,6 +48,10 @@ class Metrics:
         self._requests = Counter(
             "gateway_requests_total", "Requests by route and outcome", ["route", "status", "code"], registry=registry
         )
+        self._clients = Counter(
+            "gateway_client_requests_total", "Requests by client's key", ["client", "status"], registry=registry
+        )
+        self._wrong_keys = Counter("gateway_wrong_keys_total", "Requests with a wrong API key", registry=registry)
         self._users = Counter("gateway_results_total", "Answers for users by outcome", ["code"], registry=registry)
         self._latency = Histogram(
             "gateway_request_seconds", "Whole requests", ["route"], buckets=SECONDS, registry=registry
@@ -63,6 +67,7 @@ class Metrics:
         self._add_gauges()
         self._live: tuple[str, ...] = ()
         # finding a series by its labels takes longer than counting in it; there are few codes and routes
+        self._clients_of = cache(self._clients.labels)
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
         self._users_of = cache(self._users.labels)
         self._oldest_times: dict[str, datetime] = {}
@@ -88,13 +93,19 @@ class Metrics:
     def request_done(self) -> None:
         self._in_flight.dec()
 
-    def record_request(self, route: str, status: int, code: str, seconds: float) -> None:
+    def record_request(self, route: str, status: int, code: str, seconds: float, client: str) -> None:
+        """client: the name of its key."""
         self._requests_of(route, str(status), code).inc()
+        self._clients_of(client, str(status)).inc()
         self._latency_of(route).observe(seconds)
 
-    def request_shed(self, status: int, code: str) -> None:
+    def request_shed(self, status: int, code: str, client: str) -> None:
         """Refused before it was read: it has no route and no duration."""
         self._requests_of("shed", str(status), code).inc()
+        self._clients_of(client, str(status)).inc()
+
+    def count_wrong_key(self) -> None:
+        self._wrong_keys.inc()
 
     def count_results(self, codes: Sequence[str]) -> None:
         for code in codes:

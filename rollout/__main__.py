@@ -28,7 +28,7 @@ def main() -> None:
     shorten_waits()
     watcher = _watcher(settings)
     try:
-        server = control.serve(settings.host, settings.port, watcher.status)
+        server = control.serve(settings.host, settings.port, watcher.status, settings.allowed_hosts)
     except OSError as error:
         sys.exit(
             f"[ERROR] ROLLOUT_HOST={settings.host!r}, ROLLOUT_PORT={settings.port}: "

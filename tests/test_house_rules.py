@@ -124,8 +124,8 @@ def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
 # The modules and subpackages of each package. Each imports only from itself and from those after it.
 LAYERS = {
     "feature_enricher": (
-        "__main__", "server", "app", "api", "wiring", "prediction", "upstream", "metrics", "deadline", "settings",
-        "version", "errors",
+        "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics", "deadline",
+        "settings", "version", "errors", "named_keys",
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "scoring", "registry", "training", "features", "runs", "warehouse", "month", "cli",
@@ -272,6 +272,7 @@ def test_attributes_of_other_packages_are_replaced_in_two_files() -> None:
     files = {name_of(path): names for path in sources(*packages) if (names := replaced(path))}
     # values of a request, and a program's arguments
     assert files.pop("feature_enricher/api/request_ids.py", None) in (None, ["g.request_id"])
+    assert files.pop("feature_enricher/api/auth.py", None) in (None, ["g.client"])
     assert files.pop("feature_enricher/app.py", None) in (None, ["g.code", "g.cause"])
     assert files.pop("feature_enricher/api/routes.py", None) in (None, ["g.code"])
     assert files.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])

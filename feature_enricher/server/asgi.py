@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from feature_enricher.api.access_log import set_level, write_to
 from feature_enricher.app import create_app
@@ -23,7 +24,7 @@ SAMPLE_S = 5.0
 SWITCH_INTERVAL_S = 0.0005
 
 
-def create() -> Front:
+def create(is_stopping: Callable[[], bool]) -> Front:
     """Reads the settings, starts the gateway's background threads and logs to stderr."""
     settings = load_settings()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -32,12 +33,13 @@ def create() -> Front:
     logging.basicConfig(format="[%(asctime)s] [%(levelname)s] %(name)s: %(message)s", level=logging.WARNING)
     write_to(sys.stderr)
     set_level(settings.access_log)
-    app = create_app()
+    app = create_app(is_stopping=is_stopping)
     components = app.extensions["streamflow"]
     threading.Thread(target=_sample, args=(components,), daemon=True).start()
     return Front(
         app,
         components.batches,
+        components.access,
         deadline_s=settings.deadline_s,
         largest_body=settings.max_body_bytes,
         count_refusal=components.metrics.request_shed,

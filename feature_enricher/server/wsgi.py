@@ -8,12 +8,11 @@ import io
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from feature_enricher.access_control.heads import CLIENT_KEY, Client
 from feature_enricher.deadline import WSGI_KEY
-from feature_enricher.errors.requests import RequestRefused
 
 Scope = Mapping[str, Any]
 """https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope"""
@@ -28,15 +27,13 @@ class Answer:
     body: bytes
 
 
-def call(app: Any, scope: Scope, body: bytearray, until: float) -> Answer:
-    """The application's answer, or its error, unchanged. Raises RequestRefused for an invalid Host.
+def call(app: Any, scope: Scope, body: bytearray, client: Client, until: float) -> Answer:
+    """The application's answer, or its error, unchanged.
 
     `until`: the time.monotonic() by which it must answer. Runs in a thread: all requests share the event loop, which
     therefore does as little as possible for each.
     """
-    environ = _environ(scope, body)
-    _check_host(environ)
-    environ[WSGI_KEY] = until
+    environ = _environ(scope, body) | {WSGI_KEY: until, CLIENT_KEY: client}
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
@@ -87,13 +84,3 @@ def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[bytes, bytes]]
             continue  # X_API_Key would be read as X-API-Key, which a proxy in front may have removed
         key = OWN_KEYS.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
-
-
-def _check_host(environ: Mapping[str, Any]) -> None:
-    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, section 3.2).
-
-    granian passes an empty Host if there is none. HTTP/1.0 does not require one.
-    """
-    host = environ.get("HTTP_HOST", "")
-    if "," in host or (not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
-        raise RequestRefused("HTTP/1.1 requires exactly one Host header", HTTPStatus.BAD_REQUEST)

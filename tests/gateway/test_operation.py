@@ -63,8 +63,8 @@ def test_each_key_is_accepted_on_every_path(key: str, header: str, scheme: str) 
     "headers",
     [{}, {"X-API-Key": "wrong"}, {"X-API-Key": OLD[:-1]}, {"Authorization": f"Basic {OLD}"}, {"X-API-Key": "é"}],
 )
-@pytest.mark.parametrize("path", ["/ready", "/metrics", f"/features/{USER}", "/no/such/path"])
-def test_without_a_valid_key_every_path_except_health_and_docs_is_refused(path: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("path", ["/metrics", f"/features/{USER}", "/no/such/path"])
+def test_without_a_valid_key_every_path_except_probes_and_docs_is_refused(path: str, headers: dict[str, str]) -> None:
     client = gateway(API_KEYS=OLD)
 
     answer = client.get(path, headers=headers)
@@ -90,7 +90,7 @@ def test_an_invalid_configured_key_is_refused_and_not_shown(keys: object) -> Non
 def test_an_address_that_others_reach_needs_keys_or_a_setting() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         check_binding(host, (), allow_open=False)
-    check_binding("0.0.0.0", (OLD,), allow_open=False)  # noqa: S104
+    check_binding("0.0.0.0", (("web", OLD),), allow_open=False)  # noqa: S104
     check_binding("0.0.0.0", (), allow_open=True)  # noqa: S104
     with pytest.raises(InvalidSetting, match=r"'0.0.0.0' \(GATEWAY_PUBLISHED_AT.*, or ENRICHER_ALLOW_OPEN=true"):
         check_binding("0.0.0.0", (), allow_open=False)  # noqa: S104

@@ -60,8 +60,8 @@ def test_every_endpoint_is_documented_with_its_answers(client: FlaskClient) -> N
     assert answers == {
         "/health": {"200", "500"},
         "/ready": {"200", "500", "503"},
-        "/features/{user_id}": {"200", "404", "422", "500", "503"},
-        "/predict": {"200", "404", "409", "413", "415", "422", "500", "503"},
+        "/features/{user_id}": {"200", "404", "421", "422", "500", "503"},
+        "/predict": {"200", "404", "409", "413", "415", "421", "422", "500", "503"},
     }
 
 
@@ -127,6 +127,7 @@ def test_with_keys_the_document_says_how_to_send_one_and_where() -> None:
     assert document["security"] == [{"X-API-Key": []}, {"Bearer": []}]
     assert document["components"]["securitySchemes"].keys() == {"X-API-Key", "Bearer"}
     assert document["paths"]["/health"]["get"]["security"] == []
+    assert document["paths"]["/ready"]["get"]["security"] == [{}, {"X-API-Key": []}, {"Bearer": []}]
     assert "security" not in document["paths"]["/predict"]["post"]
 
 
@@ -164,11 +165,11 @@ def served(app: Any) -> Iterator[str]:
 
 
 @contextmanager
-def chromium() -> Iterator[Page]:
+def chromium(*arguments: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments],
         )
         yield browser.new_page()
         browser.close()

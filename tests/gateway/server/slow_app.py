@@ -7,10 +7,12 @@ many bytes; /echo tells the method, path, query, headers and body that arrived.
 
 import sys
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from flask import Flask, Response, jsonify, request
 
+from feature_enricher.access_control.access import AccessControl
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server.front import Front
 from feature_enricher.server.run import serve
@@ -19,7 +21,7 @@ from feature_enricher.settings import load_settings
 DEADLINE_S = 1.0
 
 
-def create() -> Front:
+def create(is_stopping: Callable[[], bool]) -> Front:
     app = Flask("slow")
 
     def wait() -> None:
@@ -29,9 +31,9 @@ def create() -> Front:
     @app.get("/slow")
     @app.get("/health")
     @app.get("/ready")
-    def slow() -> str:
+    def slow() -> tuple[str, int]:
         wait()
-        return f"{len(request.get_data())} bytes"
+        return f"{len(request.get_data())} bytes", 503 if request.path == "/ready" and is_stopping() else 200
 
     @app.get("/large")
     def large() -> bytes:
@@ -57,7 +59,8 @@ def create() -> Front:
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     batches = Batches(lambda _asks, _deadline: [], workers=2, largest_batch=8)
-    return Front(app, batches, deadline_s=DEADLINE_S, largest_body=100_000)
+    access = AccessControl(load_settings({"ALLOWED_HOSTS": "gateway,x"}), lambda: None)
+    return Front(app, batches, access, deadline_s=DEADLINE_S, largest_body=100_000)
 
 
 if __name__ == "__main__":
