@@ -74,7 +74,7 @@ lock: dev ## write requirements*.txt from pyproject.toml (UPGRADE=1)
 	@sh local_stack/setup/lock.sh
 
 settings: dev ## write .env.example from the programs' settings
-	@.venv/bin/python -m configuration
+	@$(WITH_PROJECT) .venv/bin/python -m configuration
 
 bench: dev ## speed, to reports/benchmarks.md (FOR=seconds ROUNDS=)
 	@$(BENCH) speed $(BENCH_OPTIONS) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)

@@ -11,7 +11,7 @@ from bench.checker import Checker
 from bench.client_scenarios import ClientOutcome, all_client_scenarios
 from bench.scenarios import Outcome
 from bench.testbed.faults import InjectedFault, all_faults
-from bench.testbed.testbed import Testbed, open_testbed
+from bench.testbed.testbed import DEADLINE_S, Testbed, open_testbed
 from local_stack.settings import ROOT
 
 RATE = 100.0
@@ -21,8 +21,8 @@ NORMAL_S = 5.0
 HOW = """\
 Open loop: requests are sent by the clock, and latency counts from the scheduled time. Every 200 is compared bit for \
 bit with the offline result of the version and the values that it names. Every other answer must be a named error, \
-within the deadline of 3 s + 100 ms. Made by `make chaos` ({minutes:g} minutes of steady load; other durations at \
-{scale:g} of full size)."""
+within the deadline of {deadline:g} s + 100 ms. Made by `make chaos` ({minutes:g} minutes of steady load; other \
+durations at {scale:g} of full size)."""
 
 
 def main(data: Path, state: str, minutes: float, scale: float) -> None:
@@ -42,7 +42,7 @@ def main(data: Path, state: str, minutes: float, scale: float) -> None:
     head = [
         "# Reliability",
         machine,
-        HOW.format(minutes=minutes, scale=scale),
+        HOW.format(minutes=minutes, scale=scale, deadline=DEADLINE_S),
         f"Peak: {top:.0f} requests/s (64 clients).",
     ]
     body = [

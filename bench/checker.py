@@ -44,7 +44,7 @@ class Offline:
         config = description.flavors["python_function"]["config"]
         types = {column.name: DTYPES[column.type.name] for column in description.get_input_schema().inputs}
         pipeline = skops.io.load(file, trusted=TRUSTED_TYPES)
-        return cls(pipeline, types, config["run_id"], config["feature_service"], config.get("threshold", 0.5))
+        return cls(pipeline, types, config["run_id"], config["feature_service"], config["threshold"])
 
     def answers(self, features: Sequence[dict[str, Any]]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """features: name -> value, per row. Returns predictions and probabilities of leaving, each of length rows."""

@@ -127,7 +127,7 @@ def document(sections: Iterator[str] | list[str], margin: float) -> str:
 DOCUMENT_HEAD = """\
 # How often the gate is wrong
 
-For readers who choose a `gate_rule`: how often each rule promotes a candidate whose true AUC differs from Production's
+For readers who choose `-P rule=`: how often each rule promotes a candidate whose true AUC differs from Production's
 by a known amount, ± its standard error. Made by `make gate-rates` (`bench/gate_rates.py`, seed {seed}); a test computes
 one cell again.
 

@@ -21,10 +21,10 @@ import pandas as pd
 
 from bench.scale.stages import open_state, run
 from bench.testbed.redis_server import open_redis
-from bench.testbed.testbed import free_port
 from feature_store.deadline import Deadline
 from feature_store.plans import make_plan
 from feature_store.readers import open_reader
+from local_stack.processes import free_port
 from local_stack.settings import ROOT
 from steps.runs.entry_points import arguments
 

@@ -18,15 +18,21 @@ GIB = 2**30
 
 
 def machine() -> str:
-    """One paragraph: date, hardware, package versions and load average before the measurement."""
+    """One paragraph: hardware() and the load average before the measurement."""
+    return (
+        f"{hardware()} Load generator, gateway, model server and PostgreSQL share these cores. Load average before the "
+        f"start (other programs): {os.getloadavg()[0]:.1f}."
+    )
+
+
+def hardware() -> str:
+    """One sentence: date, hardware and package versions."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     cores, memory = os.cpu_count(), psutil.virtual_memory().total / GIB
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"Taken on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {cores} cores ({model.group(1) if model else 'unknown'}), "
-        f"{memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}; {packages}. "
-        f"Load generator, gateway, model server and PostgreSQL share these cores. Load average before the start "
-        f"(other programs): {os.getloadavg()[0]:.1f}."
+        f"{memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}; {packages}."
     )
 
 

@@ -34,7 +34,8 @@ def _no_blank_path(value: object) -> object:
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
-    if parts.port == 0 or parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
+    if not is_address or parts.username is not None:
         raise ValueError("not an address")
     return value.rstrip("/")
 
@@ -83,7 +84,7 @@ def text(default: str | None, description: str, **more: Any) -> Any:
 
 
 def web_address(default: str | None, description: str, **more: Any) -> Any:
-    return setting(default, description, "a URL like http://127.0.0.1:5001", **more)
+    return setting(default, description, "a URL like http://127.0.0.1:5001, without a login", **more)
 
 
 def choice(default: str, description: str, **more: Any) -> Any:

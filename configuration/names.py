@@ -3,12 +3,19 @@
 MODEL_NAME = "streamflow_churn"
 PRODUCTION = "Production"
 EXPERIMENT = "streamflow"
+# without this tag, MLflow's UI opens an experiment on traces of language models
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 # tags of runs and versions that more than one program reads
+RUN_ID_TAG = "run_id"
 FEATURE_SERVICE_TAG = "feature_service"
 DATASET_RUN_TAG = "dataset_run_id"
 DATASET_SHA256_TAG = "dataset_sha256"
 EXAMPLE_PROBABILITY_TAG = "example_probability"
+STEP_TAG = "streamflow.step"
+
+# of models logged before the threshold was a parameter of train
+FORMER_THRESHOLD = 0.5
 
 # schemas of the database: Feast's tables of online values, and its registry
 ONLINE_SCHEMA = "feast_online"

@@ -1,7 +1,7 @@
 """create_app(): settings in, gateway out. Tests pass their own features and targets."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI
 
 from feature_enricher.api.access_log import add_access_log
-from feature_enricher.api.auth import require_keys
+from feature_enricher.api.auth import add_access_control
 from feature_enricher.api.docs import add_docs
 from feature_enricher.api.problems import MEDIA_TYPE, Failure, as_enricher_error, problem_text
 from feature_enricher.api.request_ids import add_request_ids, request_id
@@ -34,8 +34,12 @@ def create_app(
     *,
     features: Features | None = None,
     targets: Targets | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> OpenAPI:
-    """The gateway as a WSGI application. app.extensions["streamflow"] holds its Components; call their close()."""
+    """The gateway as a WSGI application. app.extensions["streamflow"] holds its Components; call their close().
+
+    is_stopping: whether /ready must send clients elsewhere.
+    """
     settings = load_settings(config)
     for warning in settings.unknown_variables():
         log.warning("%s", warning)
@@ -43,10 +47,10 @@ def create_app(
     components = app.extensions["streamflow"] = build_components(settings, features, targets)
     add_request_ids(app)
     add_access_log(app, components.metrics)
-    require_keys(app, settings.api_keys)
+    add_access_control(app, components.access)
     _answer_errors(app)
     parser = RequestParser(settings.max_user_id_length, settings.max_users)
-    add_routes(app, components, settings, parser)
+    add_routes(app, components, settings, parser, is_stopping)
     _body, schemas = parser.request_body()
     add_docs(app, components.live_plan, schemas, has_keys=bool(settings.api_keys))
     return app
@@ -88,9 +92,8 @@ def _answer_errors(app: OpenAPI) -> None:
     def answer(error: Exception) -> ResponseReturnValue:
         answered = as_enricher_error(error, request.method, request.path)
         g.code = answered.code
-        if (
-            answered.status >= INTERNAL_ERROR
-        ):  # messages about a client's mistake may quote values, which are not logged
+        # messages about a client's mistake may quote values, which are not logged
+        if answered.status >= INTERNAL_ERROR:
             g.cause = reason(error)
         if answered is not error and answered.status == INTERNAL_ERROR:
             log.error("Request %s failed with an internal error: %s", request_id(), reason(error), exc_info=error)

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import psutil
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -37,6 +39,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each metric, which nothing reads
         registry = self._registry = CollectorRegistry()
         self._shared_folder = shared_folder
+        if shared_folder:
+            _forget_ended_processes(Path(shared_folder))
         for collector in (PlatformCollector, GCCollector):
             collector(registry=registry)
         self._process = _Sampled()
@@ -44,6 +48,10 @@ class Metrics:
         self._requests = Counter(
             "gateway_requests_total", "Requests by route and outcome", ["route", "status", "code"], registry=registry
         )
+        self._clients = Counter(
+            "gateway_client_requests_total", "Requests by client's key", ["client", "status"], registry=registry
+        )
+        self._wrong_keys = Counter("gateway_wrong_keys_total", "Requests with a wrong API key", registry=registry)
         self._users = Counter("gateway_results_total", "Answers for users by outcome", ["code"], registry=registry)
         self._latency = Histogram(
             "gateway_request_seconds", "Whole requests", ["route"], buckets=SECONDS, registry=registry
@@ -59,6 +67,7 @@ class Metrics:
         self._add_gauges()
         self._live: tuple[str, ...] = ()
         # finding a series by its labels takes longer than counting in it; there are few codes and routes
+        self._clients_of = cache(self._clients.labels)
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
         self._users_of = cache(self._users.labels)
         self._oldest_times: dict[str, datetime] = {}
@@ -84,13 +93,19 @@ class Metrics:
     def request_done(self) -> None:
         self._in_flight.dec()
 
-    def record_request(self, route: str, status: int, code: str, seconds: float) -> None:
+    def record_request(self, route: str, status: int, code: str, seconds: float, client: str) -> None:
+        """client: the name of its key."""
         self._requests_of(route, str(status), code).inc()
+        self._clients_of(client, str(status)).inc()
         self._latency_of(route).observe(seconds)
 
-    def request_shed(self, status: int, code: str) -> None:
+    def request_shed(self, status: int, code: str, client: str) -> None:
         """Refused before it was read: it has no route and no duration."""
         self._requests_of("shed", str(status), code).inc()
+        self._clients_of(client, str(status)).inc()
+
+    def count_wrong_key(self) -> None:
+        self._wrong_keys.inc()
 
     def count_results(self, codes: Sequence[str]) -> None:
         for code in codes:
@@ -117,8 +132,8 @@ class Metrics:
         """View -> its oldest event time in a batch."""
         self._oldest_times = {**self._oldest_times, **oldest_times}
 
-    def page(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, requests_waiting: int) -> bytes:
-        """Prometheus' text format. breakers: part -> state. serving: the live version, as in Targets.state()."""
+    def refresh(self, breakers: Mapping[str, str], serving: Mapping[str, Any] | None, requests_waiting: int) -> None:
+        """Sets this process's states. breakers: part -> state. serving: the live version, as in Targets.state()."""
         self._queue.set(requests_waiting)
         for part, current in breakers.items():
             for state in BREAKER_STATES:
@@ -126,6 +141,9 @@ class Metrics:
         for view, moment in self._oldest_times.items():
             self._ages.labels(view).set((datetime.now(UTC) - moment).total_seconds())
         self._set_live(serving)
+
+    def page(self) -> bytes:
+        """Prometheus' text format: of all processes, with the states that each had at its last refresh()."""
         if not self._shared_folder:
             return generate_latest(self._registry)
         combined = CollectorRegistry()
@@ -140,6 +158,13 @@ class Metrics:
         if live:
             self._served.labels(*live).set(1)
         self._live = live
+
+
+def _forget_ended_processes(folder: Path) -> None:
+    """Removes the states of processes that were killed. What they counted stays, as counters must not decrease."""
+    for file in folder.glob("gauge_live*.db"):
+        if not psutil.pid_exists(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)  # another process that starts now may do the same
 
 
 class _Sampled(Collector):

@@ -24,28 +24,21 @@ from configuration.fields import (
     text,
     web_address,
 )
+from configuration.hosts import AllowedHosts, Hosts, hosts
 from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.named_keys import KEYS, NamedKey, split_keys
 
 PREFIX = "ENRICHER_"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's variable, which server/run.py sets for several worker processes"""
 FEASTS_METRICS_FOLDER = "PROMETHEUS_MULTIPROCESS_DIR"
 MOST_WORKERS = 64
+LONGEST_DRAIN_S = 300
 MOST_CONCURRENT_BATCHES = 16
 MOST_USERS = 100_000
-SHORTEST_KEY = 16
+MOST_REQUESTS_PER_S = 100_000
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 LONGEST_USER_ID = 4096
-KEYS = f"keys of at least {SHORTEST_KEY} printable ASCII characters, separated by commas"
-
-
-def _split_keys(value: object) -> object:
-    keys = tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
-    if isinstance(keys, tuple) and any(
-        len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() for key in keys
-    ):
-        raise ValueError("not a key")
-    return keys
 
 
 class Settings(EnvironmentSettings):
@@ -61,6 +54,10 @@ class Settings(EnvironmentSettings):
         "The address at which others reach it, if not GATEWAY_HOST (a container's); without keys, a loopback address",
         variable="GATEWAY_PUBLISHED_AT",
         derived=True,
+    )
+    allowed_hosts: Hosts = hosts(
+        "Host names that it answers to, besides loopback names and the two addresses above (0.0.0.0: every IP\n"
+        "address); *.example.com for all names below one; * for all, only behind a proxy that checks them"
     )
     tls_cert: Text | None = text(None, "A PEM file with a certificate: the gateway then uses TLS", derived=True)
     tls_key: Text | None = text(None, "The certificate's key, a PEM file without password", derived=True)
@@ -81,6 +78,15 @@ class Settings(EnvironmentSettings):
     store_timeout_s: Number = seconds(2.0, "Longest wait for the feature store, in seconds")
     model_timeout_s: Number = seconds(2.0, "Longest wait for the model server, in seconds")
     registry_timeout_s: Number = seconds(2.0, "Longest wait for MLflow, in seconds")
+    drain_s: Number = setting(
+        0.0,
+        "Seconds after SIGTERM for which /ready says 503 and requests are still accepted; behind a load balancer or\n"
+        "in Kubernetes, longer than it takes them to notice, such as 10",
+        f"a number of seconds from 0 to {LONGEST_DRAIN_S}",
+        ge=0,
+        le=LONGEST_DRAIN_S,
+        allow_inf_nan=False,
+    )
     workers: Whole = count(1, "Worker processes", most=MOST_WORKERS)
     concurrent_batches: Whole = count(
         2, "Batches in flight at the same time, per process", most=MOST_CONCURRENT_BATCHES
@@ -98,16 +104,30 @@ class Settings(EnvironmentSettings):
         "newest", "Ages are counted from the newest event time online, or from now"
     )
     freshness_s: Number = seconds(30.0, "Seconds between two queries for the newest event time online")
-    api_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_keys)] = setting(
+    api_keys: Annotated[tuple[NamedKey, ...], NoDecode, BeforeValidator(split_keys)] = setting(
         (),
-        "Keys for X-API-Key, separated by commas. Without any, the gateway only listens on a loopback address …",
+        "Keys for X-API-Key, separated by commas, each with a name for log and metrics: NAME:KEY. Without any, the\n"
+        "gateway only listens on a loopback address …",
         KEYS,
         secret=True,
     )
     allow_open: bool = flag(False, "… unless this is true")
+    requests_per_s: Number = setting(
+        0.0,
+        "Requests a second of a client, and as many at once: of a key, or of an address without one; 0 for no limit.\n"
+        "Each worker process counts its own",
+        f"a number from 0 to {MOST_REQUESTS_PER_S}",
+        ge=0,
+        le=MOST_REQUESTS_PER_S,
+        allow_inf_nan=False,
+    )
     access_log: Literal["all", "errors", "off"] = choice(
         "errors", "One JSON line per request: all, errors (5xx) or off"
     )
+
+    @property
+    def accepted_hosts(self) -> AllowedHosts:
+        return AllowedHosts(self.allowed_hosts, (self.host, self.published_at))
 
     @property
     def reached_at(self) -> str:
@@ -116,8 +136,8 @@ class Settings(EnvironmentSettings):
 
 
 def share_metrics(folder: str | None) -> None:
-    """Shares metrics in the folder. None: does not share, whatever the shell has set. Call before the import of
-    prometheus_client."""
+    """Shares metrics in the folder. None: does not share them, even if the shell sets a folder. Call before the import
+    of prometheus_client."""
     os.environ.pop(METRICS_FOLDER.lower(), None)  # its older name
     os.environ.pop(METRICS_FOLDER, None)
     if folder:

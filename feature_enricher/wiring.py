@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from feature_enricher.access_control.access import AccessControl
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable, Unavailable
 from feature_enricher.metrics import Metrics
@@ -35,6 +36,7 @@ class Components:
     predictor: Predictor
     batches: Batches
     metrics: Metrics
+    access: AccessControl
     freshness_poller: FreshnessPoller | None
 
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
@@ -49,10 +51,10 @@ class Components:
             return self.features.plan(self.predictor.targets.current(deadline).feature_service, deadline)
         return None
 
-    def metrics_page(self) -> bytes:
+    def refresh_metrics(self) -> None:
         live = self.predictor.targets.state()["serving"]
         breakers = {"store": self.features.breaker.state, **self._model_breaker()}
-        return self.metrics.page(breakers, live, self.batches.queue_length() + self.batches.unread)
+        self.metrics.refresh(breakers, live, self.batches.queue_length() + self.batches.unread)
 
     def close(self) -> None:
         """Ends the background threads."""
@@ -77,7 +79,8 @@ def build_components(settings: Settings, features: Features | None, targets: Tar
         predictor.predict, workers=settings.concurrent_batches, largest_batch=settings.max_batch, observer=metrics
     )
     poller = _freshness_poller(settings, store, predictor, freshness) if isinstance(store, FeastFeatures) else None
-    return Components(store, predictor, batches, metrics, poller)
+    access = AccessControl(settings, metrics.count_wrong_key)
+    return Components(store, predictor, batches, metrics, access, poller)
 
 
 def build_targets(settings: Settings, features: Features) -> Targets:

@@ -2,9 +2,14 @@
 
 import threading
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from feature_store import background
 from feature_store.deadline import Deadline
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class OnlineReadError(Exception):
@@ -61,7 +66,18 @@ class DeadlinePool(Generic[C]):
                 raise
             except OnlineReadError:
                 pass  # it was cut while idle, or prepared for an older form of the tables: reading again is safe
-        return self._run_on(self._connect(deadline), query)
+        return self._run_on(self._connected(deadline), query)
+
+    def _connected(self, deadline: Deadline) -> C:
+        """A new connection, made in a thread of its own: a host's name is looked up without a time limit."""
+        connecting = background.begin(partial(self._connect, deadline))
+        try:
+            return connecting.result(deadline.left())
+        except OnlineReadError:
+            raise
+        except TimeoutError as error:
+            connecting.add_done_callback(_close_late)
+            raise OnlineReadTimeout("No connection could be made by the deadline") from error
 
     def _run_on(self, connection: C, query: Callable[[C], T]) -> T:
         try:
@@ -72,3 +88,8 @@ class DeadlinePool(Generic[C]):
         with self._lock:
             self._idle.append(connection)
         return result
+
+
+def _close_late(connecting: "Future[C]") -> None:
+    if connecting.exception() is None:
+        connecting.result().close()

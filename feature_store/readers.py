@@ -1,6 +1,6 @@
 """open_reader(): the reader of online values for the store that is set."""
 
-import re
+import yaml
 
 from feature_store.postgres.reader import PostgresReader
 from feature_store.reading import Reader
@@ -20,4 +20,4 @@ def open_reader() -> Reader:
 
 def _project() -> str:
     """Feast's project name, read without waiting for Feast."""
-    return str(re.findall(r"^project: (\w+)$", (FOLDER / "feature_store.yaml").read_text(), re.MULTILINE)[0])
+    return str(yaml.safe_load((FOLDER / "feature_store.yaml").read_text())["project"])

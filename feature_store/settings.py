@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -27,7 +28,7 @@ class UnusableOnlineStore(ValueError):
 
 
 def _redis_address(value: str) -> str:
-    if not value.startswith(REDIS_URLS):
+    if not value.startswith(REDIS_URLS) or urlsplit(value).port == 0:  # port raises for one that is no number
         raise ValueError("not an address")
     return value
 

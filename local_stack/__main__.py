@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from rollout import loopback
 
 DOWN_TIMEOUT_S = 90
 POLL_S = 0.2
+ANSWERS = {True: "answers", False: "DOES NOT ANSWER"}
+INTERRUPTED = 128 + signal.SIGINT  # the exit code in shells
 
 
 def main() -> None:
@@ -45,10 +48,10 @@ def main() -> None:
         if ignored := libpq_variables.drop_ignored(settings.values, environment):
             print(f"[WARNING] {ignored}", file=sys.stderr, flush=True)
         sys.exit(run_command(settings, args))
-    except StackError as error:
+    except (StackError, KeyboardInterrupt) as error:
         red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and "NO_COLOR" not in os.environ else ("", "")
-        print(f"{red}[ERROR] {error}{plain}", file=sys.stderr)
-        sys.exit(1)
+        print(f"{red}[ERROR] {str(error) or 'Interrupted'}{plain}", file=sys.stderr)
+        sys.exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
 
 
 def run_command(settings: Settings, args: argparse.Namespace) -> int:
@@ -90,16 +93,24 @@ def up(settings: Settings, args: argparse.Namespace) -> int:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            cwd=Path.cwd(),
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
             start_new_session=True,
         )
-    with log.open() as output:
+    try:
+        _show_start(settings, log, child)
+    except KeyboardInterrupt:
+        child.terminate()  # ends every process that it has started
+        child.wait()
+        raise
+    return child.returncode or int(bool(processes.load_state(settings).get("failed")))
+
+
+def _show_start(settings: Settings, log: Path, child: "subprocess.Popen[bytes]") -> None:
+    with log.open(errors="replace") as output:  # a character may be half written
         while child.poll() is None and not is_ready(settings, child.pid):
             print(output.read(), end="", flush=True)
             time.sleep(POLL_S)
         print(output.read(), end="", flush=True)
-    return child.returncode or int(bool(processes.load_state(settings).get("failed")))
 
 
 def is_ready(settings: Settings, pid: int) -> bool:
@@ -125,9 +136,7 @@ def down(settings: Settings, _args: argparse.Namespace) -> int:
     if settings.embedded:
         postgres.stop(settings)
     (settings.state / "stack.json").unlink(missing_ok=True)
-    print(
-        "[OK] StreamFlow is down; its data stays in " + str(settings.state) if state else "StreamFlow was not running."
-    )
+    print(f"[OK] StreamFlow is down; its data stays in {settings.state}" if state else "StreamFlow was not running.")
     return 0
 
 
@@ -138,14 +147,12 @@ def status(settings: Settings, _args: argparse.Namespace) -> int:
         print("StreamFlow is down. Start it: make up")
         return 1
     all_answer = postgres.answers(settings)
-    print(
-        f"PostgreSQL    {settings['PGHOST']}:{settings['PGPORT']:<22} {'answers' if all_answer else 'DOES NOT ANSWER'}"
-    )
+    address = f"{settings['PGHOST']}:{settings['PGPORT']}"
+    print(f"PostgreSQL    {address:<32} {ANSWERS[all_answer]}")
     for service in state.get("services", []):
-        ok = processes.find(service) is not None and _answers(service["health"])
+        ok = processes.find(service) is not None and processes.answers(service["health"])
         all_answer = all_answer and ok
-        answer = "answers" if ok else "DOES NOT ANSWER"
-        print(f"{service['name']:<13} {service['health']:<32} process {service['pid']:<8} {answer}")
+        print(f"{service['name']:<13} {service['health']:<32} process {service['pid']:<8} {ANSWERS[ok]}")
     return 0 if all_answer and _print_serving(settings) and state["ready"] else 1
 
 
@@ -160,13 +167,6 @@ def _print_serving(settings: Settings) -> bool:
     for text in filter(None, [rollout["problem"], *rollout["warnings"]]):
         print(f"  [WARNING] {text}")
     return bool(serving)
-
-
-def _answers(address: str) -> bool:
-    try:
-        return loopback.get(address, processes.HEALTH_TIMEOUT_S).ok
-    except requests.RequestException:
-        return False
 
 
 def env(settings: Settings, _args: argparse.Namespace) -> int:

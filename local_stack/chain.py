@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FIRST_MONTH = date(2024, 1, 31)  # month_000
 EXPERIMENT = names.EXPERIMENT
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on GenAI traces
 ANSWER_TIMEOUT_S = 10.0
 POLL_S = 0.1
 
@@ -85,7 +84,7 @@ def prepare_tracking(settings: Settings) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         location = (settings.artifacts / EXPERIMENT).as_uri()
-        return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=EXPERIMENT_TAGS))
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=names.EXPERIMENT_TAGS))
     number = str(experiment.experiment_id)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(number)
@@ -101,7 +100,7 @@ def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
     """True if a chain has finished for exactly these files."""
     conditions = {
         "attributes.status": "FINISHED",
-        "tags.`streamflow.step`": "main",
+        f"tags.`{names.STEP_TAG}`": "main",
         "tags.as_of": str(month.as_of),
         "tags.files_sha256": files_sha256(month.folder),
     }

@@ -36,7 +36,7 @@ class MonthRequest:
     def check(self) -> None:
         """Raises StackError for a wrong DATA or AS_OF, before anything starts."""
         if self.names_a_month and not self.needs_samples:
-            chain.month_of(self.folder, self.as_of)
+            self.month()
 
     def month(self) -> Month:
         return chain.month_of(self.folder, self.as_of)
@@ -68,25 +68,28 @@ def month_to_run(settings: Settings, experiment: str, request: MonthRequest) -> 
 def _unless_done(
     settings: Settings, experiment: str, month: Month, months: list[loaded_months.LoadedMonth]
 ) -> Month | None:
-    sha256 = files_sha256(month.folder)
-    is_loaded = any(loaded.as_of == month.as_of and loaded.files_sha256 == sha256 for loaded in months)
-    if is_loaded and chain.is_finished(settings, experiment, month) and chain.production_version(settings):
+    if (
+        _is_loaded(month, months)
+        and chain.is_finished(settings, experiment, month)
+        and chain.production_version(settings)
+    ):
         print(f"  {month.folder.name} as of {month.as_of}: the chain has already run for these files", flush=True)
         return None
     return month
 
 
 def _interrupted_samples(settings: Settings, experiment: str, months: list[loaded_months.LoadedMonth]) -> Month | None:
-    """January of the made-up months, if it alone is loaded and its chain did not finish."""
+    """January of the made-up months, if only made-up months are loaded and its chain did not finish."""
     if any(loaded.origin != MADE_UP for loaded in months) or not (SAMPLES / "month_000").is_dir():
         return None
     month = chain.month_of(SAMPLES, None)
-    sha256 = files_sha256(month.folder)
-    is_loaded = any(loaded.as_of == month.as_of and loaded.files_sha256 == sha256 for loaded in months)
-    if not is_loaded or chain.is_finished(settings, experiment, month):
+    if not _is_loaded(month, months) or chain.is_finished(settings, experiment, month):
         return None
-    print(
-        f"  {month.folder.name} as of {month.as_of}: made up; its chain was interrupted and runs again",
-        flush=True,
-    )
+    print(f"  {month.folder.name} as of {month.as_of}: made up; its chain was interrupted and runs again", flush=True)
     return month
+
+
+def _is_loaded(month: Month, months: list[loaded_months.LoadedMonth]) -> bool:
+    """True if exactly these files are loaded."""
+    sha256 = files_sha256(month.folder)
+    return any(loaded.as_of == month.as_of and loaded.files_sha256 == sha256 for loaded in months)

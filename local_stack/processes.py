@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import psutil
 import requests
 
-from local_stack.settings import LOOPBACK, Settings, StackError
+from local_stack.settings import LOOPBACK, ROOT, Settings, StackError
 from rollout import loopback
 from rollout.processes import end, end_saved, end_session, find, identity
 
@@ -35,15 +36,15 @@ class Service:
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
-    def start(self, settings: Settings, extra: dict[str, str] | None = None) -> None:
+    def start(self, settings: Settings) -> None:
         with log_file(settings, self.name).open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command lines, no shell
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**settings.child_environment(), **self.environment, **(extra or {})},
-                cwd=settings.root,
+                env={**settings.child_environment(), **self.environment},
+                cwd=ROOT,
                 start_new_session=True,
             )
 
@@ -56,10 +57,7 @@ class Service:
             end_session(self.process.pid)
 
     def healthy(self, address: str = "") -> bool:
-        try:
-            return loopback.get(address or self.health, HEALTH_TIMEOUT_S).ok
-        except requests.RequestException:
-            return False
+        return answers(address or self.health)
 
     def wait_until_healthy(
         self, settings: Settings, timeout_s: float, on_poll: Callable[[], None], address: str = ""
@@ -77,6 +75,14 @@ class Service:
         if self.process is not None and self.process.poll() is not None:
             return f"ended with exit code {self.process.returncode}"
         return f"does not answer at {self.health} after {timeout_s:.0f} s"
+
+
+def answers(address: str) -> bool:
+    """True if a GET succeeds within HEALTH_TIMEOUT_S seconds."""
+    try:
+        return loopback.get(address, HEALTH_TIMEOUT_S).ok
+    except requests.RequestException:
+        return False
 
 
 def log_file(settings: Settings, name: str) -> Path:
@@ -104,6 +110,13 @@ def require_free_ports(ports: dict[str, tuple[str, int]]) -> None:
         raise StackError("Cannot start: " + "; ".join(errors) + ". To stop a stack that was killed: make down")
 
 
+def free_port() -> int:
+    """A port of the loopback interface that is free now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -115,14 +128,11 @@ def _free(port: int) -> bool:
 
 
 def _owner(port: int) -> str:
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        return ""
-    for connection in connections:
-        is_on_port = connection.laddr and connection.laddr.port == port
-        if is_on_port and connection.status == psutil.CONN_LISTEN and connection.pid:
-            return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    with suppress(psutil.AccessDenied, psutil.NoSuchProcess):
+        for connection in psutil.net_connections("tcp"):
+            is_on_port = connection.laddr and connection.laddr.port == port
+            if is_on_port and connection.status == psutil.CONN_LISTEN and connection.pid:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
     return ""
 
 

@@ -47,10 +47,6 @@ class Settings:
     def __getitem__(self, name: str) -> str:
         return self.values[name]
 
-    @property
-    def root(self) -> Path:
-        return ROOT
-
     def port(self, name: str) -> int:
         return int(self.values[name])
 

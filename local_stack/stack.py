@@ -107,6 +107,8 @@ class Stack:
                 raise StackError(
                     f"No PostgreSQL answers at {address} as {self.settings['PGUSER']} (STREAMFLOW_POSTGRES=external)"
                 )
+            elif missing := postgres.missing_databases(self.settings):
+                raise StackError(f"{', '.join(missing)}: no such database at {address}. Create it: createdb NAME")
 
     def _run_chain(self, experiment: str, request: MonthRequest) -> None:
         """Raises StackError if it fails and no version is in Production."""

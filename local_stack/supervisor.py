@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import psycopg2
+
 from local_stack.database import postgres
 from local_stack.processes import Service
 from local_stack.settings import Settings, StackError
@@ -48,8 +50,8 @@ class Supervisor:
             return
         try:
             postgres.start(self._settings)
-        except StackError as error:
-            print(f"  {error}", flush=True)
+        except (StackError, psycopg2.Error) as error:  # tried again after the next wait
+            print(f"  {str(error).strip()}", flush=True)
 
     def _is_due(self, name: str, event: str) -> bool:
         """True if it is time to restart it. Prints `event` and the wait when the end is first noticed."""

@@ -28,9 +28,12 @@ def main() -> None:
     shorten_waits()
     watcher = _watcher(settings)
     try:
-        server = control.serve(settings.host, settings.port, watcher.status)
+        server = control.serve(settings.host, settings.port, watcher.status, settings.allowed_hosts)
     except OSError as error:
-        sys.exit(f"[ERROR] ROLLOUT_PORT={settings.port} on {settings.host}: {error.strerror}. Set another port")
+        sys.exit(
+            f"[ERROR] ROLLOUT_HOST={settings.host!r}, ROLLOUT_PORT={settings.port}: "
+            f"cannot listen on this address: {error.strerror}"
+        )
     watcher.run(stopped.is_set)
     server.shutdown()
 

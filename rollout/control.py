@@ -1,16 +1,43 @@
 """The watcher's port: GET /live reports the live model server, GET /health that the watcher runs."""
 
 import json
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from configuration.hosts import AllowedHosts
+
 IDLE_TIMEOUT_S = 75
+LONGEST_HOST = 100  # characters in the log
+
+log = logging.getLogger(__name__)
 
 
-def serve(host: str, port: int, status: Callable[[], dict[str, Any]]) -> ThreadingHTTPServer:
+class ControlServer(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    foreign_hosts = 0
+    """Requests refused because of their Host"""
+
+    def count_foreign(self, host: str, client: str) -> None:
+        """Logs the first, second, fourth, … of them: a page in a browser could repeat it without end."""
+        self.foreign_hosts += 1
+        if self.foreign_hosts & (self.foreign_hosts - 1) == 0:
+            log.warning(
+                "Refused a request from %s for the host %r (%d so far). ROLLOUT_ALLOWED_HOSTS lists further host names",
+                client, host[:LONGEST_HOST], self.foreign_hosts,
+            )  # fmt: skip
+
+
+def serve(
+    host: str, port: int, status: Callable[[], dict[str, Any]], allowed_hosts: Sequence[str] = ()
+) -> ControlServer:
     """Serve `status` at /live, in background threads. Raises OSError if the port is in use."""
+    hosts = AllowedHosts(allowed_hosts, (host,))
+    answers: dict[str, Callable[[], dict[str, Any]]] = {"/live": status, "/health": lambda: {"status": "ok"}}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # connections stay open: gateways poll several times a second
@@ -18,11 +45,19 @@ def serve(host: str, port: int, status: Callable[[], dict[str, Any]]) -> Threadi
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            answers: dict[str, Callable[[], dict[str, Any]]] = {"/live": status, "/health": lambda: {"status": "ok"}}
-            answer = answers.get(self.path)
-            body = json.dumps(answer() if answer else {"error": "Unknown path. Use /live or /health"}).encode()
-            self.send_response(200 if answer else 404)
-            self.send_header("Content-Type", "application/json")
+            requested = ",".join(self.headers.get_all("Host", []))
+            if self.path != "/health" and not hosts.allow(requested):
+                server.count_foreign(requested, self.client_address[0])
+                self._answer(HTTPStatus.MISDIRECTED_REQUEST, _problem(requested), "application/problem+json")
+            elif answer := answers.get(self.path):
+                self._answer(HTTPStatus.OK, answer())
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, {"error": "Unknown path. Use /live or /health"})
+
+        def _answer(self, code: HTTPStatus, answer: dict[str, Any], media_type: str = "application/json") -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -30,10 +65,19 @@ def serve(host: str, port: int, status: Callable[[], dict[str, Any]]) -> Threadi
         def log_message(self, *_arguments: object) -> None:
             """No access log: several lines a second would hide the important ones."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-    server = Server((host, port), Handler)
+    server = ControlServer((host, port), Handler)
     threading.Thread(target=server.serve_forever, name="control", daemon=True).start()
     return server
+
+
+def _problem(host: str) -> dict[str, Any]:
+    """As RFC 9457 describes it, and as the gateway's."""
+    message = f"The watcher does not serve the host {host[:LONGEST_HOST]!r}. ROLLOUT_ALLOWED_HOSTS lists further names"
+    return {
+        "type": "urn:streamflow:error:foreign_host",
+        "title": "The watcher does not serve this host",
+        "status": int(HTTPStatus.MISDIRECTED_REQUEST),
+        "code": "foreign_host",
+        "detail": message,
+        "error": message,
+    }

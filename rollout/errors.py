@@ -6,6 +6,10 @@ RolloutError         base: a message of one line
   Cancelled          another version was promoted meanwhile, or the watcher is stopping
 """
 
+import re
+
+CREDENTIALS = re.compile(r"//[^/\s]*@")
+
 
 class RolloutError(Exception):
     pass
@@ -21,3 +25,9 @@ class LaunchFailed(RolloutError):
 
 class Cancelled(RolloutError):
     pass
+
+
+def first_line(error: BaseException) -> str:
+    """The error's type and the first line of its message, without the credentials of addresses."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    return CREDENTIALS.sub("//***@", f"{type(error).__name__}: {line}" if line else type(error).__name__)

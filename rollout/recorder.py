@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 
+from rollout.errors import first_line
 from steps import warehouse
 from steps.warehouse import Cutover
 
@@ -19,6 +20,7 @@ class HistoryRecorder:
         self._model = model
         self._queue: queue.Queue[Cutover] = queue.Queue()
         self._stop = threading.Event()
+        self._has_table = self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
@@ -42,20 +44,22 @@ class HistoryRecorder:
             log.error("%d rows of the serving history could not be written", self.behind)
 
     def _run(self) -> None:
-        has_table = False
-        while not self._stop.is_set():
-            try:
-                cutover = self._queue.get(timeout=RETRY_S)
-            except queue.Empty:
-                continue
-            while not self._stop.is_set():
-                try:
-                    if not has_table:
-                        warehouse.apply_schema()
-                        has_table = True
-                    warehouse.record_cutover(self._model, cutover)
-                    self._queue.task_done()
-                    break
-                except Exception as error:  # noqa: BLE001 - no row may be lost, and serving must not wait for it
-                    log.warning("The serving history cannot be written, trying again: %s", type(error).__name__)
-                    self._stop.wait(RETRY_S)
+        while True:
+            cutover = self._queue.get()
+            while not self._is_written(cutover) and not self._stop.wait(RETRY_S):
+                pass
+
+    def _is_written(self, cutover: Cutover) -> bool:
+        try:
+            if not self._has_table:
+                warehouse.apply_schema()
+                self._has_table = True
+            warehouse.record_cutover(self._model, cutover)
+        except Exception as error:  # noqa: BLE001 - no row may be lost, and serving must not wait for it
+            if not self._is_failing:
+                log.warning("The serving history cannot be written; rows wait: %s", first_line(error))
+            self._is_failing = True
+            return False
+        self._is_failing = False
+        self._queue.task_done()
+        return True

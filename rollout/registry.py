@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from configuration import names, stages
+from rollout.errors import first_line
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -64,7 +65,7 @@ def _training_run_id(client: "MlflowClient", version: "ModelVersion") -> str | N
     model_id = version.model_id or str(version.source).removeprefix(MODEL_URI)
     if version.model_id or str(version.source).startswith(f"{MODEL_URI}m-"):
         return str(client.get_logged_model(model_id).source_run_id)
-    tagged: str | None = version.tags.get("run_id")
+    tagged: str | None = version.tags.get(names.RUN_ID_TAG)
     return tagged
 
 
@@ -92,7 +93,6 @@ class RegistryPoll:
     def __init__(self, client: "MlflowClient", name: str, stage: str, every_s: float) -> None:
         self._client, self._name, self._stage = client, name, stage
         self._every_s = every_s
-        self._stopped = threading.Event()
         self.has_answered = False
         self.target: TargetVersion | None = None
         self.empty_since: float | None = None
@@ -101,20 +101,17 @@ class RegistryPoll:
     def start(self) -> None:
         threading.Thread(target=self._run, name="registry", daemon=True).start()
 
-    def stop(self) -> None:
-        self._stopped.set()
-
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while True:
             self.poll()
-            self._stopped.wait(self._every_s)
+            time.sleep(self._every_s)
 
     def poll(self) -> None:
         try:
             target = target_version(self._client, self._name, self._stage)
         except Exception as error:  # noqa: BLE001 - the last answer holds until the next one
             if self.error is None:
-                log.warning("The registry does not answer; the live version keeps serving: %s", type(error).__name__)
+                log.warning("The registry does not answer; the live version keeps serving: %s", first_line(error))
             self.error = "The registry does not answer; promotions have no effect until it does"
             self.empty_since = None  # an empty stage must be confirmed by a new answer
             return
@@ -132,7 +129,7 @@ class RegistryPoll:
         try:
             self._client.set_registered_model_alias(self._name, self._stage, target.version)
         except Exception as error:  # noqa: BLE001 - serving follows the stage; the next poll tries again
-            log.warning("The alias %s could not be set: %s", self._stage, type(error).__name__)
+            log.warning("The alias %s could not be set: %s", self._stage, first_line(error))
 
     def warnings(self) -> list[str]:
         """Problems in the registry that an operator should fix."""

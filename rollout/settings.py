@@ -15,6 +15,7 @@ from pydantic_settings import NoDecode
 from configuration import names
 from configuration.environment import EnvironmentSettings, prefixed
 from configuration.fields import HIGHEST_PORT, Folder, Number, Text, Whole, folder, port, seconds, setting, text
+from configuration.hosts import Hosts, hosts
 from rollout.errors import InvalidSetting
 
 PREFIX = "ROLLOUT_"
@@ -39,6 +40,10 @@ class Settings(EnvironmentSettings):
 
     host: Text = text(names.LOOPBACK, "Address to listen on", section="The watcher")
     port: Whole = port(names.WATCHER_PORT, "Port to listen on")
+    allowed_hosts: Hosts = hosts(
+        "Host names that it answers to, besides loopback names and ROLLOUT_HOST (0.0.0.0: every IP address);\n"
+        "*.example.com for all names below one; * for all, which allows DNS rebinding"
+    )
     model_name: Text = text(names.MODEL_NAME, "The registered model")
     stage: Text = text(names.PRODUCTION, "The stage to serve")
     model_host: Text = text(names.LOOPBACK, "Address that model servers listen on")

@@ -92,12 +92,7 @@ class Watcher:
         if self._restart is not None and self._restart.done:
             self._finish(self._restart)
             self._restart = None
-        elif (
-            self._restart is None
-            and self._last is not None
-            and not is_healthy
-            and self._backoff.allows(self._last.target)
-        ):
+        elif self._restart is None and self._last and not is_healthy and self._backoff.allows(self._last.target):
             self._restart = self._start_launch(self._last.target)
 
     def _start_launch(self, target: TargetVersion) -> Launch:
@@ -152,13 +147,14 @@ class Watcher:
 
     def _withdraw_after_grace(self) -> None:
         since = self._registry.empty_since
-        if self._last is None or since is None or time.monotonic() - since < WITHDRAWAL_GRACE_S:
+        if since is None or time.monotonic() - since < WITHDRAWAL_GRACE_S:
             return
-        reason = f"nothing is in {self._settings.stage}"
-        log.warning("Version %s no longer serves: %s", self._last.target.version, reason)
-        if self.live is not None:
-            self._history.add(Cutover(_now(), None, None, None, self._last.target.version, reason))
-        self._drain.add(self._last.server)
+        if self._last is not None:
+            reason = f"nothing is in {self._settings.stage}"
+            log.warning("Version %s no longer serves: %s", self._last.target.version, reason)
+            if self.live is not None:
+                self._history.add(Cutover(_now(), None, None, None, self._last.target.version, reason))
+            self._drain.add(self._last.server)
         self.live = self._last = self.problem = None
 
     def _save_pids(self) -> None:
@@ -166,9 +162,13 @@ class Watcher:
         launching = [launch.server for launch in (self._launch, self._restart) if launch]
         servers = [*launching, *self._drain.servers, *([self._last.server] if self._last else [])]
         pids = [server.pid for server in servers if server.pid]
-        if pids != self._saved_pids:
+        if pids == self._saved_pids:
+            return
+        self._saved_pids = pids
+        try:
             processes.save_identities(self._pid_file, pids)
-            self._saved_pids = pids
+        except OSError as error:  # a full disk must not end the live server
+            log.warning("If this watcher is killed, its model servers keep running: %s", error)
 
     def _stop(self) -> None:
         if self.live is not None:

@@ -32,12 +32,7 @@ TAGS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {
-        "as_of": args.as_of,
-        "feature_service": args.feature_service,
-        "labels_known_at": args.labels_known_at or "",
-    }
-    with tracking.step_run("build_dataset", f"dataset_{args.as_of}", params):
+    with tracking.step_run("build_dataset", f"dataset_{args.as_of}", vars(args)):
         warehouse.require_month(args.as_of)
         warehouse.apply_schema()
         source = {
@@ -53,7 +48,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="build_dataset", description=__doc__)
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
-    parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
+    parser.add_argument(
+        "--feature-service",
+        type=parameters.feature_service,
+        required=True,
+        help="a FeatureService of feature_repo/features.py",
+    )
     parser.add_argument(
         "--labels-known-at",
         type=parameters.optional(parameters.as_of),
@@ -102,7 +102,8 @@ def publish(rows: pd.DataFrame, facts: Mapping[str, Any]) -> None:
         rows.to_parquet(folder / "dataset.parquet", index=False)
         (folder / "dataset.json").write_text(json.dumps(facts, indent=2) + "\n")
         (folder / "data_report.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
-        (folder / "data_report.md").write_text(dataset.report_markdown(facts["as_of"], report))
+        markdown = dataset.report_markdown(facts["as_of"], report)
+        (folder / "data_report.md").write_text(markdown, encoding="utf-8")
     constant = [row["column"] for row in report if row["constant"]]
     mlflow.set_tags({**{name: facts[name] for name in TAGS}, "constant_columns": ", ".join(constant)})
     mlflow.set_tag("labels_sha256", ", ".join(facts["labels_sha256"]))

@@ -20,7 +20,7 @@ MOST_ROWS = 1_000_000
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    with tracking.step_run("history", "history", {"last": args.last}):
+    with tracking.step_run("history", "history", vars(args)):
         history = warehouse.cutovers(MODEL_NAME)
         width = shutil.get_terminal_size((WIDE_ENOUGH_FOR_A_FILE, 0)).columns
         for line in table(history, args.last, width):

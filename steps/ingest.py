@@ -9,7 +9,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -30,15 +29,8 @@ NewCategories = Mapping[str, Mapping[str, int]]
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     known_at = args.known_at or args.as_of
-    params = {
-        "month_dir": str(args.month_dir),
-        "as_of": args.as_of,
-        "known_at": args.known_at or "",
-        "mix": str(args.mix).lower(),
-        "new_categories": str(args.new_categories).lower(),
-    }
     return_freed_memory()
-    with tracking.step_run("ingest", f"ingest_{args.as_of}", params):
+    with tracking.step_run("ingest", f"ingest_{args.as_of}", vars(args)):
         if not args.confirm_date:
             dates.require_likely(args.as_of, warehouse.loaded_months())
         allowed = Allowed(args.mix, args.new_categories)
@@ -105,7 +97,12 @@ def ingest(
         warehouse.apply_schema()
         load = warehouse.MonthLoad(as_of, known_at, month.files_sha256, origin_of(folder), allowed.mix)
         chunks = {name: month.chunks(name) for name in month.rows}
-        return warehouse.load_month(load, chunks, partial(lake.write_month, as_of), advance), new
+
+        def before_commit(cur: warehouse.Cursor, changes: Mapping[str, warehouse.Change]) -> None:
+            month.require_unchanged()
+            lake.write_month(as_of, cur, changes)
+
+        return warehouse.load_month(load, chunks, before_commit, advance), new
 
 
 def return_freed_memory() -> None:

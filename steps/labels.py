@@ -23,8 +23,7 @@ from steps.runs import descriptions, tracking
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {"labels_file": str(args.labels_file), "as_of": args.as_of, "known_at": args.known_at or ""}
-    with tracking.step_run("labels", f"labels_{args.as_of}", params):
+    with tracking.step_run("labels", f"labels_{args.as_of}", vars(args)):
         change = load(args.labels_file, args.as_of, args.known_at or args.as_of)
         mlflow.log_dict({"labels": asdict(change)}, "rows.json")
         mlflow.log_metrics({"rows_labels": change.rows})
@@ -57,10 +56,9 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
     except FaultyMonth as error:
         mlflow.log_text(pd.DataFrame(error.faults).to_csv(index=False), "faults.csv")
         raise
-    sha256 = tracking.file_sha256(file)
-    mlflow.set_tags({"labels_sha256": sha256, "as_of": as_of})
+    mlflow.set_tags({"labels_sha256": labels.sha256, "as_of": as_of})
     with progress.timed("load"), progress.bar("load", labels.rows) as advance:
-        labels_load = warehouse.LabelsLoad(as_of, known_at, sha256, late=True)
+        labels_load = warehouse.LabelsLoad(as_of, known_at, labels.sha256, late=True)
         return warehouse.load_late_labels(labels_load, labels.chunks(), advance)
 
 

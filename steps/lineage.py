@@ -9,7 +9,6 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from steps.cli import console, parameters
-from steps.cli.errors import NoSuchVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import provenance, versions
 from steps.registry.links import Link, State
@@ -20,8 +19,8 @@ PREFIXES = {"broken": "BROKEN: ", "differs": "DIFFERS: "}
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    with tracking.step_run("lineage", f"lineage_{args.version or 'of_production'}", {"version": args.version or ""}):
-        version = versions.get(args.version or production_version())
+    with tracking.step_run("lineage", f"lineage_{args.version or 'of_production'}", vars(args)):
+        version = versions.get_or_production(args.version)
         links = provenance.chain(version)
         text = readable(version, links)
         broken, differs = (", ".join(in_state(links, state)) for state in ("broken", "differs"))
@@ -39,14 +38,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a version's number; '' for the one in Production",
     )
     return parser.parse_args(argv)
-
-
-def production_version() -> str:
-    """Raises NoSuchVersion when nothing is in Production."""
-    production = versions.in_production()
-    if production is None:
-        raise NoSuchVersion("Nothing is in Production. Give a version: -P version=N")
-    return production
 
 
 def in_state(links: Sequence[Link], state: State) -> list[str]:

@@ -14,7 +14,6 @@ import mlflow
 
 from steps import warehouse
 from steps.cli import console, parameters
-from steps.month.digest import files_sha256
 from steps.runs import descriptions, entry_points, tracking
 
 LEARNING = ("build_dataset", "train", "register")  # these steps need labels
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "materialize": month,
         **dict.fromkeys(LEARNING, month),
     }
-    with tracking.step_run("main", f"chain_{args.as_of}", {"month_dir": args.month_dir, **month, **options}):
+    with tracking.step_run("main", f"chain_{args.as_of}", vars(args)):
         mlflow.set_tag("as_of", args.as_of)
         for number, (step, values) in enumerate(order.items(), start=1):
             if step == LEARNING[0] and not warehouse.any_label(args.as_of):
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"[OK] {args.as_of}: {', '.join(order)}; the description of each step's run has its result."
             )
         # last: a month whose chain did not finish has to run again
-        mlflow.set_tag("files_sha256", files_sha256(args.month_dir))
+        mlflow.set_tag("files_sha256", warehouse.files_sha256(args.as_of))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    with tracking.step_run("materialize", f"materialize_{args.as_of}", {"as_of": args.as_of}):
+    with tracking.step_run("materialize", f"materialize_{args.as_of}", vars(args)):
         warehouse.require_month(args.as_of)
         store = engines.open_online()
         apply_definitions(store)

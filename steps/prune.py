@@ -44,7 +44,7 @@ class Deletable:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    with tracking.step_run("prune", "prune", {"keep_months": args.keep_months, "apply": args.apply}):
+    with tracking.step_run("prune", "prune", vars(args)):
         deletable = find(args.keep_months)
         mlflow.log_text(listed(deletable.artifacts), "artifacts.csv")
         for line in lines(deletable, args.keep_months):

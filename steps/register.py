@@ -27,8 +27,7 @@ STAGES = (names.PRODUCTION, "Staging", "None")
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {**vars(args), "run_id": args.run_id or "", "as_of": args.as_of or ""}
-    with tracking.step_run("register", f"register_{args.run_id or args.as_of}", params):
+    with tracking.step_run("register", f"register_{args.run_id or args.as_of}", vars(args)):
         training = find_training(args.run_id, args.as_of)
         mlflow.set_tag("training_run_id", training.info.run_id)
         with warehouse.promotion_lock():

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {"as_of": args.as_of, "apply": str(args.apply).lower()}
-    with tracking.step_run("remove_month", f"remove_month_{args.as_of}", params):
+    with tracking.step_run("remove_month", f"remove_month_{args.as_of}", vars(args)):
         warehouse.apply_schema()
         store = engines.open_online()
         apply_definitions(store)

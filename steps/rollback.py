@@ -23,9 +23,7 @@ from steps.warehouse import Cutover
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    with tracking.step_run(
-        "rollback", f"rollback_{args.version or 'to_the_one_before'}", {"version": args.version or ""}
-    ):
+    with tracking.step_run("rollback", f"rollback_{args.version or 'to_the_one_before'}", vars(args)):
         with warehouse.promotion_lock():
             now, history = versions.in_production(), warehouse.cutovers(MODEL_NAME)
             target, passed_over = (chosen(args.version, now), []) if args.version else previous(now, history)
@@ -71,9 +69,8 @@ def is_same(version: ModelVersion, cutover: Cutover) -> bool:
     training = versions.training_of(version)
     run_id = version.run_id or (training.info.run_id if training else None)
     if run_id is None or cutover.run_id is None:
-        return bool(
-            cutover.at.timestamp() * 1000 >= version.creation_timestamp
-        )  # no version serves before it is created
+        # no version serves before it is created
+        return bool(cutover.at.timestamp() * 1000 >= version.creation_timestamp)
     return bool(run_id == cutover.run_id)
 
 
@@ -83,7 +80,7 @@ def nothing_to_put_back(now: str | None, passed_over: Sequence[str]) -> str:
         return f"Nothing served before version {now}, according to the history{reasons}. Give one: -P version=N"
     if passed_over:
         return f"Nothing is in Production, and no version that served can be put back{reasons}. Give one: -P version=N"
-    return "Nothing is in Production and no version ever served. Run: mlflow run . -e register"
+    return "Nothing is in Production and no version ever served. Run: mlflow run . -e register -P as_of=DATE"
 
 
 def chosen(number: str, now: str | None) -> str:
@@ -98,6 +95,7 @@ def chosen(number: str, now: str | None) -> str:
 
 
 def objection(number: str) -> str:
+    # read again: its verdict may have just been recorded
     return f"version {number} never passed the gate: {versions.get(number).tags.get('gate_reason')}"
 
 

@@ -8,17 +8,16 @@ never trained on.
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 
 import mlflow
-import pyarrow as pa
+from mlflow.entities.model_registry import ModelVersion
 
 from steps import warehouse
 from steps.cli import console, parameters, progress
-from steps.cli.errors import NoSuchVersion, TooFewToLearn
+from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.registry.training_sets import trained_on
@@ -33,11 +32,10 @@ ENGINES = ("local", "spark")
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    params = {"as_of": args.as_of, "version": args.version or "", "top": args.top, "engine": args.engine}
-    with tracking.step_run("score", f"score_{args.as_of}", params):
+    with tracking.step_run("score", f"score_{args.as_of}", vars(args)):
         warehouse.require_month(args.as_of)
         warehouse.apply_schema()
-        version = args.version or version_in_production()
+        version = versions.get_or_production(args.version)
         with tracking.artifact_folder() as folder:
             descriptions.conclude(score(args.as_of, version, args.engine, args.top, folder))
 
@@ -47,7 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
     parser.add_argument(
         "--version",
-        type=parameters.optional(lambda text: str(parameters.whole_number(1, 10**9)(text))),
+        type=parameters.optional(parameters.version),
         required=True,
         help="of the model; '' for the version in Production",
     )
@@ -56,42 +54,27 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def version_in_production() -> str:
-    """Raises NoSuchVersion."""
-    production = versions.in_production()
-    if production is None:
-        raise NoSuchVersion(f"No version of {MODEL_NAME} is in Production. Give one, -P version=…, or register one")
-    return production
-
-
-def score(as_of: date, version: str, engine: str, top: int, folder: Path) -> str:
+def score(as_of: date, version: ModelVersion, engine: str, top: int, folder: Path) -> str:
     """Scores the month, stores the scores and writes the report into the folder. Returns the closing line.
 
-    Raises NoSuchVersion, UnusableVersion, EngineUnavailable, TrackingUnavailable; TooFewToLearn when no user can be
-    scored.
+    Raises UnusableVersion, EngineUnavailable, TrackingUnavailable; TooFewToLearn when no user can be scored.
     """
-    training_users = trained_on(versions.get(version))
-    scored_at = datetime.now(UTC).isoformat()
-    with progress.timed("score"), scores.features_of(version, training_users) as model:
-        predict = scores.local(model) if engine == "local" else scores.spark(version)
-        with warehouse.replaced_scores(as_of, version) as store:
-            keep = partial(_keep, store, scored_at)
-            scored = scores.score_month(model, as_of, predict, keep, folder)
+    number = str(version.version)
+    with progress.timed("score"), scores.features_of(number, trained_on(version)) as model:
+        predict = scores.local(model) if engine == "local" else scores.spark(number)
+        with warehouse.replaced_scores(as_of, number, datetime.now(UTC)) as store:
+            scored = scores.score_month(model, as_of, predict, store, folder)
             if not scored.users:
                 left_out = scored.left_out
                 raise TooFewToLearn(
-                    f"No user of {as_of} can be scored with version {version}: {left_out.missing_features} have "
+                    f"No user of {as_of} can be scored with version {number}: {left_out.missing_features} have "
                     f"missing features, {left_out.unknown_category} a category that it was not trained on"
                 )
     with progress.timed("report"):
-        subject = subject_of(as_of, version, engine, model)
+        subject = subject_of(as_of, number, engine, model)
         facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
-    record(folder, {"as_of": str(as_of), "model_version": version, "engine": engine, **facts})
+    record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})
     return summary(subject, facts)
-
-
-def _keep(store: Callable[[pa.Table, str], None], scored_at: str, rows: pa.Table) -> None:
-    store(rows, scored_at)
 
 
 def subject_of(as_of: date, version: str, engine: str, model: ScoringModel) -> Subject:

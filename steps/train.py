@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "feature_service": args.feature_service,
         "model": args.model,
         "split": args.split,
-        "labels_known_at": args.labels_known_at or "",
+        "labels_known_at": args.labels_known_at,
         "calibration": args.calibration,
         "threshold": args.threshold,
         **hyperparameters.of(args.model),
@@ -82,7 +82,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="train", description=__doc__)
     parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
-    parser.add_argument("--feature-service", required=True, help="a FeatureService of feature_repo/features.py")
+    parser.add_argument(
+        "--feature-service",
+        type=parameters.feature_service,
+        required=True,
+        help="a FeatureService of feature_repo/features.py",
+    )
     parser.add_argument("--model", choices=sorted(pipelines.HYPERPARAMETERS), required=True)
     parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="see steps/training/split.py")
     parser.add_argument("--labels-known-at", type=parameters.optional(parameters.as_of), required=True, help="a day")

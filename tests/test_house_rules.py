@@ -124,15 +124,15 @@ def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
 # The modules and subpackages of each package. Each imports only from itself and from those after it.
 LAYERS = {
     "feature_enricher": (
-        "__main__", "server", "app", "api", "wiring", "prediction", "upstream", "metrics", "background", "deadline",
-        "settings", "version", "errors",
+        "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics", "deadline",
+        "settings", "version", "errors", "named_keys",
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "scoring", "registry", "training", "features", "runs", "warehouse", "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
-        "deadline", "settings", "plain_feast", "__init__",
+        "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
         "__main__", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes", "settings",
@@ -213,6 +213,7 @@ def test_the_feature_store_imports_only_definitions_feast_and_drivers() -> None:
         "pyarrow",
         "pandas",
         "redis",
+        "yaml",
         "typeguard",  # a dependency of Feast, whose effect plain_feast.py switches off
         "pydantic_settings",
         "configuration",
@@ -271,6 +272,7 @@ def test_attributes_of_other_packages_are_replaced_in_two_files() -> None:
     files = {name_of(path): names for path in sources(*packages) if (names := replaced(path))}
     # values of a request, and a program's arguments
     assert files.pop("feature_enricher/api/request_ids.py", None) in (None, ["g.request_id"])
+    assert files.pop("feature_enricher/api/auth.py", None) in (None, ["g.client"])
     assert files.pop("feature_enricher/app.py", None) in (None, ["g.code", "g.cause"])
     assert files.pop("feature_enricher/api/routes.py", None) in (None, ["g.code"])
     assert files.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])

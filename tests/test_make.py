@@ -79,7 +79,7 @@ def test_ci_runs_the_checks_and_then_the_smoke_test() -> None:
 
 def test_the_hooks_are_tools_of_the_lock_and_of_make_check() -> None:
     assert [repo["repo"] for repo in HOOKS] == ["local"]
-    commands = [hook["entry"].split() for hook in HOOKS[0]["hooks"] if hook["entry"] != "sh -n"]
+    commands = [hook["entry"].split() for hook in HOOKS[0]["hooks"] if hook["id"] != "shell"]
     assert [command[0] for command in commands if not command[0].startswith(".venv/bin/")] == []
     for program in ("ruff format", "ruff check", "mypy"):
         assert f".venv/bin/{program}" in MAKEFILE
@@ -115,6 +115,11 @@ def test_the_hooks_accept_the_project_and_reject_bad_code(repository: Path) -> N
         "shell scripts can be read",
     ]
     (repository / "steps" / "bad.py").write_text("import os\nx =  1\n")
+    (repository / "deploy" / "last.sh").write_text("if\n")
     run(["git", "add", "--all"], repository)
     bad = hooks(repository)
-    assert re.findall(r"^(.*?)\.+.*Failed$", bad.stdout, re.MULTILINE) == ["format", "lint"]
+    assert re.findall(r"^(.*?)\.+.*Failed$", bad.stdout, re.MULTILINE) == [
+        "format",
+        "lint",
+        "shell scripts can be read",
+    ]

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import platform
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +59,7 @@ def write(folder: Path, measured: Sequence[Measured]) -> None:
     folder.mkdir(exist_ok=True)
     _plot(folder / "scale.png", measured)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    machine = f"{os.cpu_count()} cores, {platform.machine()}; load average when done: {load}."
+    machine = f"{report.hardware()} Load average when done: {load}."
     header = ["stage", "users", "seconds", "peak MB", "rows/s", "stock s", "stock MB", "faster than stock", "growth"]
     lines = [
         "# From thousands of users to millions",

@@ -19,16 +19,15 @@ from unittest import mock
 from bench.scale import report
 from bench.scale.report import Measured
 from bench.testbed import redis_server
-from bench.testbed.testbed import free_port
 from local_stack import chain
 from local_stack.database import postgres
+from local_stack.processes import free_port
 from local_stack.settings import ROOT, Settings
 from steps.runs import entry_points
 
 AS_OF = "2024-01-31"
-BOOSTING = ["--model", "hist_gradient_boosting", "--n-estimators", "1", "--max-iter", "150", "--max-leaf-nodes", "8"]
 IN_REDIS = {"STREAMFLOW_ONLINE_STORE": "redis"}
-STEP, STOCK = ["-m"], ["-m", "bench.scale.stock"]
+STOCK = ["-m", "bench.scale.stock"]
 
 
 @dataclass(frozen=True)
@@ -110,33 +109,30 @@ def measure_size(size: int, environment: dict[str, str], state: Path, *, stock: 
 
 
 def stages(month: Path) -> list[Stage]:
-    def step(name: str, entry_point: str, *arguments: str, **extra: str) -> Stage:
-        return Stage(name, "project", [*STEP, f"steps.{entry_point}", *arguments], extra)
+    def step(name: str, entry_point: str, extra: Mapping[str, str] | None = None, **parameters: str) -> Stage:
+        arguments = entry_points.arguments(entry_point, {"as_of": AS_OF, **parameters})
+        return Stage(name, "project", ["-m", f"steps.{entry_point}", *arguments], extra or {})
 
     def stock(name: str, *arguments: str) -> Stage:
         return Stage(name, "stock", [*STOCK, *arguments], {})
 
-    as_of = ("--as-of", AS_OF)
-    load = entry_points.arguments("ingest", {"month_dir": str(month), "as_of": AS_OF})
-    dataset = entry_points.arguments("build_dataset", {"as_of": AS_OF})
     joins = {
-        engine: step(f"training set: {engine}", "build_dataset", *dataset, STREAMFLOW_OFFLINE_ENGINE=engine)
+        engine: step(f"training set: {engine}", "build_dataset", {"STREAMFLOW_OFFLINE_ENGINE": engine})
         for engine in ("postgres", "duckdb", "spark")
     }
     return [
         stock("ingest", "ingest", str(month)),
-        step("ingest", "ingest", *load),
-        step("ingest again", "ingest", *load),
+        step("ingest", "ingest", month_dir=str(month)),
+        step("ingest again", "ingest", month_dir=str(month)),
         stock("materialize", "materialize", AS_OF),
-        step("materialize", "materialize", *as_of),
-        step("materialize: redis", "materialize", *as_of, **IN_REDIS),
+        step("materialize", "materialize"),
+        step("materialize: redis", "materialize", IN_REDIS),
         stock("training set: postgres", "training-set", AS_OF),
         joins["postgres"],
         joins["duckdb"],
-        step("train", "train", *dataset, *BOOSTING, "--learning-rate", "0.05", "--C", "1.0"),
-        step("register", "register", *entry_points.arguments("register", {"as_of": AS_OF, "min_auc": "0.5",
-                                                                          "force": "true"})),
-        step("score", "score", *as_of, "--version", "", "--top", "100", "--engine", "local"),
+        step("train", "train", model="hist_gradient_boosting"),
+        step("register", "register", min_auc="0.5", force="true"),
+        step("score", "score"),
         Stage("look-up", "project", [*STOCK, "look-up", str(month)], {}),
         Stage("look-up: redis", "project", [*STOCK, "look-up", str(month)], IN_REDIS),
         *([joins["spark"]] if report.spark_is_installed() else []),

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from bench.testbed.stock_address import stock_address
+from configuration import names
 from feature_store.deadline import Deadline
 from feature_store.plain_feast import import_feast
 from feature_store.plans import make_plan
@@ -35,7 +36,8 @@ def empty() -> None:
 
     with engine().begin() as connection:
         schemas = set(sqlalchemy.inspect(connection).get_schema_names())
-        for schema in ("public", "stock", "stock_online", "stock_registry", "feast_online", "feast_registry"):
+        own = ("public", names.ONLINE_SCHEMA, names.REGISTRY_SCHEMA)
+        for schema in (*own, "stock", "stock_online", "stock_registry"):
             if schema in schemas:
                 connection.execute(DropSchema(schema, cascade=True))
         for schema in ("public", "stock", "stock_online", "stock_registry"):
@@ -63,10 +65,6 @@ def ingest(month: str) -> None:
             connection.execute(new.on_conflict_do_update(index_elements=["user_id", "as_of"], set_=values))
 
 
-# Feast's own store has no option for session parameters: they follow the schema's name.
-SESSION = "public -c enable_nestloop=off -c work_mem=128MB -c jit=off -c timezone=UTC -c search_path=public"
-
-
 def stock_store() -> Any:
     """This project's definitions with Feast's own stores, in a separate registry and separate online tables.
 
@@ -74,21 +72,16 @@ def stock_store() -> Any:
     """
     import yaml  # noqa: PLC0415
 
-    lines = (FOLDER / "feature_store.yaml").read_text().split("materialization:")[0]
-    for own, stock in {
-        "feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore": "postgres",
-        "feature_store.postgres.offline_store.SortingPostgreSQLOfflineStore": "postgres",
-        "  db_schema: public\n": f"  db_schema: {SESSION}\n",
-        "feast_registry": "stock_registry",
-        "feast_online": "stock_online",
-        "  connection_timeout_s: 2.0\n": "",
-        "  statement_timeout_ms: 60000\n": "",
-    }.items():
-        lines = lines.replace(own, stock)
+    config = yaml.safe_load((FOLDER / "feature_store.yaml").read_text())
+    del config["materialization"]
+    config["registry"]["path"] = config["registry"]["path"].replace(names.REGISTRY_SCHEMA, "stock_registry")
+    offline = config["offline_store"]
+    # Feast's own store has no option for session parameters: they follow the schema's name
+    session = " ".join(f"-c {name}={value}" for name, value in offline["session"].items())
+    schema, mode = f"public {session} -c search_path=public", offline["entity_select_mode"]
+    config["offline_store"] = {"type": "postgres", "db_schema": schema, "entity_select_mode": mode, **stock_address()}
+    config["online_store"] = {"type": "postgres", "db_schema": "stock_online", **stock_address()}
     feast = import_feast()
-    config = yaml.safe_load(lines)
-    for name in ("offline_store", "online_store"):
-        config[name] |= stock_address()
     store = feast.FeatureStore(config=feast.RepoConfig(repo_path=FOLDER, **config))
     apply_definitions(store)
     return store

@@ -6,11 +6,13 @@ gunicorn "bench.testbed.empty_app:create_app('…')"    under stock gunicorn; a 
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, request
 
+from feature_enricher.access_control.access import AccessControl
 from feature_enricher.app import FastJson
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server.front import Front
@@ -41,14 +43,15 @@ def create_app(answer: str) -> Flask:
     return app
 
 
-def create() -> Front:
+def create(_is_stopping: Callable[[], bool]) -> Front:
     """The application with the gateway's settings. Requests run in batches but never call a model server."""
     settings = load_settings()
     batches = Batches(
         lambda _items, _deadline: [], workers=settings.concurrent_batches, largest_batch=settings.max_batch
     )
     app = create_app(os.environ[ANSWER_VARIABLE])
-    return Front(app, batches, deadline_s=settings.deadline_s, largest_body=settings.max_body_bytes)
+    access = AccessControl(settings, lambda: None)
+    return Front(app, batches, access, deadline_s=settings.deadline_s, largest_body=settings.max_body_bytes)
 
 
 if __name__ == "__main__":

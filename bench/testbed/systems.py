@@ -16,9 +16,9 @@ import requests
 from bench.checker import Offline
 from bench.load.loops import LoadTarget
 from bench.testbed.empty_app import ANSWER_VARIABLE
-from bench.testbed.testbed import Testbed, free_port
+from bench.testbed.testbed import Testbed
 from local_stack import processes
-from local_stack.processes import Service
+from local_stack.processes import Service, free_port
 from local_stack.settings import LOOPBACK, Settings
 from steps.training.served_model import TRUSTED_TYPES
 

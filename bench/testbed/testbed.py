@@ -4,7 +4,6 @@ import contextlib
 import csv
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,12 +18,14 @@ import psutil
 import requests
 
 from bench.load.loops import LoadTarget
+from feature_enricher.settings import Settings as GatewaySettings
 from local_stack import processes
 from local_stack.database import postgres
-from local_stack.settings import LOOPBACK, ROOT, Settings
+from local_stack.processes import free_port
+from local_stack.settings import ROOT, Settings
 
 STATE = ".streamflow-bench"
-DEADLINE_S = 3.0  # the gateway's deadline per request; see ENRICHER_DEADLINE_S
+DEADLINE_S: float = GatewaySettings.model_fields["deadline_s"].default
 GRACE_S = 0.1
 LIVE_TIMEOUT_S = 2.0
 POLL_S = 0.1
@@ -122,12 +123,6 @@ def read_users(data: Path) -> list[str]:
 def _port_names() -> list[str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
     return ["PGPORT", *(line.split("=")[0] for line in lines if "_PORT=" in line)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _stack(*arguments: str) -> None:

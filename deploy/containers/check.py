@@ -17,6 +17,7 @@ from typing import Any
 import requests
 
 from deploy.containers.outside import CheckFailed, Containers, require
+from rollout import loopback
 
 PAUSE_S = 0.05
 AS_OF = "2024-01-31"
@@ -56,7 +57,7 @@ def continuous_requests(containers: Containers, user: str) -> Iterator["Counter[
 
 
 def first_prediction(containers: Containers) -> str:
-    """A new clone reaches a prediction. Returns a user of the month."""
+    """The first month leads to a prediction. Returns a user of that month."""
     seconds = until(lambda: containers.status("anybody") == requests.codes.unavailable, 60, "a refusal without a model")
     print(f"  gateway answers {seconds:.1f} s after `up -d`: 503, nothing is in Production")
     containers.step()
@@ -126,18 +127,18 @@ def data_stays(containers: Containers, user: str) -> None:
     started = time.monotonic()
     containers.compose("up", "-d")
     until(lambda: containers.status(user) == requests.codes.ok, 120, "a prediction after down and up")
+    seconds = time.monotonic() - started
     after = containers.predict(user).json()
     require(after == before, f"after down and up the answer differs: {before} {after}")
     lineage = containers.step("mlflow", "run", ".", "-e", "lineage")
     require("[OK] Every link holds: " in lineage, lineage)
     commit = os.environ["STREAMFLOW_COMMIT"]
     require(f"{commit}, this checkout is the same" in lineage, f"lineage does not name the commit {commit}:\n{lineage}")
-    print(
-        f"  down and up: the same answer {time.monotonic() - started:.1f} s later, and every link of its lineage holds"
-    )
+    print(f"  down and up: the same answer {seconds:.1f} s after `up -d` began, and every link of its lineage holds")
 
 
 def main() -> None:
+    os.environ.update(loopback.proxy_exceptions(os.environ))
     containers = Containers(Path(sys.argv[1]))
     started = time.monotonic()
     try:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local_stack.chain import EXPERIMENT, EXPERIMENT_TAGS, month_of
+from configuration import names
+from local_stack.chain import month_of
 from local_stack.database import loaded_months
 from local_stack.settings import ROOT, Settings, StackError
 
@@ -44,12 +45,12 @@ def ensure_experiment() -> None:
     from mlflow.tracking import MlflowClient  # noqa: PLC0415 - takes seconds, which a wrong month does not need
 
     client = MlflowClient()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is None:
-        client.create_experiment(EXPERIMENT, tags=EXPERIMENT_TAGS)
+        client.create_experiment(names.EXPERIMENT, tags=names.EXPERIMENT_TAGS)
     elif experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
-        print(f"[WARNING] Experiment {EXPERIMENT} was deleted in MLflow; the steps need it, so it is restored.")
+        print(f"[WARNING] Experiment {names.EXPERIMENT} was deleted in MLflow; the steps need it, so it is restored.")
 
 
 def mlflow_run(*arguments: str) -> None:

@@ -30,6 +30,6 @@ if [ -f "$state/storage.conf" ]; then
 fi
 status=0
 # in a subshell: at the end, the tool takes down the containers of its current folder
-"$tool" "$clone" "(cd '$root' && .venv/bin/python -m deploy.containers.check '$clone')" || status=$?
+"$tool" "$clone" "(cd '$root' && PYTHONPATH='$root' .venv/bin/python -m deploy.containers.check '$clone')" || status=$?
 [ "$status" = 77 ] && skip "the tool reports that a program is missing"
 exit "$status"

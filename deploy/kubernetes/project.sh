@@ -13,4 +13,8 @@ for name in MLproject pyproject.toml requirements.txt conda.yaml .env.example co
 done
 find "$1" -name __pycache__ -type d -prune -exec rm -rf {} +
 sed "s|^conda_env: .*|docker_env: {image: \"$2\"}|" "$source/MLproject" > "$1/MLproject"
+# the image has no git; without a commit here, the job's own text stays
+if commit=$(git -C "$source" describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null); then
+    sed "s|\"not a git checkout\"}.*|\"$commit\"}|" "$source/deploy/kubernetes/job.yaml" > "$1/deploy/kubernetes/job.yaml"
+fi
 echo "[OK] $1 runs in $2"

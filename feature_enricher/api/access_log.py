@@ -1,4 +1,4 @@
-"""One JSON line per request: method, path, outcome, duration. Never a feature value."""
+"""One JSON line per request: method, path, outcome, duration, name of the key. Never a feature value, never a key."""
 
 import json
 import logging
@@ -8,8 +8,11 @@ from typing import TextIO
 
 from flask import Flask, Response, g, request
 
+from feature_enricher.access_control.access import ANYBODY
 from feature_enricher.api.request_ids import request_id
+from feature_enricher.errors.base import EnricherError
 from feature_enricher.metrics import Metrics
+from feature_enricher.named_keys import NO_KEY
 
 OK = "ok"
 LEVELS = {"all": logging.INFO, "errors": logging.ERROR, "off": logging.CRITICAL}
@@ -21,14 +24,14 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.began, g.code, g.cause = time.perf_counter(), OK, None
+        g.began, g.code, g.cause, g.client = time.perf_counter(), OK, None, ANYBODY
         metrics.request_began()
 
     @app.after_request
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.began
         route = request.url_rule.rule if request.url_rule else "none"
-        metrics.record_request(route, response.status_code, g.code, seconds)
+        metrics.record_request(route, response.status_code, g.code, seconds, g.client.key_name)
         if log.isEnabledFor(_level(response.status_code)):
             log.log(_level(response.status_code), "%s", json.dumps(_line(response, seconds)))
         return response
@@ -37,6 +40,15 @@ def add_access_log(app: Flask, metrics: Metrics) -> None:
     def done(_error: BaseException | None) -> None:
         if "began" in g:
             metrics.request_done()
+
+
+def log_refusal(method: str, path: str, error: EnricherError, request_id: str, client: str) -> None:
+    """For a request that was refused before it reached the application."""
+    status, code = error.status, error.code
+    if log.isEnabledFor(_level(status)):
+        refused = {"request_id": request_id, "method": method, "path": path, "status": status, "code": code}
+        named = {"client": client} if client != NO_KEY else {}
+        log.log(_level(status), "%s", json.dumps({"at": _now(), **refused, **named}))
 
 
 def set_level(level: str) -> None:
@@ -57,7 +69,7 @@ def _level(status: int) -> int:
 
 def _line(response: Response, seconds: float) -> dict[str, object]:
     line: dict[str, object] = {
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "at": _now(),
         "request_id": request_id(),
         "method": request.method,
         "path": request.path,
@@ -65,4 +77,10 @@ def _line(response: Response, seconds: float) -> dict[str, object]:
         "code": g.code,
         "ms": round(seconds * 1000, 2),
     }
+    if g.client.key_name != NO_KEY:
+        line["client"] = g.client.key_name
     return line if g.cause is None else line | {"cause": g.cause}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,7 +12,8 @@ from flask_openapi3 import OpenAPI
 from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response as AnyResponse
 
-from feature_enricher.api.auth import OPEN_PATHS, SCHEMES
+from feature_enricher.access_control.access import PROBES
+from feature_enricher.api.auth import SCHEMES
 from feature_enricher.api.problems import MEDIA_TYPE
 from feature_enricher.prediction import values
 from feature_store.reading import Plan
@@ -92,10 +93,10 @@ def _name_features(schemas: Mapping[str, Any], bodies: Iterable[str], plan: Plan
 
 
 def _with_keys(document: Document) -> Document:
-    """Either header is accepted, on every path except the open ones."""
-    for path in document["paths"].keys() & set(OPEN_PATHS):
+    """Either header is accepted, on every path but the probes: /ready says more to a client with a key."""
+    for path in document["paths"].keys() & PROBES:
         for operation in document["paths"][path].values():
-            operation["security"] = []
+            operation["security"] = [] if path == "/health" else [{}, *({name: []} for name in SCHEMES)]
     components = document["components"] | {"securitySchemes": SCHEMES}
     return document | {"components": components, "security": [{name: []} for name in SCHEMES]}
 

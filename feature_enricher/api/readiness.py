@@ -1,5 +1,8 @@
 """Whether a prediction would succeed now. Each check makes the same call as a prediction."""
 
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from feature_enricher.errors.upstream import Unavailable
@@ -12,8 +15,35 @@ OK = "ok"
 PROBE_USER = "readiness-probe"
 
 
-def check(predictor: Predictor, deadline: Deadline) -> tuple[dict[str, Any], list[str]]:
-    """The body of /ready, and the names of the failed checks. Predictions need all of them."""
+Result = tuple[dict[str, Any], list[str]]
+"""The body of /ready, and the names of the failed checks"""
+
+
+class Readiness:
+    """One check at a time: anyone may ask, and a server that hangs must not make the probes wait for each other."""
+
+    def __init__(self, predictor: Predictor, deadline_s: float, is_stopping: Callable[[], bool]) -> None:
+        self._predictor = predictor
+        self._deadline_s = deadline_s
+        self._is_stopping = is_stopping
+        self._running = threading.Lock()
+        self._finished = -1.0
+        self._result: Result = ({}, [])
+
+    def check(self, deadline: Deadline) -> Result:
+        """Requests that arrive while a check runs get its result. A gateway that is stopping has no other checks."""
+        if self._is_stopping():
+            return {}, ["the gateway is stopping"]
+        arrived = deadline.until - self._deadline_s
+        with self._running:
+            if self._finished < arrived:
+                self._result = check(self._predictor, deadline)
+                self._finished = time.monotonic()
+            return self._result
+
+
+def check(predictor: Predictor, deadline: Deadline) -> Result:
+    """Predictions need all checks."""
     checks = {"store": "Not checked: no version is live", "model": "Not checked: no version is live"}
     try:
         target = predictor.targets.current(deadline)

@@ -1,5 +1,6 @@
 """The endpoints."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, g, request
@@ -7,7 +8,8 @@ from flask_openapi3 import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.routing import BaseConverter
 
-from feature_enricher.api import answers, problems, readiness, schemas
+from feature_enricher.api import answers, problems, schemas
+from feature_enricher.api.readiness import Readiness
 from feature_enricher.api.requests import RequestParser
 from feature_enricher.deadline import deadline_of
 from feature_enricher.settings import Settings
@@ -23,17 +25,28 @@ class AnyText(BaseConverter):
     part_isolating = False
 
 
-def add_routes(app: OpenAPI, components: Components, settings: Settings, parser: RequestParser) -> None:
+def add_routes(
+    app: OpenAPI,
+    components: Components,
+    settings: Settings,
+    parser: RequestParser,
+    is_stopping: Callable[[], bool],
+) -> None:
     app.url_map.converters["any_text"] = AnyText
     # otherwise /features//x is redirected to another user, x
     app.url_map.merge_slashes = False
     key_errors = {401: problems.Failure} if settings.api_keys else {}
-    _add_state(app, components, settings, key_errors)
-    _add_features(app, components, settings, key_errors, parser)
-    _add_predict(app, components, settings, key_errors, parser)
+    limit_errors = {429: problems.Failure} if settings.requests_per_s else {}
+    refusals = {421: problems.Failure, **key_errors, **limit_errors}
+    readiness = Readiness(components.predictor, settings.deadline_s, is_stopping)
+    _add_state(app, components, settings, key_errors, readiness)
+    _add_features(app, components, settings, refusals, parser)
+    _add_predict(app, components, settings, refusals, parser)
 
 
-def _add_state(app: OpenAPI, components: Components, settings: Settings, key_errors: dict[int, Any]) -> None:
+def _add_state(
+    app: OpenAPI, components: Components, settings: Settings, key_errors: dict[int, Any], readiness: Readiness
+) -> None:
     @app.get("/health", operation_id="health", summary="Is the process alive?", responses={200: schemas.Health})
     def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -41,23 +54,25 @@ def _add_state(app: OpenAPI, components: Components, settings: Settings, key_err
     @app.get(
         "/ready",
         operation_id="ready",
-        summary="Would a prediction succeed now? Shows the failed checks and the live version",
-        responses={200: schemas.Ready, 503: schemas.NotReady, **key_errors},
+        summary="Would a prediction succeed now? Shows the failed checks and, to clients with a key, the live version",
+        responses={200: schemas.ReadyAnswer, 503: schemas.NotReadyAnswer, **key_errors},
     )
     def ready() -> tuple[dict[str, Any], int]:
-        state, failing = readiness.check(components.predictor, deadline_of(request.environ, settings.deadline_s))
+        state, failing = readiness.check(deadline_of(request.environ, settings.deadline_s))
+        details = state if g.client.sees_details else {}
         if failing:
             g.code = NOT_READY
-            return {"status": "not ready", "error": f"Not ready: {', '.join(failing)}", **state}, 503
-        return {"status": "ready", **state}, 200
+            return {"status": "not ready", "error": f"Not ready: {', '.join(failing)}", **details}, 503
+        return {"status": "ready", **details}, 200
 
     @app.get("/metrics", doc_ui=False)
     def metrics() -> Response:
-        return Response(components.metrics_page(), content_type=CONTENT_TYPE_LATEST)
+        components.refresh_metrics()
+        return Response(components.metrics.page(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _add_features(
-    app: OpenAPI, components: Components, settings: Settings, key_errors: dict[int, Any], parser: RequestParser
+    app: OpenAPI, components: Components, settings: Settings, refusals: dict[int, Any], parser: RequestParser
 ) -> None:
     @app.get(
         "/features/<any_text:user_id>",
@@ -68,7 +83,7 @@ def _add_features(
             404: problems.FeaturesMissing,
             422: problems.Unprocessable,
             503: problems.Failure,
-            **key_errors,
+            **refusals,
         },
         openapi_extensions={"parameters": [parser.user_id_parameter()]},
     )
@@ -80,7 +95,7 @@ def _add_features(
 
 
 def _add_predict(
-    app: OpenAPI, components: Components, settings: Settings, key_errors: dict[int, Any], parser: RequestParser
+    app: OpenAPI, components: Components, settings: Settings, refusals: dict[int, Any], parser: RequestParser
 ) -> None:
     request_body, _schemas = parser.request_body()
 
@@ -96,7 +111,7 @@ def _add_predict(
             415: problems.Failure,
             422: problems.NotPredictable,
             503: problems.Failure,
-            **key_errors,
+            **refusals,
         },
         openapi_extensions={"requestBody": request_body},
     )

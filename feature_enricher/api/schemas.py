@@ -87,6 +87,27 @@ class NotReady(BaseModel):
     note: str | None
 
 
+class IsReady(BaseModel):
+    """For a client without a key where keys are required, for a host that is not the gateway's, and while it stops."""
+
+    model_config = _example(status="ready")
+    status: Literal["ready"]
+
+
+class IsNotReady(BaseModel):
+    model_config = _example(status="not ready", error="Not ready: model")
+    status: Literal["not ready"]
+    error: str
+
+
+class ReadyAnswer(RootModel[Ready | IsReady]):
+    """With a key, or without configured keys: the checks and the live version."""
+
+
+class NotReadyAnswer(RootModel[NotReady | IsNotReady]):
+    """With a key, or without configured keys: the checks and the live version."""
+
+
 AsOf = str | dict[str, str] | None
 """The day of the values used; view -> day if they differ; null if the request gave every value"""
 

@@ -12,7 +12,9 @@ EnricherError (500)
 ├── UnknownCategory (422)     user_id, unknown_categories
 ├── Unauthorized (401)
 ├── TooManyUsers (413)
+├── TooManyRequests (429)     retry_after_s, client
 ├── RequestRefused            refused by HTTP itself: its own status (400, 405, …) and headers
+│   ├── ForeignHost (421)
 │   ├── NoSuchPath (404)
 │   ├── WrongMethod (405)
 │   ├── BodyTooLarge (413)

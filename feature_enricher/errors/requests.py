@@ -86,9 +86,31 @@ class Unauthorized(EnricherError):
     title = "API key missing or invalid"
     remedy = "send `X-API-Key: KEY` or `Authorization: Bearer KEY`"
 
+    def __init__(self, message: str, *, delay_s: float = 0.0) -> None:
+        """delay_s: the server answers after it."""
+        super().__init__(message)
+        self.delay_s = delay_s
+
     @property
     def headers(self) -> Mapping[str, str]:
         return {"WWW-Authenticate": "Bearer"}
+
+
+class TooManyRequests(EnricherError):
+    status = 429
+    code = "too_many_requests"
+    title = "More requests a second than this client may send"
+    remedy = "send fewer requests, or several users in one; try again after `Retry-After`"
+
+    def __init__(self, retry_after_s: int, client: str) -> None:
+        """client: the name of its key."""
+        super().__init__("More requests a second than ENRICHER_REQUESTS_PER_S allows")
+        self.retry_after_s = retry_after_s
+        self.client = client
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_after_s)}
 
 
 class TooManyUsers(EnricherError):
@@ -112,6 +134,13 @@ class RequestRefused(EnricherError):
     @property
     def headers(self) -> Mapping[str, str]:
         return self._headers
+
+
+class ForeignHost(RequestRefused):
+    status = 421
+    code = "foreign_host"
+    title = "The gateway does not serve this host"
+    remedy = "use the gateway's own address, or list the host name in its setting ENRICHER_ALLOWED_HOSTS"
 
 
 class NoSuchPath(RequestRefused):

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from feature_enricher import background
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.upstream.breaker import Breaker
+from feature_store import background
 from feature_store.deadline import Deadline
 from feature_store.plain_feast import import_feast
-from feature_store.plans import make_plan
+from feature_store.plans import UnknownService, make_plan
 from feature_store.pool import OnlineReadError, OnlineReadRefused
 from feature_store.readers import open_reader
 from feature_store.reading import FeatureRow, Plan, Reader
@@ -116,6 +116,8 @@ class FeastFeatures:
     def _failure_message(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             return f"The feature store did not answer in {self._timeout_s:g} s"
+        if isinstance(error, UnknownService):
+            return str(error)
         return "The feature store did not answer"
 
 

@@ -161,6 +161,6 @@ def shown(value: object) -> str:
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    """The names that occur more than once, in order."""
+    """The names that occur more than once, sorted."""
     seen: set[str] = set()
     return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]

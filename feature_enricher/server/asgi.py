@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from feature_enricher.api.access_log import set_level, write_to
 from feature_enricher.app import create_app
-from feature_enricher.metrics import Metrics
 from feature_enricher.server.front import Front
 from feature_enricher.settings import load_settings
+from feature_enricher.wiring import Components
 
 # Python's defaults are 700, 10, 10. With thousands of waiting requests, the garbage collector then walks through all of
 # their objects twice a second, for 0.1 s each time. An answered request leaves it only eight young objects.
@@ -23,7 +24,7 @@ SAMPLE_S = 5.0
 SWITCH_INTERVAL_S = 0.0005
 
 
-def create() -> Front:
+def create(is_stopping: Callable[[], bool]) -> Front:
     """Reads the settings, starts the gateway's background threads and logs to stderr."""
     settings = load_settings()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -32,21 +33,24 @@ def create() -> Front:
     logging.basicConfig(format="[%(asctime)s] [%(levelname)s] %(name)s: %(message)s", level=logging.WARNING)
     write_to(sys.stderr)
     set_level(settings.access_log)
-    app = create_app()
+    app = create_app(is_stopping=is_stopping)
     components = app.extensions["streamflow"]
-    threading.Thread(target=_sample, args=(components.metrics,), daemon=True).start()
+    threading.Thread(target=_sample, args=(components,), daemon=True).start()
     return Front(
         app,
         components.batches,
+        components.access,
         deadline_s=settings.deadline_s,
         largest_body=settings.max_body_bytes,
         count_refusal=components.metrics.request_shed,
     )
 
 
-def _sample(metrics: Metrics) -> None:
+def _sample(components: Components) -> None:
+    """Another process that is asked for /metrics reads this one's states from their common folder."""
     while True:
-        metrics.sample_process()
+        components.metrics.sample_process()
+        components.refresh_metrics()
         time.sleep(SAMPLE_S)
 
 

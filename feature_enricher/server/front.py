@@ -1,8 +1,8 @@
-"""An ASGI application in front of the Flask one: it reads each request whole, then a few threads answer it.
+"""An ASGI application in front of the Flask one: it checks who asks, reads the request whole, and a few threads answer.
 
 Requests are read and wait on the event loop, where thousands of slow or busy clients cost almost nothing. They are
-served in the order of arrival, until their deadline. /health, /ready and /metrics have their own threads and answer
-regardless of the number of waiting predictions.
+served in the order of arrival, until their deadline. /health, /ready and /metrics each have their own threads and
+answer regardless of the number of waiting predictions.
 """
 
 import asyncio
@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
+from feature_enricher.access_control.access import ANYBODY, AccessControl
+from feature_enricher.access_control.access import PROBES as NEVER_SHED
+from feature_enricher.access_control.heads import Client, head_of_scope
+from feature_enricher.api.access_log import log_refusal
 from feature_enricher.api.problems import MEDIA_TYPE, problem_text
 from feature_enricher.api.request_ids import HEADER, id_from
-from feature_enricher.deadline import WSGI_KEY
 from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.requests import RequestRefused
+from feature_enricher.errors.requests import TooManyRequests, Unauthorized
 from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server import wsgi
@@ -27,11 +29,11 @@ from feature_enricher.server.bodies import Bodies, Receive, Send
 from feature_enricher.server.predictions import Predictions
 from feature_enricher.server.wsgi import Answer, Scope
 
-PROBES = frozenset({"/health", "/ready", "/metrics"})
+PROBES = ("/health", "/ready", "/metrics")
+# For each of them: /ready waits for servers that may hang, and /health must not wait for it.
 PROBE_THREADS = 2
 # Share of the deadline. A request with less time left is refused: it could not be answered in time.
 RESERVE = 0.2
-TOO_MANY = "Too many requests in flight"
 # For all paths but predictions and probes: features, documentation, errors.
 OTHER_THREADS = 8
 
@@ -43,33 +45,36 @@ class Front:
         self,
         app: Any,
         batches: Batches,
+        access: AccessControl,
         *,
         deadline_s: float,
         largest_body: int,
-        count_refusal: Callable[[int, str], None] = lambda _status, _code: None,
+        count_refusal: Callable[[int, str, str], None] = lambda _status, _code, _client: None,
     ) -> None:
-        """`app` is the WSGI application, which `batches` call for /predict. `count_refusal` is called with status and
-        code of each request refused before the application."""
+        """`app` is the WSGI application, which `batches` call for /predict. `count_refusal` is called with status, code
+        and the client's name for each request refused before the application."""
         self._app = app
+        self._access = access
         self._deadline_s = deadline_s
         self._largest_body = largest_body
         self._count_refusal = count_refusal
         self._bodies = Bodies(largest_body)
         self._predictions = Predictions(batches)
         self._admission = Admission(batches, (1 - RESERVE) * deadline_s)
-        self._probes = ThreadPoolExecutor(PROBE_THREADS, "probe")
+        self._probes = {path: ThreadPoolExecutor(PROBE_THREADS, path) for path in PROBES}
         self._other_paths = ThreadPoolExecutor(OTHER_THREADS, "request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = bytearray()
+        body, client = bytearray(), ANYBODY
         try:
-            answer = await self._answer(scope, body, receive)
+            client = await self._admitted(scope)
+            answer = await self._answer(scope, body, receive, client)
             self._bodies.hold(answer.body)
         except EnricherError as error:
-            answer = self._refusal(scope, error)
+            answer = self._refusal(scope, error, client)
         except Exception:  # the client gets an answer after any error
             log.exception("An error outside the application")
-            answer = self._refusal(scope, EnricherError("Internal error"))
+            answer = self._refusal(scope, EnricherError("Internal error"), client)
         finally:
             self._bodies.release(body)
         try:
@@ -78,25 +83,34 @@ class Front:
         finally:
             self._bodies.release(answer.body)
 
-    async def _answer(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
+    async def _admitted(self, scope: Scope) -> Client:
+        """The answer to a wrong key waits here, where it costs a connection of its client and nothing else."""
+        try:
+            return self._access.admit(head_of_scope(scope))
+        except EnricherError as error:
+            log_refusal(scope["method"], scope["path"], error, _request_id(scope), _name(error))
+            if isinstance(error, Unauthorized):
+                await asyncio.sleep(error.delay_s)
+            raise
+
+    async def _answer(self, scope: Scope, body: bytearray, receive: Receive, client: Client) -> Answer:
         """The application's answer. Raises EnricherError for a refusal."""
         if scope["path"] == "/predict":
-            return await self._prediction(scope, body, receive)
+            return await self._prediction(scope, body, receive, client)
         await self._read(scope, body, receive)
-        return await self._in_thread(self._probes if scope["path"] in PROBES else self._other_paths, scope, body)
+        return await self._in_thread(self._probes.get(scope["path"], self._other_paths), scope, body, client)
 
-    async def _prediction(self, scope: Scope, body: bytearray, receive: Receive) -> Answer:
+    async def _prediction(self, scope: Scope, body: bytearray, receive: Receive, client: Client) -> Answer:
         """Waiting for admission counts towards the deadline; receiving the body does not."""
         arrived = time.monotonic()
-        if not (admission := await self._admission.admitted()):
-            return self._refusal(
-                scope, Overloaded(TOO_MANY)
-            )  # an exception would leave its frames to the garbage collector
+        admission = await self._admission.admitted()
+        if not admission:  # an exception would leave its frames to the garbage collector
+            return self._refusal(scope, Overloaded(Overloaded.title), client)
         waited_s = time.monotonic() - arrived
         await self._read(scope, body, receive)
         self._admission.was_read(admission)
         read, left_s = time.monotonic(), self._deadline_s - waited_s
-        call = partial(self._call, scope, body, read + left_s)
+        call = partial(wsgi.call, self._app, scope, body, client, read + left_s)
         answer: Answer = await self._predictions.run(call, left_s, read - waited_s)
         return answer
 
@@ -107,40 +121,33 @@ class Front:
             await self._bodies.read_into(body, receive)
         # a body longer than the limit is not read: Flask refuses it by its Content-Length
 
-    async def _in_thread(self, threads: ThreadPoolExecutor, scope: Scope, body: bytearray) -> Answer:
+    async def _in_thread(self, threads: ThreadPoolExecutor, scope: Scope, body: bytearray, client: Client) -> Answer:
         until = time.monotonic() + self._deadline_s
-        call = partial(self._call_unless_late, scope, body, until)
+        answer = wsgi.call if scope["path"] in NEVER_SHED else self._call_unless_late
+        call = partial(answer, self._app, scope, body, client, until)
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(threads, call)
         except TimeoutError as error:
             raise DeadlineExceeded("The deadline passed before there was an answer") from error
 
-    def _call_unless_late(self, scope: Scope, body: bytearray, until: float) -> Answer:
+    def _call_unless_late(self, app: Any, scope: Scope, body: bytearray, client: Client, until: float) -> Answer:
         if until - time.monotonic() < RESERVE * self._deadline_s:
-            raise Overloaded(TOO_MANY)
-        return self._call(scope, body, until)
+            raise Overloaded(Overloaded.title)
+        return wsgi.call(app, scope, body, client, until)
 
-    def _call(self, scope: Scope, body: bytearray, until: float) -> Answer:
-        """Runs in a thread: all requests share the event loop, so it does as little as possible for each."""
-        environ = wsgi.environ_of(scope, body)
-        _check_host(environ)
-        environ[WSGI_KEY] = until
-        return wsgi.call(self._app, environ)
-
-    def _refusal(self, scope: Scope, error: EnricherError) -> Answer:
-        self._count_refusal(error.status, error.code)
-        request_id = id_from(dict(scope["headers"]).get(HEADER.lower().encode(), b"").decode("latin-1"))
+    def _refusal(self, scope: Scope, error: EnricherError, client: Client) -> Answer:
+        self._count_refusal(error.status, error.code, _name(error, client))
+        request_id = _request_id(scope)
         headers = {"Content-Type": MEDIA_TYPE, HEADER: request_id, **error.headers}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         return Answer(error.status, encoded, problem_text(error, request_id).encode())
 
 
-def _check_host(environ: dict[str, Any]) -> None:
-    """Refuses an HTTP/1.1 request without exactly one Host (RFC 9112, section 3.2).
+def _name(error: EnricherError, client: Client = ANYBODY) -> str:
+    """Of the client's key."""
+    return error.client if isinstance(error, TooManyRequests) else client.key_name
 
-    granian passes an empty Host if there is none. HTTP/1.0 does not require one.
-    """
-    host = environ.get("HTTP_HOST", "")
-    if "," in host or (not host and environ["SERVER_PROTOCOL"] == "HTTP/1.1"):
-        raise RequestRefused("HTTP/1.1 requires exactly one Host header", HTTPStatus.BAD_REQUEST)
+
+def _request_id(scope: Scope) -> str:
+    return id_from(dict(scope["headers"]).get(HEADER.lower().encode(), b"").decode("latin-1"))

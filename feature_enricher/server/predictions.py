@@ -39,7 +39,7 @@ class Predictions:
     def _deliver(
         self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: Any, error: Exception | None
     ) -> None:
-        """Runs in a batch's thread."""
+        """Runs in a batch's thread. Calls never overlap: batches run one at a time, except while they predict."""
         self._outcomes.append((future, result, error))
         if len(self._outcomes) == 1:
             loop.call_soon_threadsafe(self._set_results)
@@ -59,4 +59,4 @@ def _give_up(call: Call, future: asyncio.Future[Any]) -> None:
     if call.started:
         future.set_exception(DeadlineExceeded("The deadline passed before there was an answer"))
     else:
-        future.set_exception(Overloaded("Too many requests in flight"))
+        future.set_exception(Overloaded(Overloaded.title))

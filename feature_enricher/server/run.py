@@ -13,6 +13,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.server.drain import Drain
 from feature_enricher.settings import Settings, share_metrics
 
 # Including idle ones; further connections wait to be accepted.
@@ -26,9 +27,10 @@ HEAD_TIMEOUT_MS = 75_000
 
 
 def serve(target: str, settings: Settings, host: str, port: int) -> None:
-    """Serves the ASGI application of the factory `target` (module:function) until SIGTERM or SIGINT.
+    """Serves an ASGI application until SIGTERM or SIGINT. Raises InvalidSetting before it starts.
 
-    Answers requests in flight before it returns. Raises InvalidSetting before it starts.
+    `target`: its factory (module:function), which gets a function that returns whether the gateway is stopping. After
+    SIGTERM it serves for drain_s longer. Then the listener closes, and requests in flight are answered.
     """
     check_free(host, port)
     if settings.workers == 1:
@@ -45,7 +47,6 @@ def _serve(target: str, settings: Settings, host: str, port: int) -> None:
     allow_open_files(MAX_CONNECTIONS + FILES_BESIDE_CONNECTIONS)
     server = Granian(
         target,
-        factory=True,
         interface=Interfaces.ASGINL,
         address=host,
         port=port,
@@ -64,20 +65,21 @@ def _serve(target: str, settings: Settings, host: str, port: int) -> None:
         ssl_key=key,
         ssl_protocol_min=SSLProtocols.tls12,
     )
-    server.serve()
+    drain = Drain(settings.drain_s)
+    server.on_startup(drain.delay_stop)  # called between granian's own handlers and its worker processes
+    server.serve(target_loader=drain.loader(target), wrap_loader=False)
 
 
 def check_free(host: str, port: int) -> None:
     """Raises InvalidSetting for a port in use, which granian would share with the other process (SO_REUSEPORT)."""
-    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-        except OSError as error:
-            raise InvalidSetting(
-                f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}: cannot listen on this address: {error}"
-            ) from error
+    except OSError as error:  # also for a name that is not known
+        address_text = f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}"
+        raise InvalidSetting(f"{address_text}: cannot listen on this address: {error}") from error
 
 
 def tls_files(settings: Settings) -> tuple[Path | None, Path | None]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from feature_enricher.access_control.heads import CLIENT_KEY, Client
+from feature_enricher.deadline import WSGI_KEY
+
 Scope = Mapping[str, Any]
 """https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope"""
 
@@ -24,7 +27,30 @@ class Answer:
     body: bytes
 
 
-def environ_of(scope: Scope, body: bytearray) -> dict[str, Any]:
+def call(app: Any, scope: Scope, body: bytearray, client: Client, until: float) -> Answer:
+    """The application's answer, or its error, unchanged.
+
+    `until`: the time.monotonic() by which it must answer. Runs in a thread: all requests share the event loop, which
+    therefore does as little as possible for each.
+    """
+    environ = _environ(scope, body) | {WSGI_KEY: until, CLIENT_KEY: client}
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
+        started[:] = [(status, headers)]
+
+    parts = app(environ, start_response)
+    try:
+        answer = b"".join(parts)
+    finally:
+        if close := getattr(parts, "close", None):
+            close()
+    [(status, headers)] = started
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return Answer(int(status[:3]), encoded, answer)
+
+
+def _environ(scope: Scope, body: bytearray) -> dict[str, Any]:
     """The WSGI environment. Bytes of path and headers are decoded as Latin-1, as PEP 3333 requires."""
     host, port = scope["server"]
     environ: dict[str, Any] = {
@@ -58,21 +84,3 @@ def _add_headers(environ: dict[str, Any], headers: Iterable[tuple[bytes, bytes]]
             continue  # X_API_Key would be read as X-API-Key, which a proxy in front may have removed
         key = OWN_KEYS.get(name) or f"HTTP_{name.upper().replace('-', '_')}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
-
-
-def call(app: Any, environ: dict[str, Any]) -> Answer:
-    """The application's answer. Errors of the application are raised unchanged."""
-    started: list[tuple[str, list[tuple[str, str]]]] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
-        started[:] = [(status, headers)]
-
-    parts = app(environ, start_response)
-    try:
-        body = b"".join(parts)
-    finally:
-        if close := getattr(parts, "close", None):
-            close()
-    [(status, headers)] = started
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return Answer(int(status[:3]), encoded, body)

@@ -1,5 +1,7 @@
 """HTTP calls to one server: pooled connections, a deadline per call, one retry on a stale connection."""
 
+import io
+import socket
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -36,8 +38,7 @@ class Answer:
 class Upstream:
     """Thread-safe. Ignores proxies and .netrc, which are for servers outside.
 
-    Uses http.client: with urllib3's pool, a call took twice the processor time (0.1 to 0.2 ms more, four rounds of
-    2,000 calls), and each prediction waits for it.
+    Uses http.client: with urllib3's pool, a call took twice the processor time (docs/decisions/0061).
     """
 
     def __init__(self, url: str, timeout_s: float, connections: int) -> None:
@@ -80,10 +81,13 @@ class Upstream:
             connection.close()
             raise NoAnswer(f"No time left to call {self._url}{path}")
         try:
-            _limit(connection, deadline)
+            connection.timeout = deadline.left()
+            if connection.sock is not None:
+                connection.sock.settimeout(connection.timeout)
+            connection.response_class = partial(_response, deadline)  # type: ignore[assignment] # it is only called
             connection.request(method, self._path + path, body, JSON_HEADERS if body is not None else {})
             response = connection.getresponse()
-            answer = Answer(response.status, self._read(connection, response, deadline))
+            answer = Answer(response.status, _body_of(response))
         except BaseException:
             connection.close()  # the next caller must not read the rest of this answer
             raise
@@ -102,28 +106,49 @@ class Upstream:
         else:
             connection.close()
 
-    def _read(self, connection: HTTPConnection, response: HTTPResponse, deadline: Deadline) -> bytes:
-        """Checks the deadline after each read: a socket's timeout only limits single reads."""
-        body = bytearray()
-        while chunk := response.read1(CHUNK_BYTES):
-            body += chunk
-            if deadline.is_over():
-                raise NoAnswer(f"The answer was not complete in {self._timeout_s:g} s")
-            if len(body) > MAX_ANSWER_BYTES:
-                raise NoAnswer(f"The answer is longer than {MAX_ANSWER_BYTES} bytes")
-            _limit(connection, deadline)
-        if response.length:  # read1() does not report that the body ended early
-            raise IncompleteRead(bytes(body), response.length)
-        response.close()  # otherwise the connection refuses the next request
-        return bytes(body)
+
+class _SocketUntil(io.RawIOBase):
+    """A socket that ends each read at the deadline. Its own timeout would limit each read anew, so that an answer of
+    single bytes would have no limit."""
+
+    def __init__(self, deadline: Deadline, connected: socket.socket) -> None:
+        self._deadline = deadline
+        self._socket = connected
+        self._file = connected.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._deadline.is_over():
+            raise TimeoutError("The answer was not complete by the deadline")
+        self._socket.settimeout(self._deadline.left())
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _response(deadline: Deadline, connected: socket.socket, **options: Any) -> HTTPResponse:
+    return HTTPResponse(_SocketUntil(deadline, connected), **options)  # type: ignore[arg-type] # it only calls makefile()
+
+
+def _body_of(response: HTTPResponse) -> bytes:
+    body = bytearray()
+    while chunk := response.read1(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise NoAnswer(f"The answer is longer than {MAX_ANSWER_BYTES} bytes")
+    if response.length:  # read1() does not report that the body ended early
+        raise IncompleteRead(bytes(body), response.length)
+    response.close()  # otherwise the connection refuses the next request
+    return bytes(body)
 
 
 def _close_all(connections: deque[HTTPConnection]) -> None:
     while connections:
         connections.pop().close()
-
-
-def _limit(connection: HTTPConnection, deadline: Deadline) -> None:
-    connection.timeout = deadline.left()
-    if connection.sock is not None:
-        connection.sock.settimeout(connection.timeout)

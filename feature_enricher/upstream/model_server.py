@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar, Protocol
 
+from configuration import names
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
 from feature_enricher.upstream.breaker import Breaker
@@ -32,7 +33,7 @@ class Prediction:
     calibration: str = "none"
     """"none": the probability is the classifier's own score. Default for versions that state neither this nor the
     threshold"""
-    threshold: float = 0.5
+    threshold: float = names.FORMER_THRESHOLD
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from configuration.names import FEATURE_SERVICE_TAG
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import NoServingVersion, RegistryUnavailable
 from feature_enricher.upstream.http_client import Answer, Upstream
+from feature_store.deadline import Deadline
 
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"
 
@@ -19,9 +20,9 @@ class RegistryClient:
         self._model_name = model_name
         self._stage = stage
 
-    def feature_service(self) -> str:
-        """The name of the FeatureService that the version in the stage was trained with."""
-        answer = self._answer()
+    def feature_service(self, deadline: Deadline | None = None) -> str:
+        """The name of the FeatureService that the version in the stage was trained with. Raises RegistryUnavailable."""
+        answer = self._answer(deadline)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise self._no_version()
         if answer.status != HTTPStatus.OK:
@@ -37,9 +38,9 @@ class RegistryClient:
             raise self._untagged(version)
         return tag
 
-    def _answer(self) -> Answer:
+    def _answer(self, deadline: Deadline | None) -> Answer:
         try:
-            return self._upstream.get(MODEL_PATH, name=self._model_name)
+            return self._upstream.get(MODEL_PATH, deadline, name=self._model_name)
         except NoAnswer as error:
             raise RegistryUnavailable("The model registry did not answer") from error
 

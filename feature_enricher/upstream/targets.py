@@ -47,7 +47,7 @@ class Targets(Protocol):
         """The target to try after `tried` failed with `refusal`. Raises the refusal if there is none."""
 
     def recheck(self, tried: ModelTarget, missing: MissingFeatures) -> None:
-        """Checks in the background whether the feature list is out of date, after a user lacked features of it."""
+        """Checks in the background whether the feature list is out of date, after features of a user were missing."""
 
     def close(self) -> None:
         """Ends the background threads."""
@@ -57,7 +57,7 @@ class Targets(Protocol):
 
 
 class FeatureListSource(Protocol):
-    def feature_service(self) -> str: ...
+    def feature_service(self, deadline: Deadline | None = None) -> str: ...
 
 
 class FixedModelServer:
@@ -72,19 +72,17 @@ class FixedModelServer:
         self._rechecked = -RECHECK_S
 
     def current(self, deadline: Deadline) -> ModelTarget:
-        del deadline  # the registry has a time limit of its own
         if self._target is None:
-            return self._set_target(self._registry.feature_service())
+            return self._set_target(self._registry.feature_service(deadline))
         return self._target
 
     def alternative(self, tried: ModelTarget, refusal: EnricherError, deadline: Deadline) -> ModelTarget:
-        del deadline
         if isinstance(refusal, AnotherVersion):
             return self._set_target(refusal.feature_service)
         if not isinstance(refusal, ModelRejected):
             raise refusal
         try:
-            current = self._registry.feature_service()
+            current = self._registry.feature_service(deadline)
         except RegistryUnavailable:
             raise refusal from None
         if current == tried.feature_service:

@@ -10,6 +10,7 @@ from typing import Any
 from feast.infra.utils.postgres.postgres_config import PostgreSQLConfig
 from pydantic import Field, StrictStr
 
+from configuration import names
 from feature_store.settings import UnsetVariables, libpq_variable
 
 
@@ -28,7 +29,8 @@ class LibpqAddress(PostgreSQLConfig):
     """The server's address, which feature_store.yaml leaves out. Raises UnsetVariables."""
 
     host: StrictStr = _field("PGHOST")
-    port: int = Field(default_factory=lambda: int(_variable("PGPORT")))
+    # libpq takes an empty one as its default
+    port: int = Field(default_factory=lambda: int(_variable("PGPORT") or names.POSTGRES_PORT))
     database: StrictStr = _field("PGDATABASE")
     user: StrictStr = _field("PGUSER")
     password: StrictStr = _field("PGPASSWORD", repr=False)

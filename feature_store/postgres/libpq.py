@@ -1,21 +1,28 @@
-"""One connection to PostgreSQL whose every wait ends at a deadline: libpq's own calls, none of which blocks."""
+"""One connection to PostgreSQL whose every wait ends at a deadline: libpq's own calls, none of which blocks.
+
+Host names are looked up here, in the thread that connects: libpq would hold Python's lock meanwhile, so that all
+threads of the process wait for the name server.
+"""
 
 import select
+import socket
 
 from psycopg import Error
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
 
 from feature_store.deadline import Deadline
 from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
+from feature_store.settings import libpq_variable
 
 
 class PostgresConnection:
     """Not thread-safe. Close it after any error."""
 
-    def __init__(self, conninfo: bytes, deadline: Deadline) -> None:
+    def __init__(self, conninfo: str, deadline: Deadline) -> None:
         self._prepared: dict[bytes, bytes] = {}
-        self._libpq = PGconn.connect_start(conninfo)
+        self._libpq = PGconn.connect_start(with_addresses(conninfo).encode())
         try:
             self._connect(deadline)
         except BaseException:
@@ -69,6 +76,28 @@ class PostgresConnection:
             _wait(self._libpq.socket, select.POLLIN, deadline)
             self._libpq.consume_input()
         return self._libpq.get_result()
+
+
+def with_addresses(conninfo: str) -> str:
+    """The conninfo with the addresses of its host, or of PGHOST's; unchanged for a socket's folder, for several hosts,
+    and where it gives an address. Raises OnlineReadError for an unknown name."""
+    parameters = conninfo_to_dict(conninfo)
+    host = str(parameters.get("host") or libpq_variable("PGHOST") or "")
+    if (
+        not host
+        or host.startswith(("/", "@"))
+        or "," in host
+        or parameters.get("hostaddr")
+        or libpq_variable("PGHOSTADDR")
+    ):
+        return conninfo
+    try:
+        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise OnlineReadError(f"Host {host}: {error.strerror}") from error
+    addresses = [str(entry[4][0]) for entry in entries]
+    # the name stays: certificates and .pgpass name it
+    return make_conninfo(conninfo, host=",".join([host] * len(addresses)), hostaddr=",".join(addresses))
 
 
 def _wait(descriptor: int, events: int, deadline: Deadline) -> None:

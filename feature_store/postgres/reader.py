@@ -26,8 +26,7 @@ class PostgresReader:
 
     def __init__(self, conninfo: str = "", max_connections: int = 8) -> None:
         """`conninfo` in libpq's format; the PG… variables give what it leaves out."""
-        data = conninfo.encode()
-        self._pool = DeadlinePool(lambda deadline: PostgresConnection(data, deadline), max_connections)
+        self._pool = DeadlinePool(lambda deadline: PostgresConnection(conninfo, deadline), max_connections)
 
     def read(self, plan: Plan, user_ids: Sequence[str], deadline: Deadline) -> list[FeatureRow]:
         keys = [plan.key_of(user_id) for user_id in user_ids]

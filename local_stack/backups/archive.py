@@ -5,7 +5,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -36,18 +36,18 @@ class Archive:
         """Add a file or a folder recursively; links are followed. Files deleted meanwhile are skipped."""
         for path in [source, *(Path(top) / file for top, _folders, files in os.walk(source, followlinks=True)
                                for file in files)]:  # fmt: skip
-            member = name if path == source else f"{name}/{path.relative_to(source).as_posix()}"
-            try:
-                info = self._tar.gettarinfo(path, member)
-            except FileNotFoundError:
-                continue
-            if info.isdir():
-                self._tar.addfile(info)
-            elif info.isfile():
-                with path.open("rb") as content:
-                    hashing = _Hashing(content)
-                    self._tar.addfile(info, hashing)
-                self.files[member] = hashing.digest.hexdigest()
+            with suppress(FileNotFoundError):
+                self._add(path, name if path == source else f"{name}/{path.relative_to(source).as_posix()}")
+
+    def _add(self, path: Path, member: str) -> None:
+        info = self._tar.gettarinfo(path, member)
+        if info.isdir():
+            self._tar.addfile(info)
+        elif info.isfile():
+            with path.open("rb") as content:
+                hashing = _Hashing(content)
+                self._tar.addfile(info, hashing)
+            self.files[member] = hashing.digest.hexdigest()
 
     def close(self, scratch: Path, facts: dict[str, Any]) -> None:
         """Write the manifest, the last member of a complete archive."""
@@ -99,7 +99,7 @@ def _manifest(path: Path, source: Path) -> dict[str, Any]:
 
 
 def _require_unchanged(folder: Path, files: dict[str, str] | None, source: Path) -> None:
-    """files: name -> sha256; None in backups older than version 0.3."""
+    """files: name -> sha256; None in the first backups, which had no such list."""
     for name, sha256 in (files or {}).items():
         path = folder / name
         if not path.is_file():

@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+import psycopg2.errors
+
 from local_stack import disk
 from local_stack.backups import artifact_locations
 from local_stack.backups.archive import Archive, new_archive
@@ -82,7 +84,12 @@ def _between_loads(settings: Settings, scratch: Path) -> Iterator[tuple[str, Pat
     """The id of a warehouse snapshot for pg_dump, and the lake's files at the same moment. Loads wait meanwhile."""
     with closing(postgres.connect(settings, settings["PGDATABASE"])) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, false)", (str(LOAD_WAIT_MS),))
-        cursor.execute((SQL_FOLDER / "lock_loads.sql").read_text())
+        try:
+            cursor.execute((SQL_FOLDER / "lock_loads.sql").read_text())
+        except psycopg2.errors.LockNotAvailable as error:
+            raise StackError(
+                f"A step has been loading for {LOAD_WAIT_MS // 1000} s. Run make backup again when it is done"
+            ) from error
         connection.commit()
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         cursor.execute("SELECT pg_export_snapshot()")

@@ -55,9 +55,8 @@ def stop(settings: Settings) -> None:
 def is_running(settings: Settings) -> bool:
     """True if the postmaster named in the data folder runs."""
     try:
-        pid = int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0])
-        return psutil.Process(pid).name() == "postgres"
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        return postmaster(settings).name() == "postgres"
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return False
 
 
@@ -67,6 +66,13 @@ def answers(settings: Settings) -> bool:
     except psycopg2.OperationalError:
         return False
     return True
+
+
+def missing_databases(settings: Settings) -> list[str]:
+    """Those of PGDATABASE and MLFLOW_DATABASE that the server does not have, such as "MLFLOW_DATABASE=mlflow"."""
+    existing = {name for (name,) in query(settings, "postgres", "SELECT datname FROM pg_database", {})}
+    names = ("PGDATABASE", "MLFLOW_DATABASE")
+    return [f"{name}={settings[name]}" for name in names if settings[name] not in existing]
 
 
 def cut_connections(settings: Settings) -> int:
@@ -85,8 +91,8 @@ def cut_connections(settings: Settings) -> int:
 
 
 def postmaster(settings: Settings) -> psutil.Process:
-    """Raises FileNotFoundError or NoSuchProcess if none runs."""
-    return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().splitlines()[0]))
+    """Raises FileNotFoundError, ValueError (the file is still empty) or NoSuchProcess if none runs."""
+    return psutil.Process(int((_folder(settings) / "postmaster.pid").read_text().partition("\n")[0]))
 
 
 def program(name: str) -> Path:

@@ -4,9 +4,9 @@ import secrets
 from contextlib import closing
 from pathlib import Path
 
-import psycopg2
 from psycopg2 import sql
 
+from local_stack.database import postgres
 from local_stack.settings import Settings
 
 STATEMENT = Path(__file__).with_suffix(".sql")
@@ -21,14 +21,10 @@ def create_with(settings: Settings, password: str) -> dict[str, str]:
     """Create or update the role. Returns the variables with which libpq connects as it."""
     role = f"{settings['PGUSER']}_reader"
     statement = sql.SQL(STATEMENT.read_text()).format(role=sql.Identifier(role), password=sql.Literal(password))
-    connection = psycopg2.connect(
-        host=settings["PGHOST"],
-        port=settings["PGPORT"],
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-        connect_timeout=int(settings["PGCONNECT_TIMEOUT"]),
-    )
-    with closing(connection), connection, connection.cursor() as cursor:
+    with (
+        closing(postgres.connect(settings, settings["PGDATABASE"])) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
     return {"PGUSER": role, "PGPASSWORD": password}

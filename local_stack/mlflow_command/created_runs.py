@@ -4,13 +4,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from configuration import names
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 NAME, NOTE, ENTRY_POINT = "mlflow.runName", "mlflow.note.content", "mlflow.project.entryPoint"
 NAMED_AFTER = ("as_of", "run_id", "version", "out_dir")  # the first of these parameters with a value
-KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"  # the UI opens on runs, not on GenAI traces
 
 
 def run_and_complete(command: Callable[[], Any], *, is_named: bool) -> None:
@@ -83,5 +84,6 @@ def _description(run: "Run") -> str:
 
 
 def open_as_training(client: "MlflowClient", experiment_id: str) -> None:
-    if KIND not in client.get_experiment(experiment_id).tags:
-        client.set_experiment_tag(experiment_id, KIND, TRAINING)
+    missing = names.EXPERIMENT_TAGS.keys() - client.get_experiment(experiment_id).tags.keys()
+    for name in missing:
+        client.set_experiment_tag(experiment_id, name, names.EXPERIMENT_TAGS[name])

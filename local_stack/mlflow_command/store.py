@@ -36,7 +36,10 @@ def require_answer(uri: str) -> None:
     scheme = address.scheme.split("+")[0]
     if scheme not in DEFAULT_PORTS or not address.hostname:
         return
-    port = address.port or DEFAULT_PORTS[scheme]
+    try:
+        port = address.port or DEFAULT_PORTS[scheme]
+    except ValueError as error:
+        sys.exit(f"[ERROR] The address of MLflow's tracking store, at {address.hostname}: {error}. Use 1 to 65535")
     server = f"{address.hostname}:{port}"
     try:
         if scheme == "postgresql":

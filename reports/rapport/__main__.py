@@ -1,6 +1,7 @@
 """python -m reports.rapport: runs template.md on real months and writes reports/rapport_tp4.md with its pictures."""
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from reports.rapport.figures import collect
 from reports.rapport.pictures import Pictures
 from reports.rapport.shell import CommandFailed, Shell
 from reports.rapport.template import TEMPLATE, execute, fill_in
+from rollout import loopback
 
 OUT = ROOT / "reports"
 STATE = ".streamflow-report"
@@ -23,6 +25,7 @@ def main() -> None:
     missing = [name for name in ("month_000", "month_001") if not (data / name).is_dir()]
     if missing:
         sys.exit(f"[ERROR] {data} has no {' and no '.join(missing)}. Name the folder of the months: make report DATA=…")
+    os.environ.update(loopback.proxy_exceptions(os.environ))
     try:
         write(data)
     except CommandFailed as error:
@@ -31,11 +34,12 @@ def main() -> None:
 
 def write(data: Path) -> None:
     """Replaces report and pictures only after the whole run has succeeded. Raises CommandFailed."""
+    shell = Shell(data, STATE)
+    shell.run("make down", may_fail=True)  # left by a killed run
     shutil.rmtree(ROOT / STATE, ignore_errors=True)  # an empty registry: versions count from 1
     with tempfile.TemporaryDirectory(prefix="streamflow-report-") as scratch:
         images = Path(scratch) / "img"
         images.mkdir()
-        shell = Shell(data, STATE)
         try:
             with Pictures(shell, images) as pictures:
                 done = execute(TEMPLATE.read_text(), shell, pictures)

@@ -2,10 +2,10 @@
 
 import os
 import re
-import socket
 import subprocess
 from pathlib import Path
 
+from local_stack.processes import free_port
 from local_stack.settings import LOOPBACK, ROOT
 
 COMMAND_TIMEOUT_S = 900
@@ -23,7 +23,7 @@ class CommandFailed(Exception):
 class Shell:
     def __init__(self, data: Path, state: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_PREFIXES)}
-        self.ports = {name: _free_port() for name in PORTS}
+        self.ports = {name: free_port() for name in PORTS}
         ports = {name: str(port) for name, port in self.ports.items()}
         self._environment = {**clean, **ports, "STREAMFLOW_STATE": state, "DATA": str(data), "NO_COLOR": "1"}
         self._hidden = {str(data): "$DATA", str(ROOT): "."}
@@ -55,9 +55,3 @@ class Shell:
         for path, name in self._hidden.items():
             output = output.replace(path, name)
         return "\n".join(line.rstrip() for line in output.splitlines() if not NOISE.search(line)).strip("\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -59,13 +59,15 @@ class Launch:
             self.result = self._launch()
             log.info("Version %s is ready after %.1f s", self.target.version, time.monotonic() - started)
         except Exception as error:  # a version that cannot be launched must not end the watcher
-            is_expected = isinstance(error, LaunchFailed | Cancelled)
+            # OSError: the disk is full, for example
+            is_expected = isinstance(error, LaunchFailed | Cancelled | OSError)
             self.reason = str(error) if is_expected else f"{type(error).__name__} during its launch"
             if not is_expected:
                 log.exception("Version %s could not be launched", self.target.version)
             self.server.end()
 
     def _launch(self) -> ReadyServer:
+        self.server.make_folder()
         if self._copy_from is not None:
             self.server.copy_model(self._copy_from)
         else:

@@ -1,20 +1,19 @@
 """One `mlflow models serve`: a process with a port and a folder for its copy of the model, deleted at its end."""
 
 import logging
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import requests
 
 from rollout import loopback, processes
-from rollout.errors import LaunchFailed
+from rollout.errors import LaunchFailed, first_line
 from rollout.settings import Settings, server_environment
 
 PING_TIMEOUT_S = 2.0
@@ -31,8 +30,7 @@ class ModelServer:
     def __init__(self, settings: Settings, version: str) -> None:
         self.version = version
         self._settings = settings
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"v{version}-", dir=settings.folder))
+        self.folder = settings.folder / f"v{version}-{secrets.token_hex(4)}"
         self.model = self.folder / "model"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,16 +44,17 @@ class ModelServer:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
+    def make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True)
+
     def fetch(self, name: str) -> None:
         """Download the version from the registry. Raises LaunchFailed if that fails."""
-        import mlflow  # noqa: PLC0415 - the watcher's port answers before mlflow is loaded
+        import mlflow  # noqa: PLC0415 - after shorten_waits()
 
         try:
             mlflow.artifacts.download_artifacts(f"models:/{name}/{self.version}", dst_path=str(self.model))
         except Exception as error:
-            raise LaunchFailed(
-                f"its files cannot be downloaded ({type(error).__name__}: {_first_line(error)})"
-            ) from error
+            raise LaunchFailed(f"its files cannot be downloaded ({first_line(error)})") from error
 
     def copy_model(self, source: "ModelServer") -> None:
         """Copy another server's files: a restart must not need the registry."""
@@ -128,7 +127,3 @@ def free_port(settings: Settings) -> int:
             return int(probe.getsockname()[1])
     ports = settings.model_ports
     raise LaunchFailed(f"ROLLOUT_MODEL_PORTS={ports[0]}-{ports[-1]}: every port is in use")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

@@ -27,7 +27,7 @@ class Identity:
 
 def input_example(model: Path) -> dict[str, list[Any]]:
     """Column -> values of the input example logged with the model. Raises LaunchFailed if there is none."""
-    from mlflow.models import Model  # noqa: PLC0415 - the watcher's port answers before mlflow is loaded
+    from mlflow.models import Model  # noqa: PLC0415 - after shorten_waits()
 
     try:
         frame = Model.load(str(model)).load_input_example(str(model))

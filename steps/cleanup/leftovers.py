@@ -63,11 +63,9 @@ def delete(leftover: Leftover) -> int:
 
 def _all_runs() -> Iterator[Run]:
     """The runs of steps in every experiment. `mlflow gc` is for deleted ones."""
-    client = MlflowClient()
-    experiments = [experiment.experiment_id for experiment in search.look_up(client.search_experiments) or []]
     token: str | None = None
     while True:
-        page = client.search_runs(experiments, max_results=PAGE, page_token=token)
+        page = search.runs([], limit=PAGE, page_token=token)
         yield from (run for run in page if tracking.STEP_TAG in run.data.tags)
         token = page.token
         if not token:

@@ -5,12 +5,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import mlflow
-from mlflow.tracking import MlflowClient
 
 from steps import warehouse
 from steps.features import lake, online_month
 from steps.registry import versions
-from steps.runs import tracking
+from steps.runs import search, tracking
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -55,7 +54,8 @@ class Traces:
 
 
 def traces(store: "FeatureStore", as_of: date) -> Traces:
-    """Raises DatabaseUnavailable, OnlineStoreUnavailable, and BadParameter where STREAMFLOW_LAKE is not set."""
+    """Raises DatabaseUnavailable, OnlineStoreUnavailable, TrackingUnavailable; BadParameter where STREAMFLOW_LAKE is
+    not set."""
     return Traces(
         as_of,
         loaded=as_of in warehouse.loaded_months(),
@@ -72,11 +72,8 @@ def traces(store: "FeatureStore", as_of: date) -> Traces:
 def _runs(step: str, as_of: date) -> list[str]:
     """Ids of the step's finished runs of the month in the active run's experiment, newest first."""
     experiment = mlflow.active_run().info.experiment_id
-    condition = f"attributes.status = 'FINISHED' and tags.`{tracking.STEP_TAG}` = '{step}' and tags.as_of = '{as_of}'"
-    runs = MlflowClient().search_runs(
-        [experiment], filter_string=condition, order_by=["attributes.start_time DESC"], max_results=MOST_RUNS
-    )
-    return [str(run.info.run_id) for run in runs]
+    conditions = [search.FINISHED, search.tagged(tracking.STEP_TAG, step), search.tagged("as_of", str(as_of))]
+    return [str(run.info.run_id) for run in search.runs(conditions, [experiment], MOST_RUNS)]
 
 
 def _versions(as_of: date) -> list[str]:

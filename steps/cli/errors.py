@@ -9,6 +9,7 @@ StepError                  base: a message of one line, and the exit code of the
   NoLabels                 the month has features but no labels
   NoTraining               there is no finished training run to register
   TooFewToLearn            one of the two classes has too few rows to split, train and validate on
+  DatasetNotBuilt          the run of build_dataset that a training started has failed
   DatasetMismatch          a dataset's rows do not have the sha256 that was recorded for them
   NoSuchVersion            the registered model has no version of that number
   UnusableVersion          a version cannot be loaded, or raises on prediction
@@ -65,6 +66,10 @@ class NoTraining(StepError):
 
 
 class TooFewToLearn(StepError):
+    pass
+
+
+class DatasetNotBuilt(StepError):
     pass
 
 

@@ -92,6 +92,13 @@ def version(text: str) -> str:
     return text
 
 
+def feature_service(text: str) -> str:
+    """Only its form: the existing ones are in Feast's registry."""
+    if not re.fullmatch(r"[A-Za-z0-9_]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a FeatureService, such as churn_v1")
+    return text
+
+
 def run_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{32}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a run id (32 hexadecimal digits)")

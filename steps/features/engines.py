@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_store.settings import UnusableOnlineStore
+from feature_store.settings import UnsetVariables, UnusableOnlineStore
 from feature_store.spark import spark_conf
 from feature_store.store import open_store
 from steps import warehouse
-from steps.cli.errors import EngineUnavailable, OnlineStoreUnavailable
+from steps.cli.errors import BadParameter, EngineUnavailable, OnlineStoreUnavailable
 from steps.cli.settings import Settings, let_children_use_this_python
 from steps.features import lake
 
@@ -41,11 +41,16 @@ def open_engine() -> "FeatureStore":
 
 
 def open_online(engine: str = "postgres", spark_master: str = "") -> "FeatureStore":
-    """The feature store with the configured online store. Raises OnlineStoreUnavailable."""
+    """The feature store with the configured online store.
+
+    Raises OnlineStoreUnavailable, and BadParameter where one of libpq's variables is not set.
+    """
     try:
         return open_store(engine, spark_master)
     except UnusableOnlineStore as error:
         raise OnlineStoreUnavailable(str(error)) from error
+    except UnsetVariables as error:
+        raise BadParameter(str(error)) from error
 
 
 def require_spark() -> None:

@@ -7,7 +7,6 @@ differs from the record is refused: an ingest that was killed before the commit 
 repairs it.
 """
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from datetime import date
@@ -19,9 +18,8 @@ import pyarrow.parquet as pq
 from steps import warehouse
 from steps.cli.errors import BadParameter, LakeDisagrees
 from steps.cli.settings import Settings
+from steps.month.digest import file_sha256
 from steps.warehouse import Change, Cursor, LakeFile
-
-BLOCK_BYTES = 1 << 20
 
 
 def folder() -> Path:
@@ -74,7 +72,7 @@ def require_month(as_of: date) -> None:
 
 
 def _is_recorded(file: Path, recorded: LakeFile | None) -> bool:
-    return recorded is not None and file.is_file() and _sha256(file) == recorded.sha256
+    return recorded is not None and file.is_file() and file_sha256(file) == recorded.sha256
 
 
 def _write(cur: Cursor, table: warehouse.MonthTable, as_of: date, file: Path) -> LakeFile:
@@ -89,14 +87,6 @@ def _write(cur: Cursor, table: warehouse.MonthTable, as_of: date, file: Path) ->
             writer.write_table(chunk)
 
         warehouse.export(cur, table, as_of, schema, write)
-    written = LakeFile(rows, _sha256(draft))
+    written = LakeFile(rows, file_sha256(draft))
     draft.replace(file)
     return written
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

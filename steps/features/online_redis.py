@@ -89,4 +89,6 @@ def _translated() -> Iterator[None]:
     except OvertakenError as error:
         raise OnlineStoreUnavailable("Another materialisation overtook this one; its month is online") from error
     except redis.RedisError as error:
-        raise OnlineStoreUnavailable(f"Redis at STREAMFLOW_REDIS: {error}. The online month has not changed") from error
+        raise OnlineStoreUnavailable(
+            f"Redis at STREAMFLOW_REDIS: {error}. When it works again, run the step again"
+        ) from error

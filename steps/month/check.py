@@ -1,8 +1,10 @@
 """Checks one file against its schema, a chunk at a time. Keeps its faults and eight bytes per user, not its rows."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,14 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 from pandera.pandas import DataFrameSchema
 
+from steps.cli.errors import FaultyMonth
 from steps.cli.progress import Advance
 from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import Chunk, TextFile
 
 Fingerprints = np.typing.NDArray[np.uint64]
 
+SHOWN_FAULTS = 50
 KEPT_FAULTS = 10_000  # of a file; more are counted and not kept
 NO_USERS: Fingerprints = np.empty(0, np.uint64)
 
@@ -68,6 +72,22 @@ def check_file(
     return checked, of_file
 
 
+def require_no_faults(path: Path, as_of: date, checked: Mapping[str, Checked]) -> None:
+    """Raises FaultyMonth with the faults of all files, by file and line. path: for the message."""
+    faults = [fault for file in checked.values() for fault in sorted(file.faults, key=lambda fault: fault.line or 0)]
+    if faults:
+        raise FaultyMonth(_summary(path, as_of, faults, sum(file.count for file in checked.values())), faults)
+
+
+def _summary(path: Path, as_of: date, faults: list[FileFault], count: int) -> str:
+    shown = "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
+    hidden = count - min(SHOWN_FAULTS, len(faults))
+    kept = "all of them are" if count == len(faults) else f"the first {len(faults)} are"
+    more = f"\n  … and {hidden} more: {kept} in the run's artifact faults.csv" if hidden > 0 else ""
+    total = f"{count} faults in {path} for {as_of}; nothing was loaded."
+    return f"{total} Correct the files and load again:\n{shown}{more}"
+
+
 def fingerprints(ids: pa.Array) -> Fingerprints:
     """A hash of eight bytes per id. One pair of ids in 10^19 shares it: apparent faults are checked again with the ids,
     and the database refuses what a collision hides."""
@@ -93,13 +113,10 @@ def _user_faults(file: TextFile, of_file: Fingerprints, allowed: AllowedUsers | 
                 yield FileFault(file.path.name, int(chunk.lines[row]), "user_id", user, "is repeated")
             seen.add(user)
         if allowed is not None:
-            unknown = ~np.isin(of_chunk, allowed.fingerprints) & np.asarray(
-                pc.not_equal(ids, "")
-            )  # another rule finds empty ids
-            for row in np.flatnonzero(unknown):
-                yield FileFault(
-                    file.path.name, int(chunk.lines[row]), "user_id", ids[int(row)].as_py(), allowed.problem
-                )
+            is_empty = np.asarray(pc.equal(ids, ""))  # another rule finds these
+            for row in np.flatnonzero(~np.isin(of_chunk, allowed.fingerprints) & ~is_empty):
+                user = ids[int(row)].as_py()
+                yield FileFault(file.path.name, int(chunk.lines[row]), "user_id", user, allowed.problem)
 
 
 def _broken_checks(schema: DataFrameSchema, chunk: Chunk) -> list[SchemaError]:

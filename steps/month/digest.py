@@ -40,7 +40,7 @@ def files_sha256(folder: Path) -> str:
 
 def mark_made_up(folder: Path, seed: int, users: int, month: int) -> None:
     """Writes sample.json: the arguments that made the month, and the sha256 of each of its files."""
-    files = {f"{name}.csv": _sha256(folder / f"{name}.csv") for name in FILE_NAMES}
+    files = {f"{name}.csv": file_sha256(folder / f"{name}.csv") for name in FILE_NAMES}
     text = json.dumps({"seed": seed, "users": users, "month": month, "files": files}, indent=2)
     (folder / MARKER).write_text(f"{text}\n", encoding="utf-8", newline="\n")
 
@@ -59,9 +59,9 @@ def origin_of(folder: Path) -> str:
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:
-    return path.is_file() and _sha256(path) == sha256
+    return path.is_file() and file_sha256(path) == sha256
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

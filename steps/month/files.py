@@ -17,10 +17,10 @@ from pandera.pandas import Check, DataFrameSchema
 
 from steps.cli.errors import FaultyMonth
 from steps.cli.progress import Advance, ignore
-from steps.month.check import AllowedUsers, Checked, check_file, fingerprints
+from steps.month.check import AllowedUsers, Checked, check_file, fingerprints, require_no_faults
 from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
-from steps.month.digest import LABELS, files_sha256, has_labels
+from steps.month.digest import LABELS, file_sha256, files_sha256, has_labels
 from steps.month.rules import (
     category,
     day,
@@ -36,7 +36,6 @@ from steps.month.rules import (
 HOURS_IN_30_DAYS = 30 * 24
 MINUTES_IN_A_DAY = 24 * 60
 PLANS = ("plan_stream_tv", "plan_stream_movies")
-SHOWN_FAULTS = 50
 
 Adapt = Callable[[DataFrameSchema], DataFrameSchema]
 """From a file's declared schema to the schema it is checked against"""
@@ -104,6 +103,15 @@ class CheckedMonth:
     files_sha256: str
     rows: Mapping[str, int]
 
+    def require_unchanged(self) -> None:
+        """Raises FaultyMonth if the files have other bytes now: files_sha256 is recorded as that of the loaded rows."""
+        try:
+            now = files_sha256(self.folder)
+        except OSError:  # a file is gone
+            now = None
+        if now != self.files_sha256:
+            raise _changed(self.folder)
+
     def chunks(self, name: str) -> Iterator[pa.RecordBatch]:
         """A file's rows: columns in declared order, all text. Raises FaultyMonth when the file has changed."""
         for rows in _chunks(self.folder / f"{name}.csv", name, self.rows[name]):
@@ -112,14 +120,17 @@ class CheckedMonth:
 
 @dataclass(frozen=True)
 class CheckedLabels:
-    """A checked file of labels. rows: their number."""
+    """A checked file of labels. sha256: over its bytes. rows: their number."""
 
     path: Path
+    sha256: str
     rows: int
 
     def chunks(self) -> Iterator[pa.RecordBatch]:
-        """The file's rows, as CheckedMonth.chunks."""
-        return _chunks(self.path, LABELS, self.rows)
+        """The file's rows, as CheckedMonth.chunks. Raises FaultyMonth when the file has changed."""
+        yield from _chunks(self.path, LABELS, self.rows)
+        if file_sha256(self.path) != self.sha256:
+            raise _changed(self.path)
 
 
 def read_month(folder: Path, as_of: date, advance: Advance = ignore, *, new_categories: bool = False) -> CheckedMonth:
@@ -128,7 +139,7 @@ def read_month(folder: Path, as_of: date, advance: Advance = ignore, *, new_cate
     new_categories: accepts unknown names in columns of categories.
     """
     checked = _check_files(folder, advance, with_new_categories if new_categories else lambda schema: schema)
-    _require_no_faults(folder, as_of, checked)
+    require_no_faults(folder, as_of, checked)
     return CheckedMonth(folder, files_sha256(folder), {name: file.rows for name, file in checked.items()})
 
 
@@ -137,14 +148,8 @@ def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = ign
     schema = FILES[LABELS]
     allowed = AllowedUsers(fingerprints(users), f"is not a user of {as_of}")
     checked, _fingerprints = check_file(TextFile(path, list(schema.columns)), schema, allowed, advance)
-    _require_no_faults(path, as_of, {LABELS: checked})
-    return CheckedLabels(path, checked.rows)
-
-
-def _require_no_faults(path: Path, as_of: date, checked: Mapping[str, Checked]) -> None:
-    faults = [fault for file in checked.values() for fault in sorted(file.faults, key=lambda fault: fault.line or 0)]
-    if faults:
-        raise FaultyMonth(_summary(path, as_of, faults, sum(file.count for file in checked.values())), faults)
+    require_no_faults(path, as_of, {LABELS: checked})
+    return CheckedLabels(path, file_sha256(path), checked.rows)
 
 
 def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
@@ -153,8 +158,12 @@ def _chunks(path: Path, name: str, expected: int) -> Iterator[pa.RecordBatch]:
         rows += chunk.rows.num_rows
         yield with_whole_numbers(chunk.rows, FILES[name])
     if file.faults or rows != expected:
-        changed = FileFault(file.path.name, problem="changed during the load")
-        raise FaultyMonth(f"{changed}; nothing was loaded. Load it again", [changed])
+        raise _changed(path)
+
+
+def _changed(path: Path) -> FaultyMonth:
+    changed = FileFault(path.name, problem="changed during the load")
+    return FaultyMonth(f"{changed}; nothing was loaded. Load it again", [changed])
 
 
 def count_new_categories(month: CheckedMonth) -> dict[str, dict[str, int]]:
@@ -188,12 +197,3 @@ def _with_plans_filled(rows: pa.RecordBatch) -> pa.RecordBatch:
         filled = pc.if_else(pc.equal(rows[plan], ""), "False", rows[plan])
         rows = rows.set_column(rows.schema.get_field_index(plan), plan, filled)
     return rows
-
-
-def _summary(path: Path, as_of: date, faults: list[FileFault], count: int) -> str:
-    shown = "\n".join(f"  {fault}" for fault in faults[:SHOWN_FAULTS])
-    hidden = count - min(SHOWN_FAULTS, len(faults))
-    kept = "all of them are" if count == len(faults) else f"the first {len(faults)} are"
-    more = f"\n  … and {hidden} more: {kept} in the run's artifact faults.csv" if hidden > 0 else ""
-    total = f"{count} faults in {path} for {as_of}; nothing was loaded."
-    return f"{total} Correct the files and load again:\n{shown}{more}"

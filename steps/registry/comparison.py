@@ -62,13 +62,13 @@ def compare(store: "FeatureStore", candidate: Side, production: Side, min_users:
     names: list[str] = []
     for month in months_after_older(store, candidate, production):
         rows_of_month = answered(store, month, (candidate, production), left_out)
-        if rows_of_month[LABEL].nunique() == len((True, False)):
+        if rows_of_month[LABEL].nunique() > 1:
             answered_months.append(rows_of_month)
             names.append(str(month.as_of))
         if answered_months and pd.concat(answered_months)["user_id"].nunique() >= POOL_USERS:
             break
     rows = _rows(answered_months)
-    no_month = f"no month has any of both classes ({gate.left_out_text(left_out)})"
+    no_month = f"no month has users of both classes (rows left out: {gate.left_out_text(left_out)})"
     few = no_month if rows is None else gate.too_few(rows, min_users)
     if rows is None or few:
         raise IncomparableVersions(f"too few users are unseen by both versions: {few}")

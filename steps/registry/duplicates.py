@@ -5,13 +5,16 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
+from configuration import names
 from steps.cli.errors import UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import loaded_version, training_sets, validation, versions
 from steps.runs import tracking
 from steps.training import pipelines
 
-COMPARED_TAGS = ("dataset_sha256", "feature_service", tracking.CODE_TAG, tracking.LOCK_TAG, tracking.PYTHON_TAG)
+COMPARED_TAGS = (
+    names.DATASET_SHA256_TAG, names.FEATURE_SERVICE_TAG, tracking.CODE_TAG, tracking.LOCK_TAG, tracking.PYTHON_TAG,
+)  # fmt: skip
 RUN_PARAMETERS = frozenset({"run_id", "run_name", "experiment_id", "experiment_name"})  # without effect on the model
 
 
@@ -24,13 +27,14 @@ def already_promoted(training: Run) -> str | None:
     run_id, same_run = training.info.run_id, other.info.run_id == training.info.run_id
     if not (same_run or is_duplicate(training, other)) or not _is_usable(production):
         return None
-    mlflow.set_tags({"model_version": production, "twin_of": production})
+    mlflow.set_tag("model_version", production)
     if same_run:
         verdict = validation.ensure_verdict(versions.get(production))
         return (
             f"[OK] Run {run_id} is version {production} of {MODEL_NAME}, already in Production (gate: {verdict}); "
             f"no new version is made."
         )
+    mlflow.set_tag("duplicate_of", production)
     return (
         f"[OK] Run {run_id} is a duplicate of version {production} of {MODEL_NAME} in Production: same data, code and "
         f"parameters; no new version is made."
@@ -49,7 +53,7 @@ def _parameters(training: Run) -> dict[str, Any]:
     records those too when they are given."""
     logged = training.data.params
     own = set(pipelines.HYPERPARAMETERS.get(logged.get("model", ""), ()))
-    foreign = {name for names in pipelines.HYPERPARAMETERS.values() for name in names} - own
+    foreign = {name for own_names in pipelines.HYPERPARAMETERS.values() for name in own_names} - own
     compared = {name: _number(value) for name, value in logged.items() if name not in RUN_PARAMETERS | foreign}
     return {**compared, "split": training_sets.split_rule(training)}
 

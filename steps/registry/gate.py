@@ -165,7 +165,7 @@ def too_few(rows: Rows, min_users: int) -> str | None:
         return None
     return (
         f"{len(truth)} users ({leaving} leaving, {staying} staying) can be compared; min_users {min_users} requires "
-        f"{min_users} users and {per_class} of each class. Load more months, or set a smaller one: -P min_users="
+        f"{min_users} users and {per_class} of each class. Load more months, or set a smaller number: -P min_users=N"
     )
 
 

@@ -10,7 +10,6 @@ from datetime import date
 from typing import Literal
 
 from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 
 from steps import warehouse
 from steps.runs import search, tracking
@@ -75,11 +74,5 @@ def _labels_file(sha256: str) -> Link:
 
 def _load(step: str, tag: str, sha256: str) -> Run | None:
     """The step's newest finished run that loaded these files, in any experiment."""
-    client = MlflowClient()
-    query = f"attributes.status = 'FINISHED' AND tags.`{tracking.STEP_TAG}` = '{step}' AND tags.`{tag}` = '{sha256}'"
-
-    def newest() -> list[Run]:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        return list(client.search_runs(experiments, query, order_by=["attributes.start_time DESC"], max_results=1))
-
-    return next(iter(search.look_up(newest) or []), None)
+    conditions = [search.FINISHED, search.tagged(tracking.STEP_TAG, step), search.tagged(tag, sha256)]
+    return next(iter(search.runs(conditions)), None)

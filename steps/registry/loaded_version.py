@@ -16,12 +16,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from configuration import names
+from steps.cli.disk import disk_full
 from steps.cli.errors import UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.runs import search, tracking
 from steps.training.served_model import TRUSTED_TYPES
-
-DEFAULT_THRESHOLD = 0.5  # of models logged before the threshold was a parameter
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class LoadedVersion:
     @property
     def threshold(self) -> float:
         """The version predicts that a user leaves above this probability."""
-        return float(self.config.get("threshold", DEFAULT_THRESHOLD))
+        return float(self.config.get("threshold", names.FORMER_THRESHOLD))
 
     @property
     def feature_service(self) -> str:
@@ -117,7 +116,8 @@ class LoadedVersion:
 def load(number: str) -> LoadedVersion:
     """Loads a version and leaves no copy of it on disk.
 
-    Raises UnusableVersion when it cannot be loaded, and TrackingUnavailable when the registry does not answer.
+    Raises UnusableVersion when it cannot be loaded; TrackingUnavailable when the registry does not answer, and DiskFull
+    when there is no room for a copy: then the version may be intact.
     """
     with tracking.scratch_folder() as scratch:
         try:
@@ -128,6 +128,8 @@ def load(number: str) -> LoadedVersion:
             tags = MlflowClient().get_model_version(MODEL_NAME, number).tags
             return LoadedVersion(number, tags, served, _pipeline(folder), example)
         except Exception as error:
+            if full := disk_full(error):
+                raise full from error
             # raises if MLflow does not answer: then the version may be intact
             search.look_up(lambda: MlflowClient().get_model_version(MODEL_NAME, number))
             raise UnusableVersion(f"version {number} cannot be loaded: {search.first_line(error)}") from error

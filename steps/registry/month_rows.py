@@ -64,7 +64,7 @@ def _month_between(store: "FeatureStore", as_of: date, loaded: LoadedVersion) ->
         return
     features = historical.features(store, as_of, loaded.feature_service)
     rows = dataset.assemble(features, labels, types)
-    if rows[LABEL].nunique() == len((True, False)):
+    if rows[LABEL].nunique() > 1:
         yield MonthRows(as_of, split(rows, "user").validation, types, None)
 
 

@@ -26,7 +26,7 @@ def chain(version: ModelVersion) -> list[Link]:
     """
     training = versions.training_of(version)
     if training is None:
-        run_id = version.run_id or version.tags.get("run_id")
+        run_id = version.run_id or version.tags.get(names.RUN_ID_TAG)
         return [_gate(version), Link("training", f"no run {run_id}", "broken"), _model(version)]
     tags = training.data.tags
     made_with = [_gate(version), _training(version, training), _model(version), _figures(training)]
@@ -55,7 +55,7 @@ def _run(run_id: str | None) -> Run | None:
 def _training(version: ModelVersion, run: Run) -> Link:
     if run.info.lifecycle_stage != "active":
         return Link("training", f"run {run.info.run_id} was deleted", "broken")
-    tagged = version.tags.get("run_id", run.info.run_id)
+    tagged = version.tags.get(names.RUN_ID_TAG, run.info.run_id)
     if tagged != run.info.run_id:
         text = f"run {run.info.run_id} logged the model, but the version's tag run_id is {tagged}"
         return Link("training", text, "broken")
@@ -125,6 +125,8 @@ def _code(tags: Mapping[str, str]) -> list[Link]:
 def _compared(name: str, kind: str, recorded: str | None, current: str, part: str) -> Link:
     if recorded is None:
         return Link(name, "not recorded", "broken")
+    if tracking.NO_COMMIT in (recorded, current):
+        return Link(name, f"{recorded}; here: {current}", "recorded")
     if recorded == current:
         return Link(name, f"{kind}{recorded}, {part} is the same")
     return Link(name, f"{kind}{recorded}, {part} is another: {current}", "differs")

@@ -46,6 +46,14 @@ def get(number: str) -> ModelVersion:
     raise NoSuchVersion(f"{MODEL_NAME} has no version {number}. Existing versions: {numbers}")
 
 
+def get_or_production(number: str | None) -> ModelVersion:
+    """The version with this number; without a number the one in Production. Raises NoSuchVersion."""
+    number = number or in_production()
+    if number is None:
+        raise NoSuchVersion("Nothing is in Production. Give a version: -P version=N")
+    return get(number)
+
+
 def training_of(version: ModelVersion) -> Run | None:
     """The run that logged the version's model; None when it no longer exists.
 
@@ -95,7 +103,7 @@ def _model_id(version: ModelVersion) -> str | None:
 
 def _training_tags(training: Run) -> dict[str, str]:
     tags = {name: training.data.tags[name] for name in COPIED_TAGS if name in training.data.tags}
-    return {**tags, "run_id": training.info.run_id}
+    return {**tags, names.RUN_ID_TAG: training.info.run_id}
 
 
 def tag_with_training(number: str, training: Run) -> None:

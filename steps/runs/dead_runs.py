@@ -15,14 +15,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NOTE
 
 from steps import warehouse
 from steps.cli import console
-from steps.cli.errors import DatabaseUnavailable
-from steps.runs import entry_points
+from steps.cli.errors import DatabaseUnavailable, TrackingUnavailable
+from steps.runs import entry_points, search
 
 HELD_TAG = "streamflow.held_in"
 # `mlflow run` creates the run, then its environment, then starts the step. A step that starts later reopens its run.
 TIME_TO_START = timedelta(minutes=5)
 # The lock of a run may be in another database (of a restored backup, of a second stack), where it cannot be checked.
 LONGEST_STEP = timedelta(days=1)
+MOST_RUNNING = 1000
 
 
 def close_dead(own: str) -> list[str]:
@@ -31,7 +32,7 @@ def close_dead(own: str) -> list[str]:
     Prints them. An error of the store or database ends the search, not the step.
     """
     closed: list[Run] = []
-    with contextlib.suppress(MlflowException, DatabaseUnavailable):  # the next run searches again
+    with contextlib.suppress(MlflowException, TrackingUnavailable, DatabaseUnavailable):  # the next run searches again
         for run in _running():
             if run.info.run_id != own and _close_if_dead(run):
                 closed.append(run)
@@ -42,9 +43,8 @@ def close_dead(own: str) -> list[str]:
 
 
 def _running() -> Sequence[Run]:
-    client, steps = MlflowClient(), entry_points.names()
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    running = client.search_runs(experiments, filter_string="attributes.status = 'RUNNING'")
+    steps = entry_points.names()
+    running = search.runs(["attributes.status = 'RUNNING'"], limit=MOST_RUNNING)
     return [
         run for run in running if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) in steps or HELD_TAG in run.data.tags
     ]

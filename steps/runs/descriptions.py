@@ -15,6 +15,7 @@ from steps.cli import console
 from steps.cli.errors import StepError
 from steps.cli.settings import project_run_id
 
+ERROR = "[ERROR] "
 LONGEST = 5000  # MLflow refuses a tag of more than 8000 characters
 
 
@@ -37,7 +38,7 @@ def failure_described() -> Iterator[None]:
         yield
     except BaseException as error:
         with contextlib.suppress(MlflowException):  # the store itself may have failed; the first error matters
-            describe(f"[ERROR] {_summary(error)}")
+            describe(f"{ERROR}{_summary(error)}")
         raise
 
 

@@ -1,7 +1,7 @@
-"""Reads from MLflow whose answer may be that the object does not exist."""
+"""Reads from MLflow. A store that does not answer is an error; an object that does not exist is an answer."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import mlflow
 from mlflow.entities import Run
@@ -11,8 +11,13 @@ from mlflow.tracking import MlflowClient
 
 from steps.cli.errors import TrackingUnavailable
 
+if TYPE_CHECKING:
+    from mlflow.store.entities import PagedList
+
 MISSING_CODES = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
 MAX_CHARACTERS = 500  # of another program's error message, in a tag and on a screen
+
+FINISHED = "attributes.status = 'FINISHED'"
 
 T = TypeVar("T")
 
@@ -27,8 +32,39 @@ def look_up(query: Callable[[], T]) -> T | None:
     except MlflowException as error:
         if error.error_code in MISSING_CODES:
             return None
-        uri = mlflow.get_tracking_uri().split("@")[-1]  # without the password
-        raise TrackingUnavailable(f"MLflow at {uri} does not answer: {first_line(error)}. Try again") from error
+        raise _unavailable(error) from error
+
+
+def runs(
+    conditions: Sequence[str], experiments: Sequence[str] | None = None, limit: int = 1, page_token: str | None = None
+) -> "PagedList[Run]":
+    """The newest runs that meet all conditions (of MLflow's filter strings), at most `limit`, the newest first.
+
+    experiments: their ids; None for all. Raises TrackingUnavailable.
+    """
+    client = MlflowClient()
+    try:
+        if experiments is None:
+            experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return client.search_runs(
+            list(experiments),
+            " and ".join(conditions),
+            max_results=limit,
+            order_by=["attributes.start_time DESC"],
+            page_token=page_token,
+        )
+    except MlflowException as error:
+        raise _unavailable(error) from error
+
+
+def tagged(name: str, value: str) -> str:
+    """The condition of runs() for a tag."""
+    return f"tags.`{name}` = '{value}'"
+
+
+def _unavailable(error: MlflowException) -> TrackingUnavailable:
+    uri = mlflow.get_tracking_uri().split("@")[-1]  # without the password
+    return TrackingUnavailable(f"MLflow at {uri} does not answer: {first_line(error)}. Try again")
 
 
 def find_run(run_id: str) -> Run | None:

@@ -17,28 +17,31 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
+from configuration import names
 from steps import warehouse
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
-from steps.runs import dead_runs, descriptions
+from steps.month.digest import file_sha256
+from steps.runs import dead_runs, descriptions, search
 
-STEP_TAG = "streamflow.step"
+STEP_TAG = names.STEP_TAG
 CODE_TAG = "streamflow.code_sha256"
 LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
-KIND_TAG = "mlflow.experimentKind"
 CODE_FOLDERS = ("configuration", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
+NO_COMMIT = "not a git checkout"
 
 
 @contextmanager
 def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[mlflow.ActiveRun]:
     """The step's run: FINISHED, FAILED or KILLED (by Ctrl-C) when the block ends, with a description of the failure.
 
-    A name that a user set stays. Closes the RUNNING runs of killed processes first. Raises DatabaseUnavailable,
-    TrackingUnavailable or ExperimentDeleted, without a long wait, when the run cannot be recorded.
+    params: the step's arguments; those that `mlflow run` has logged stay, as does a name that a user set. Closes the
+    RUNNING runs of killed processes first. Raises DatabaseUnavailable, TrackingUnavailable or ExperimentDeleted,
+    without a long wait, when the run cannot be recorded.
     """
     warehouse.ping()  # the tracking database is on the same server, and MLflow would retry for minutes
     parent = mlflow.active_run()
@@ -91,10 +94,10 @@ def _held(run: Run) -> Iterator[str]:
 
 
 def _open_as_training(experiment_id: str) -> None:
-    """Without this tag, MLflow's UI opens an experiment on traces of language models."""
     client = MlflowClient()
-    if KIND_TAG not in client.get_experiment(experiment_id).tags:
-        client.set_experiment_tag(experiment_id, KIND_TAG, "custom_model_development")
+    missing = names.EXPERIMENT_TAGS.keys() - client.get_experiment(experiment_id).tags.keys()
+    for name in missing:
+        client.set_experiment_tag(experiment_id, name, names.EXPERIMENT_TAGS[name])
 
 
 def code_version() -> dict[str, str]:
@@ -121,10 +124,6 @@ def _code_sha256() -> str:
     return digest.hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @cache
 def commit() -> str:
     """The checkout's commit, or the one the image was built from."""
@@ -132,7 +131,7 @@ def commit() -> str:
         head = _git("rev-parse", "HEAD")
         return f"{head}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else head
     except (OSError, subprocess.SubprocessError):
-        return Settings.from_env().commit or "not a git checkout"
+        return Settings.from_env().commit or NO_COMMIT
 
 
 def _git(*arguments: str) -> str:
@@ -145,7 +144,14 @@ def _git(*arguments: str) -> str:
 def _log_missing_params(run: Run, params: Mapping[str, Any]) -> None:
     """`mlflow run` has logged the -P values as typed; MLflow refuses another spelling of a logged value."""
     logged = run.data.params
-    mlflow.log_params({name: value for name, value in params.items() if name not in logged})
+    mlflow.log_params({name: _as_typed(value) for name, value in params.items() if name not in logged})
+
+
+def _as_typed(value: object) -> object:
+    """As in -P: true, false, and nothing for None."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 @contextmanager
@@ -164,7 +170,10 @@ def artifact_folder() -> Iterator[Path]:
 
 
 def newest_run(step: str, tags: Mapping[str, str]) -> Run | None:
-    """The newest finished run of a step with all these tags, in the active run's experiment."""
+    """The newest finished run of a step with all these tags, in the active run's experiment, with its artifacts.
+
+    Raises TrackingUnavailable.
+    """
     return _newest([mlflow.active_run().info.experiment_id], step, tags)
 
 
@@ -172,25 +181,14 @@ def searched(step: str, tags: Mapping[str, str]) -> str:
     """For the message after newest_run returned None: the searched experiment, and a run of another one, if any."""
     client = MlflowClient()
     experiment_name = client.get_experiment(mlflow.active_run().info.experiment_id).name
-    run = _newest([experiment.experiment_id for experiment in client.search_experiments()], step, tags)
+    run = _newest(None, step, tags)
     if run is None:
         return f"in experiment {experiment_name!r}, nor in another"
     other = client.get_experiment(run.info.experiment_id).name
     return f"in experiment {experiment_name!r}; experiment {other!r} has run {run.info.run_id}: add -P run_id=…"
 
 
-def _newest(experiments: list[str], step: str, tags: Mapping[str, str]) -> Run | None:
-    conditions = {STEP_TAG: step, **tags}
-    runs = MlflowClient().search_runs(
-        experiments,
-        filter_string=" and ".join(
-            [
-                "attributes.status = 'FINISHED'",
-                f"tags.`{PRUNED_TAG}` IS NULL",
-                *(f"tags.`{name}` = '{value}'" for name, value in conditions.items()),
-            ]
-        ),
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
+def _newest(experiments: list[str] | None, step: str, tags: Mapping[str, str]) -> Run | None:
+    equal = [search.tagged(name, value) for name, value in {STEP_TAG: step, **tags}.items()]
+    runs = search.runs([search.FINISHED, f"tags.`{PRUNED_TAG}` IS NULL", *equal], experiments)
     return runs[0] if runs else None

@@ -60,7 +60,7 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pd.DataFr
         title = f"{subject.title}, {facts['measured_on']}"
         pictures += plots.curves(folder, probability, left, title, subject.number)
     page = html_report.page(f"Scores of {subject.title}", introduction, table, pictures)
-    (folder / html_report.REPORT).write_text(page)
+    (folder / html_report.REPORT).write_text(page, encoding="utf-8")
     return facts
 
 

@@ -1,6 +1,7 @@
 """Datasets as MLflow runs: reused when made from the same data and code, built otherwise, verified when read."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,16 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import ExecutionException, MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from configuration import names
 from steps import warehouse
 from steps.cli import console
-from steps.cli.errors import DatasetMismatch
+from steps.cli.disk import disk_full
+from steps.cli.errors import DatasetMismatch, DatasetNotBuilt
 from steps.cli.settings import LABEL, PROJECT_ROOT, let_children_use_this_python
-from steps.runs import search, tracking
+from steps.runs import descriptions, search, tracking
 from steps.training import dataset
 
 AS_FIRST_KNOWN = "as first known"
@@ -31,7 +34,10 @@ def data_identity(as_of: date, labels_known_at: date | None) -> dict[str, str]:
 
 
 def find_or_build(as_of: date, feature_service: str, labels_known_at: date | None) -> str:
-    """The run id of a finished build_dataset with the same data and the same code; runs one when there is none."""
+    """The run id of a finished build_dataset with the same data and the same code; runs one when there is none.
+
+    Raises NoSnapshot, and DatasetNotBuilt when that run fails.
+    """
     warehouse.require_month(as_of)
     warehouse.apply_schema()
     tags = {
@@ -45,30 +51,43 @@ def find_or_build(as_of: date, feature_service: str, labels_known_at: date | Non
         console.say(f"  dataset: reusing run {newest.info.run_id}, same data and same code")
         return str(newest.info.run_id)
     console.say("  dataset: no finished run with this data and code; building it")
-    values = {
-        "as_of": str(as_of),
-        "feature_service": feature_service,
-        "labels_known_at": str(labels_known_at or ""),
-    }
+    known_at = str(labels_known_at or "")
+    return _build({"as_of": str(as_of), "feature_service": feature_service, "labels_known_at": known_at})
+
+
+def _build(values: Mapping[str, str]) -> str:
     let_children_use_this_python()
     experiment = mlflow.active_run().info.experiment_id  # the environment may name another one
-    built = mlflow.projects.run(
-        str(PROJECT_ROOT), "build_dataset", parameters=values, env_manager="local", experiment_id=experiment
-    )
+    try:
+        built = mlflow.projects.run(
+            str(PROJECT_ROOT), "build_dataset", parameters=dict(values), env_manager="local", experiment_id=experiment
+        )
+    except ExecutionException as error:
+        raise DatasetNotBuilt(f"build_dataset failed: {_reason_of_newest_child() or error}") from error
     return str(built.run_id)
+
+
+def _reason_of_newest_child() -> str:
+    """The error in the description of the active run's newest child; '' if it could not write one."""
+    parent = mlflow.active_run().info
+    children = search.runs([search.tagged(MLFLOW_PARENT_RUN_ID, parent.run_id)], [parent.experiment_id])
+    note = children[0].data.tags.get(MLFLOW_RUN_NOTE, "") if children else ""
+    return note.strip("`\n").removeprefix(descriptions.ERROR)
 
 
 def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows and facts (dataset.json) of a build_dataset run.
 
     Raises DatasetMismatch when they cannot be read or are not the recorded ones; TrackingUnavailable when MLflow does
-    not answer.
+    not answer, and DiskFull: then the dataset may be intact.
     """
     try:
         rows, facts = _fetch(run_id)
         recorded, as_of = facts["dataset_sha256"], facts["as_of"]
     except (MlflowException, OSError, ValueError, KeyError) as error:
-        search.find_run(run_id)  # raises if MLflow does not answer: then the dataset may be intact
+        if full := disk_full(error):
+            raise full from error
+        search.find_run(run_id)  # raises if MLflow does not answer
         raise DatasetMismatch(f"the dataset of run {run_id} cannot be read: {error}") from error
     sha256 = dataset.sha256(rows)
     if sha256 != recorded:

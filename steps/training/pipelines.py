@@ -112,9 +112,8 @@ def fit(unfitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Pipe
     with threadpool_limits(limits=1), parallel_config(backend="threading", n_jobs=-1):
         fitted = clone(unfitted).fit(rows[list(features)], rows[LABEL].astype(int))
     if isinstance(fitted["classify"], CalibratedClassifierCV):
-        fitted.set_params(
-            classify__cv=FOLDS
-        )  # their number: thousands of row numbers do not belong in every model file
+        # their number: thousands of row numbers do not belong in every model file
+        fitted.set_params(classify__cv=FOLDS)
     return fitted
 
 

@@ -117,9 +117,8 @@ def _update(cur: Cursor, file: Staged, load: MonthLoad) -> Change:
         cur.execute(sql.SQL(statement(name)).format(**names), values)
         return int(cur.rowcount)
 
-    stored = (
-        _count(cur, names, values) if table is not USERS else 0
-    )  # users are never deleted: older months refer to them
+    # users are never deleted: older months refer to them
+    stored = 0 if table is USERS else _count(cur, names, values)
     forgotten = run("forget_superseded") if table.is_snapshot else 0  # versions, which the lake's file holds too
     if table.is_snapshot:
         run("archive_superseded")

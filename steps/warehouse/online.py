@@ -153,10 +153,9 @@ def _names(table: str) -> dict[str, sql.Composable]:
         "table": sql.Identifier(names.ONLINE_SCHEMA, table),
         "old_name": sql.Identifier(table),
         "next": sql.Identifier(names.ONLINE_SCHEMA, f"{table}__next"),
-        **{
-            f"{state}{suffix}": sql.Identifier(*schema, f"{table}{middle}{suffix}")
-            for state, middle in (("next", "__next"), ("old", ""))
-            for suffix, schema in (("_pkey", ()), ("_ek", ()))
-        },
+        "next_pkey": sql.Identifier(f"{table}__next_pkey"),
+        "next_ek": sql.Identifier(f"{table}__next_ek"),
+        "old_pkey": sql.Identifier(f"{table}_pkey"),
+        "old_ek": sql.Identifier(f"{table}_ek"),
         "next_ek_index": sql.Identifier(names.ONLINE_SCHEMA, f"{table}__next_ek"),
     }

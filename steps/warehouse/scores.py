@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 from psycopg import sql
@@ -44,12 +44,13 @@ def read_features(views: Mapping[str, Sequence[str]], as_of: date, write: Callab
 
 
 @contextmanager
-def replaced_scores(as_of: date, version: str) -> Iterator[Callable[[pa.Table, str], None]]:
-    """Replaces the scores of a month and version, all or none. The function it yields takes a table of user_id,
-    probability and prediction, and the time of scoring (ISO 8601)."""
+def replaced_scores(as_of: date, version: str, scored_at: datetime) -> Iterator[Callable[[pa.Table], None]]:
+    """Replaces the scores of a month and version, all or none. The function it yields stores a table of user_id,
+    probability and prediction."""
+    constants = [event_time(as_of).isoformat(), version, scored_at.isoformat()]
     with transaction() as cur:
         cur.execute(statement("delete_scores"), {"as_of": event_time(as_of), "version": version})
-        yield lambda scores, scored_at: _copy(cur, scores, [event_time(as_of).isoformat(), version, scored_at])
+        yield lambda scores: _copy(cur, scores, constants)
 
 
 def _copy(cur: Cursor, scores: pa.Table, constants: Iterable[str]) -> None:

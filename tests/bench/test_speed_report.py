@@ -41,6 +41,7 @@ def test_a_ratio_of_the_two_servers_has_no_goal() -> None:
 
 def test_one_slow_round_of_many_users_is_not_hidden() -> None:
     assert "| under 400 | 100 | not reached | 90, 100, 500 |" in report([90.0, 100.0, 500.0])
+    assert "| not reached | 90, nan, 100 |" in report([90.0, float("nan"), 100.0])
 
 
 def test_the_limits_follow_from_the_processor_time() -> None:

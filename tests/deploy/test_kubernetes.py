@@ -13,6 +13,7 @@ from mlflow.projects._project_spec import load_project
 from mlflow.projects.kubernetes import _get_kubernetes_job_definition, _get_run_command
 
 from local_stack.settings import ROOT
+from steps.runs import tracking
 
 DEPLOY = ROOT / "deploy" / "kubernetes"
 IMAGE = "registry.example.org/streamflow-steps:1"
@@ -60,6 +61,12 @@ def test_the_job_sets_every_setting_of_the_steps(job: dict[str, Any]) -> None:
     assert "MLFLOW_RUN_ID" in job_variables
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert {variable["value"] for variable in container["env"] if variable["name"] == "STREAMFLOW_LAKE"} == mounts
+
+
+def test_the_job_names_the_commit_as_the_image_has_no_git(job: dict[str, Any]) -> None:
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    values = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert values["STREAMFLOW_COMMIT"] == tracking.commit()
 
 
 def test_the_copy_has_docker_env_and_is_otherwise_the_project(project: Path) -> None:

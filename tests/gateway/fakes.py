@@ -141,7 +141,7 @@ class FakeRegistry:
         self.error = error
         self.calls = 0
 
-    def feature_service(self) -> str:
+    def feature_service(self, _deadline: Deadline | None = None) -> str:
         self.calls += 1
         if self.error:
             raise self.error

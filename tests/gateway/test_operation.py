@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,12 @@ def gateway(model: Any = None, **config: Any) -> FlaskClient:
 
 
 @pytest.mark.parametrize("key", [OLD, NEW])
-@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
-def test_each_key_is_accepted_on_every_path(key: str, header: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "scheme"), [("X-API-Key", ""), ("Authorization", "Bearer "), ("Authorization", "bearer ")]
+)
+def test_each_key_is_accepted_on_every_path(key: str, header: str, scheme: str) -> None:
     client = gateway(API_KEYS=f"{OLD},{NEW}")
-    headers = {header: f"Bearer {key}" if header == "Authorization" else key}
+    headers = {header: f"{scheme}{key}"}
 
     assert client.post("/predict", json={"user_id": USER}, headers=headers).status_code == 200
     assert client.get("/metrics", headers=headers).status_code == 200
@@ -60,8 +63,8 @@ def test_each_key_is_accepted_on_every_path(key: str, header: str) -> None:
     "headers",
     [{}, {"X-API-Key": "wrong"}, {"X-API-Key": OLD[:-1]}, {"Authorization": f"Basic {OLD}"}, {"X-API-Key": "é"}],
 )
-@pytest.mark.parametrize("path", ["/ready", "/metrics", f"/features/{USER}", "/no/such/path"])
-def test_without_a_valid_key_every_path_except_health_and_docs_is_refused(path: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("path", ["/metrics", f"/features/{USER}", "/no/such/path"])
+def test_without_a_valid_key_every_path_except_probes_and_docs_is_refused(path: str, headers: dict[str, str]) -> None:
     client = gateway(API_KEYS=OLD)
 
     answer = client.get(path, headers=headers)
@@ -87,9 +90,9 @@ def test_an_invalid_configured_key_is_refused_and_not_shown(keys: object) -> Non
 def test_an_address_that_others_reach_needs_keys_or_a_setting() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         check_binding(host, (), allow_open=False)
-    check_binding("0.0.0.0", (OLD,), allow_open=False)  # noqa: S104
+    check_binding("0.0.0.0", (("web", OLD),), allow_open=False)  # noqa: S104
     check_binding("0.0.0.0", (), allow_open=True)  # noqa: S104
-    with pytest.raises(InvalidSetting, match=r"ENRICHER_API_KEYS, or ENRICHER_ALLOW_OPEN=true"):
+    with pytest.raises(InvalidSetting, match=r"'0.0.0.0' \(GATEWAY_PUBLISHED_AT.*, or ENRICHER_ALLOW_OPEN=true"):
         check_binding("0.0.0.0", (), allow_open=False)  # noqa: S104
 
 
@@ -140,7 +143,7 @@ def test_values_of_the_process_are_those_of_the_last_sample() -> None:
     metrics = Metrics()
 
     def open_files() -> float:
-        return value(metrics.page({}, None, 0).decode(), "process_open_fds")
+        return value(metrics.page().decode(), "process_open_fds")
 
     metrics.sample_process()
     before = open_files()
@@ -204,6 +207,17 @@ def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server
     assert value(page, state % "closed") == 0
     assert value(page, state % "open") + value(page, state % "half_open") == 1
     assert value(page, 'gateway_served_version{feature_service="churn_v1",model="",run_id="",version=""}') == 1
+
+
+def test_metrics_do_not_wait_for_a_registry_that_hangs(registry_server: FakeServer) -> None:
+    registry_server.replies = [lambda handler, _body: handler.server.closing.wait()]  # type: ignore[attr-defined]
+    config = {"MODEL_URL": "http://127.0.0.1:9", "REGISTRY_URL": registry_server.url, "REGISTRY_TIMEOUT_S": 10}
+    client = create_app(config, features=FakeFeatures({})).test_client()
+    began = time.monotonic()
+
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/docs/openapi.json").status_code == 200
+    assert time.monotonic() - began < 3
 
 
 def test_no_failed_request_is_counted_as_ok() -> None:

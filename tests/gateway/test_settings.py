@@ -80,6 +80,13 @@ def test_all_invalid_settings_are_named_at_once() -> None:
     ]
 
 
+def test_an_address_with_a_login_is_refused_without_showing_it() -> None:
+    with pytest.raises(InvalidSetting, match=r"ENRICHER_REGISTRY_URL=.*without a login") as caught:
+        load_settings({"REGISTRY_URL": "http://user:secret@127.0.0.1:5000"})
+
+    assert "secret" not in str(caught.value)
+
+
 def test_keys_and_passwords_are_not_shown() -> None:
     with pytest.raises(InvalidSetting) as caught:
         load_settings({"API_KEYS": "long-enough-a-key,hunter2", "MODEL_URL": "http://me:hunter2@host:99999"})

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from mlflow.store.entities.paged_list import PagedList
 
 from rollout.registry import RegistryPoll
@@ -15,7 +16,7 @@ class FakeRegistry:
 
     def search_model_versions(self, *_arguments: Any, **_keywords: Any) -> Any:
         if self.is_down:
-            raise ConnectionError
+            raise ConnectionError("http://user:secret@registry:5000 refused\nthe connection")
         return PagedList([], None)
 
 
@@ -29,6 +30,17 @@ def test_before_the_first_answer_there_is_no_warning_about_production() -> None:
     poll = poll_of(registry)
     poll.poll()
     assert poll.warnings() == ["The registry does not answer; promotions have no effect until it does"]
+
+
+def test_the_log_names_the_reason_once_and_no_password(caplog: pytest.LogCaptureFixture) -> None:
+    registry = FakeRegistry()
+    registry.is_down = True
+    poll = poll_of(registry)
+    poll.poll()
+    poll.poll()
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith("The registry does not answer; the live version keeps serving: ")
+    assert line.endswith(": ConnectionError: http://***@registry:5000 refused")
 
 
 def test_an_old_answer_is_no_warning_and_withdraws_nothing() -> None:

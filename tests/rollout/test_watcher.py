@@ -1,5 +1,6 @@
 """The watcher's decisions step by step, with fake launches and servers."""
 
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 
 from rollout import watcher
+from rollout.model_server.launch import Launch
 from rollout.registry import RegistryPoll
 from rollout.settings import load_settings
 from rollout.watcher import Watcher
 from tests.rollout.fakes import FakeLaunch, FakeModelServer, FakeRecorder, target
+from tests.waiting import wait_until
 
 
 class Scene:
@@ -250,6 +253,39 @@ def test_a_briefly_empty_stage_interrupts_nothing(scene: Scene, monkeypatch: pyt
     scene.watcher.step()
     assert scene.serving is None
     assert scene.history.reasons()[-1] == ("1", None, "nothing is in Production")
+
+
+def test_a_failed_launch_is_no_problem_once_the_stage_is_empty(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("rollout.watcher.time.monotonic", lambda: clock[0])
+    scene.promote("1")
+    scene.launches[-1].fail()
+    scene.watcher.step()
+    assert scene.watcher.status()["problem"] is not None
+    scene.registry.target, scene.registry.empty_since = None, clock[0]
+    clock[0] += watcher.WITHDRAWAL_GRACE_S + 1
+    scene.watcher.step()
+    assert scene.watcher.status()["problem"] is None
+
+
+def test_a_folder_that_cannot_be_written_fails_the_launch_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    launch = Launch(load_settings({"ROLLOUT_FOLDER": str(tmp_path / "file" / "rollout")}), target("2"))
+    launch.start()
+    wait_until(lambda: launch.done)
+    assert launch.result is None
+    assert f"Not a directory: '{tmp_path}/file" in str(launch.reason)
+
+
+def test_a_list_of_processes_that_cannot_be_written_ends_nothing(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(FakeModelServer, "pid", os.getpid())
+    (tmp_path / "rollout").rmdir()
+    scene.serve("1")
+    scene.watcher.step()
+    assert scene.serving == "1"
+    assert [str(tmp_path) in record.getMessage() for record in caplog.records if "killed" in record.msg] == [True]
 
 
 def test_several_versions_in_the_stage_are_a_warning(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Who served when, as a table for people."""
+"""Which version served when, as a table."""
 
 import pytest
 

@@ -17,6 +17,7 @@ from steps import ingest as step
 from steps import warehouse
 from steps.cli.errors import DatabaseUnavailable, FaultyMonth, RowRefused
 from steps.features import lake
+from steps.month import digest
 from steps.runs.entry_points import arguments
 from tests.conftest import FEBRUARY, JANUARY, free_port
 from tests.steps.states.database import contents, execute, fetch, last_run
@@ -348,3 +349,20 @@ def test_files_as_spreadsheets_write_them_load_the_same_rows(
     ingest(write_month(tmp_path / "spreadsheet", subscriptions=spreadsheet, labels=labels), JANUARY)
     assert fetch(everything) == expected
     assert [months for _user, months, *_rest in expected] == [24, 25, 26]
+
+
+@pytest.mark.parametrize("text", [with_cell(FILES["subscriptions"], 2, "monthly_fee", "11.1"), None])
+def test_a_file_that_changes_after_the_check_is_refused(
+    empty_warehouse: Settings, tmp_path: Path, ingest: Ingest, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    """files_sha256 would be that of other rows."""
+    folder = write_month(tmp_path / "month")
+
+    def change(month: Path) -> str:
+        write_month(folder, {}, labels=text) if text is None else write_month(folder, {}, subscriptions=text)
+        return digest.origin_of(month)
+
+    monkeypatch.setattr(step, "origin_of", change)
+    with pytest.raises(FaultyMonth, match="changed during the load; nothing was loaded"):
+        ingest(folder, JANUARY)
+    assert warehouse.loaded_months() == []

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from steps import build_dataset, ingest, lineage, register, warehouse
-from steps.cli.errors import NoSuchVersion, TrackingUnavailable
+from steps.cli.errors import DiskFull, NoSuchVersion, TrackingUnavailable
 from steps.cli.settings import MODEL_NAME, PROJECT_ROOT
-from steps.registry import provenance
+from steps.registry import loaded_version, provenance
 from steps.registry.links import month_links
 from steps.runs import environment
 from steps.runs.entry_points import arguments
-from tests.conftest import JANUARY, free_port
+from steps.training import dataset_runs
+from tests.conftest import JANUARY, free_port, open_folder, small_disk
 from tests.steps.states.database import empty, execute, last_run
 from tests.steps.states.lookalikes import lookalike
 from tests.steps.states.scores import load_january
@@ -194,6 +196,16 @@ def test_another_present_state_differs_and_is_not_broken(
     assert links["end"].startswith(f"[DIFFERS] Nothing is broken. The version was made with other: {link}. ")
 
 
+def test_a_training_without_a_commit_has_nothing_to_compare(walk: Walk, training: str) -> None:
+    copy = lookalike(training, tags={"streamflow.git_commit": "not a git checkout"})
+    for figure in ("AUC", "F1", "ACC"):
+        MlflowClient().log_metric(copy, figure, 0.8)
+    links = walk(copy, version="1")
+    assert links["commit"].startswith("not a git checkout; here: ")
+    assert links["end"].startswith("[OK] ")
+    assert "commit" not in links["end"]
+
+
 def test_a_training_without_recorded_python_is_not_broken(walk: Walk, training: str) -> None:
     copy = lookalike(training)
     for figure in ("AUC", "F1", "ACC"):
@@ -261,6 +273,16 @@ def test_a_model_whose_answer_has_changed_is_broken(walk: Walk) -> None:
     links = {link.name: link for link in provenance.chain(registered)}
     assert links["model"].state == "broken"
     assert links["model"].text.endswith("when registered with 0.987654321")
+
+
+def test_a_full_disk_is_no_fact_about_a_version(walk: Walk, training: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    walk()
+    with open_folder() as folder, small_disk(folder / "temporary", "16k") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with pytest.raises(DiskFull, match=f"The disk of {disk} is full"):
+            loaded_version.load("1")
+        with pytest.raises(DiskFull, match=f"The disk of {disk} is full"):
+            dataset_runs.read(mlflow.get_run(training).data.tags["dataset_run_id"])
 
 
 def test_a_damaged_model_is_named(walk: Walk, training: str) -> None:

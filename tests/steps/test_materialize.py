@@ -11,7 +11,7 @@ import pytest
 
 from local_stack.settings import Settings
 from steps import materialize as step
-from steps.cli.errors import DatabaseUnavailable, NoSnapshot, OnlineStoreUnavailable
+from steps.cli.errors import BadParameter, DatabaseUnavailable, NoSnapshot, OnlineStoreUnavailable
 from steps.features import online_month
 from tests.conftest import FEBRUARY, JANUARY, free_port
 from tests.steps.states.database import fetch, last_run
@@ -44,7 +44,7 @@ def online_rows() -> list[object]:
 
 
 def tables() -> Sequence[object]:
-    """The tables in the online schema with their indexes: what nobody is to notice the exchange by."""
+    """The tables in the online schema with their indexes: readers must not notice the swap by them."""
     return fetch(
         "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'feast_online' ORDER BY 1, 2"
     )
@@ -218,4 +218,10 @@ def test_an_empty_warehouse_names_the_command(empty_warehouse: Settings, trackin
 def test_a_database_that_is_down_is_reported_at_once(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", str(free_port()))
     with pytest.raises(DatabaseUnavailable):
+        materialize(JANUARY)
+
+
+def test_a_variable_of_libpq_that_is_not_set_is_named(january: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGSSLMODE")
+    with pytest.raises(BadParameter, match=r"^Not set: PGSSLMODE\. Run: \. \.venv/bin/activate"):
         materialize(JANUARY)

@@ -1,4 +1,4 @@
-"""What nothing needs goes, and nothing else: on real runs, models, scores and logs of three months."""
+"""Unneeded artifacts, scores and logs are deleted, and nothing else: on real runs of three months."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ class Year:
 def made(
     server: Settings, tracking: str, sample_months: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Year]:
-    """In a tracking store of its own: others' runs of old months must not go."""
+    """In a tracking store of its own: runs of other tests must stay."""
     folder = tmp_path_factory.mktemp("prune")
     uri, logs = f"sqlite:///{folder}/mlflow.db", folder / "logs"
     with mock.patch.dict(os.environ, {"STREAMFLOW_LOGS": str(logs)}), tracking_store_at(uri):
@@ -85,7 +85,7 @@ def play(experiment: str, sample_months: Path) -> dict[str, str]:
 
 @pytest.fixture
 def year(made: Year, tmp_path: Path) -> Iterator[Year]:
-    """What the test deletes is put back."""
+    """Restores afterwards what the test deletes."""
     shutil.copytree(made.artifacts, tmp_path / "kept")
     execute("CREATE TABLE kept_scores AS TABLE churn_scores")
     yield made

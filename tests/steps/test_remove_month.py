@@ -1,4 +1,4 @@
-"""A month taken back: what depends on it is said, and nothing of it is left, whatever was online."""
+"""A removed month: everything that depends on it is listed, and nothing of it remains."""
 
 from collections.abc import Callable
 from datetime import date

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from local_stack.settings import ROOT, Settings
 from steps import build_dataset, train
 from steps import ingest as ingest_step
-from steps.cli.errors import DatasetMismatch, NoSnapshot, TooFewToLearn
+from steps.cli.errors import DatasetMismatch, DatasetNotBuilt, NoSnapshot, TooFewToLearn
 from steps.month.files import FILES
 from steps.runs import tracking as step_tracking
 from steps.runs.entry_points import arguments
@@ -270,6 +270,21 @@ def test_a_damaged_dataset_is_not_trained_on(january_again: str, tracking: str) 
 def test_an_unknown_month_is_an_error_with_the_command(january_again: str) -> None:
     with pytest.raises(NoSnapshot, match=r"-e ingest -P month_dir=DIR -P as_of=2030-01-31"):
         train.main(quick("random_forest", as_of="2030-01-31"))
+
+
+def test_a_dataset_that_cannot_be_built_is_an_error_with_the_reason_of_its_run(
+    january_again: str, project_python: None, tmp_path: Path, tracking: str
+) -> None:
+    as_of = "2024-05-31"
+    month = str(write_month(tmp_path / "month", month_of(["anna", "ben"]), labels=None))
+    ingest_step.main(arguments("ingest", {"month_dir": month, "as_of": as_of, "mix": "true", "confirm_date": "true"}))
+    with pytest.raises(DatasetNotBuilt, match=rf"^build_dataset failed: No label of the 2 users of {as_of} is loaded"):
+        train.main(quick("random_forest", as_of=as_of))
+    assert (
+        last_run("train", tracking)
+        .data.tags["mlflow.note.content"]
+        .startswith("[ERROR] build_dataset failed: No label")
+    )
 
 
 @pytest.mark.parametrize("leaving", [0, 9])

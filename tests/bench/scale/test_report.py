@@ -1,5 +1,6 @@
 """reports/scale.md: growth of each stage from size to size, with a reason where it is more than linear."""
 
+import re
 from pathlib import Path
 
 from bench.scale import report as scale_report
@@ -38,6 +39,7 @@ def test_a_stage_is_next_to_its_stock_variant_and_look_ups_name_their_store(tmp_
         measured("look-up: redis", 1_000, 3.0, figure=0.2),
     )
     assert "| ingest | 1,000 | 1.0 | 100 | 6,000 | 6.0 | 100 | 6.0 |  |" in text
+    assert re.search(r"^Taken on \d{4}-\d\d-\d\d .* cores .* Load average when done: ", text, re.MULTILINE)
     assert "No stage grew more than linearly." in text
     assert "| PostgreSQL | 1,000 | 0.28 |" in text
     assert "| Redis | 1,000 | 0.20 |" in text

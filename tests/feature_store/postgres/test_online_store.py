@@ -12,6 +12,7 @@ import pytest
 import typeguard
 from psycopg_pool import PoolTimeout
 
+from configuration import names
 from feature_store.plain_feast import import_feast
 from feature_store.settings import UnsetVariables
 from feature_store.store import apply_definitions, feature_types, open_store
@@ -345,6 +346,11 @@ def test_unset_variables_are_named_before_a_connection_is_opened(
     monkeypatch.delenv("PGSSLMODE")
     with pytest.raises(UnsetVariables, match="Not set: PGHOST, PGSSLMODE"):
         open_store()
+
+
+def test_an_empty_port_is_the_default_as_for_libpq(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "")
+    assert open_store().config.online_store.port == names.POSTGRES_PORT
 
 
 COUNT_INSTRUMENTED = """

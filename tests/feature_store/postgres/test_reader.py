@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ import pytest
 from feature_store.deadline import Deadline
 from feature_store.plans import UnknownService, make_plan
 from feature_store.pool import OnlineReadError, OnlineReadTimeout
+from feature_store.postgres.libpq import with_addresses
 from feature_store.postgres.reader import PostgresReader
 from feature_store.reading import Plan
 from feature_store.store import feature_types, open_store
@@ -204,3 +207,34 @@ def test_a_refused_connection_is_an_error_at_once(plan: Plan) -> None:
 def test_a_wrong_password_is_an_error(plan: Plan) -> None:
     with pytest.raises(OnlineReadError, match="password"):
         PostgresReader("password=wrong").read(plan, ["anna"], soon())
+
+
+def test_a_name_server_that_does_not_answer_delays_no_read_beyond_its_deadline(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def mute(*_arguments: object, **_options: object) -> list[object]:
+        answered.wait(5)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", mute)
+    began = time.monotonic()
+    with pytest.raises(OnlineReadTimeout, match="No connection could be made"):
+        PostgresReader("host=db.example.invalid").read(plan, ["anna"], soon(0.2))
+    assert 0.2 <= time.monotonic() - began < 1
+    answered.set()
+
+
+def test_a_host_without_an_address_is_an_error_with_its_name(plan: Plan) -> None:
+    with pytest.raises(OnlineReadError, match=r"^Host db\.example\.invalid: "):
+        PostgresReader("host=db.example.invalid").read(plan, ["anna"], soon())
+
+
+def test_a_host_is_looked_up_here_and_its_name_stays(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [(None, None, None, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: entries)
+    assert with_addresses("host=db") == "host=db,db hostaddr=127.0.0.2,127.0.0.1"
+    assert PostgresReader("host=db").read(plan, ["anna"], soon())  # the second address answers
+    unchanged = ["host=/run/postgresql", "host=a,b", "host=db hostaddr=127.0.0.1"]
+    assert [with_addresses(conninfo) for conninfo in unchanged] == unchanged

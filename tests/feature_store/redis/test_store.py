@@ -202,6 +202,11 @@ def test_an_error_of_redis_ends_the_write_with_its_message(monthly: Online) -> N
             "127.0.0.1:6379",
             "STREAMFLOW_REDIS='127.0.0.1:6379': must be an address like redis://127.0.0.1:6379/0",
         ),
+        (
+            "redis",
+            "redis://127.0.0.1:port/0",
+            "STREAMFLOW_REDIS='redis://127.0.0.1:port/0': must be an address like redis://127.0.0.1:6379/0",
+        ),
     ],
 )
 def test_an_invalid_setting_is_named(

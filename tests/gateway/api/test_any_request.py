@@ -89,12 +89,14 @@ def test_the_openapi_document_matches_the_answers(method: str, path: str) -> Non
     check()
 
 
-def test_the_openapi_document_is_right_about_keys() -> None:
+@pytest.mark.parametrize(("method", "path"), [("POST", "/predict"), ("GET", "/ready")])
+@pytest.mark.parametrize("headers", [{"X-API-Key": KEY}, {}])
+def test_the_openapi_document_is_right_about_keys(method: str, path: str, headers: dict[str, str]) -> None:
     document = schemathesis.openapi.from_wsgi("/docs/openapi.json", gateway(AllUsersKnown(), API_KEYS=KEY))
 
     @FEW
-    @given(document["/predict"]["POST"].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @given(document[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE))
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate(headers={"X-API-Key": KEY})  # schemathesis also tries without it and with another
+        case.call_and_validate(headers=headers)  # schemathesis also tries without it and with another
 
     check()

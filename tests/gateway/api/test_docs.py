@@ -60,8 +60,8 @@ def test_every_endpoint_is_documented_with_its_answers(client: FlaskClient) -> N
     assert answers == {
         "/health": {"200", "500"},
         "/ready": {"200", "500", "503"},
-        "/features/{user_id}": {"200", "404", "422", "500", "503"},
-        "/predict": {"200", "404", "409", "413", "415", "422", "500", "503"},
+        "/features/{user_id}": {"200", "404", "421", "422", "500", "503"},
+        "/predict": {"200", "404", "409", "413", "415", "421", "422", "500", "503"},
     }
 
 
@@ -127,6 +127,7 @@ def test_with_keys_the_document_says_how_to_send_one_and_where() -> None:
     assert document["security"] == [{"X-API-Key": []}, {"Bearer": []}]
     assert document["components"]["securitySchemes"].keys() == {"X-API-Key", "Bearer"}
     assert document["paths"]["/health"]["get"]["security"] == []
+    assert document["paths"]["/ready"]["get"]["security"] == [{}, {"X-API-Key": []}, {"Bearer": []}]
     assert "security" not in document["paths"]["/predict"]["post"]
 
 
@@ -163,21 +164,34 @@ def served(app: Any) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+@contextmanager
+def browser(*arguments: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
+        launched = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments],
         )
-        yield browser
-        browser.close()
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def chromium(*arguments: str) -> Iterator[Page]:
+    """A page in a browser that was started with these arguments."""
+    with browser(*arguments) as launched:
+        yield launched.new_page()
+
+
+@pytest.fixture(scope="module")
+def shared_browser() -> Iterator[Browser]:
+    with browser() as launched:
+        yield launched
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def page(shared_browser: Browser) -> Iterator[Page]:
     """A page of its own: no file, key or setting of another test's page."""
-    with chromium.new_context() as context:
+    with shared_browser.new_context() as context:
         yield context.new_page()
 
 

@@ -122,13 +122,11 @@ def test_few_requests_wait_for_the_batch_in_flight_but_not_longer_than_the_patie
 
 
 def test_many_requests_do_not_wait_for_the_batch_in_flight(batches_of: Callable[..., Batches], gate: Gate) -> None:
-    held = threading.Event()
     batches = batches_of(gate, workers=2, largest_batch=64)
     asking(batches, "first")
     wait_until(lambda: len(gate.batches) == 1)
     with batches._changed:  # so that all are there before a worker looks
         many = [asking(batches, f"u{number}") for number in range(32)]
-        held.set()
     wait_until(lambda: len(gate.batches) == 2)
 
     assert gate.batches[1] == [f"u{number}" for number in range(32)]
@@ -157,7 +155,7 @@ def test_a_batch_has_the_latest_deadline_of_its_requests(batches_of: Callable[..
     assert gate.deadlines[1] - time.monotonic() > 50
 
 
-def test_a_request_that_nobody_waits_for_any_more_is_not_begun(batches_of: Callable[..., Batches], gate: Gate) -> None:
+def test_an_abandoned_request_is_not_started(batches_of: Callable[..., Batches], gate: Gate) -> None:
     batches = batches_of(gate)
     first = asking(batches, "first")
     wait_until(lambda: len(gate.batches) == 1)
@@ -173,7 +171,7 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_begun(batches_of: Calla
 
 def test_an_answered_request_leaves_nothing_to_the_garbage_collector(batches_of: Callable[..., Batches]) -> None:
     class Body:
-        """What a request holds; not a bytearray, which knows no weak references."""
+        """Held by a request; not a bytearray, which cannot have weak references."""
 
     def predict(_body: Body) -> list[Result]:
         return batches.predict(items_of("a"), Deadline.after(5))
@@ -247,7 +245,7 @@ def test_too_few_results_are_a_fault_that_reaches_all(batches_of: Callable[..., 
     assert [result.code for result in results if isinstance(result, EnricherError)] == ["internal_error"] * 2
 
 
-def test_after_close_what_waits_is_answered_and_nothing_new_is_taken(
+def test_after_close_waiting_requests_are_answered_and_new_ones_refused(
     batches_of: Callable[..., Batches], gate: Gate
 ) -> None:
     batches = batches_of(gate)
@@ -295,7 +293,7 @@ def test_few_clients_that_ask_again_at_once_stay_together(batches_of: Callable[.
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.text(max_size=3), max_size=7), max_size=40), st.integers(1, 3), st.integers(1, 9))
-def test_every_request_gets_its_own_users_in_order_whatever_shares_its_batch(
+def test_every_request_gets_its_own_users_in_order_in_any_batch(
     requests: list[list[str]], workers: int, largest: int
 ) -> None:
     batches = Batches(no_such_users, workers=workers, largest_batch=largest)

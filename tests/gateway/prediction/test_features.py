@@ -11,6 +11,7 @@ from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
 from feature_enricher.prediction.features import FeastFeatures
 from feature_enricher.upstream.breaker import PAUSE_S
 from feature_store.deadline import Deadline
+from feature_store.plans import UnknownService
 from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_store.postgres.reader import PostgresReader
 from feature_store.reading import FeatureRow, Plan
@@ -104,6 +105,14 @@ def test_a_failed_read_of_the_definition_is_repeated() -> None:
         store.lookup("churn_v1", ["a"], soon())
 
     assert store.lookup("churn_v1", ["a"], soon())[1] == [ROW]
+
+
+def test_a_service_unknown_to_feast_is_named_with_the_step_that_defines_it() -> None:
+    def plan_of(service: str) -> Plan:
+        raise UnknownService(f"Feast has no FeatureService {service}. Run: mlflow run . -e materialize")
+
+    with pytest.raises(StoreUnavailable, match=r"no FeatureService churn_v9.*materialize"):
+        features(plan_of).lookup("churn_v9", ["a"], soon())
 
 
 def test_a_slow_definition_is_read_once_and_requests_fail_in_time() -> None:

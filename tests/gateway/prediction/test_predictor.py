@@ -176,9 +176,9 @@ def test_an_answer_of_another_version_than_the_live_one_is_refused() -> None:
 
 def test_a_user_with_only_the_new_features_is_served_after_the_switch() -> None:
     class SignallingRegistry(FakeRegistry):
-        def feature_service(self) -> str:
+        def feature_service(self, deadline: Deadline | None = None) -> str:
             reloaded.set() if self.calls else None
-            return super().feature_service()
+            return super().feature_service(deadline)
 
     reloaded = threading.Event()
     registry, model = SignallingRegistry("churn_v1"), FakeModel("churn_v1")

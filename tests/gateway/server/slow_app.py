@@ -1,15 +1,18 @@
 """The gateway's server around an application that takes its time: python -m tests.gateway.server.slow_app PORT
 
-POST /predict?s=0.2 sleeps for so long in a batch, GET /slow?s=0.2 in a thread of the others; /large?n=… answers that
+POST /predict?s=0.2 sleeps for so long in a batch, GET /slow?s=0.2 in a thread of the others, /health?s=0.2 and
+/ready?s=0.2 in threads of their own; /large?n=… answers that
 many bytes; /echo tells the method, path, query, headers and body that arrived.
 """
 
 import sys
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from flask import Flask, Response, jsonify, request
 
+from feature_enricher.access_control.access import AccessControl
 from feature_enricher.prediction.batching import Batches
 from feature_enricher.server.front import Front
 from feature_enricher.server.run import serve
@@ -18,7 +21,7 @@ from feature_enricher.settings import load_settings
 DEADLINE_S = 1.0
 
 
-def create() -> Front:
+def create(is_stopping: Callable[[], bool]) -> Front:
     app = Flask("slow")
 
     def wait() -> None:
@@ -27,9 +30,10 @@ def create() -> Front:
     @app.route("/predict", methods=["GET", "POST"])
     @app.get("/slow")
     @app.get("/health")
-    def slow() -> str:
+    @app.get("/ready")
+    def slow() -> tuple[str, int]:
         wait()
-        return f"{len(request.get_data())} bytes"
+        return f"{len(request.get_data())} bytes", 503 if request.path == "/ready" and is_stopping() else 200
 
     @app.get("/large")
     def large() -> bytes:
@@ -55,7 +59,8 @@ def create() -> Front:
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     batches = Batches(lambda _asks, _deadline: [], workers=2, largest_batch=8)
-    return Front(app, batches, deadline_s=DEADLINE_S, largest_body=100_000)
+    access = AccessControl(load_settings({"ALLOWED_HOSTS": "gateway,x"}), lambda: None)
+    return Front(app, batches, access, deadline_s=DEADLINE_S, largest_body=100_000)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which predictions are read, in which order, while the batches have more to do than they can."""
+"""Which predictions are read while the batches are busy, and in which order."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ def released() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def busy(released: threading.Event) -> Iterator[Batches]:
-    """Batches of which one is held up, and as many requests wait for the next as may."""
+    """One batch is in flight, and the next ones are full."""
     batches = Batches(lambda _items, _deadline: [], workers=1, largest_batch=MOST_READ)
     submit(batches, released.wait)
     while batches.queue_length():
@@ -83,11 +83,11 @@ def test_a_request_whose_turn_does_not_come_in_time_is_not_admitted(busy: Batche
     assert busy.unread == 0
 
 
-def test_bodies_that_do_not_come_hold_up_the_others_for_a_moment_only(idle: Batches) -> None:
+def test_bodies_that_do_not_arrive_delay_the_others_only_briefly(idle: Batches) -> None:
     async def scenario() -> tuple[bool, float]:
         admission = Admission(idle, longest_wait_s=30)
         for _ in range(MOST_READ):
-            await admission.admitted()  # and its body does not come
+            await admission.admitted()  # its body does not arrive
         began = time.monotonic()
         return await wait_for_turn(admission, 0, []), time.monotonic() - began
 

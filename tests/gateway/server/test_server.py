@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from tests.conftest import free_port
 from tests.gateway.fakes import FakeServer, reply
 from tests.gateway.server.slow_app import DEADLINE_S
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "feature_enricher"]
@@ -77,9 +78,11 @@ def started(command: list[str], environment: dict[str, str], port: str, tmp_path
     log = tmp_path.parent / f"{tmp_path.name}.log"
     with log.open("wb") as stream, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=stream) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_until_it_answers(url)
-        yield Deployed(url, process, log)
-        process.terminate()
+        try:
+            wait_until_it_answers(url)
+            yield Deployed(url, process, log)
+        finally:  # also after a failure, or the end of the block would wait for the process for ever
+            process.terminate()
 
 
 def wait_until_it_answers(url: str) -> requests.Response:
@@ -101,7 +104,7 @@ def refused_start(environment: dict[str, str]) -> str:
     return done.stderr
 
 
-def test_it_serves_and_says_what_is_not_ready(gateway: Deployed) -> None:
+def test_it_serves_and_names_the_failed_check(gateway: Deployed) -> None:
     assert requests.get(f"{gateway.url}/health", timeout=5).json() == {"status": "ok"}
     ready = requests.get(f"{gateway.url}/ready", timeout=5)
     assert (ready.status_code, ready.json()["error"]) == (503, "Not ready: store")
@@ -166,6 +169,15 @@ def test_a_port_in_use_is_not_shared_but_named(gateway: Deployed, environment: d
 
     assert f"GATEWAY_PORT={gateway.address[1]}" in message
     assert "in use" in message
+
+
+def test_an_address_of_another_machine_is_refused_by_name(environment: dict[str, str]) -> None:
+    elsewhere = {"GATEWAY_HOST": "no-such-host.invalid", "ENRICHER_ALLOW_OPEN": "true"}
+    assert "GATEWAY_HOST='no-such-host.invalid'" in refused_start(environment | elsewhere)
+
+
+def test_an_unknown_online_store_does_not_start(environment: dict[str, str]) -> None:
+    assert "STREAMFLOW_ONLINE_STORE='mysql'" in refused_start(environment | {"STREAMFLOW_ONLINE_STORE": "mysql"})
 
 
 def test_a_certificate_without_its_key_or_without_its_file_does_not_start(environment: dict[str, str]) -> None:
@@ -239,7 +251,20 @@ def test_the_probes_are_answered_while_all_others_wait(slow_gateway: Deployed) -
     assert still_waiting > 30
 
 
-def test_what_cannot_be_answered_in_time_is_a_503_with_retry_after_by_the_deadline(slow_gateway: Deployed) -> None:
+def test_health_is_answered_while_ready_waits_for_a_server_that_hangs(slow_gateway: Deployed) -> None:
+    with concurrent.futures.ThreadPoolExecutor() as clients:
+        answers = [clients.submit(requests.get, f"{slow_gateway.url}/ready?s=0.7", timeout=5) for _ in range(6)]
+        time.sleep(0.2)
+        probed = requests.get(f"{slow_gateway.url}/health", timeout=5)
+        still_waiting = sum(not answer.done() for answer in answers)
+
+    assert (probed.status_code, still_waiting) == (200, 6)
+    assert probed.elapsed.total_seconds() < 0.3
+
+
+def test_requests_that_cannot_be_answered_in_time_get_503_with_retry_after_by_the_deadline(
+    slow_gateway: Deployed,
+) -> None:
     with concurrent.futures.ThreadPoolExecutor(60) as clients:
         url = f"{slow_gateway.url}/predict?s=0.3"
         answers = list(clients.map(lambda _: requests.get(url, timeout=5), range(60)))
@@ -279,7 +304,7 @@ def test_a_request_that_takes_too_long_is_answered_at_the_deadline(slow_gateway:
         assert DEADLINE_S <= late.elapsed.total_seconds() < DEADLINE_S + 0.5
 
 
-def test_slow_bodies_hold_up_nobody_and_end_with_408(slow_gateway: Deployed) -> None:
+def test_slow_bodies_delay_no_other_request_and_end_with_408(slow_gateway: Deployed) -> None:
     slow = [socket.create_connection(slow_gateway.address, timeout=10) for _ in range(200)]
     for connection in slow:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -294,9 +319,9 @@ def test_slow_bodies_hold_up_nobody_and_end_with_408(slow_gateway: Deployed) -> 
         connection.close()
 
 
-def test_clients_that_do_not_read_their_answers_hold_up_nobody(slow_gateway: Deployed) -> None:
-    deaf = [socket.create_connection(slow_gateway.address, timeout=10) for _ in range(100)]
-    for connection in deaf:
+def test_clients_that_do_not_read_their_answers_delay_no_other_request(slow_gateway: Deployed) -> None:
+    not_reading = [socket.create_connection(slow_gateway.address, timeout=10) for _ in range(100)]
+    for connection in not_reading:
         connection.sendall(b"GET /large?n=3000000 HTTP/1.1\r\nHost: x\r\n\r\n")
     time.sleep(0.5)
     began = time.monotonic()
@@ -306,8 +331,8 @@ def test_clients_that_do_not_read_their_answers_hold_up_nobody(slow_gateway: Dep
 
     assert answered == [200] * 10
     assert took < 3
-    assert whole.status_code in (200, 503)  # 503 where those who do not read hold all the memory there is for answers
-    for connection in deaf:
+    assert whole.status_code in (200, 503)  # 503 if unread answers take up all of their memory
+    for connection in not_reading:
         connection.close()
 
 
@@ -330,3 +355,31 @@ def test_several_processes_answer_and_their_metrics_are_added_up(environment: di
         assert len(workers) == 2
         assert {line.split()[-1] for line in counted} == {"40.0"}
         assert len(counted) == 10
+
+
+def test_the_states_of_killed_processes_are_not_counted(
+    environment: dict[str, str], tmp_path: Path, model_server: FakeServer
+) -> None:
+    model_server.replies = [lambda handler, _body: handler.server.closing.wait()]  # type: ignore[attr-defined]
+    several = environment | {"ENRICHER_WORKERS": "2", "ENRICHER_MODEL_TIMEOUT_S": "5", "ENRICHER_DEADLINE_S": "10"}
+    for gateway in started(COMMAND, several, several["GATEWAY_PORT"], tmp_path):
+        waiting = [socket.create_connection(gateway.address) for _ in range(4)]
+        for client in waiting:
+            client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: model_server.seen)
+        in_flight_before = in_flight(gateway)
+        for worker in psutil.Process(gateway.process.pid).children():
+            worker.kill()
+            worker.wait(5)
+        wait_until_it_answers(gateway.url)
+
+        assert in_flight_before > 1
+        assert in_flight(gateway) == 1  # the request for the metrics
+        for client in waiting:
+            client.close()
+
+
+def in_flight(gateway: Deployed) -> float:
+    page = requests.get(f"{gateway.url}/metrics", timeout=5).text
+    [line] = [line for line in page.splitlines() if line.startswith("gateway_requests_in_flight ")]
+    return float(line.split()[-1])

@@ -157,14 +157,14 @@ FRAMED_WELL = {
 
 
 @pytest.mark.parametrize("case", ANSWERED)
-def test_what_http_allows_is_answered(port: int, case: str) -> None:
+def test_valid_http_is_answered(port: int, case: str) -> None:
     answers, _closed = exchange(port, ANSWERED[case])
 
     assert [status for status, _headers, _body in answers if status != 100] == [200]
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_http_forbids_is_refused_and_what_follows_is_not_taken_for_a_request(port: int, case: str) -> None:
+def test_invalid_http_is_refused_and_the_bytes_after_it_are_no_request(port: int, case: str) -> None:
     sent, status = REFUSED[case]
     answers, closed = exchange(port, sent + request(b"GET /next HTTP/1.1"))
 
@@ -175,7 +175,7 @@ def test_what_http_forbids_is_refused_and_what_follows_is_not_taken_for_a_reques
         assert (len(answers), closed) == (len(answers[:1]), True)
 
 
-def test_a_body_arrives_as_it_was_sent_whatever_its_framing(port: int) -> None:
+def test_a_body_arrives_unchanged_with_any_framing(port: int) -> None:
     for sent in (post(LENGTH, BODY), post(CHUNKED, CHUNK + b"0\r\n\r\n"), post(CHUNKED, CHUNK + b"0\r\nX: 1\r\n\r\n")):
         [(_status, _headers, body)], _closed = exchange(port, sent)
         assert json.loads(body)["body"].encode() == BODY
@@ -220,7 +220,7 @@ def test_the_refusals_that_reach_us_are_problems_with_the_clients_request_id(por
     assert (problem["code"], problem["request_id"], problem["status"]) == ("refused", "mine", 400)
 
 
-def test_half_a_head_holds_up_nobody(port: int) -> None:
+def test_half_a_head_delays_no_other_request(port: int) -> None:
     halves = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(200)]
     for connection in halves:
         connection.sendall(b"GET /echo HTTP/1.1\r\nHo")

@@ -1,5 +1,6 @@
 """Network faults between gateway and model server: an answer or an error in time."""
 
+import json
 import socket
 import threading
 import time
@@ -43,6 +44,17 @@ def drip(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
         handler.wfile.write(b" ")
 
 
+def drip_head(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not handler.server.closing.wait(0.05):  # type: ignore[attr-defined]
+        handler.wfile.write(b"x")
+
+
+def close_after_the_answer(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(ANSWERED).encode())
+    handler.close_connection = True
+
+
 def hang_up(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
     handler.close_connection = True
 
@@ -55,7 +67,7 @@ def stop_halfway(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
     handler.close_connection = True
 
 
-@pytest.mark.parametrize("fault", [hang, drip, hang_up, stop_halfway])
+@pytest.mark.parametrize("fault", [hang, drip, drip_head, hang_up, stop_halfway])
 def test_a_server_that_does_not_answer_causes_an_error_in_time(
     model_server: FakeServer, fault: Callable[[BaseHTTPRequestHandler, bytes], None]
 ) -> None:
@@ -76,6 +88,12 @@ def test_a_refused_connection_is_an_error() -> None:
 
         with pytest.raises(ModelUnavailable, match="did not answer"):
             model_at(url).predict(ROWS, soon())
+
+
+def test_an_answer_that_ends_with_its_connection_is_read_whole(model_server: FakeServer) -> None:
+    model_server.replies = [close_after_the_answer]
+
+    assert [len(model_at(model_server.url).predict(ROWS, soon())) for _ in range(2)] == [1, 1]
 
 
 def test_after_a_closed_connection_the_call_is_repeated_once(model_server: FakeServer) -> None:

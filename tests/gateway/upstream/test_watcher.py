@@ -159,7 +159,7 @@ def test_an_invalid_status_is_ignored(gateway: FlaskClient, watcher: FakeServer,
 
 
 def test_while_no_model_server_is_live_requests_fail_at_once(gateway: FlaskClient, watcher: FakeServer) -> None:
-    watcher.replies = [reply(status_body(None, problem="The model server died; it is started again in 1 s"))]
+    watcher.replies = [reply(status_body(None, problem="The model server ended; it is being restarted"))]
     wait_until(lambda: predict(gateway)[0] == 503)
     began = time.monotonic()
 
@@ -168,7 +168,7 @@ def test_while_no_model_server_is_live_requests_fail_at_once(gateway: FlaskClien
     assert time.monotonic() - began < 0.5
     assert (answer.status_code, answer.get_json()["code"]) == (503, "no_live_model")
     assert answer.headers["Retry-After"] == "1"
-    assert "started again" in answer.get_json()["detail"]
+    assert "being restarted" in answer.get_json()["detail"]
 
 
 def test_a_model_server_that_hangs_delays_no_request_past_the_deadline(gateway: FlaskClient, third: FakeServer) -> None:
@@ -188,7 +188,7 @@ def test_ready_shows_warnings_and_a_problem_and_stays_ready(
 ) -> None:
     third.replies = [reply(b"\n")]
     status = status_body(
-        serving(third.url, "3"), "Versions 3 and 2 are in Production", problem="version 4 was not turned to: x"
+        serving(third.url, "3"), "Versions 3 and 2 are in Production", problem="Version 4 cannot serve: x"
     )
     watcher.replies = [reply(status)]
     wait_until(lambda: gateway.get("/ready").get_json()["warnings"] != [])
@@ -234,7 +234,7 @@ def test_a_model_server_restarted_at_another_address_is_used(
 ) -> None:
     third.replies = [lambda handler, _body: setattr(handler, "close_connection", True)]
     assert predict(gateway)[0] == 503
-    watcher.replies = [reply(status_body(None, problem="The model server died"))]
+    watcher.replies = [reply(status_body(None, problem="The model server ended"))]
     wait_until(lambda: predict(gateway)[1]["code"] == "no_live_model")
     fourth.replies = [answering("3")]
     watcher.replies = [reply(status_body(serving(fourth.url, "3")))]

@@ -1,4 +1,4 @@
-"""What can be given with -P, and what is refused before anything starts."""
+"""The valid values of -P; others are refused before anything starts."""
 
 import argparse
 from datetime import date
@@ -80,6 +80,13 @@ def test_a_run_id_is_32_hexadecimal_digits(text: str) -> None:
     assert parameters.run_id("0123456789abcdef" * 2) == "0123456789abcdef" * 2
     with pytest.raises(argparse.ArgumentTypeError, match="is not a run id"):
         parameters.run_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "churn v1", "churn_v1'", "churn_v1\n", "churn-v1", "é"])
+def test_a_feature_service_is_a_plain_name(text: str) -> None:
+    assert parameters.feature_service("churn_v2") == "churn_v2"
+    with pytest.raises(argparse.ArgumentTypeError, match="is not the name of a FeatureService, such as churn_v1"):
+        parameters.feature_service(text)
 
 
 def test_the_empty_text_means_not_given() -> None:

@@ -24,10 +24,10 @@ from feature_enricher.prediction import values
 from steps.cli.errors import FaultyMonth
 from steps.cli.progress import ignore
 from steps.month import check, files
-from steps.month.check import check_file
+from steps.month.check import SHOWN_FAULTS, check_file
 from steps.month.csv_bytes import FileFault
 from steps.month.csv_text import TextFile
-from steps.month.files import SHOWN_FAULTS, CheckedMonth, count_new_categories, read_month
+from steps.month.files import CheckedMonth, count_new_categories, read_labels, read_month
 from steps.month.rules import DECIMAL_TEXT, TEXT, USER_ID, whole, with_whole_numbers
 from tests.conftest import JANUARY, open_folder
 from tests.steps.states.months import FILES, month_of, reordered, with_cell, without_column, without_line, write_month
@@ -517,3 +517,11 @@ def test_a_new_category_is_a_sane_text(tmp_path: Path, odd: str) -> None:
     folder = write_month(tmp_path, subscriptions=with_cell(FILES["subscriptions"], 2, "net_service", odd))
     with pytest.raises(FaultyMonth, match="net_service"):
         read_month(folder, JANUARY, new_categories=True)
+
+
+def test_a_labels_file_that_changes_after_the_check_is_refused(tmp_path: Path) -> None:
+    path = write_month(tmp_path) / "labels.csv"
+    checked = read_labels(path, JANUARY, pa.array(["anna", "ben", "cara"]))
+    path.write_text(FILES["labels"].replace("True", "true"))  # the same number of rows and bytes
+    with pytest.raises(FaultyMonth, match=r"labels\.csv: changed during the load; nothing was loaded"):
+        list(checked.chunks())

@@ -134,7 +134,7 @@ def test_a_duplicate_of_the_version_in_production_gets_no_version(
         f"[OK] Run {duplicate} is a duplicate of version 1 of {MODEL_NAME} in Production: same data, code and "
         "parameters; no new version is made."
     ) in capsys.readouterr().out
-    assert last_run("register", tracking).data.tags["twin_of"] == "1"
+    assert last_run("register", tracking).data.tags["duplicate_of"] == "1"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which commit lineage names: in a checkout, in an image that was told at its build, in one that was not."""
+"""The commit that lineage names: of a checkout, of an image built with one, of an image built without."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from steps.runs import tracking
 
-commit = tracking.commit.__wrapped__  # it is asked once a process
+commit = tracking.commit.__wrapped__  # without its cache
 
 
 @pytest.fixture

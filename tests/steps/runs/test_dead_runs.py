@@ -1,4 +1,4 @@
-"""Runs of processes that were killed with SIGKILL are closed by whoever runs next; live ones never are."""
+"""Runs of processes that were killed with SIGKILL are closed by the next step; live ones never are."""
 
 import time
 from collections.abc import Callable

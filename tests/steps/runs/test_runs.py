@@ -1,4 +1,4 @@
-"""What a run is called, what it says happened, which experiment it is in; and an experiment that was deleted."""
+"""A run's name, description and experiment; and an experiment that was deleted."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def project_run(tracking: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 
 @pytest.fixture
 def other_experiment(tracking: str, server: Settings) -> Iterator[str]:
-    """An experiment that is none of the stack's. Deleted at the end."""
+    """An experiment that is not the stack's. Deleted at the end."""
     client = MlflowClient()
     made = client.create_experiment(f"other-{time.time_ns()}")
     yield str(made)
@@ -107,6 +107,14 @@ def tracking_run() -> "mlflow.ActiveRun":
     return tracking.step_run("history", "history", {})
 
 
+@pytest.mark.usefixtures("empty_warehouse", "tracking")
+def test_parameters_are_logged_as_they_are_typed() -> None:
+    arguments = {"apply": False, "force": True, "version": None, "last": 5, "as_of": JANUARY}
+    with tracking.step_run("history", "history", arguments) as run:
+        logged = mlflow.get_run(run.info.run_id).data.params
+    assert logged == {"apply": "false", "force": "true", "version": "", "last": "5", "as_of": "2024-01-31"}
+
+
 def test_an_experiment_that_a_step_records_in_opens_as_model_training(
     empty_warehouse: Settings, other_experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +125,7 @@ def test_an_experiment_that_a_step_records_in_opens_as_model_training(
     assert tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def test_an_experiment_made_without_a_word_keeps_its_artifacts_in_the_store_that_is_backed_up(
+def test_a_new_experiment_keeps_its_artifacts_in_the_store_that_is_backed_up(
     server: Settings, other_experiment: str
 ) -> None:
     where = MlflowClient().get_experiment(other_experiment).artifact_location
@@ -160,7 +168,9 @@ def test_a_training_of_another_experiment_is_named_where_none_is_found_here(
         find_training(None, "2019-06-30")
 
 
-def test_a_store_that_wants_a_login_is_told_so(empty_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_requires_a_login_is_an_error_with_the_variables(
+    empty_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusal = mlflow.exceptions.MlflowException("API request to endpoint /api failed with error code 401 != 200")
     monkeypatch.setattr(mlflow, "start_run", lambda **_: (_ for _ in ()).throw(refusal))
     with pytest.raises(TrackingUnavailable, match=r"needs a login\. Set MLFLOW_TRACKING_USERNAME"):

@@ -1,4 +1,4 @@
-"""The table of who served when."""
+"""The table of cutovers."""
 
 from datetime import UTC, datetime, timedelta
 

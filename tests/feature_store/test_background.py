@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from feature_enricher import background
+from feature_store import background
 
 
 def test_work_runs_in_another_thread_and_its_result_arrives_later() -> None:
