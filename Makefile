@@ -8,8 +8,9 @@ STACK := $(WITH_PROJECT) .venv/bin/python -m local_stack
 STEP  := . .venv/bin/activate && mlflow run . -e
 MONTH := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
 
-# in the order of tests/conftest.py: the longest files first; compiled once, regardless of the shell
-TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# in the order of tests/conftest.py: the longest files first; compiled once, regardless of the shell. Three workers for
+# two cores: tests wait for other processes for a fifth of their time
+TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
 BENCH_OPTIONS := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
 

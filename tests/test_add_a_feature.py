@@ -15,7 +15,7 @@ import pytest
 from local_stack.settings import ROOT, Settings
 from steps.runs.entry_points import arguments
 from tests.conftest import JANUARY
-from tests.sql import empty
+from tests.sql import empty_registry_too
 from tests.steps.states.database import last_run
 
 PAGE = (ROOT / "docs" / "add-a-feature.md").read_text()
@@ -52,7 +52,7 @@ def month(tmp_path: Path, sample_months: Path) -> Path:
 def tables_removed(empty_warehouse: Settings) -> Iterator[None]:
     """Removes the patched project's tables and definitions after the test."""
     yield
-    empty()
+    empty_registry_too()
 
 
 def step(project: Path, name: str, parameters: dict[str, str]) -> str:

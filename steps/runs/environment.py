@@ -1,5 +1,6 @@
 """Compares the installed packages with the lock."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,15 +17,22 @@ def locked(lock: Path) -> dict[str, str]:
     }
 
 
+@cache
+def installed(package: str) -> str | None:
+    """The package's version; None if it is missing. Reading it takes milliseconds, so it is read once in a process."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def differences(lock: Path) -> list[str]:
     """A sentence per package that is missing or has another version than the locked one."""
     sentences = []
     for name, pinned in locked(lock).items():
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
+        number = installed(name)
+        if number is None:
             sentences.append(f"{name} {pinned} is not installed")
-            continue
-        if installed != pinned:
-            sentences.append(f"{name} is {installed}, locked is {pinned}")
+        elif number != pinned:
+            sentences.append(f"{name} is {number}, locked is {pinned}")
     return sentences

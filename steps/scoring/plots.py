@@ -26,7 +26,9 @@ def distribution(
         path,
         f"Users by {name}\n{title}",
         lambda ax: (
-            ax.hist(list(groups.values()), bins=50, range=(0, 1), stacked=True, label=list(groups)),
+            ax.hist(
+                list(groups.values()), bins=50, range=(0, 1), stacked=True, histtype="stepfilled", label=list(groups)
+            ),
             ax.legend(),
         ),
         (name, "users"),

@@ -10,6 +10,7 @@ mpl.use("Agg")  # no screen needed
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
 
@@ -104,10 +105,12 @@ def draw(
 ) -> None:
     """labels: of the x and the y axis. The title is centred over the whole figure: long names of bars do not push it
     out."""
-    figure, axes = plt.subplots(figsize=inches, dpi=DOTS_PER_INCH, layout="constrained")
+    figure, axes = plt.subplots(figsize=inches, dpi=DOTS_PER_INCH)
     draw(axes)
     figure.suptitle(title, fontsize=TITLE_POINTS)
     if labels:
         axes.set(xlabel=labels[0], ylabel=labels[1])
+    # with the engine in the figure, savefig would draw everything twice
+    ConstrainedLayoutEngine().execute(figure)
     figure.savefig(path)
     plt.close(figure)

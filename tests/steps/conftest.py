@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import build_dataset
+from steps import build_dataset, warehouse
 from steps import ingest as ingest_step
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
@@ -41,6 +41,12 @@ def january(empty_warehouse: Settings, tmp_path: Path, ingest: Callable[[Path, d
     folder = write_month(tmp_path / "month_000")
     ingest(folder, JANUARY)
     return folder
+
+
+@pytest.fixture
+def newest_schema(empty_warehouse: Settings) -> None:
+    """A warehouse with its tables, without rows."""
+    warehouse.apply_schema()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from steps.runs.entry_points import arguments
 from steps.training import dataset_runs
 from tests.conftest import FEBRUARY, JANUARY
 from tests.steps.states.database import empty, execute, fetch, last_run
-from tests.steps.states.histories import Event
+from tests.steps.states.histories import Event, without_rows
 from tests.steps.states.killed import held, kill, start, wait_until_stuck
 from tests.steps.states.months import FILES, with_cell, without_line, write_month
 from tests.steps.states.online import in_snapshot, served
@@ -337,13 +337,13 @@ class Story:
         return min(labels)[2] if labels else None
 
 
+@pytest.mark.usefixtures("newest_schema")
 @settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(loads=LOADS)
 def test_any_order_of_loads_gives_the_labels_that_were_known_when(server: Settings, loads: list[LateLoad]) -> None:
-    empty()
-    warehouse.apply_schema()
+    without_rows()
     everybody = {"users": {"a": 0, "b": 0}, **{name: {} for name in FILES if name not in {"users", "labels"}}}
     month = Event(JANUARY, JANUARY, {**everybody, "labels": {}})
     batches = {name: [month._batch(name)] for name in FILES if name != "labels"}
@@ -353,11 +353,11 @@ def test_any_order_of_loads_gives_the_labels_that_were_known_when(server: Settin
         load_into_warehouse(load)
         story.load(load)
         for day in (JANUARY, LATER, LATER_STILL):
-            labels_on_day = warehouse.labels_of(JANUARY, day).set_index("user_id")["churn_label"].to_dict()
-            assert labels_on_day == {user: label for user in ("a", "b") if (label := story.on(user, day)) is not None}
+            on_day = warehouse.labels_of(JANUARY, day).set_index("user_id")["churn_label"].to_dict()
+            assert on_day == {user: label for user in ("a", "b") if (label := story.on(user, day)) is not None}
         first = warehouse.labels_of(JANUARY).set_index("user_id")["churn_label"].to_dict()
         assert first == {user: label for user in ("a", "b") if (label := story.first(user)) is not None}
-        assert now() == warehouse.labels_of(JANUARY, LATER_STILL).set_index("user_id")["churn_label"].to_dict()
+        assert now() == on_day
 
 
 def load_into_warehouse(event: LateLoad) -> None:

@@ -223,7 +223,11 @@ def test_packages_that_are_not_the_locks_are_named(walk: Walk, monkeypatch: pyte
         return "1.0.0" if name == "numpy" else version(name)
 
     monkeypatch.setattr(environment, "version", installed)
-    links = walk(version="1")
+    environment.installed.cache_clear()
+    try:
+        links = walk(version="1")
+    finally:
+        environment.installed.cache_clear()
     locked = environment.locked(PROJECT_ROOT / "requirements.txt")
     assert links["environment"].startswith(
         f"DIFFERS: flask {locked['flask']} is not installed; numpy is 1.0.0, locked is {locked['numpy']}. "

@@ -17,7 +17,7 @@ from feature_store.plain_feast import import_feast
 from feature_store.settings import UnsetVariables
 from feature_store.store import apply_definitions, feature_types, open_store
 from local_stack.settings import ROOT, Settings
-from tests.sql import execute, fetch
+from tests.sql import empty_registry_too, execute, fetch
 
 SCHEMAS = {"feature_store.postgres.online_store.SteadyPostgreSQLOnlineStore": "steady", "postgres": "stock"}
 JANUARY, FEBRUARY = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
@@ -132,6 +132,7 @@ def stock(no_tables: Settings) -> Iterator[Online]:
 
 @pytest.fixture
 def definitions_applied(empty_warehouse: Settings) -> Iterator[Any]:
+    empty_registry_too()
     execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
     store = open_store()
     apply_definitions(store)

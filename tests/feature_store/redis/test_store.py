@@ -15,7 +15,7 @@ from feature_store.store import apply_definitions, feature_types, open_store
 from local_stack.settings import Settings
 from tests.feature_store.postgres.test_online_store import ANNA, FEBRUARY, JANUARY, ODD_IDS, WRITES, entity_key, proto
 from tests.redis_online import needs_redis, redis_online, redis_server
-from tests.sql import execute
+from tests.sql import empty_registry_too, execute
 
 __all__ = ["redis_online", "redis_server"]
 
@@ -219,6 +219,7 @@ def test_an_invalid_setting_is_named(
 
 
 def test_with_redis_the_definitions_are_applied_as_usual(empty_warehouse: Settings, redis_online: RedisServer) -> None:
+    empty_registry_too()
     execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
     store = open_store()
     apply_definitions(store)

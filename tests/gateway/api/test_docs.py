@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from feature_enricher.app import create_app
@@ -165,14 +165,34 @@ def served(app: Any) -> Iterator[str]:
 
 
 @contextmanager
-def chromium(*arguments: str) -> Iterator[Page]:
+def browser(*arguments: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
+        launched = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments],
         )
-        yield browser.new_page()
-        browser.close()
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def chromium(*arguments: str) -> Iterator[Page]:
+    """A page in a browser that was started with these arguments."""
+    with browser(*arguments) as launched:
+        yield launched.new_page()
+
+
+@pytest.fixture(scope="module")
+def shared_browser() -> Iterator[Browser]:
+    with browser() as launched:
+        yield launched
+
+
+@pytest.fixture
+def page(shared_browser: Browser) -> Iterator[Page]:
+    """A page of its own: no file, key or setting of another test's page."""
+    with shared_browser.new_context() as context:
+        yield context.new_page()
 
 
 def try_example(page: Page) -> str:
@@ -186,9 +206,9 @@ def try_example(page: Page) -> str:
 
 
 @needs_chromium
-def test_the_page_works_in_a_browser_and_calls_no_other_host() -> None:
+def test_the_page_works_in_a_browser_and_calls_no_other_host(page: Page) -> None:
     urls: list[str] = []
-    with served(gateway()) as address, chromium() as page:
+    with served(gateway()) as address:
         page.on("request", lambda request: urls.append(request.url))
         page.goto(f"{address}/")
         page.wait_for_selector(".opblock-summary-path")
@@ -202,9 +222,9 @@ def test_the_page_works_in_a_browser_and_calls_no_other_host() -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("path", ["", "/docs", "/docs/swagger"])
-def test_the_page_works_below_a_proxys_prefix(path: str) -> None:
+def test_the_page_works_below_a_proxys_prefix(page: Page, path: str) -> None:
     urls: list[str] = []
-    with served(StrippingProxy(gateway())) as address, chromium() as page:
+    with served(StrippingProxy(gateway())) as address:
         page.on("request", lambda request: urls.append(request.url))
         page.goto(f"{address}{PREFIX}{path or '/'}")
         page.wait_for_selector(".opblock-summary-path")
@@ -217,8 +237,8 @@ def test_the_page_works_below_a_proxys_prefix(path: str) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("scheme", ["X-API-Key", "Bearer"])
-def test_a_key_can_be_entered_on_the_page(scheme: str) -> None:
-    with served(gateway(API_KEYS=KEY)) as address, chromium() as page:
+def test_a_key_can_be_entered_on_the_page(page: Page, scheme: str) -> None:
+    with served(gateway(API_KEYS=KEY)) as address:
         page.goto(f"{address}/docs/")
         page.wait_for_selector(".opblock-summary-path")
         page.locator(".auth-wrapper .authorize").first.click()

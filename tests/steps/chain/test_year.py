@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,17 @@ class Version:
     trained: set[str]
     categories: set[str]
 
+    @cached_property
+    def served(self) -> Any:
+        return mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/{self.number}")
+
+    def inputs(self) -> list[str]:
+        names: list[str] = self.served.metadata.get_input_schema().input_names()
+        return names
+
     def probability(self, rows: pd.DataFrame) -> Array:
         """The version's answers to these rows of the files."""
-        served = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/{self.number}")
-        answers = served.predict(rows[served.metadata.get_input_schema().input_names()])
-        return np.asarray(answers["probability"], dtype=np.float64)
+        return np.asarray(self.served.predict(rows[self.inputs()])["probability"], dtype=np.float64)
 
 
 @dataclass
@@ -231,7 +238,8 @@ def test_productions_figure_is_near_that_on_all_unseen_users(year: Year) -> None
 def test_a_new_random_split_each_month_gives_wrong_figures(year: Year) -> None:
     """An earlier gate did this: January's model on later months' random validation parts, mostly its training users."""
     january = year.months[0].rows
-    features = [name for name in january.columns if name in mlflow_inputs(year)]
+    inputs = set(year.registrations[0].candidate.inputs())
+    features = [name for name in january.columns if name in inputs]
     training, _ = train_test_split(january, test_size=0.25, random_state=42, stratify=january["churn_label"])
     forest = pipelines.pipeline(
         "random_forest",
@@ -250,11 +258,6 @@ def test_a_new_random_split_each_month_gives_wrong_figures(year: Year) -> None:
         )
         deviations.append(at_the_gate - honest)
     assert float(np.mean(deviations)) > 0.05
-
-
-def mlflow_inputs(year: Year) -> set[str]:
-    served = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}/{year.registrations[0].candidate.number}")
-    return set(served.metadata.get_input_schema().input_names())
 
 
 def test_scores_figures_equal_those_from_the_files(year: Year) -> None:

@@ -2,13 +2,17 @@
 
 import importlib.util
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 import pandas as pd
 import pytest
+from feast import FeatureStore
 from hypothesis import HealthCheck, given, settings
 
 from feature_store.spark import spark_conf
+from feature_store.store import apply_definitions
 from local_stack.settings import Settings
 from steps import warehouse
 from steps.cli.errors import BadParameter, EngineUnavailable, LakeDisagrees, NoSnapshot
@@ -17,7 +21,7 @@ from steps.runs.entry_points import arguments
 from steps.training import dataset
 from tests.conftest import FEBRUARY, JANUARY, REAL_DATA, needs_real_data
 from tests.steps.states.database import empty, execute
-from tests.steps.states.histories import HISTORIES, LATER, USERS, Event, expected, known_files, play
+from tests.steps.states.histories import HISTORIES, LATER, USERS, Event, expected, known_files, play, play_again
 from tests.steps.states.months import FILES
 
 NUMBERS = ["months_active", "skips_7d", "failed_payments_90d", "support_tickets_90d"]
@@ -32,10 +36,23 @@ OTHER_ENGINES = pytest.mark.parametrize(
 )
 
 
+@contextmanager
+def opened() -> Iterator[FeatureStore]:
+    """The store with the engine that is set. features.py is applied once: that takes longer than a join."""
+    store = engines.open_engine()
+    try:
+        if not store.list_feature_services():
+            apply_definitions(store)
+        yield store
+    finally:
+        store.provider.online_store.close_connections()
+        store.registry.write_engine.dispose()
+
+
 def joined(use: pytest.MonkeyPatch, engine: str, as_of: date) -> tuple[pd.DataFrame, str]:
     """The users with their features, and the identity of their training set."""
     use.setenv("STREAMFLOW_OFFLINE_ENGINE", engine)
-    with historical.applied_store() as store:
+    with opened() as store:
         types = dict(historical.types_of(store, "churn_v2"))
         rows = historical.features(store, as_of, "churn_v2")
     return rows, dataset.sha256(dataset.assemble(rows, warehouse.labels_of(as_of), types))
@@ -56,12 +73,13 @@ def numbers(frame: pd.DataFrame) -> dict[str, tuple[int | None, ...]]:
     }
 
 
+@pytest.mark.usefixtures("newest_schema")
 @SHARED_WAREHOUSE
 @given(history=HISTORIES)
 def test_any_history_is_joined_equally_and_with_values_known_then(
     use: pytest.MonkeyPatch, history: list[Event]
 ) -> None:
-    play(history)
+    play_again(history)
     for as_of in {event.as_of for event in history}:
         if not known_files(history, as_of)["subscriptions"]:
             with pytest.raises(NoSnapshot, match="was known on that day"):
@@ -73,10 +91,11 @@ def test_any_history_is_joined_equally_and_with_values_known_then(
 
 
 @needs_spark
+@pytest.mark.usefixtures("newest_schema")
 @settings(SHARED_WAREHOUSE, max_examples=8)
 @given(history=HISTORIES)
 def test_spark_joins_any_history_as_postgresql_does(use: pytest.MonkeyPatch, history: list[Event]) -> None:
-    play(history)
+    play_again(history)
     for as_of in {event.as_of for event in history}:
         if known_files(history, as_of)["subscriptions"]:
             rows, sha256 = joined(use, "spark", as_of)

@@ -16,7 +16,7 @@ from steps.runs.entry_points import arguments
 from tests.conftest import JANUARY, REAL_DATA, needs_real_data
 from tests.steps.features.test_engines import SHARED_WAREHOUSE, features, identity, needs_spark, numbers
 from tests.steps.states.database import empty, last_run
-from tests.steps.states.histories import USERS, Event, expected, in_files, known_files, play
+from tests.steps.states.histories import USERS, Event, expected, in_files, known_files, play_again
 from tests.steps.states.months import FILES, month_of, without_line, write_month
 from tests.steps.states.online import in_snapshot, served
 
@@ -60,22 +60,24 @@ A_DAY_APART = [
 ]
 
 
+@pytest.mark.usefixtures("newest_schema")
 @SHARED_WAREHOUSE
 @given(history=near_months())
 @example(history=A_DAY_APART)
 def test_rows_are_of_exactly_the_requested_day(use: pytest.MonkeyPatch, history: list[Event]) -> None:
-    play(history)
+    play_again(history)
     for as_of in {event.as_of for event in history if known_files(history, event.as_of)["subscriptions"]}:
         for engine in ("postgres", "duckdb"):
             assert numbers(features(use, engine, as_of)) == expected(history, as_of)
 
 
 @needs_spark
+@pytest.mark.usefixtures("newest_schema")
 @settings(SHARED_WAREHOUSE, max_examples=5)
 @given(history=near_months())
 @example(history=A_DAY_APART)
 def test_sparks_rows_are_of_exactly_the_day_too(use: pytest.MonkeyPatch, history: list[Event]) -> None:
-    play(history)
+    play_again(history)
     for as_of in {event.as_of for event in history if known_files(history, event.as_of)["subscriptions"]}:
         assert numbers(features(use, "spark", as_of)) == expected(history, as_of)
 

@@ -15,9 +15,9 @@ from feature_store.store import FOLDER
 from local_stack.settings import Settings
 from steps.features import historical
 from tests.conftest import JANUARY
-from tests.steps.features.test_engines import A_HISTORY
+from tests.steps.features.test_engines import A_HISTORY, opened
 from tests.steps.states.database import execute, fetch
-from tests.steps.states.histories import HISTORIES, Event, play
+from tests.steps.states.histories import HISTORIES, Event, play, play_again
 
 # the month's day, when corrections are known, and days on which another month's rows are near
 MOMENTS = """
@@ -46,12 +46,13 @@ def rows(store: FeatureStore, offline: type[PostgreSQLOfflineStore], *, only_kno
     return frame.sort_values(["user_id", "event_timestamp"], ignore_index=True)
 
 
+@pytest.mark.usefixtures("newest_schema")
 @SHARED_WAREHOUSE
 @given(history=HISTORIES)
 def test_any_history_has_the_rows_that_feasts_own_store_finds(server: Settings, history: list[Event]) -> None:
-    play(history)
+    play_again(history)
     assume(fetch(MOMENTS))
-    with historical.applied_store() as store:
+    with opened() as store:
         for only_known in (True, False):
             actual, stock = (
                 rows(store, offline, only_known=only_known)
@@ -65,7 +66,7 @@ def test_unusual_texts_are_read_as_stored(server: Settings, text: str) -> None:
     play(A_HISTORY)
     for table in ("snapshots", "superseded"):
         execute(f"UPDATE subscriptions_profile_{table} SET contract_type = $odd${text}$odd$")  # noqa: S608
-    with historical.applied_store() as store:
+    with opened() as store:
         stores = (SortingPostgreSQLOfflineStore, PostgreSQLOfflineStore)
         actual, stock = (rows(store, offline) for offline in stores)
     pd.testing.assert_frame_equal(actual, stock)
@@ -76,14 +77,14 @@ def test_a_training_set_is_joined_with_the_parameters_that_feature_store_yaml_de
     play(A_HISTORY)
     declared = {"enable_nestloop": "off", "work_mem": "128MB", "jit": "off", "timezone": "UTC"}
     columns = ", ".join(f"current_setting('{name}') AS {name}" for name in declared)
-    with historical.applied_store() as store:
+    with opened() as store:
         [session] = CopyingJob(f"SELECT {columns}", store.config, full_feature_names=False).to_df().to_dict("records")
     assert session == declared
 
 
 def test_a_parameter_unknown_to_postgresql_is_an_error(server: Settings) -> None:
     play(A_HISTORY)
-    with historical.applied_store() as store:
+    with opened() as store:
         changed = store.config.offline_store.model_copy(update={"session": {"enable_nestlop": "off"}})
         job = CopyingJob("SELECT 1", SimpleNamespace(offline_store=changed), full_feature_names=False)
         with pytest.raises(UndefinedObject, match="enable_nestlop"):

@@ -11,7 +11,7 @@ from steps import warehouse
 from steps.features import lake
 from steps.month.files import FILES
 from tests.conftest import FEBRUARY, JANUARY
-from tests.steps.states.database import empty
+from tests.steps.states.database import empty, execute, fetch
 
 LATER = {JANUARY: date(2024, 2, 10), FEBRUARY: date(2024, 3, 10)}
 USERS = ("ann", "bob", "Zoé 1", "7")
@@ -85,5 +85,19 @@ def play(history: list[Event]) -> None:
     """An empty warehouse, then the events in their order."""
     empty()
     warehouse.apply_schema()
+    for event in history:
+        event.load()
+
+
+def without_rows() -> None:
+    """Empties the tables of a warehouse with the newest schema. Which version served when cannot be deleted."""
+    kept = "('schema_migrations', 'serving_history')"
+    tables = fetch(f"SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN {kept}")  # noqa: S608
+    execute("TRUNCATE " + ", ".join(table for [table] in tables))
+
+
+def play_again(history: list[Event]) -> None:
+    """The same for each of many histories, in a warehouse with the newest schema."""
+    without_rows()
     for event in history:
         event.load()

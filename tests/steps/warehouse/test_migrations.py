@@ -18,7 +18,8 @@ from steps.runs.entry_points import arguments
 from steps.warehouse.connection import SCHEMA_LOCK
 from steps.warehouse.migrations import MIGRATIONS_FOLDER, apply_schema, migrations_in
 from tests.conftest import FEBRUARY, JANUARY
-from tests.steps.states.database import contents, empty, execute, fetch, last_run
+from tests.sql import empty_registry_too
+from tests.steps.states.database import contents, execute, fetch, last_run
 from tests.steps.states.months import february_files, write_month
 
 WAREHOUSES = Path(__file__).with_name("landed")
@@ -50,7 +51,7 @@ Datasets = dict[date, tuple[str, str]]
 
 @pytest.fixture
 def nothing(server: Settings) -> None:
-    empty()
+    empty_registry_too()
     execute("DROP SCHEMA IF EXISTS staging CASCADE")
 
 
@@ -83,7 +84,7 @@ def shape() -> dict[str, list[tuple[Any, ...]]]:
 def test_an_old_warehouse_migrated_equals_a_new_one(load_old: Callable[[str], None], landing: str) -> None:
     warehouse.apply_schema()
     new = shape()
-    empty()
+    empty_registry_too()
     execute("DROP SCHEMA staging")
     load_old(landing)
     warehouse.apply_schema()
@@ -103,7 +104,7 @@ def test_old_warehouses_give_the_training_sets_of_a_new_one_and_take_their_month
     ingest(february, FEBRUARY)
     new = datasets()
     for landing in LANDINGS:
-        empty()
+        empty_registry_too()
         load_old(landing)
         assert datasets() == new
         before = contents()
