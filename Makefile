@@ -20,7 +20,7 @@ override TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dis
 override BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
 override BENCH_OPTIONS := "--data=$${DATA:-data/sample}" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test coverage check format lock settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
+.PHONY: help env dev run up down status history rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,9 @@ format: dev ## format the code and fix what ruff can fix
 
 lock: dev ## write requirements*.txt from pyproject.toml (UPGRADE=1)
 	@sh local_stack/setup/lock.sh
+
+sbom: dev ## write sbom.json (CycloneDX) from the lock
+	@.venv/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file sbom.json requirements.txt
 
 settings: dev ## write .env.example from the programs' settings
 	@$(WITH_PROJECT) .venv/bin/python -m configuration

@@ -45,7 +45,7 @@ SHELL_TEXT = (
 # writes its arguments to the file RECORD: each argument ends with a NUL
 RECORDER = '#!/bin/sh\nprintf "%s\\0" "$@" >> "$RECORD"\n'
 PROGRAMS = (
-    *(f".venv/bin/{program}" for program in ("python", "ruff", "mypy", "mlflow", "uv")),
+    *(f".venv/bin/{program}" for program in ("python", "ruff", "mypy", "mlflow", "uv", "cyclonedx-py")),
     *(f"local_stack/setup/{script}.sh" for script in ("setup", "need", "lock")),
     "deploy/containers/test-compose.sh",
 )
