@@ -7,7 +7,7 @@ RUN useradd --uid 10001 --create-home streamflow \
 
 WORKDIR /app
 COPY requirements.txt ./
-RUN python -m venv .venv && .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.txt
+RUN python -m venv .venv && .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
 # home and caches are in /tmp, the only writable folder; the image has no git
 ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \

@@ -1,20 +1,26 @@
 # Short names for commands; `make` lists them.
 .DEFAULT_GOAL := help
-SETUP := sh local_stack/setup/setup.sh
-NEED   = sh local_stack/setup/need.sh "make $@"
+
+# A variable of the command line is data. Recipes read it from the environment ("$$DATA"): as "$(DATA)" it would become
+# part of the shell's text. And make itself would run a $(shell …) in it when it exports the variable.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+
+# the programs that recipes run are no variables of the command line
+override SETUP := sh local_stack/setup/setup.sh
+override NEED = sh local_stack/setup/need.sh "make $@"
 # PYTHONSAFEPATH=1 in the shell would hide the project's packages
-WITH_PROJECT := PYTHONPATH="$(CURDIR)"
-STACK := $(WITH_PROJECT) .venv/bin/python -m local_stack
-STEP  := . .venv/bin/activate && mlflow run . -e
-MONTH := $(if $(DATA),--data "$(DATA)") $(if $(AS_OF),--as-of "$(AS_OF)") $(if $(MIX),--mix "$(MIX)")
+override WITH_PROJECT := PYTHONPATH="$$PWD"
+override STACK := $(WITH_PROJECT) .venv/bin/python -m local_stack
+override STEP := . .venv/bin/activate && mlflow run . -e
+override MONTH := $${DATA:+"--data=$$DATA"} $${AS_OF:+"--as-of=$$AS_OF"} $${MIX:+"--mix=$$MIX"}
 
 # in the order of tests/conftest.py: the longest files first; compiled once, regardless of the shell. Three workers for
 # two cores: tests wait for other processes for a fifth of their time
-TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
-BENCH_OPTIONS := --data "$(or $(DATA),data/sample)" --state .streamflow-bench
+override TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+override BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
+override BENCH_OPTIONS := "--data=$${DATA:-data/sample}" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test coverage check format lock settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
+.PHONY: help env dev run up down status history rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills gate-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -38,19 +44,19 @@ status: env ## show each service and whether it answers
 	@$(STACK) status
 
 backup: env ## write the stack's state to one file (TO=file)
-	@$(STACK) backup $(if $(TO),--to "$(TO)")
+	@$(STACK) backup $${TO:+"--to=$$TO"}
 
 restore: env ## restore a backup; the stack must be down (FROM=file)
-	@$(STACK) restore --from "$(FROM)"
+	@$(STACK) restore "--from=$$FROM"
 
 history: env ## show which version served when
 	@$(STEP) history
 
 rollback: env ## serve the previous version again (or VERSION=n)
-	@$(STEP) rollback -P version="$(VERSION)"
+	@$(STEP) rollback -P version="$$VERSION"
 
 lineage: env ## trace the version in Production to its data (or VERSION=n)
-	@$(STEP) lineage -P version="$(VERSION)"
+	@$(STEP) lineage -P version="$$VERSION"
 
 test: dev ## run all tests
 	@$(NEED) git
@@ -73,30 +79,33 @@ format: dev ## format the code and fix what ruff can fix
 lock: dev ## write requirements*.txt from pyproject.toml (UPGRADE=1)
 	@sh local_stack/setup/lock.sh
 
+sbom: dev ## write sbom.json (CycloneDX) from the lock
+	@.venv/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file sbom.json requirements.txt
+
 settings: dev ## write .env.example from the programs' settings
 	@$(WITH_PROJECT) .venv/bin/python -m configuration
 
 bench: dev ## speed, to reports/benchmarks.md (FOR=seconds ROUNDS=)
-	@$(BENCH) speed $(BENCH_OPTIONS) --seconds $(or $(FOR),10) --rounds $(or $(ROUNDS),3)
+	@$(BENCH) speed $(BENCH_OPTIONS) "--seconds=$${FOR:-10}" "--rounds=$${ROUNDS:-3}"
 
 chaos: dev ## faults, to reports/reliability.md (MINUTES= SCALE= CASES=)
-	@$(BENCH) chaos $(BENCH_OPTIONS) --minutes $(or $(MINUTES),10) --scale $(or $(SCALE),1)
-	@$(BENCH) any-request $(BENCH_OPTIONS) --cases $(or $(CASES),10000)
+	@$(BENCH) chaos $(BENCH_OPTIONS) "--minutes=$${MINUTES:-10}" "--scale=$${SCALE:-1}"
+	@$(BENCH) any-request $(BENCH_OPTIONS) "--cases=$${CASES:-10000}"
 
 bench-swap: dev ## promotions and rollbacks under load (SWAPS=)
-	@$(BENCH) swap $(BENCH_OPTIONS) --swaps $(or $(SWAPS),20)
+	@$(BENCH) swap $(BENCH_OPTIONS) "--swaps=$${SWAPS:-20}"
 
 bench-scale: dev ## many users, to reports/scale.md (SIZES= STOCK_UP_TO=)
-	@$(WITH_PROJECT) .venv/bin/python -m bench.scale --sizes $(or $(SIZES),7043,100000,1000000) --stock-up-to $(or $(STOCK_UP_TO),100000) \
+	@$(WITH_PROJECT) .venv/bin/python -m bench.scale "--sizes=$${SIZES:-7043,100000,1000000}" "--stock-up-to=$${STOCK_UP_TO:-100000}" \
 	  --state .streamflow-scale
 
 bench-kills: dev ## kill materialize at random moments (KILLS= STORE=redis)
-	@$(if $(filter redis,$(STORE)),$(NEED) redis-server)
-	@$(WITH_PROJECT) .venv/bin/python -m bench.kills --kills $(or $(KILLS),20) --store $(or $(STORE),postgres) --state .streamflow-scale
+	@[ "$$STORE" != redis ] || $(NEED) redis-server
+	@$(WITH_PROJECT) .venv/bin/python -m bench.kills "--kills=$${KILLS:-20}" "--store=$${STORE:-postgres}" --state .streamflow-scale
 
 gate-rates: dev ## simulate the gate, to docs/gate-error-rates.md (15 minutes)
 	@$(WITH_PROJECT) .venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md
 
 report: dev ## write reports/rapport_tp4.md from a real run (DATA=folder)
 	@$(NEED) chromium curl
-	@$(WITH_PROJECT) .venv/bin/python -m reports.rapport --data "$(DATA)"
+	@$(WITH_PROJECT) .venv/bin/python -m reports.rapport "--data=$$DATA"

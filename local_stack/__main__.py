@@ -85,8 +85,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 def up(settings: Settings, args: argparse.Namespace) -> int:
     """Start `run` in the background and show its output until it is ready or has failed."""
     log = processes.log_file(settings, "stack")
-    options = [argument for name in ("data", "as_of", "mix") if (value := getattr(args, name)) for argument in
-               (f"--{name.replace('_', '-')}", value)]  # fmt: skip
+    options = [f"--{name.replace('_', '-')}={value}" for name in ("data", "as_of", "mix")
+               if (value := getattr(args, name))]  # fmt: skip
     with log.open("wb") as out:
         child = subprocess.Popen(  # noqa: S603 - this module
             [sys.executable, "-m", "local_stack", "run", *options],

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from steps import warehouse
-from steps.cli import console, dates, parameters, progress
+from steps.cli import console, dates, parameters, progress, spreadsheet
 from steps.cli.errors import FaultyMonth
 from steps.features import lake
 from steps.month import files
@@ -90,7 +90,7 @@ def ingest(
             month = files.read_month(folder, as_of, advance, new_categories=allowed.new_categories)
             new = files.count_new_categories(month) if allowed.new_categories else {}
     except FaultyMonth as error:
-        mlflow.log_text(pd.DataFrame(error.faults).to_csv(index=False), "faults.csv")
+        mlflow.log_text(spreadsheet.to_csv(pd.DataFrame(error.faults)), "faults.csv")
         raise
     mlflow.set_tags({"files_sha256": month.files_sha256, "as_of": as_of})
     with progress.timed("load"), progress.bar("load", sum(month.rows.values())) as advance:

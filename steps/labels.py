@@ -15,7 +15,7 @@ import mlflow
 import pandas as pd
 
 from steps import warehouse
-from steps.cli import console, dates, parameters, progress
+from steps.cli import console, dates, parameters, progress, spreadsheet
 from steps.cli.errors import FaultyMonth
 from steps.month import files
 from steps.runs import descriptions, tracking
@@ -54,7 +54,7 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
         with progress.timed("check the file"), progress.bar("check") as advance:
             labels = files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
     except FaultyMonth as error:
-        mlflow.log_text(pd.DataFrame(error.faults).to_csv(index=False), "faults.csv")
+        mlflow.log_text(spreadsheet.to_csv(pd.DataFrame(error.faults)), "faults.csv")
         raise
     mlflow.set_tags({"labels_sha256": labels.sha256, "as_of": as_of})
     with progress.timed("load"), progress.bar("load", labels.rows) as advance:

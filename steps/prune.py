@@ -18,7 +18,7 @@ import pandas as pd
 from steps import warehouse
 from steps.cleanup import leftovers, old_logs
 from steps.cleanup.leftovers import Leftover
-from steps.cli import console, parameters, progress
+from steps.cli import console, parameters, progress, spreadsheet
 from steps.cli.settings import Settings
 from steps.runs import descriptions, tracking
 from steps.warehouse import OldScores
@@ -119,7 +119,7 @@ def lines(deletable: Deletable, keep_months: int) -> list[str]:
 def listed(artifacts: Sequence[Leftover]) -> str:
     """CSV, one row per run."""
     rows = [(leftover.run.info.run_id, leftover.step, leftover.month, leftover.bytes) for leftover in artifacts]
-    return pd.DataFrame(rows, columns=["run_id", "step", "as_of", "bytes"]).to_csv(index=False)
+    return spreadsheet.to_csv(pd.DataFrame(rows, columns=["run_id", "step", "as_of", "bytes"]))
 
 
 if __name__ == "__main__":

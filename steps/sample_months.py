@@ -51,18 +51,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="sample_months", description=__doc__)
-    parser.add_argument("--out-dir", type=folder, required=True)
+    parser.add_argument("--out-dir", type=parameters.new_folder, required=True)
     parser.add_argument("--users", type=parameters.whole_number(MIN_USERS, MAX_USERS), required=True)
     parser.add_argument("--months", type=parameters.whole_number(1, MAX_MONTHS), required=True)
     parser.add_argument("--seed", type=parameters.whole_number(0, MAX_SEED), required=True)
     return parser.parse_args(argv)
-
-
-def folder(text: str) -> Path:
-    path = Path(text).expanduser()
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is a file, not a folder")
-    return path
 
 
 def write_months(out_dir: Path, users: int, months: int, seed: int, snapshots: Snapshots = monthly_snapshots) -> None:

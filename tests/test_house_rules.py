@@ -416,6 +416,7 @@ def test_conda_yaml_names_the_hash_of_the_lock() -> None:
     assert recorded == [hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()]
 
 
+LOCKS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
 REQUIRES_PYTHON = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
 
 
@@ -445,12 +446,13 @@ def test_types_are_checked_for_the_oldest_python_and_images_use_it() -> None:
         assert f"FROM python:{oldest}-slim" in dockerfile.read_text()
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
-def test_every_locked_package_is_pinned(lock: str) -> None:
-    lines = (ROOT / lock).read_text().splitlines()
-    pinned = re.compile(r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,._-]+\])?==[0-9][\w.!+-]*( ; .+)?")
-    assert lines
-    assert [line for line in lines if not pinned.fullmatch(line)] == []
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_is_pinned_with_the_hashes_of_its_files(lock: str) -> None:
+    packages = re.split(r"\n(?=\S)", (ROOT / lock).read_text().rstrip())
+    version = r"[a-z0-9][a-z0-9._-]*(\[[a-z0-9,._-]+\])?==[0-9][\w.!+-]*( ; .+?)?"
+    pinned = re.compile(version + r"( \\\n    --hash=sha256:[0-9a-f]{64})+")
+    assert packages
+    assert [package for package in packages if not pinned.fullmatch(package)] == []
 
 
 def test_no_package_is_locked_twice() -> None:
@@ -458,6 +460,7 @@ def test_no_package_is_locked_twice() -> None:
         line.split("==")[0]
         for lock in ("requirements.txt", "requirements-dev.txt")
         for line in (ROOT / lock).read_text().splitlines()
+        if not line.startswith(" ")
     ]
     assert sorted(names) == sorted(set(names))
 

@@ -57,10 +57,21 @@ class Archive:
 
 
 @contextmanager
+def private_files() -> Iterator[None]:
+    """New files and folders of this process, and of programs that it starts, are closed to other users."""
+    umask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(umask)
+
+
+@contextmanager
 def new_archive(path: Path) -> Iterator[Archive]:
+    """Closed to other users from its first byte: it contains all customer data. Never a file that was there before."""
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600)  # it contains all customer data
-    with tarfile.open(path, "w", dereference=True) as tar:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w+b") as file, tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
         yield Archive(tar)
 
 
@@ -79,9 +90,12 @@ def unpack(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def _plain_members(tar: tarfile.TarFile, source: Path) -> list[tarfile.TarInfo]:
-    """Raises StackError for members that no backup has. (tarfile's own filter needs Python 3.11.4.)"""
+    """Closed to other users, whatever the backup says. Raises StackError for members that no backup has. (tarfile's
+    own filter needs Python 3.11.4.)"""
     members = tar.getmembers()
     for member in members:
+        member.mode = 0o700 if member.isdir() else 0o600
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
             raise StackError(f"FROM={source}: {member.name} is outside the backup's folder, or not a plain file")

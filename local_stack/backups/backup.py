@@ -16,7 +16,7 @@ import psycopg2.errors
 
 from local_stack import disk
 from local_stack.backups import artifact_locations
-from local_stack.backups.archive import Archive, new_archive
+from local_stack.backups.archive import Archive, new_archive, private_files
 from local_stack.backups.dumps import client, databases, server
 from local_stack.backups.restoring import restore
 from local_stack.database import postgres
@@ -35,9 +35,10 @@ def backup(settings: Settings, target: Path | None) -> Path:
         raise StackError(f"{target} already exists. Name another file: make backup TO=FILE")
     partial = target.with_name(f".{target.name}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
             server(settings),
+            private_files(),
             tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as scratch,
             new_archive(partial) as archive,
         ):

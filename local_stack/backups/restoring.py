@@ -19,11 +19,16 @@ from local_stack.database import databases
 from local_stack.lifecycle import only_one
 from local_stack.settings import Settings, StackError
 
+TRUST = (
+    "A backup is trusted like code: its models run here, and its databases choose them. Restore only a file of your own"
+)
+
 
 def restore(settings: Settings, source: Path) -> None:
     """Replace databases, artifacts and lake. Raises StackError and then changes nothing."""
     try:
-        settings.state.mkdir(parents=True, exist_ok=True)
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        print(f"  {TRUST}", flush=True)
         if source.is_file() and source.stat().st_size > disk.free_bytes(settings.state):
             raise StackError(
                 f"The disk of {settings.state} is too small for {source}: {source.stat().st_size // disk.MB} MB are "

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from configuration import names
+from configuration import markdown, names
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -64,7 +64,7 @@ def _complete(client: "MlflowClient", run_id: str, end_status: str, *, is_named:
         run = client.get_run(run_id)
     if NOTE in run.data.tags:
         return
-    client.set_tag(run_id, NOTE, _description(run))
+    client.set_tag(run_id, NOTE, markdown.literal(_description(run)))
     if not is_named:
         client.set_tag(run_id, NAME, _name(run))
     open_as_training(client, run.info.experiment_id)

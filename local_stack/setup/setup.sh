@@ -24,9 +24,12 @@ cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
 export UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE=1 UV_COMPILE_BYTECODE_TIMEOUT=600 UV_HTTP_TIMEOUT=120
 export UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
+# uv as the lock has it: its version and the hashes of its files
+sed -n '/^uv==/,/[^\\]$/p' requirements.txt > "$scratch/uv.txt"
+
 fetch() { # downloads a Python if this machine has no suitable one
     uv=$(command -v uv) || {
-        python3 -m venv "$scratch/uv" && "$scratch/uv/bin/python" -m pip install --quiet uv
+        python3 -m venv "$scratch/uv" && "$scratch/uv/bin/python" -m pip install --quiet --require-hashes -r "$scratch/uv.txt"
         uv=$scratch/uv/bin/uv
     } >"$scratch/why" 2>&1 && [ -x "$uv" ] || return 1
     echo "  Python        $(cat "$scratch/none"); uv downloads one …"
@@ -60,7 +63,7 @@ fi
 started=$(date +%s)
 echo "  .venv         Python $version, from $* (once; about a minute) …"
 [ -x .venv/bin/pip ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --constraint requirements.txt uv
+.venv/bin/python -m pip install --quiet --require-hashes -r "$scratch/uv.txt"
 # uv does not read pip's settings: pass on the index
 index=$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)
 [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
@@ -68,7 +71,7 @@ export VIRTUAL_ENV="$venv"
 requirements=
 for file in "$@"; do requirements="$requirements -r $file"; done
 # shellcheck disable=SC2086
-.venv/bin/uv pip install --quiet $requirements
+.venv/bin/uv pip install --quiet --require-hashes $requirements
 # Feast must find the project's stores from any folder: cd feature_repo && feast apply
 for site in .venv/lib/python*/site-packages; do [ ! -d "$site" ] || printf '%s\n' "$PWD" > "$site/streamflow.pth"; done
 sed -i '/^# StreamFlow: /d; /local_stack env/d' .venv/bin/activate # lines of an older set-up

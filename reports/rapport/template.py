@@ -34,7 +34,9 @@ def execute(template: str, shell: RunsCommands, pictures: TakesPictures) -> str:
         if line.startswith("```"):
             in_console = line == "```console"
         elif in_console and line.startswith("$ "):
-            lines += shell.run(line[2:]).splitlines()
+            # indented by four, a fence in the output does not end the block
+            output = shell.run(line[2:]).splitlines()
+            lines += [f"    {text}" if text.lstrip().startswith(("```", "~~~")) else text for text in output]
         elif picture := PICTURE.search(line):
             pictures.take(picture[1])
     return "\n".join(lines) + "\n"

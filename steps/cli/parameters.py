@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def as_of(text: str) -> date:
@@ -20,15 +22,33 @@ def as_of(text: str) -> date:
     raise argparse.ArgumentTypeError(f"{text!r} is not a date. Write it as YYYY-MM-DD, for example 2024-01-31")
 
 
+def path(text: str) -> Path:
+    """The text as a path; ~ is the home folder. Shell text in it is a plain name."""
+    if CONTROL_CHARACTERS.search(text):
+        raise argparse.ArgumentTypeError(f"{text!r} has control characters, which a path must not have")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path: there is no home folder of that user") from error
+
+
 def existing_folder(text: str) -> Path:
-    folder = Path(text).expanduser()
+    folder = path(text)
     if not text or not _passes(folder.is_dir):
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder{_looked_for(text, folder)}")
     return folder
 
 
+def new_folder(text: str) -> Path:
+    """A folder, or the path of one that can be created."""
+    folder = path(text)
+    if not text or (_passes(folder.exists) and not _passes(folder.is_dir)):
+        raise argparse.ArgumentTypeError(f"{text!r} is {'a file, ' if text else ''}not a folder")
+    return folder
+
+
 def existing_file(text: str) -> Path:
-    file = Path(text).expanduser()
+    file = path(text)
     if not text or not _passes(file.is_file):
         raise argparse.ArgumentTypeError(f"{text!r} is not a file{_looked_for(text, file)}")
     return file
@@ -37,7 +57,7 @@ def existing_file(text: str) -> Path:
 def _passes(check: Callable[[], bool]) -> bool:
     try:
         return check()
-    except PermissionError:  # of a parent folder
+    except OSError:  # a parent folder may not be entered, or the name is too long
         return False
 
 
@@ -58,26 +78,25 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 
 def positive_number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
+    value = _decimal(text)
+    if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
+    return value
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = _decimal(text)
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
         return value
 
     return parse
+
+
+def _decimal(text: str) -> float:
+    """NaN for other text, also for what float() reads besides decimals: 1_0, spaces, line breaks."""
+    return float(text) if DECIMAL.fullmatch(text) else math.nan
 
 
 def yes_or_no(text: str) -> bool:
@@ -94,7 +113,7 @@ def version(text: str) -> str:
 
 def feature_service(text: str) -> str:
     """Only its form: the existing ones are in Feast's registry."""
-    if not re.fullmatch(r"[A-Za-z0-9_]+", text):
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,100}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a FeatureService, such as churn_v1")
     return text
 

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils import name_utils
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from configuration import markdown
 from steps.cli import console
 from steps.cli.errors import StepError
 from steps.cli.settings import project_run_id
@@ -26,9 +27,8 @@ def conclude(text: str) -> None:
 
 
 def describe(text: str) -> None:
-    """Makes the text the active run's description; the UI reads it as Markdown."""
-    shown = text[:LONGEST]
-    mlflow.set_tag(MLFLOW_RUN_NOTE, f"```\n{shown}\n```" if "\n" in shown else shown)
+    """Makes the text the active run's description."""
+    mlflow.set_tag(MLFLOW_RUN_NOTE, markdown.literal(text[:LONGEST]))
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def name_project_run(name: str, text: str) -> None:
     client = MlflowClient()
     with contextlib.suppress(MlflowException):  # the step's result does not depend on it
         client.set_tag(run_id, MLFLOW_RUN_NAME, name_of(client.get_run(run_id), name))
-        client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, markdown.literal(text[:LONGEST]))
 
 
 def is_generated(name: str) -> bool:

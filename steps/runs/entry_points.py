@@ -28,7 +28,7 @@ def arguments(entry_point: str, values: Mapping[str, str]) -> list[str]:
     missing = [name for name, value in complete.items() if value is None]
     if missing:
         raise KeyError(f"{entry_point} needs {', '.join(missing)}")
-    return [part for name, value in complete.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return [f"--{name.replace('_', '-')}={value}" for name, value in complete.items()]
 
 
 @cache

@@ -1,5 +1,6 @@
 """Compares the installed packages with the lock."""
 
+import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,7 +10,8 @@ from packaging.requirements import Requirement
 
 def locked(lock: Path) -> dict[str, str]:
     """Package -> version, of the locked packages for this platform and Python."""
-    requirements = [Requirement(line) for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    packages = [line.removesuffix("\\") for line in lock.read_text().splitlines() if re.match("[A-Za-z0-9]", line)]
+    requirements = [Requirement(line) for line in packages]
     return {
         requirement.name: next(iter(requirement.specifier)).version
         for requirement in requirements

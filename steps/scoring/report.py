@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.cli import spreadsheet
 from steps.scoring import plots, quality
 from steps.scoring.quality import Labels, Probabilities, Quality
 from steps.scoring.scores import MonthScores
@@ -45,7 +46,7 @@ class Subject:
 def write(folder: Path, subject: Subject, scored: MonthScores, labels: pd.DataFrame, top: int) -> Facts:
     """Writes the list, the pictures and report.html into the folder. Returns the figures."""
     listed = most_likely(scored, top)
-    listed.to_csv(folder / f"top_{len(listed)}.csv", index=False)
+    (folder / f"top_{len(listed)}.csv").write_text(spreadsheet.to_csv(listed), encoding="utf-8", newline="")
     probability, left = never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
     facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
@@ -164,7 +165,7 @@ def rows(subject: Subject, facts: Facts) -> dict[str, str]:
         f"predicted to leave ({subject.number} above {subject.threshold:g})": f"{facts['predicted_to_leave']:,}",
         "training users among those predicted to leave": _count(facts["predicted_to_leave_trained_on"]),
         f"mean {subject.number}, all users": f"{facts['mean_probability']:.4f}",
-        "listed": f"{facts['listed']:,}",
+        "listed": f"{facts['listed']:,}; {spreadsheet.NOTE}",
         "training users among those listed (ranked too high)": _count(facts["listed_trained_on"]),
         f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}",
         "users scored with a label": f"{facts['labelled']:,}",

@@ -37,6 +37,15 @@ def test_commands_and_pictures_are_executed_in_the_order_of_the_text() -> None:
     assert fill_in(done, {"x": "7"}).startswith("a 7\n")
 
 
+def test_output_does_not_end_its_block() -> None:
+    class Hostile(ActionLog):
+        def run(self, command: str) -> str:
+            return f"```\n<img src=x>{super().run(command)}\n  ~~~"
+
+    done = execute("```console\n$ one\n```\n", Hostile(), Hostile())
+    assert re.findall(r"^ {0,3}(?:```|~~~).*$", done, re.MULTILINE) == ["```console", "```"]
+
+
 def test_a_missing_figure_is_an_error() -> None:
     with pytest.raises(KeyError):
         fill_in("{{nothing}}", {})

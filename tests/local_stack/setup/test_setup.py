@@ -93,11 +93,15 @@ REFUSED = {
     "pypy3": "there is no such program or version",
     "cat": "this program is not a Python",
     "python3": "this is Python 3.10.2",
+    "3.12; touch x": "there is no such program or version",
+    '3"; touch x; "': "there is no such program or version",
+    "$(touch x)`touch x`": "there is no such program or version",
+    "3.12\ntouch x": "there is no such program or version",
 }
 
 
 @pytest.mark.parametrize("requested", REFUSED)
-def test_an_unsupported_python_is_refused(set_up: SetUp, bin_folder: Path, requested: str) -> None:
+def test_an_unsupported_python_is_refused(set_up: SetUp, bin_folder: Path, tmp_path: Path, requested: str) -> None:
     python(bin_folder / "python3", "3.10.2")
     done = set_up(requested)
     assert done.returncode == 1
@@ -105,6 +109,7 @@ def test_an_unsupported_python_is_refused(set_up: SetUp, bin_folder: Path, reque
         f"[ERROR] PYTHON={requested}: {REFUSED[requested]}. StreamFlow needs Python 3.11, 3.12, 3.13, or 3.14: "
         "make run PYTHON=3.14\n"
     )
+    assert not (tmp_path / "checkout" / "x").exists()
 
 
 def test_an_environment_is_kept_unless_another_python_is_requested(set_up: SetUp, bin_folder: Path) -> None:

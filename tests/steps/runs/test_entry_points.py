@@ -39,10 +39,10 @@ def test_a_step_has_no_defaults_of_its_own(
     entry_point: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = arguments(entry_point, values_for(entry_point, tmp_path))
-    for index in range(0, len(argv), 2):
+    for index, argument in enumerate(argv):
         with pytest.raises(SystemExit):
-            parsed(entry_point, argv[:index] + argv[index + 2 :])
-        assert f"required: {argv[index]}" in capsys.readouterr().err
+            parsed(entry_point, argv[:index] + argv[index + 1 :])
+        assert f"required: {argument.split('=')[0]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -50,12 +50,12 @@ def test_the_command_runs_the_module_with_every_parameter(entry_point: str) -> N
     command = ENTRY_POINTS[entry_point]["command"]
     parameters = ENTRY_POINTS[entry_point]["parameters"]
     assert command.startswith(f"python -m steps.{entry_point} ")
-    assert dict(re.findall(r"--([\w-]+) \{(\w+)\}", command)) == {name.replace("_", "-"): name for name in parameters}
+    assert dict(re.findall(r"--([\w-]+)=\{(\w+)\}", command)) == {name.replace("_", "-"): name for name in parameters}
 
 
 def test_given_values_win_over_the_defaults_of_mlproject() -> None:
     argv = arguments("train", {"as_of": "2024-01-31", "model": "logistic_regression"})
-    options = dict(zip(argv[::2], argv[1::2], strict=True))
+    options = dict(argument.split("=", 1) for argument in argv)
     assert options["--model"] == "logistic_regression"
     assert options["--n-estimators"] == "300"
     assert options["--feature-service"] == "churn_v1"
