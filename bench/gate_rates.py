@@ -104,7 +104,8 @@ def shown(share: float, comparisons: int) -> str:
 def usual_margin() -> float:
     """The margin that MLproject sets for `register`."""
     arguments = entry_points.arguments("register", {"as_of": "2024-01-31"})
-    return float(arguments[arguments.index("--margin") + 1])
+    [margin] = [argument.removeprefix("--margin=") for argument in arguments if argument.startswith("--margin=")]
+    return float(margin)
 
 
 def section(setting: Setting, cells: list[Cell]) -> str:

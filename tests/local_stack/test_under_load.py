@@ -20,6 +20,7 @@ from tests.local_stack.conftest import OwnStack
 pytestmark = pytest.mark.slow
 FAULTS = {fault.name: fault for fault in all_faults(frozen_s=1.0)}
 RATE, AROUND_S, AFTER_S = 20.0, 1.5, 4.0
+REPLACED_WITHIN_S = 30.0  # a start takes 6 s of processor time, which two more test processes want, too
 CONNECTIONS = 64
 # The gateway's requests a second divided by those of bench/testbed/empty_app.py: median of 12 rounds as below (0.30 to
 # 0.52), measured on two shared cores (AMD EPYC, Python 3.11) at a load average of 6.
@@ -141,8 +142,8 @@ def test_a_version_that_raises_never_serves(testbed: Testbed, checker: Checker) 
 
 def test_a_killed_model_server_is_replaced(testbed: Testbed, checker: Checker) -> None:
     outcome = scenarios.under_fault(
-        testbed, checker, FAULTS["model server killed"], rate=RATE, around_s=AROUND_S, after_s=20.0
+        testbed, checker, FAULTS["model server killed"], rate=RATE, around_s=AROUND_S, after_s=REPLACED_WITHIN_S
     )
     assert outcome.unnamed == 0
     assert outcome.check.wrong == []
-    assert outcome.notes["recovery"] < 20
+    assert outcome.notes["recovery"] < REPLACED_WITHIN_S
