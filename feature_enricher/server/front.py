@@ -88,7 +88,7 @@ class Front:
         try:
             return self._access.admit(head_of_scope(scope))
         except EnricherError as error:
-            log_refusal(scope["method"], scope["path"], error, _request_id(scope), _name(error))
+            log_refusal(scope["method"], scope["path"], error, _request_id(scope), _key_name(error))
             if isinstance(error, Unauthorized):
                 await asyncio.sleep(error.delay_s)
             raise
@@ -123,8 +123,8 @@ class Front:
 
     async def _in_thread(self, threads: ThreadPoolExecutor, scope: Scope, body: bytearray, client: Client) -> Answer:
         until = time.monotonic() + self._deadline_s
-        answer = wsgi.call if scope["path"] in NEVER_SHED else self._call_unless_late
-        call = partial(answer, self._app, scope, body, client, until)
+        call_app = wsgi.call if scope["path"] in NEVER_SHED else self._call_unless_late
+        call = partial(call_app, self._app, scope, body, client, until)
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.get_running_loop().run_in_executor(threads, call)
@@ -137,15 +137,15 @@ class Front:
         return wsgi.call(app, scope, body, client, until)
 
     def _refusal(self, scope: Scope, error: EnricherError, client: Client) -> Answer:
-        self._count_refusal(error.status, error.code, _name(error, client))
+        self._count_refusal(error.status, error.code, _key_name(error, client))
         request_id = _request_id(scope)
         headers = {"Content-Type": MEDIA_TYPE, HEADER: request_id, **error.headers}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         return Answer(error.status, encoded, problem_text(error, request_id).encode())
 
 
-def _name(error: EnricherError, client: Client = ANYBODY) -> str:
-    """Of the client's key."""
+def _key_name(error: EnricherError, client: Client = ANYBODY) -> str:
+    """The name of the client's key, for metrics and log."""
     return error.client if isinstance(error, TooManyRequests) else client.key_name
 
 
