@@ -8,7 +8,7 @@ set -eu
 [ ! -e "$1" ] || { echo "$1 already exists. Name a new folder" >&2; exit 2; }
 source=$(CDPATH="" cd -- "$(dirname -- "$0")/../.." && pwd)
 mkdir -p "$1"
-for name in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration steps feature_repo feature_store deploy; do
+for name in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration sealing steps feature_repo feature_store deploy; do
     cp -R "$source/$name" "$1/"
 done
 find "$1" -name __pycache__ -type d -prune -exec rm -rf {} +

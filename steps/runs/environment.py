@@ -1,5 +1,6 @@
 """Compares the installed packages with the lock."""
 
+import hashlib
 import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,12 @@ def locked(lock: Path) -> dict[str, str]:
         for requirement in requirements
         if requirement.marker is None or requirement.marker.evaluate()
     }
+
+
+def installed_sha256(lock: Path) -> str:
+    """Of the lines name==version of the lock's packages as they are installed; a missing one has no version."""
+    lines = "".join(f"{name}=={installed(name) or ''}\n" for name in sorted(locked(lock)))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 @cache

@@ -30,7 +30,7 @@ LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
-CODE_FOLDERS = ("configuration", "steps", "feature_repo", "feature_store")
+CODE_FOLDERS = ("configuration", "sealing", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
 NO_COMMIT = "not a git checkout"
 
