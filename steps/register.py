@@ -17,7 +17,7 @@ from steps import warehouse
 from steps.cli import console, parameters, progress
 from steps.cli.errors import BadParameter, NoTraining
 from steps.cli.settings import MODEL_NAME
-from steps.registry import duplicates, rules, validation, versions
+from steps.registry import duplicates, rules, seals, validation, versions
 from steps.registry.gate import GateResult
 from steps.registry.rules import Rules
 from steps.runs import descriptions, search, tracking
@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         training = find_training(args.run_id, args.as_of)
         mlflow.set_tag("training_run_id", training.info.run_id)
         with warehouse.promotion_lock():
-            text = duplicates.already_promoted(training) or register(training, args.stage, rules.rules_of(args))
+            text = duplicates.already_promoted(training) or register(
+                training, args.stage, rules.rules_of(args), accept_unsealed=args.accept_unsealed
+            )
         descriptions.conclude(text)
 
 
@@ -46,6 +48,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--as-of", type=parameters.optional(parameters.as_of), required=True, help="'' to use --run-id")
     parser.add_argument("--stage", choices=STAGES, required=True, help="the gate guards Production alone")
     rules.add_arguments(parser)
+    parser.add_argument(
+        "--accept-unsealed", type=parameters.yes_or_no, required=True, help="true: trust a model without a seal"
+    )
     args = parser.parse_args(argv)
     if (args.run_id is None) == (args.as_of is None):
         parser.error("give either run_id or as_of: -P run_id=… or -P as_of=2024-01-31")
@@ -72,15 +77,17 @@ def find_training(run_id: str | None, as_of: object) -> Run:
     return run
 
 
-def register(training: Run, stage: str, gate_rules: Rules) -> str:
+def register(training: Run, stage: str, gate_rules: Rules, *, accept_unsealed: bool) -> str:
     """Makes or continues the version, judges it and promotes it if it may be. Returns the closing line.
 
-    The caller holds the promotion lock.
+    accept_unsealed: seals files that have no seal as they are now. The caller holds the promotion lock.
     """
     version = versions.version_of(training)
     mlflow.set_tag("model_version", version)
+    if accept_unsealed:
+        seals.accept(versions.get(version))
     with progress.timed("gate"):
-        result = validation.evaluate(version, training, gate_rules)
+        result = validation.evaluate(version, training, gate_rules, versions.in_production())
     stays_out = stage == "None" or (stage == names.PRODUCTION and not result.verdict.promotes)
     archived = None if stays_out else versions.put_in_stage(version, stage)
     return summary(f"version {version} from run {training.info.run_id}", stage, archived, result)

@@ -1,8 +1,9 @@
 """Put back the version that served before. In: the history of serving, or -P version=N. Out: that version in
 Production, its predecessor archived; the model server follows, as after any promotion.
 
-A version that neither passed the gate nor was forced past it is not put back; register can promote it with force. A
-version without a verdict is evaluated first, by the gate's default rules.
+A version that neither passed the gate nor was forced past it is not put back; register can promote it with force. Nor
+is a version whose files are not the sealed ones. A version without a verdict is evaluated first, by the gate's default
+rules.
 """
 
 import argparse
@@ -53,25 +54,15 @@ def previous(now: str | None, history: Sequence[Cutover]) -> tuple[str, list[str
         reason = None
         if cutover.version is None:
             continue
-        if version is None or not is_same(version, cutover):
+        if version is None or not versions.is_same(version, cutover):
             reason = f"version {cutover.version} of run {cutover.run_id} was deleted since"
-        elif cutover.version != now and not validation.may_serve(version):
-            reason = objection(cutover.version)
+        elif cutover.version != now and (objection := validation.objection(version)):
+            reason = objection
         elif cutover.version != now:
             return cutover.version, passed_over
         if reason and reason not in passed_over:
             passed_over.append(reason)
     raise NoRollback(nothing_to_put_back(now, passed_over))
-
-
-def is_same(version: ModelVersion, cutover: Cutover) -> bool:
-    """False for a version that only has the number of the one that served: a deleted model's numbers start again."""
-    training = versions.training_of(version)
-    run_id = version.run_id or (training.info.run_id if training else None)
-    if run_id is None or cutover.run_id is None:
-        # no version serves before it is created
-        return bool(cutover.at.timestamp() * 1000 >= version.creation_timestamp)
-    return bool(run_id == cutover.run_id)
 
 
 def nothing_to_put_back(now: str | None, passed_over: Sequence[str]) -> str:
@@ -88,15 +79,9 @@ def chosen(number: str, now: str | None) -> str:
     version = versions.get(number)
     if number == now:
         raise NoRollback(f"Version {number} is already in Production")
-    if not validation.may_serve(version):
-        reason = objection(number)
+    if reason := validation.objection(version):
         raise NoRollback(f"{reason[0].upper()}{reason[1:]}. {how_to_promote(version)}")
     return number
-
-
-def objection(number: str) -> str:
-    # read again: its verdict may have just been recorded
-    return f"version {number} never passed the gate: {versions.get(number).tags.get('gate_reason')}"
 
 
 def how_to_promote(version: ModelVersion) -> str:

@@ -60,16 +60,19 @@ def score(as_of: date, version: ModelVersion, engine: str, top: int, folder: Pat
     Raises UnusableVersion, EngineUnavailable, TrackingUnavailable; TooFewToLearn when no user can be scored.
     """
     number = str(version.version)
-    with progress.timed("score"), scores.features_of(number, trained_on(version)) as model:
-        predict = scores.local(model) if engine == "local" else scores.spark(number)
-        with warehouse.replaced_scores(as_of, number, datetime.now(UTC)) as store:
-            scored = scores.score_month(model, as_of, predict, store, folder)
-            if not scored.users:
-                left_out = scored.left_out
-                raise TooFewToLearn(
-                    f"No user of {as_of} can be scored with version {number}: {left_out.missing_features} have "
-                    f"missing features, {left_out.unknown_category} a category that it was not trained on"
-                )
+    with (
+        progress.timed("score"),
+        scores.features_of(number, trained_on(version)) as model,
+        scores.predictor(engine, model) as predict,
+        warehouse.replaced_scores(as_of, number, datetime.now(UTC)) as store,
+    ):
+        scored = scores.score_month(model, as_of, predict, store, folder)
+        if not scored.users:
+            left_out = scored.left_out
+            raise TooFewToLearn(
+                f"No user of {as_of} can be scored with version {number}: {left_out.missing_features} have "
+                f"missing features, {left_out.unknown_category} a category that it was not trained on"
+            )
     with progress.timed("report"):
         subject = subject_of(as_of, number, engine, model)
         facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)

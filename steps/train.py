@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from steps.cli import console, parameters, progress
 from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import LABEL
+from steps.registry import seals
 from steps.runs import descriptions, tracking
 from steps.training import dataset_runs, evaluation, logged_model, pipelines, report
 from steps.training.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
@@ -116,7 +117,7 @@ def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
 
 
 def train(training: Training, run_id: str) -> dict[str, float]:
-    """Fits, validates and logs the model. Returns the logged metrics."""
+    """Fits, validates, logs and seals the model. Returns the logged metrics."""
     require_both_classes(training.rows, training.facts["as_of"])
     parts = split(training.rows, training.split)
     started = time.perf_counter()
@@ -146,7 +147,11 @@ def train(training: Training, run_id: str) -> dict[str, float]:
     with progress.timed("plots"):
         log_plots(training, fitted, parts, validated, metrics)
     with progress.timed("log the model"):
-        log_pipeline(training, fitted, run_id)
+        logged = log_pipeline(training, fitted, run_id)
+        facts = training.facts
+        seals.seal_model(
+            logged.model_id, run_id, facts["feature_service"], facts["dataset_sha256"], check=logged.require_stored
+        )
     return metrics
 
 
@@ -177,7 +182,7 @@ def log_plots(
         (folder / "feature_schema.json").write_text(json.dumps(schema, indent=2) + "\n")
 
 
-def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> None:
+def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> logged_model.LoggedModel:
     config = {
         "features": training.features,
         "feature_service": training.facts["feature_service"],
@@ -185,7 +190,7 @@ def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> None:
         "calibration": training.calibration,
         "threshold": training.threshold,
     }
-    logged_model.log(fitted, config, training.facts["types"], training.rows[training.features].head(1))
+    return logged_model.log(fitted, config, training.facts["types"], training.rows[training.features].head(1))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ StepError                  base: a message of one line, and the exit code of the
   NoSuchVersion            the registered model has no version of that number
   UnusableVersion          a version cannot be loaded, or raises on prediction
   IncomparableVersions     the version in Production cannot be scored on the candidate's rows
+  SealKeyUnusable          the private key of the seals cannot be read or made
   NoRollback               no version to go back to, or it must not serve
   LakeDisagrees            a month's Parquet files are not the recorded ones
   EngineUnavailable        the configured offline engine misses a dependency
@@ -86,6 +87,10 @@ class UnusableVersion(StepError):
 
 
 class IncomparableVersions(StepError):
+    pass
+
+
+class SealKeyUnusable(StepError):
     pass
 
 

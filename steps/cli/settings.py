@@ -16,6 +16,7 @@ from configuration import names
 from configuration.environment import EnvironmentSettings
 from configuration.fields import Folder, Text, choice, folder, setting, text
 from feature_store.settings import StoreSettings
+from sealing.keys import PRIVATE
 from steps.cli.errors import BadParameter
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ MODEL_NAME = names.MODEL_NAME
 LABEL = "churn_label"
 RANDOM_STATE = 42
 VALIDATION_SHARE = 0.25
+DEFAULT_STATE, SEAL_FOLDER = ".streamflow", "seal"
 # STREAMFLOW_… variables that only the local stack reads
 OF_THE_STACK = ("STREAMFLOW_POSTGRES",)
 
@@ -41,6 +43,12 @@ class Settings(StoreSettings):
     state: Annotated[Folder, AfterValidator(lambda path: PROJECT_ROOT / path)] | None = folder(
         None, "As above, absolute", derived=True
     )
+    seal_key: Folder | None = setting(
+        None,
+        "The private key that signs seals of models, if not STREAMFLOW_STATE/seal/private.pem",
+        "a file",
+        derived=True,
+    )
     logs: Folder | None = folder(None, "The local stack's logs, which `prune` may delete", derived=True)
     java_home: Folder | None = folder(
         None, "Java, for Spark, where it is not on PATH", variable="JAVA_HOME", derived=True
@@ -53,6 +61,10 @@ class Settings(StoreSettings):
     def from_env(cls) -> "Settings":
         """Reads the environment once, and again after it changed. Raises BadParameter."""
         return _read(frozenset(os.environ.items()))
+
+    @property
+    def private_seal_key(self) -> Path:
+        return self.seal_key or (self.state or PROJECT_ROOT / DEFAULT_STATE) / SEAL_FOLDER / PRIVATE
 
     @property
     def database(self) -> str:

@@ -31,8 +31,8 @@ def already_promoted(training: Run) -> str | None:
     if same_run:
         verdict = validation.ensure_verdict(versions.get(production))
         return (
-            f"[OK] Run {run_id} is version {production} of {MODEL_NAME}, already in Production (gate: {verdict}); "
-            f"no new version is made."
+            f"[OK] Run {run_id} is version {production} of {MODEL_NAME}, already in Production "
+            f"(gate: {verdict.status}); no new version is made."
         )
     mlflow.set_tag("duplicate_of", production)
     return (

@@ -19,7 +19,8 @@ from configuration import names
 from steps.cli.disk import disk_full
 from steps.cli.errors import UnusableVersion
 from steps.cli.settings import MODEL_NAME
-from steps.runs import search, tracking
+from steps.registry import seals
+from steps.runs import search
 from steps.training.served_model import TRUSTED_TYPES
 
 
@@ -114,24 +115,23 @@ class LoadedVersion:
 
 
 def load(number: str) -> LoadedVersion:
-    """Loads a version and leaves no copy of it on disk.
+    """Loads a version whose files are the sealed ones, and leaves no copy of it on disk.
 
-    Raises UnusableVersion when it cannot be loaded; TrackingUnavailable when the registry does not answer, and DiskFull
-    when there is no room for a copy: then the version may be intact.
+    Raises UnusableVersion when it cannot be loaded or has no seal; TrackingUnavailable when MLflow does not answer, and
+    DiskFull when there is no room for a copy: then the version may be intact.
     """
-    with tracking.scratch_folder() as scratch:
+    version = search.look_up(lambda: MlflowClient().get_model_version(MODEL_NAME, number))
+    if version is None:
+        raise UnusableVersion(f"version {number} cannot be loaded: it does not exist")
+    with seals.downloaded(f"models:/{MODEL_NAME}/{number}") as folder:
+        seals.require(version, folder)  # before any of its code runs
         try:
-            uri = f"models:/{MODEL_NAME}/{number}"
-            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(scratch)))
             served = mlflow.pyfunc.load_model(str(folder))
             example = served.metadata.load_input_example(str(folder))
-            tags = MlflowClient().get_model_version(MODEL_NAME, number).tags
-            return LoadedVersion(number, tags, served, _pipeline(folder), example)
+            return LoadedVersion(number, version.tags, served, _pipeline(folder), example)
         except Exception as error:
             if full := disk_full(error):
                 raise full from error
-            # raises if MLflow does not answer: then the version may be intact
-            search.look_up(lambda: MlflowClient().get_model_version(MODEL_NAME, number))
             raise UnusableVersion(f"version {number} cannot be loaded: {search.first_line(error)}") from error
 
 

@@ -9,7 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 from configuration import names
 from steps.cli.errors import DatasetMismatch, UnusableVersion
 from steps.cli.settings import PROJECT_ROOT
-from steps.registry import loaded_version, versions
+from steps.registry import loaded_version, seals, versions
 from steps.registry.links import Link, month_links
 from steps.runs import environment, search, tracking
 from steps.training import dataset_runs
@@ -20,16 +20,16 @@ MAX_NAMED = 3  # packages that differ
 
 
 def chain(version: ModelVersion) -> list[Link]:
-    """The links in order: gate, training, model, figures, dataset, code, Python, environment, month, load.
+    """The links in order: gate, seal, training, model, figures, dataset, code, Python, environment, month, load.
 
     Raises DatabaseUnavailable, and TrackingUnavailable when MLflow does not answer: that is no fact about the version.
     """
     training = versions.training_of(version)
     if training is None:
         run_id = version.run_id or version.tags.get(names.RUN_ID_TAG)
-        return [_gate(version), Link("training", f"no run {run_id}", "broken"), _model(version)]
+        return [_gate(version), Link("training", f"no run {run_id}", "broken"), _seal(version), _model(version)]
     tags = training.data.tags
-    made_with = [_gate(version), _training(version, training), _model(version), _figures(training)]
+    made_with = [_gate(version), _seal(version), _training(version, training), _model(version), _figures(training)]
     return [
         *made_with,
         *_dataset(tags),
@@ -62,17 +62,33 @@ def _training(version: ModelVersion, run: Run) -> Link:
     return Link("training", f"run {run.info.run_id} {run.info.run_name}, {run.data.tags.get('feature_service')}")
 
 
+def _seal(version: ModelVersion) -> Link:
+    """The stored files, and the verdict in the version's tags, which anyone may set, against the signed statement."""
+    try:
+        if seals.of_version(version) is None:
+            return Link("seal", "none: nothing shows that the files are those that were logged", "broken")
+        sealed = seals.require_stored(version)
+    except UnusableVersion as error:
+        return Link("seal", str(error), "broken")
+    text = f"{len(sealed.files)} files, all as sealed on {sealed.sealed_at}"
+    verdict, tagged = sealed.verdict.status if sealed.verdict else None, version.tags.get("gate")
+    if tagged not in (None, verdict):
+        return Link("seal", f"{text}; but the sealed verdict is {verdict}, the tag gate says {tagged}", "broken")
+    return Link("seal", text)
+
+
 def _model(version: ModelVersion) -> Link:
-    """Its answer to its own input example, against the answer recorded when it was registered."""
+    """Its answer to its own input example, against the answer that was sealed when it was registered."""
     try:
         loaded = loaded_version.load(str(version.version))
-        recorded = version.tags.get(names.EXAMPLE_PROBABILITY_TAG)
+        sealed = seals.of_version(version)
+        recorded = sealed.example_probability if sealed else None
         if loaded.example is None or recorded is None:
             return Link("model", "can be loaded; no answer was recorded to compare with", "recorded")
         answer = float(loaded.answers(loaded.example)["probability"].iloc[0])
     except UnusableVersion as error:
         return Link("model", str(error), "broken")
-    if not math.isclose(answer, float(recorded), rel_tol=TOLERANCE):
+    if not math.isclose(answer, recorded, rel_tol=TOLERANCE):
         return Link("model", f"answers its own example with {answer}, when registered with {recorded}", "broken")
     return Link("model", f"answers its own example with {answer}, as when it was registered")
 

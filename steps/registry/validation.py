@@ -5,31 +5,35 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from configuration import names
+from sealing.statement import SERVABLE, Verdict
 from steps import warehouse
 from steps.cli.errors import DatasetMismatch, UnusableVersion
+from steps.cli.settings import MODEL_NAME
 from steps.features import historical
-from steps.registry import gate, loaded_version, training_sets, versions
+from steps.registry import gate, loaded_version, seals, training_sets, versions
 from steps.registry.evidence import collect
 from steps.registry.gate import Evidence, GateResult
 from steps.registry.loaded_version import LoadedVersion
 from steps.registry.rules import Rules, default_rules
 
-PROMOTING = ("passed", "forced")
+NO_TRAINING = "its training data are unknown: its training run no longer exists"
 
 
-def evaluate(version: str, training: Run, rules: Rules) -> GateResult:
-    """Judges the version; records the verdict on it (tags) and on the active run (tags, metrics). Changes no stage.
+def evaluate(version: str, training: Run, rules: Rules, production: str | None) -> GateResult:
+    """Judges the version against `production`; seals the verdict, and records it on the version (tags) and on the
+    active run (tags, metrics). Changes no stage.
 
     Comparing and promoting must be one act: the caller holds the promotion lock. Raises DatabaseUnavailable,
     TrackingUnavailable: then the version stays without a verdict (see ensure_verdict).
     """
-    production = versions.in_production()
     evidence, example = _evidence(version, training, production, rules.min_users)
     result = gate.evaluate(evidence, rules)
     tags, metrics = result.tags(), result.metrics()
     if production not in (None, version):
         tags = {"gate_production_version": str(production), **tags}
-    # before any stage changes: a new model server's first answer is compared with this one
+    # before any stage changes: the watcher serves what is sealed with a verdict, and compares a new model server's
+    # first answer with this one
+    _seal(version, result.verdict.status, result.verdict.reason, example, has_issues=bool(evidence.blocking_issues))
     expected = {} if example is None else {names.EXAMPLE_PROBABILITY_TAG: repr(example)}
     figures = {f"gate_{name}": repr(value) for name, value in metrics.items()}
     versions.tag(version, {**expected, **figures, **tags})  # the verdict last: a killed step leaves none
@@ -38,29 +42,71 @@ def evaluate(version: str, training: Run, rules: Rules) -> GateResult:
     return result
 
 
-def may_serve(version: ModelVersion) -> bool:
-    """Whether the version once passed the gate, or was forced past it, and has no blocking issue since. Evaluates a
-    version without a verdict (see ensure_verdict)."""
-    return ensure_verdict(version) in PROMOTING or version.tags.get(gate.LASTING_VERDICT) in PROMOTING
+def _seal(version: str, status: str, reason: str, example: float | None, *, has_issues: bool) -> None:
+    registered = versions.get(version)
+    try:
+        before = seals.of_version(registered)
+    except UnusableVersion:
+        return  # the verdict says why it cannot be loaded; no new seal may hide it
+    earlier = before.verdict.lasting if before and before.verdict else status
+    lasting = status if status in SERVABLE or has_issues else earlier
+    seals.seal_verdict(registered, Verdict(status, reason, lasting), example)
 
 
-def ensure_verdict(version: ModelVersion, *, allow_older: bool = True) -> str:
-    """The version's verdict: passed, forced or refused. A version without one, because its register was killed or it
-    was registered in the UI, is evaluated now, by MLproject's default rules.
+def objection(version: ModelVersion) -> str | None:
+    """Why the version may not serve: it never passed the gate nor was forced past it, has a blocking issue since, or
+    its files are not the sealed ones. Evaluates a version without a verdict (see ensure_verdict)."""
+    number = str(version.version)
+    verdict = ensure_verdict(version)
+    try:
+        sealed = seals.require_stored(version)
+    except UnusableVersion as error:
+        return str(error)
+    if sealed.verdict is not None and sealed.verdict.may_serve:
+        return None
+    return f"version {number} never passed the gate: {verdict.reason}"
+
+
+def ensure_verdict(version: ModelVersion, *, allow_older: bool = True) -> Verdict:
+    """The version's sealed verdict. A version without one, because its register was killed or it was registered in the
+    UI, is evaluated now, by MLproject's default rules, against the version that serves or served before it.
 
     allow_older: whether it may come from an older month than Production's; a rollback intends that.
     Needs an active run. Raises DatabaseUnavailable, TrackingUnavailable.
     """
-    recorded = version.tags.get("gate")
-    if recorded:
-        return str(recorded)
-    number, training = str(version.version), versions.training_of(version)
+    number = str(version.version)
+    if (recorded := _sealed_verdict(version)) is not None:
+        return recorded
+    training = versions.training_of(version)
     if training is None:
-        reason = "its training data are unknown: its training run no longer exists"
-        versions.tag(number, {"gate_reason": reason, "gate": "refused"})
-        return "refused"
+        _seal(number, "refused", NO_TRAINING, None, has_issues=True)
+        versions.tag(number, {"gate_reason": NO_TRAINING, "gate": "refused"})
+        return Verdict("refused", NO_TRAINING, "refused")
     versions.tag_with_training(number, training)
-    return evaluate(number, training, default_rules(allow_older=allow_older)).verdict.status
+    rules = default_rules(allow_older=allow_older)
+    verdict = evaluate(number, training, rules, champion_of(number)).verdict
+    return Verdict(verdict.status, verdict.reason, verdict.status)
+
+
+def _sealed_verdict(version: ModelVersion) -> Verdict | None:
+    try:
+        sealed = seals.of_version(version)
+    except UnusableVersion:
+        return None  # it is evaluated, and that says why it cannot be loaded
+    return sealed.verdict if sealed else None
+
+
+def champion_of(number: str) -> str | None:
+    """The version in Production; where that is this one, the one that served last before it, or itself if none did."""
+    production = versions.in_production()
+    if production != number:
+        return production
+    existing = {str(version.version): version for version in versions.all_versions()}
+    for cutover in reversed(warehouse.cutovers(MODEL_NAME)):
+        version = existing.get(cutover.version or "")
+        if cutover.version not in (None, number) and version and versions.is_same(version, cutover):
+            return cutover.version
+    return number
 
 
 def _evidence(version: str, training: Run, production: str | None, min_users: int) -> tuple[Evidence, float | None]:

@@ -12,6 +12,7 @@ from configuration import names, stages
 from steps.cli.errors import NoSuchVersion, NoTraining
 from steps.cli.settings import MODEL_NAME
 from steps.runs import search, tracking
+from steps.warehouse import Cutover
 
 COPIED_TAGS = (
     "as_of", names.FEATURE_SERVICE_TAG, names.DATASET_SHA256_TAG, "calibration", "threshold",
@@ -61,8 +62,8 @@ def training_of(version: ModelVersion) -> Run | None:
     Raises TrackingUnavailable.
     """
     run_id = version.run_id
-    if not run_id and (model_id := _model_id(version)):
-        logged = search.look_up(lambda: MlflowClient().get_logged_model(model_id))
+    if not run_id and (model := model_id(version)):
+        logged = search.look_up(lambda: MlflowClient().get_logged_model(model))
         run_id = logged.source_run_id if logged else None
     return search.find_run(run_id) if run_id else None
 
@@ -86,7 +87,7 @@ def of_training(training: Run) -> list[ModelVersion]:
     """The versions made of the models that this run logged, the highest number first."""
     models = _models(training)
     return [
-        version for version in all_versions() if version.run_id == training.info.run_id or _model_id(version) in models
+        version for version in all_versions() if version.run_id == training.info.run_id or model_id(version) in models
     ]
 
 
@@ -95,7 +96,7 @@ def _models(training: Run) -> list[str]:
     return [str(output.model_id) for output in (training.outputs.model_outputs if training.outputs else [])]
 
 
-def _model_id(version: ModelVersion) -> str | None:
+def model_id(version: ModelVersion) -> str | None:
     """The logged model's id; a version of `models:/m-…` may have it in its source only."""
     source = re.fullmatch(r"models:/(m-[0-9a-f]+)", version.source or "")
     return version.model_id or (source[1] if source else None)
@@ -125,3 +126,14 @@ def put_in_stage(number: str, stage: str) -> list[str]:
     client.transition_model_version_stage(MODEL_NAME, number, stage, archive_existing_versions=True)
     client.set_registered_model_alias(MODEL_NAME, stage, number)  # MLflow will remove stages; aliases stay
     return sorted((version for version in previous if version != number), key=int)
+
+
+def is_same(version: ModelVersion, cutover: Cutover) -> bool:
+    """False for a version that only has the number of the one that served: a deleted model's numbers start again."""
+    training = training_of(version)
+    run_id = version.run_id or (training.info.run_id if training else None)
+    if run_id is None or cutover.run_id is None:
+        return bool(
+            cutover.at.timestamp() * 1000 >= version.creation_timestamp
+        )  # no version serves before it is created
+    return bool(run_id == cutover.run_id)

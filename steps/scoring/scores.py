@@ -21,7 +21,7 @@ from steps import warehouse
 from steps.cli import progress
 from steps.cli.settings import MODEL_NAME, Settings
 from steps.features import engines, historical
-from steps.registry import loaded_version
+from steps.registry import loaded_version, seals, versions
 from steps.registry.loaded_version import LoadedVersion
 from steps.registry.training_sets import TrainedOn
 from steps.training import dataset
@@ -146,11 +146,26 @@ def local(model: ScoringModel) -> Predict:
     return model.loaded.answers
 
 
-def spark(version: str) -> Predict:
-    """The same model on Spark's workers. Raises EngineUnavailable where PySpark or Java is missing."""
+@contextmanager
+def predictor(engine: str, model: ScoringModel) -> Iterator[Predict]:
+    """The model in this process, or for engine spark on Spark's workers, from a copy with the sealed files.
+
+    Raises EngineUnavailable where PySpark or Java is missing, UnusableVersion where a file was changed.
+    """
+    if engine == "local":
+        yield local(model)
+        return
     engines.require_spark()
+    number = model.loaded.number
+    with seals.downloaded(f"models:/{MODEL_NAME}/{number}") as folder:
+        seals.require(versions.get(number), folder)
+        yield spark(folder)
+
+
+def spark(folder: Path) -> Predict:
+    """The model of the folder on Spark's workers."""
     session = engines.spark_session(Settings.from_env().spark_master)
-    answer = _udf(session, version)
+    answer = _udf(session, folder)
 
     def predict(rows: pd.DataFrame) -> pd.DataFrame:
         numbered = session.createDataFrame(rows.assign(position=range(len(rows))))
@@ -161,8 +176,8 @@ def spark(version: str) -> Predict:
     return predict
 
 
-def _udf(session: Any, version: str) -> Any:
+def _udf(session: Any, folder: Path) -> Any:
     import mlflow.pyfunc  # noqa: PLC0415 - only Spark needs it
 
     result = "struct<prediction: long, probability: double>"
-    return mlflow.pyfunc.spark_udf(session, f"models:/{MODEL_NAME}/{version}", result_type=result, env_manager="local")
+    return mlflow.pyfunc.spark_udf(session, str(folder), result_type=result, env_manager="local")

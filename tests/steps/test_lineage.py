@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from steps import build_dataset, ingest, lineage, register, warehouse
 from steps.cli.errors import DiskFull, NoSuchVersion, TrackingUnavailable
 from steps.cli.settings import MODEL_NAME, PROJECT_ROOT
-from steps.registry import loaded_version, provenance
+from steps.registry import loaded_version, provenance, seals
 from steps.registry.links import month_links
 from steps.runs import environment
 from steps.runs.entry_points import arguments
@@ -60,6 +60,7 @@ def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, trac
     assert links["title"] == f"{MODEL_NAME} version 1, in Production"
     assert training in links["training"]
     assert links["gate"].startswith("passed: ")
+    assert re.fullmatch("[0-9]+ files, all as sealed on [0-9T:+-]+", links["seal"])
     named = " ".join(f"{name}={figures[name]:.4f}" for name in ("AUC", "F1", "ACC"))
     assert links["figures"] == f"{named} on 75 validation users"
     assert re.fullmatch(r"answers its own example with 0\.\d+, as when it was registered", links["model"])
@@ -74,7 +75,7 @@ def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, trac
     assert links["rows"] == f"fingerprint {warehouse.month_fingerprint(JANUARY)}, as in the warehouse"
     assert links["ingest"] == f"run {last_run('ingest', tracking).info.run_id}, from {sample_months / 'month_000'}"
     assert links["end"] == (
-        "[OK] Every link holds: compared and equal are training, model, dataset, sha256, commit, code, lock, "
+        "[OK] Every link holds: compared and equal are seal, training, model, dataset, sha256, commit, code, lock, "
         "python, environment, month, rows, ingest."
     )
 
@@ -108,7 +109,7 @@ def test_a_month_loaded_again_from_other_files_differs(walk: Walk, training: str
         ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_000"), "as_of": str(JANUARY)}))
     assert ", loaded again since from other files: " in links["month"]
     assert links["end"].startswith("[DIFFERS] Nothing is broken. The version was made with other: ")
-    assert "made with other: month, rows. Compared and equal: training, " in links["end"]
+    assert "made with other: month, rows. Compared and equal: seal, training, " in links["end"]
 
 
 def test_rows_changed_directly_in_the_database_differ(walk: Walk) -> None:
@@ -253,7 +254,7 @@ def test_a_version_registered_with_the_button_is_walked_by_its_training(
     assert re.search(f"training +run {training} ", out)
     assert re.search("model +can be loaded; no answer was recorded to compare with", out)
     end = out.splitlines()[-1]
-    assert end.startswith("[OK] Every link holds: compared and equal are training, dataset, sha256, ")
+    assert end.startswith("[OK] Every link holds: compared and equal are seal, training, dataset, sha256, ")
     assert end.endswith(" The gate never judged version 1.")
 
 
@@ -268,8 +269,11 @@ def test_a_tag_that_names_another_training_is_broken(walk: Walk, training: str) 
 
 def test_a_model_whose_answer_has_changed_is_broken(walk: Walk) -> None:
     walk()
-    MlflowClient().set_model_version_tag(MODEL_NAME, "1", "example_probability", "0.987654321")
     registered = MlflowClient().get_model_version(MODEL_NAME, "1")
+    sealed = seals.of_version(registered)
+    assert sealed is not None
+    assert sealed.verdict is not None
+    seals.seal_verdict(registered, sealed.verdict, 0.987654321)
     links = {link.name: link for link in provenance.chain(registered)}
     assert links["model"].state == "broken"
     assert links["model"].text.endswith("when registered with 0.987654321")
@@ -292,7 +296,22 @@ def test_a_damaged_model_is_named(walk: Walk, training: str) -> None:
     path.write_bytes(path.read_bytes()[:100])
     links = walk(copy, version="1")
     assert links["model"].startswith("BROKEN: version 1 cannot be loaded: ")
-    assert "model" in links["end"]
+    assert re.fullmatch(
+        "BROKEN: version 1 cannot be loaded: artifacts/pipeline.skops has sha256 [0-9a-f]{64}; it was sealed with "
+        "sha256 [0-9a-f]{64}",
+        links["seal"],
+    )
+    assert "Broken links: seal, model" in links["end"]
+
+
+def test_a_verdict_that_only_the_tags_have_is_a_broken_seal(walk: Walk) -> None:
+    walk()
+    MlflowClient().set_model_version_tag(MODEL_NAME, "1", "gate", "forced")
+    links = walk_again()
+    assert re.fullmatch(
+        "BROKEN: [0-9]+ files, all as sealed on [0-9T:+-]+; but the sealed verdict is passed, the tag gate says forced",
+        links["seal"],
+    )
 
 
 def test_a_dataset_that_was_deleted_is_named(walk: Walk, training: str) -> None:
@@ -345,7 +364,7 @@ def test_a_version_that_was_never_made_by_register_has_a_broken_chain(
     assert re.search("gate +no verdict: version 1 was never judged", out)
     assert "BROKEN: no run" in out
     assert re.search("model +BROKEN: version 1 cannot be loaded", out)
-    assert out.splitlines()[-1] == "[BROKEN] Broken links: training, model. The gate never judged version 1."
+    assert out.splitlines()[-1] == "[BROKEN] Broken links: training, seal, model. The gate never judged version 1."
 
 
 def test_nothing_in_production_and_an_unknown_version_are_named(empty_registry: None, tracking: str) -> None:

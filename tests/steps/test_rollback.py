@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -15,6 +16,7 @@ from steps.registry import versions
 from steps.runs.entry_points import arguments
 from steps.warehouse import Cutover
 from tests.steps.states.database import last_run
+from tests.steps.states.seals import judge
 from tests.steps.states.serving import alias, in_production, make_versions, served
 
 
@@ -137,14 +139,13 @@ def test_a_version_that_was_made_after_the_row_is_not_the_one_that_served(empty_
     version = MlflowClient().get_model_version(MODEL_NAME, "1")
     made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     row = Cutover(made - timedelta(hours=1), "1", None, None, None, "promotion")
-    assert not rollback.is_same(version, row)
-    assert rollback.is_same(version, replace(row, at=made + timedelta(hours=1)))
+    assert not versions.is_same(version, row)
+    assert versions.is_same(version, replace(row, at=made + timedelta(hours=1)))
 
 
 def refuse(*numbers: str) -> None:
     for number in numbers:
-        MlflowClient().set_model_version_tag(MODEL_NAME, number, "gate", "refused")
-        MlflowClient().set_model_version_tag(MODEL_NAME, number, "gate_reason", "AUC 0.6 is below min_auc 0.7")
+        judge(number, "refused", "AUC 0.6 is below min_auc 0.7")
 
 
 def test_a_refused_version_does_not_come_back_whether_it_served_or_not(four_versions: None) -> None:
@@ -160,15 +161,14 @@ def test_a_refused_version_does_not_come_back_whether_it_served_or_not(four_vers
 
 def test_a_forced_version_may_come_back(four_versions: None) -> None:
     served("1")
-    MlflowClient().set_model_version_tag(MODEL_NAME, "2", "gate", "forced")
+    judge("2", "forced")
     roll_back("2")
     assert in_production() == ["2"]
 
 
 def test_a_version_that_passed_once_may_come_back_after_a_comparison_it_lost(four_versions: None) -> None:
     served("1")
-    refuse("2")
-    MlflowClient().set_model_version_tag(MODEL_NAME, "2", "gate_admitted", "passed")
+    judge("2", "refused", lasting="passed")
     roll_back("2")
     assert in_production() == ["2"]
 
@@ -185,8 +185,28 @@ def test_a_version_that_never_passed_is_passed_over_and_named(
 
 def test_a_version_without_verdict_and_training_is_refused(empty_registry: None) -> None:
     make_versions(2, gate=None)
-    MlflowClient().set_model_version_tag(MODEL_NAME, "1", "gate", "passed")
+    judge("1", "passed")
     versions.put_in_stage("1", names.PRODUCTION)
     with pytest.raises(NoRollback, match=r"training data are unknown.*cannot be registered again"):
         roll_back("2")
     assert MlflowClient().get_model_version(MODEL_NAME, "2").tags["gate"] == "refused"
+
+
+def test_tags_that_anyone_may_set_do_not_bring_a_refused_version_back(four_versions: None) -> None:
+    served("1")
+    refuse("2")
+    for name in ("gate", "gate_admitted"):
+        MlflowClient().set_model_version_tag(MODEL_NAME, "2", name, "passed")
+    with pytest.raises(NoRollback, match=r"Version 2 never passed the gate: AUC 0\.6"):
+        roll_back("2")
+
+
+def test_a_version_whose_files_changed_is_passed_over_and_named(
+    four_versions: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served("1", "2", "3")
+    source = MlflowClient().get_model_version(MODEL_NAME, "2").source.removeprefix("file://")
+    (Path(source) / "MLmodel").write_text("# of another")
+    roll_back()
+    assert in_production() == ["1"]
+    assert "Passed over: version 2 cannot be loaded: MLmodel has sha256 " in capsys.readouterr().out

@@ -9,6 +9,7 @@ from steps.runs import tracking
 from steps.training import served_model
 from steps.training.logged_model import SERVING_CODE
 from steps.training.signature import signature
+from tests.steps.states.seals import seal_as_stored
 from tests.steps.states.trainings import model_folder, rows
 
 SERVED_BY = Path(served_model.__file__)
@@ -26,11 +27,12 @@ def lookalike(
     *,
     example: bool = True,
     params: bool = True,
+    sealed: bool = True,
 ) -> str:
     """The id of a finished training with the tags and the pipeline of another.
 
     source: changes the served code; types: changes the inputs, or None for no signature; tags: instead of the usual;
-    params: whether it has the other's parameters.
+    params: whether it has the other's parameters; sealed: whether it is sealed as `train` does.
     """
     original, everybody = mlflow.get_run(run_id).data.tags, rows(run_id).drop(columns=["user_id", "churn_label"])
     usual = mlflow.artifacts.load_dict(f"runs:/{original['dataset_run_id']}/dataset.json")["types"]
@@ -41,7 +43,7 @@ def lookalike(
         code = folder / "served_model.py"
         code.write_text(source(SERVED_BY.read_text()))
         (fitted,) = model_folder(run_id).rglob("pipeline.skops")
-        mlflow.pyfunc.log_model(
+        logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(code),
             artifacts={"pipeline": str(fitted), **SERVING_CODE},
@@ -56,4 +58,6 @@ def lookalike(
             input_example=everybody.head(1) if example else None,
             pip_requirements=["mlflow"],
         )
+        if sealed:
+            seal_as_stored(logged.model_id, run.info.run_id)
         return str(run.info.run_id)

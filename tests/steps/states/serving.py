@@ -1,14 +1,18 @@
-"""Versions and cutovers without models, for tests that need nothing else of them."""
+"""Versions of a file that is no model, and cutovers, for tests that need nothing else of them."""
 
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
 from configuration import names
 from steps import warehouse
 from steps.cli.settings import MODEL_NAME
+from steps.registry import seals
 from steps.registry.versions import put_in_stage
 from steps.warehouse import Cutover
+from tests.steps.states.seals import judge
 
 MORNING = datetime(2024, 2, 1, 8, tzinfo=UTC)
 
@@ -17,9 +21,13 @@ def make_versions(count: int, gate: str | None = "passed", first_run: int = 1) -
     """Numbered from 1, in no stage, of the runs that `served` names, with one verdict for all."""
     client = MlflowClient()
     client.create_registered_model(MODEL_NAME)
-    tags = {"gate": gate} if gate else None
     for number in range(first_run, first_run + count):
-        client.create_model_version(MODEL_NAME, f"file:///nowhere/{number}", run_id=f"{number}" * 32, tags=tags)
+        source = Path(tempfile.mkdtemp(prefix="version-"))
+        (source / "MLmodel").write_text(f"# of run {number}")
+        version = client.create_model_version(MODEL_NAME, source.as_uri(), run_id=f"{number}" * 32)
+        seals.accept(version)
+        if gate:
+            judge(str(version.version), gate)
 
 
 def served(*versions: str | None) -> list[Cutover]:
