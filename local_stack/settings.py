@@ -63,6 +63,10 @@ class Settings:
         return self.state / "artifacts"
 
     @property
+    def seal_keys(self) -> Path:
+        return self.state / "seal"
+
+    @property
     def embedded(self) -> bool:
         return self.values["STREAMFLOW_POSTGRES"] == libpq_variables.EMBEDDED
 
@@ -92,6 +96,8 @@ class Settings:
             "UV_SYSTEM_CERTS": "true",  # `mlflow run --env-manager uv` trusts the system's certificates, like pip
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "ROLLOUT_FOLDER": str(self.state / "rollout"),
+            "STREAMFLOW_SEAL_KEY": str(self.seal_keys / "private.pem"),
+            "ROLLOUT_SEAL_KEY": str(self.seal_keys / "public.pem"),
             "STREAMFLOW_LOGS": str(self.state / "logs"),
             "ENRICHER_ROLLOUT_URL": self.address("ROLLOUT_PORT"),
             "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),

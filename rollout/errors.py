@@ -3,6 +3,7 @@
 RolloutError         base: a message of one line
   InvalidSetting     a setting with an invalid value; the watcher does not start
   LaunchFailed       a version that cannot serve: it did not load, did not become healthy or failed its smoke test
+    Refused          a version whose files are not the sealed ones, or that did not pass the gate
   Cancelled          another version was promoted meanwhile, or the watcher is stopping
 """
 
@@ -20,6 +21,10 @@ class InvalidSetting(RolloutError):
 
 
 class LaunchFailed(RolloutError):
+    pass
+
+
+class Refused(LaunchFailed):
     pass
 
 

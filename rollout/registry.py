@@ -1,6 +1,7 @@
 """Polls the registry for the version to serve, in a thread of its own: the registry may hang."""
 
 import logging
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PAGE = 1000
-MODEL_URI = "models:/"  # starts the source of a version that was made from a logged model
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,7 @@ class TargetVersion:
 
     version: str
     run_id: str | None  # of the training; None if unknown to the registry
-    dataset_sha256: str | None
-    example_probability: float | None  # its answer to its input example; None if not logged
+    model_id: str | None  # of the logged model
     has_alias: bool  # whether the alias named like the stage points to it
     changed_ms: int  # last change in the registry; a change clears earlier launch failures
     others_in_stage: tuple[str, ...] = ()  # versions that do not serve
@@ -48,8 +47,7 @@ def target_version(client: "MlflowClient", name: str, stage: str) -> TargetVersi
     return TargetVersion(
         version=str(highest.version),
         run_id=_training_run_id(client, highest),
-        dataset_sha256=highest.tags.get(names.DATASET_SHA256_TAG),
-        example_probability=_number(highest.tags.get(names.EXAMPLE_PROBABILITY_TAG)),
+        model_id=model_id_of(highest),
         has_alias=stage in highest.aliases,
         changed_ms=int(highest.last_updated_timestamp),
         others_in_stage=tuple(str(version.version) for version in reversed(rest)),
@@ -62,11 +60,16 @@ def _training_run_id(client: "MlflowClient", version: "ModelVersion") -> str | N
     """As MLflow recorded it: a version registered with the UI's button has none of our tags."""
     if version.run_id:
         return str(version.run_id)
-    model_id = version.model_id or str(version.source).removeprefix(MODEL_URI)
-    if version.model_id or str(version.source).startswith(f"{MODEL_URI}m-"):
+    if model_id := model_id_of(version):
         return str(client.get_logged_model(model_id).source_run_id)
     tagged: str | None = version.tags.get(names.RUN_ID_TAG)
     return tagged
+
+
+def model_id_of(version: "ModelVersion") -> str | None:
+    """The logged model's id; a version of `models:/m-…` may have it in its source only."""
+    source = re.fullmatch(r"models:/(m-[0-9a-f]+)", str(version.source))
+    return version.model_id or (source[1] if source else None)
 
 
 def _versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
@@ -78,13 +81,6 @@ def _versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
         token = page.token
         if not token:
             return versions
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 class RegistryPoll:

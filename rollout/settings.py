@@ -14,7 +14,7 @@ from pydantic_settings import NoDecode
 
 from configuration import names
 from configuration.environment import EnvironmentSettings, prefixed
-from configuration.fields import HIGHEST_PORT, Folder, Number, Text, Whole, folder, port, seconds, setting, text
+from configuration.fields import HIGHEST_PORT, Folder, Number, Text, Whole, flag, folder, port, seconds, setting, text
 from configuration.hosts import Hosts, hosts
 from rollout.errors import InvalidSetting
 
@@ -23,6 +23,10 @@ PREFIX = "ROLLOUT_"
 SHORT_WAITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 LONGEST_S = 3600.0
 ANY_PORT = "0"
+SERVER_VARIABLES = (
+    "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy", "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUNBUFFERED", "COVERAGE_PROCESS_START",
+)  # fmt: skip
 
 
 def _ports(value: object) -> range:
@@ -66,6 +70,15 @@ class Settings(EnvironmentSettings):
         5.0, "Time from the switch to a new model server to the end of the old one", most=LONGEST_S
     )
 
+    seal_key: Folder = setting(
+        ".streamflow/seal/public.pem", "The public key that verifies the seals of models", "a file",
+        validate_default=True, derived=True,
+    )  # fmt: skip
+    require_gate: bool = flag(True, "Serve only versions that passed the gate or were forced past it")
+    examine_timeout_s: Number = seconds(
+        600.0, "Longest examination of a version that was promoted without a verdict of the gate", most=LONGEST_S
+    )
+
     @property
     def models_reached_at(self) -> str:
         return self.model_address or self.model_host
@@ -83,10 +96,14 @@ def shorten_waits() -> None:
 
 
 def server_environment(temporary: Path) -> dict[str, str]:
-    """For one `mlflow models serve`; its temporary files stay in the folder `temporary`."""
+    """For one `mlflow models serve`: only SERVER_VARIABLES and these, without passwords and keys. Its temporary files
+    and its home are in the folder `temporary`."""
     programs = str(Path(sys.executable).parent)
     return {
-        **os.environ,
+        **{name: os.environ[name] for name in SERVER_VARIABLES if name in os.environ},
+        "HOME": str(temporary),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",  # without git, MLflow would print three long warnings
         "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
         "TMPDIR": str(temporary),
         "OMP_NUM_THREADS": "1",  # concurrent requests would compete for threads

@@ -131,7 +131,7 @@ class Watcher:
         self._served.add(new.target.identity)
         from_version = previous.target.version if previous else None
         self._history.add(
-            Cutover(_now(), new.target.version, new.identity.run_id, new.target.dataset_sha256, from_version, reason)
+            Cutover(_now(), new.target.version, new.identity.run_id, new.dataset_sha256, from_version, reason)
         )
 
     def _handle_death(self) -> None:
@@ -159,9 +159,9 @@ class Watcher:
 
     def _save_pids(self) -> None:
         """If this watcher is killed, the next one ends these processes."""
-        launching = [launch.server for launch in (self._launch, self._restart) if launch]
-        servers = [*launching, *self._drain.servers, *([self._last.server] if self._last else [])]
-        pids = [server.pid for server in servers if server.pid]
+        launching = [pid for launch in (self._launch, self._restart) if launch for pid in launch.pids]
+        servers = [*self._drain.servers, *([self._last.server] if self._last else [])]
+        pids = [*launching, *(server.pid for server in servers if server.pid)]
         if pids == self._saved_pids:
             return
         self._saved_pids = pids

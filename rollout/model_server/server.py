@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import psutil
 import requests
@@ -15,6 +16,9 @@ import requests
 from rollout import loopback, processes
 from rollout.errors import LaunchFailed, first_line
 from rollout.settings import Settings, server_environment
+
+if TYPE_CHECKING:
+    from sealing.statement import Statement
 
 PING_TIMEOUT_S = 2.0
 POLL_S = 0.1
@@ -33,6 +37,7 @@ class ModelServer:
         self.folder = settings.folder / f"v{version}-{secrets.token_hex(4)}"
         self.model = self.folder / "model"
         self.port = 0
+        self.seal: Statement | None = None  # of the files in `model`, once they were compared with it
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,18 +56,23 @@ class ModelServer:
         """Download the version from the registry. Raises LaunchFailed if that fails."""
         import mlflow  # noqa: PLC0415 - after shorten_waits()
 
+        shutil.rmtree(self.model, ignore_errors=True)
         try:
             mlflow.artifacts.download_artifacts(f"models:/{name}/{self.version}", dst_path=str(self.model))
         except Exception as error:
             raise LaunchFailed(f"its files cannot be downloaded ({first_line(error)})") from error
 
-    def copy_model(self, source: "ModelServer") -> None:
-        """Copy another server's files: a restart must not need the registry."""
-        shutil.copytree(source.model, self.model)
+    def copy_model(self, source: "ModelServer", names: Iterable[str]) -> None:
+        """Copy these files of another server: a restart must not need the registry. Raises OSError."""
+        shutil.rmtree(self.model, ignore_errors=True)
+        for name in names:
+            (self.model / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.model / name, self.model / name)
 
     def start(self) -> None:
         self.port = free_port(self._settings)
-        (self.folder / "tmp").mkdir(exist_ok=True)
+        for name in ("tmp", "work"):
+            (self.folder / name).mkdir(exist_ok=True)
         command = [
             sys.executable, "-c", SERVE, "mlflow", "models", "serve", "-m", str(self.model),
             "--env-manager", "local", "--host", self._settings.model_host, "--port", str(self.port), "--workers", "1",
@@ -74,6 +84,7 @@ class ModelServer:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=server_environment(self.folder / "tmp"),
+                cwd=self.folder / "work",
                 start_new_session=True,
             )
 

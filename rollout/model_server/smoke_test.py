@@ -11,6 +11,7 @@ import requests
 from rollout import loopback
 from rollout.errors import LaunchFailed
 from rollout.registry import TargetVersion
+from sealing.statement import Statement
 
 ANSWER_TIMEOUT_S = 10.0
 
@@ -38,8 +39,10 @@ def input_example(model: Path) -> dict[str, list[Any]]:
     return {str(name): frame[name].tolist() for name in frame.columns}
 
 
-def run_smoke_test(url: str, example: Mapping[str, list[Any]], name: str, target: TargetVersion) -> Identity:
-    """Send the example (column -> values). Raises LaunchFailed unless the answer is right and the target's."""
+def run_smoke_test(
+    url: str, example: Mapping[str, list[Any]], name: str, target: TargetVersion, seal: Statement
+) -> Identity:
+    """Send the example (column -> values). Raises LaunchFailed unless the answer is the sealed one and the target's."""
     try:
         answer = loopback.post(f"{url}/invocations", {"inputs": example}, ANSWER_TIMEOUT_S)
     except requests.RequestException as error:
@@ -51,26 +54,26 @@ def run_smoke_test(url: str, example: Mapping[str, list[Any]], name: str, target
         predictions = answer.json()["predictions"]
         if len(predictions) != rows:
             raise LaunchFailed(f"it answered {rows} rows with {len(predictions)} predictions")
-        identities = [_identity(prediction, name, target) for prediction in predictions]
+        identities = [_identity(prediction, name, target, seal) for prediction in predictions]
     except (ValueError, KeyError, TypeError) as error:
         raise LaunchFailed("its answer does not have the shape of a prediction with the model's identity") from error
     return identities[0]
 
 
-def _identity(prediction: Mapping[str, Any], name: str, target: TargetVersion) -> Identity:
+def _identity(prediction: Mapping[str, Any], name: str, target: TargetVersion, seal: Statement) -> Identity:
     """Check one prediction. Raises LaunchFailed with the wrong value."""
     probability = prediction["probability"]
     if isinstance(probability, bool) or not isinstance(probability, float | int) or not 0 <= probability <= 1:
         raise LaunchFailed(f"it answered with the probability {probability!r}, which must be from 0 to 1")
     if prediction["prediction"] not in (0, 1):
         raise LaunchFailed(f"it answered with the class {prediction['prediction']!r}, which must be 0 or 1")
-    expected = target.example_probability
+    expected = seal.example_probability
     if expected is not None and probability != expected:
         raise LaunchFailed(f"it answered its input example with {probability!r} and was registered with {expected!r}")
     identity = Identity(
         prediction["model_name"], prediction["model_version"], prediction["run_id"], prediction["feature_service"]
     )
-    run_id = target.run_id or identity.run_id
+    run_id = seal.run_id or target.run_id or identity.run_id
     if (identity.model_name, identity.version, identity.run_id) != (name, target.version, run_id):
         raise LaunchFailed(
             f"its answer names version {identity.version} of {identity.model_name}, run {identity.run_id}"

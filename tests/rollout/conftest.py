@@ -23,6 +23,7 @@ from steps import train
 from steps.cli.settings import LABEL
 from steps.training import pipelines
 from tests.conftest import free_port
+from tests.rollout.seals import REFUSED, seal
 from tests.waiting import wait_until
 
 NAME = "watched_churn"
@@ -41,6 +42,7 @@ class Broken(PythonModel):
 mlflow.models.set_model(Broken())
 """
 START_S = 120.0
+DAMAGED = 4  # the version of this number
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Versions:
     second: str
     raises: str
     damaged: str
+    changed: str
+    unsealed: str
+    refused: str
     run_ids: dict[str, str]
     client: MlflowClient
 
@@ -58,22 +63,36 @@ class Versions:
 
 @pytest.fixture(scope="session")
 def versions(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    """Four versions: two good ones, one that raises for every row, one damaged after it was logged."""
+    """Two good versions; one that raises for every row; one damaged before it was sealed, and one changed since; one
+    without a seal; and one that the gate refused."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "raises.py").write_text(RAISING_MODEL)
     numbers, run_ids = [], {}
-    for log_model in (log_good, log_good, lambda run_id: log_raising(run_id, folder / "raises.py"), log_good):
+    for log_model in (log_good, log_good, lambda run_id: log_raising(run_id, folder / "raises.py"), log_good, log_good):
         with mlflow.start_run(experiment_id=tracking) as run:
             log_model(run.info.run_id)
         [logged] = mlflow.get_run(run.info.run_id).outputs.model_outputs
         version = mlflow.register_model(f"models:/{logged.model_id}", NAME, tags={"dataset_sha256": "abc"}).version
         numbers.append(str(version))
         run_ids[str(version)] = run.info.run_id
-    [damaged] = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{numbers[3]}")).rglob("pipeline.skops")
-    origin = next((server.state / "artifacts").rglob(f"*{logged.model_id}*/**/pipeline.skops"))
-    assert origin.read_bytes() == damaged.read_bytes()
-    origin.write_bytes(b"\0" * 100)
-    return Versions(numbers[0], numbers[1], numbers[2], numbers[3], run_ids, MlflowClient())
+        if len(numbers) == DAMAGED:
+            stored(server, logged.model_id, "pipeline.skops").write_bytes(b"\0" * 100)
+        seal(NAME, str(version))
+    stored(server, logged.model_id, "served_model.py").write_text(RAISING_MODEL)
+    for verdict in (None, REFUSED):  # of the first's model
+        source = MlflowClient().get_model_version(NAME, numbers[0]).source
+        numbers.append(str(mlflow.register_model(source, NAME).version))
+        if verdict:
+            seal(NAME, numbers[-1], verdict)
+    first, second, raises, damaged, changed, unsealed, refused = numbers
+    client = MlflowClient()
+    return Versions(first, second, raises, damaged, changed, unsealed, refused, run_ids, client)
+
+
+def stored(server: Settings, model_id: str, name: str) -> Path:
+    """The file as the artifact store has it."""
+    [path] = (server.state / "artifacts").rglob(f"*{model_id}*/**/{name}")
+    return path
 
 
 def log_good(run_id: str) -> None:

@@ -12,7 +12,7 @@ from steps.warehouse import Cutover
 
 
 def target(version: str, *others_in_stage: str, changed_ms: int = 0, source: str = "m-1") -> TargetVersion:
-    return TargetVersion(version, f"run-{version}", f"sha-{version}", None, True, changed_ms, others_in_stage, source)
+    return TargetVersion(version, f"run-{version}", f"m-{version}", True, changed_ms, others_in_stage, source)
 
 
 class FakeModelServer(ModelServer):
@@ -55,13 +55,14 @@ class FakeLaunch:
         self.done = self.is_cancelled = False
         self.result: ReadyServer | None = None
         self.reason: str | None = None
+        self.pids: list[int] = []
 
     def start(self) -> None:
         pass
 
     def succeed(self) -> FakeModelServer:
         identity = Identity("streamflow_churn", self.target.version, str(self.target.run_id), "churn_v1")
-        self.result, self.done = ReadyServer(self.server, self.target, identity), True
+        self.result, self.done = ReadyServer(self.server, self.target, identity, f"sha-{self.target.version}"), True
         return self.server
 
     def fail(self, reason: str = "it raised") -> None:

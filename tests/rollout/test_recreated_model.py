@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 from local_stack.settings import Settings
 from rollout.registry import target_version
 from tests.rollout.conftest import ROWS, TYPES, RunningWatcher, log_good, watching
+from tests.rollout.seals import seal
 
 NAME = "recreated"
 
@@ -40,6 +41,7 @@ def register(models: list[str]) -> None:
     client.create_registered_model(NAME)
     for model_id in models:
         client.create_model_version(NAME, source=f"models:/{model_id}", model_id=model_id)
+    seal(NAME, "2")
     client.transition_model_version_stage(NAME, "2", "Production")
 
 

@@ -1,5 +1,8 @@
 """The watcher as a process, with real `mlflow models serve` and a real registry. Each test builds on the one before."""
 
+import re
+from pathlib import Path
+
 import psutil
 import pytest
 import requests
@@ -7,7 +10,7 @@ import requests
 from rollout import processes
 from rollout.registry import target_version
 from steps import warehouse
-from tests.rollout.conftest import NAME, ROWS, TYPES, RunningWatcher, Versions
+from tests.rollout.conftest import NAME, RAISING_MODEL, ROWS, TYPES, RunningWatcher, Versions
 
 COLUMNS = {name: ROWS[name].tolist() for name in TYPES}
 
@@ -45,7 +48,16 @@ def test_the_next_promotion_replaces_the_old_server_and_its_files(watcher: Runni
     watcher.wait_for(lambda _status: not list(watcher.folder.glob(f"v{versions.first}-*")))
 
 
-@pytest.mark.parametrize(("broken", "reason"), [("raises", "status 400"), ("damaged", "exit code 1")])
+BROKEN = {
+    "raises": "status 400",
+    "damaged": "exit code 1",
+    "changed": "served_model.py has sha256 ",
+    "unsealed": "it has no seal: it was logged without `train`, or before seals. Train it again, or accept",
+    "refused": "the gate refused it: AUC 0.6 is below min_auc 0.7",
+}
+
+
+@pytest.mark.parametrize(("broken", "reason"), BROKEN.items())
 def test_a_broken_version_never_serves_and_the_reason_is_reported(
     watcher: RunningWatcher, versions: Versions, broken: str, reason: str
 ) -> None:
@@ -54,21 +66,54 @@ def test_a_broken_version_never_serves_and_the_reason_is_reported(
     status = watcher.wait_for(lambda status: bool(status["problem"]))
     assert status["problem"].startswith(f"Version {version} cannot serve: ")
     assert reason in status["problem"]
+    assert reason in watcher.log.read_text()
     assert status["serving"]["version"] == versions.second
     assert {row["model_version"] for row in predictions(watcher)} == {versions.second}
+    description = versions.client.get_model_version(NAME, version).description or ""
+    assert (f"Not served: {reason}" in description) == (broken not in ("raises", "damaged"))
     versions.promote(versions.second)
     watcher.wait_for(lambda status: status["serving"]["version"] == versions.second and not status["problem"])
 
 
+def test_the_model_server_knows_no_password_and_no_key(watcher: RunningWatcher) -> None:
+    leader = watcher.live_server()
+    own = watcher.folder / Path(leader.cwd()).parent.name
+    for process in (leader, *leader.children(recursive=True)):
+        environment = process.environ()
+        assert [
+            name
+            for name in environment
+            if re.match("PG|MLFLOW_(TRACKING|BACKEND|REGISTRY)|STREAMFLOW_|ENRICHER_|ROLLOUT_", name)
+        ] == []
+        assert [value for value in environment.values() if "streamflow:streamflow" in value] == []
+        assert process.cwd() == str(own / "work")
+        assert (environment["HOME"], environment["TMPDIR"]) == (str(own / "tmp"), str(own / "tmp"))
+
+
+def test_a_server_whose_files_changed_is_restarted_from_the_registry(
+    watcher: RunningWatcher, versions: Versions
+) -> None:
+    leader = watcher.live_server()
+    model = Path(leader.cwd()).parent / "model"
+    (model / "served_model.py").write_text(RAISING_MODEL)
+    leader.kill()
+    url = watcher.status()["serving"]["url"]
+    watcher.wait_for(lambda status: bool(status["serving"]) and status["serving"]["url"] != url)
+    assert predictions(watcher)
+    assert "is unusable, downloading it again: served_model.py has sha256 " in watcher.log.read_text()
+
+
 @pytest.mark.parametrize("victim", ["the leader", "the worker"])
 def test_a_killed_server_is_restarted(watcher: RunningWatcher, versions: Versions, victim: str) -> None:
-    before = watcher.status()["serving"]["url"]
+    before, logged = watcher.status()["serving"]["url"], len(watcher.log.read_text())
     leader = watcher.live_server()
     family = [leader, *leader.children(recursive=True)]
     (leader if victim == "the leader" else family[-1]).kill()
     status = watcher.wait_for(lambda status: bool(status["serving"]) and status["serving"]["url"] != before)
     assert status["serving"]["version"] == versions.second
     assert predictions(watcher)
+    # its own copy serves: a restart needs neither registry nor database
+    assert "is unusable" not in watcher.log.read_text()[logged:]
     _gone, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
 
@@ -92,6 +137,7 @@ def test_the_history_shows_which_version_served(watcher: RunningWatcher, version
     first, second = versions.first, versions.second
     assert history[:2] == [(None, first, "start"), (first, second, "promotion")]
     assert (second, second, "restart") in history
+    assert {row.dataset_sha256 for row in warehouse.cutovers(NAME) if row.version} == {"abc"}
     assert {row.run_id for row in warehouse.cutovers(NAME) if row.version == second} == {versions.run_ids[second]}
 
 

@@ -1,5 +1,6 @@
 """The watcher's decisions step by step, with fake launches and servers."""
 
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -240,6 +241,14 @@ def test_an_unresponsive_server_serves_until_its_replacement_is_ready(
     assert frozen.has_ended
     assert scene.watcher.live is not None
     assert scene.watcher.live.server is scene.launches[-1].server
+
+
+def test_the_processes_of_a_launch_are_saved_for_the_watcher_after_a_killed_one(scene: Scene) -> None:
+    scene.promote("1")
+    scene.launches[-1].pids = [os.getpid()]  # of an examination, for example
+    scene.watcher.step()
+    saved = json.loads(scene.watcher._pid_file.read_text())
+    assert [record["pid"] for record in saved] == [os.getpid()]
 
 
 def test_a_briefly_empty_stage_interrupts_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

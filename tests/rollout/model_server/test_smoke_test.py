@@ -8,9 +8,21 @@ import pytest
 from rollout.errors import LaunchFailed
 from rollout.model_server.smoke_test import Identity, run_smoke_test
 from rollout.registry import TargetVersion
+from sealing.statement import Environment, Statement
 from tests.gateway.fakes import FakeServer, reply, running
 
-TARGET = TargetVersion("3", "run-3", "sha", 0.25, has_alias=True, changed_ms=0)
+TARGET = TargetVersion("3", "run-3", "m-3", has_alias=True, changed_ms=0)
+SEAL = Statement(
+    {},
+    "streamflow_churn",
+    "m-3",
+    "run-3",
+    "churn_v1",
+    "sha",
+    Environment("3.11.7", "", ""),
+    "",
+    example_probability=0.25,
+)
 RIGHT = {
     "prediction": 0,
     "probability": 0.25,
@@ -29,7 +41,7 @@ def model_server() -> Iterator[FakeServer]:
 
 def smoke_tested(server: FakeServer, answer: Any, status: int = 200) -> Identity:
     server.replies = [reply(answer, status)]
-    return run_smoke_test(server.url, {"months_active": [3]}, "streamflow_churn", TARGET)
+    return run_smoke_test(server.url, {"months_active": [3]}, "streamflow_churn", TARGET, SEAL)
 
 
 def test_a_right_answer_gives_the_server_s_identity(model_server: FakeServer) -> None:
@@ -78,4 +90,4 @@ def test_an_error_is_refused_with_its_status(model_server: FakeServer) -> None:
 
 def test_a_server_that_is_not_there_is_refused() -> None:
     with pytest.raises(LaunchFailed, match="did not answer"):
-        run_smoke_test("http://127.0.0.1:1", {"months_active": [3]}, "streamflow_churn", TARGET)
+        run_smoke_test("http://127.0.0.1:1", {"months_active": [3]}, "streamflow_churn", TARGET, SEAL)
