@@ -1,4 +1,4 @@
-"""Writes the state to one file: the dumps of both databases, the artifacts and the lake.
+"""Writes the state to one file: the dumps of both databases, the artifacts, the lake and the keys that sign seals.
 
 The stack may run meanwhile. The warehouse's dump and the lake show one moment between two loads. Artifacts are only
 added, and are copied after the dumps: every artifact that the databases name is in the file.
@@ -59,6 +59,8 @@ def _write(settings: Settings, archive: Archive, scratch: Path) -> None:
     _dump(settings, archive, scratch, settings["MLFLOW_DATABASE"])
     if settings.artifacts.is_dir():
         archive.add(settings.artifacts, "artifacts")
+    if settings.seal_keys.is_dir():
+        archive.add(settings.seal_keys, "seal")
     locations = artifact_locations.outside_locations(settings)
     members = {f"elsewhere/{number}": str(folder) for number, folder in enumerate(locations.folders)}
     for (name, folder), owner in zip(members.items(), locations.folders.values(), strict=True):

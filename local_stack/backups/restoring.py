@@ -63,6 +63,8 @@ def _replace_state(settings: Settings, unpacked: Path, manifest: dict[str, Any])
     else:
         print("  [WARNING] This backup of an earlier version has no Parquet files: ingest each month again for duckdb "
               "and spark", flush=True)  # fmt: skip
+    if (unpacked / "seal").is_dir():  # backups from before seals leave the keys as they are
+        folders[unpacked / "seal"] = settings.seal_keys
     with server(settings):
         try:
             for name in names:

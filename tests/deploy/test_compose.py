@@ -11,14 +11,14 @@ from local_stack.settings import ROOT, Settings
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
-ONE_SHOT = {"pipeline", "reader"}
+ONE_SHOT = {"pipeline", "reader", "keys"}
 LONG_RUNNING = {name: service for name, service in SERVICES.items() if name not in ONE_SHOT}
 PROJECT_SERVICES = {name: service for name, service in SERVICES.items() if name != "postgres"}
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
 
 
-def test_there_are_six_services() -> None:
-    assert set(SERVICES) == {"postgres", "mlflow", "reader", "pipeline", "model", "gateway"}
+def test_there_are_seven_services() -> None:
+    assert set(SERVICES) == {"postgres", "mlflow", "reader", "keys", "pipeline", "model", "gateway"}
 
 
 def test_pipeline_is_not_started_by_up() -> None:
@@ -44,9 +44,20 @@ def test_every_service_has_limits_and_minimal_rights(name: str) -> None:
 def test_the_project_s_services_wait_for_healthy_ones_on_a_read_only_root(name: str) -> None:
     service = PROJECT_SERVICES[name]
     assert service["read_only"] is True
-    assert service["depends_on"]["postgres"] == {"condition": "service_healthy"}
-    for dependency, wait in service["depends_on"].items():
-        assert wait["condition"] == ("service_completed_successfully" if dependency == "reader" else "service_healthy")
+    assert ("postgres" in service.get("depends_on", {})) == (name != "keys")
+    for dependency, wait in service.get("depends_on", {}).items():
+        assert wait["condition"] == ("service_completed_successfully" if dependency in ONE_SHOT else "service_healthy")
+
+
+def test_only_steps_can_sign_and_the_watcher_can_only_read_the_public_key() -> None:
+    with_private = {name for name, service in SERVICES.items() if "private-key" in str(service.get("volumes"))}
+    assert with_private == {"keys", "pipeline"}
+    assert SERVICES["model"]["volumes"] == ["public-key:/keys/public:ro"]
+    private, public = SERVICES["keys"]["command"][-2:]
+    assert SERVICES["pipeline"]["environment"]["STREAMFLOW_SEAL_KEY"] == private
+    assert SERVICES["model"]["environment"]["ROLLOUT_SEAL_KEY"] == public
+    [created] = re.findall(r"install --directory --owner=streamflow .*", (ROOT / "Dockerfile").read_text())
+    assert {"/keys/private", "/keys/public"} <= set(created.split())
 
 
 def test_the_image_runs_as_a_user_on_pinned_base_images() -> None:
@@ -65,6 +76,7 @@ def test_the_image_contains_what_the_services_run() -> None:
     included = {line[1:].split("/")[0] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert {
         "configuration",
+        "sealing",
         "steps",
         "rollout",
         "feature_enricher",
@@ -122,7 +134,7 @@ def test_the_commit_is_an_optional_build_argument() -> None:
     )  # another commit installs nothing
 
 
-@pytest.mark.parametrize("name", PROJECT_SERVICES)
+@pytest.mark.parametrize("name", sorted(set(PROJECT_SERVICES) - {"keys"}))  # it reaches none
 def test_the_project_s_services_reach_each_other_without_a_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = {"PGSSLMODE": "prefer", "PGCONNECT_TIMEOUT": "5"}  # accept only some values
     environment = {

@@ -13,6 +13,7 @@ from mlflow.projects._project_spec import load_project
 from mlflow.projects.kubernetes import _get_kubernetes_job_definition, _get_run_command
 
 from local_stack.settings import ROOT
+from sealing.keys import EVERYBODY
 from steps.runs import tracking
 
 DEPLOY = ROOT / "deploy" / "kubernetes"
@@ -60,7 +61,13 @@ def test_the_job_sets_every_setting_of_the_steps(job: dict[str, Any]) -> None:
     assert step_variables - stack_variables <= job_variables
     assert "MLFLOW_RUN_ID" in job_variables
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert {variable["value"] for variable in container["env"] if variable["name"] == "STREAMFLOW_LAKE"} == mounts
+    values = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert {values["STREAMFLOW_LAKE"], str(Path(values["STREAMFLOW_SEAL_KEY"]).parent)} == mounts
+
+
+def test_the_private_key_is_a_secret_that_not_every_user_reads(job: dict[str, Any]) -> None:
+    secret = next(volume["secret"] for volume in job["spec"]["template"]["spec"]["volumes"] if "secret" in volume)
+    assert not secret["defaultMode"] & EVERYBODY
 
 
 def test_the_job_names_the_commit_as_the_image_has_no_git(job: dict[str, Any]) -> None:

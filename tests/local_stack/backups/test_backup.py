@@ -14,6 +14,7 @@ from local_stack import chain
 from local_stack.backups import archive, backup
 from local_stack.database import loaded_months, postgres, reader_role
 from local_stack.settings import Settings, StackError
+from sealing import keys
 from steps.warehouse.connection import SCHEMA_LOCK
 from tests.conftest import free_port, open_folder, small_disk
 
@@ -32,6 +33,7 @@ def own_state() -> Iterator[Settings]:
             (settings.artifacts / "model.txt").write_text("a model")
             lake(settings).parent.mkdir(parents=True)
             lake(settings).write_text("a month")
+            keys.make_pair(settings.seal_keys / "private.pem")
             postgres.stop(settings)
             yield settings
         finally:
@@ -74,6 +76,9 @@ def test_a_restore_brings_back_lost_data(own_state: Settings, tmp_path: Path) ->
     (own_state.artifacts / "model.txt").write_text("another")
     (own_state.artifacts / "later.txt").touch()
     lake(own_state).write_text("another month")
+    private = own_state.seal_keys / "private.pem"
+    key = private.read_bytes()
+    shutil.rmtree(own_state.seal_keys)
 
     backup.restore(own_state, file)
 
@@ -81,7 +86,9 @@ def test_a_restore_brings_back_lost_data(own_state: Settings, tmp_path: Path) ->
     assert [(path.name, path.read_text()) for path in own_state.artifacts.iterdir()] == [("model.txt", "a model")]
     assert lake(own_state).read_text() == "a month"
     assert file.stat().st_mode & 0o077 == 0
-    assert sorted(path.name for path in own_state.state.iterdir()) == ["artifacts", "lake", "lock", "postgres"]
+    assert sorted(path.name for path in own_state.state.iterdir()) == ["artifacts", "lake", "lock", "postgres", "seal"]
+    assert (private.read_bytes(), private.stat().st_mode & 0o777) == (key, 0o600)
+    keys.make_pair(private)  # the pair is whole
     assert [path.name for path in tmp_path.iterdir()] == ["state.tar"]
     assert not postgres.is_running(own_state)
 
