@@ -139,7 +139,7 @@ def test_every_message_in_the_troubleshooting_is_printed_by_a_program() -> None:
     table = (DOCS / "operation.md").read_text().split("## Troubleshooting")[1]
     cells = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
     parts = [part.strip() for cell in cells for quoted in re.findall(r"`(.+?)`", cell) for part in quoted.split("…")]
-    folders = ("local_stack", "steps", "rollout")
+    folders = ("local_stack", "steps", "rollout", "sealing")
     source = "\n".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
     assert parts
     assert [part for part in parts if part not in source] == []
