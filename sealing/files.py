@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,14 @@ def compare(sealed: Mapping[str, str], folder: Path) -> None:
             raise SealBroken(f"{name} was not sealed; its sha256 is {present[name]}")
         if sealed[name] != present[name]:
             raise SealBroken(f"{name} has sha256 {present[name]}; it was sealed with sha256 {sealed[name]}")
+
+
+def remove_bytecode(folder: Path) -> None:
+    """Deletes every __pycache__ of a copy of one's own. Python writes it into a model that somebody loads where it is
+    stored; nobody sealed it, and Python would run it."""
+    for path in list(folder.rglob("__pycache__")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
 
 
 def require_meta(folder: Path, model: str, version: str) -> None:

@@ -16,6 +16,7 @@ import requests
 from rollout import loopback, processes
 from rollout.errors import LaunchFailed, first_line
 from rollout.settings import Settings, server_environment
+from sealing import files
 
 if TYPE_CHECKING:
     from sealing.statement import Statement
@@ -53,7 +54,7 @@ class ModelServer:
         self.folder.mkdir(mode=0o700, parents=True)
 
     def fetch(self, name: str) -> None:
-        """Download the version from the registry. Raises LaunchFailed if that fails."""
+        """Download the version from the registry, without bytecode. Raises LaunchFailed if that fails."""
         import mlflow  # noqa: PLC0415 - after shorten_waits()
 
         shutil.rmtree(self.model, ignore_errors=True)
@@ -61,6 +62,7 @@ class ModelServer:
             mlflow.artifacts.download_artifacts(f"models:/{name}/{self.version}", dst_path=str(self.model))
         except Exception as error:
             raise LaunchFailed(f"its files cannot be downloaded ({first_line(error)})") from error
+        files.remove_bytecode(self.model)
 
     def copy_model(self, source: "ModelServer", names: Iterable[str]) -> None:
         """Copy these files of another server: a restart must not need the registry. Raises OSError."""

@@ -112,8 +112,10 @@ def require_stored(version: ModelVersion) -> Statement:
 
 @contextmanager
 def downloaded(uri: str) -> Iterator[Path]:
-    """A copy of the model's files, for the block. Raises UnusableVersion; TrackingUnavailable when MLflow does not
-    answer, DiskFull when there is no room."""
+    """A copy of the model's files, without bytecode, for the block.
+
+    Raises UnusableVersion; TrackingUnavailable when MLflow does not answer, DiskFull when there is no room.
+    """
     with tracking.scratch_folder() as scratch:
         try:
             folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(scratch)))
@@ -124,6 +126,7 @@ def downloaded(uri: str) -> Iterator[Path]:
             search.look_up(lambda: MlflowClient().search_registered_models(max_results=1))
             name = uri.removeprefix(f"models:/{MODEL_NAME}/")
             raise UnusableVersion(f"version {name} cannot be loaded: {search.first_line(error)}") from error
+        files.remove_bytecode(folder)
         yield folder
 
 

@@ -81,6 +81,24 @@ def test_every_single_byte_counts(model: Path) -> None:
     files.compare(sealed, model)
 
 
+def test_bytecode_is_deleted_from_a_copy_and_links_are_not_followed(model: Path, tmp_path: Path) -> None:
+    sealed = files.digests(model)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    for folder in (model, model / "artifacts"):
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / "served_model.cpython-311.pyc").touch()
+    (model / "__pycache__" / "link").symlink_to(outside)
+    files.remove_bytecode(model)
+    files.compare(sealed, model)
+    (model / "__pycache__").symlink_to(outside)
+    files.remove_bytecode(model)
+    with pytest.raises(SealBroken, match="__pycache__ is neither a file nor a folder"):
+        files.compare(sealed, model)
+    assert (outside / "kept").exists()
+
+
 META = "model_name: churn\nmodel_version: '3'\n"
 
 

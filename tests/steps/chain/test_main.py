@@ -105,4 +105,5 @@ def test_a_faulty_month_ends_the_chain_at_its_first_step(
     with pytest.raises(FaultyMonth):
         run_chain(write_month(tmp_path / "month", labels=with_cell(FILES["labels"], 2, "churn_label", "?")))
     assert children(last_run("main", tracking)) == [("ingest", "FAILED")]
-    assert fetch("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'feast_online')") == [(0,)]
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname IN ('public', 'feast_online')"
+    assert {name for (name,) in fetch(tables)} <= {"seals"}  # those of earlier tests' models

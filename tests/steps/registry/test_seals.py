@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -108,6 +109,21 @@ def test_a_changed_byte_is_neither_loaded_nor_started(
         assert str(not_started.value).startswith(f"{name} has sha256 ")
     launched()
     assert loaded_version.load(version).pipeline is not None
+
+
+def test_bytecode_in_the_artifact_store_is_neither_run_nor_an_alarm(
+    version: str, stored: Path, launched: Callable[..., Path]
+) -> None:
+    """Python writes it there when somebody loads the model in place."""
+    code = stored / "__pycache__" / f"served_model.{sys.implementation.cache_tag}.pyc"
+    code.parent.mkdir()
+    code.write_bytes(b"an attacker's")
+    try:
+        assert loaded_version.load(version).pipeline is not None
+        launched()
+        assert seals.require_stored(versions.get(version)).version == version
+    finally:
+        shutil.rmtree(code.parent)
 
 
 def test_a_version_is_not_promoted_with_changed_files_and_keeps_its_seal(
