@@ -1,6 +1,8 @@
 # One image for MLflow's server, the steps, the watcher with its model servers, and the gateway.
 # The lock is installed before the code is copied: a code change installs nothing.
-FROM python:3.11-slim
+# the image, or its digest: .env's PYTHON_IMAGE
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE}
 
 RUN useradd --uid 10001 --create-home streamflow \
     && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public

@@ -60,6 +60,12 @@ class StackVariables(EnvironmentSettings):
         "(the stack on one machine creates a new one at every start)",
         variable="READER_PASSWORD", secret=True, section="Containers (docker-compose.yml)",
     )  # fmt: skip
+    python_image: Text = text(
+        "python:3.11-slim",
+        "The image that the project's image is built on; python:3.11-slim@sha256:… is always the same one",
+        variable="PYTHON_IMAGE",
+    )
+    postgres_image: Text = text("postgres:16", "PostgreSQL's image, also with a digest", variable="POSTGRES_IMAGE")
     publish_address: Text = text(
         names.LOOPBACK,
         "The address at which MLFLOW_PORT and GATEWAY_PORT are published. Outside this machine, the gateway needs\n"

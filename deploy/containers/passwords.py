@@ -1,0 +1,90 @@
+"""python -m deploy.containers.passwords: makes the passwords of the containers. Safe to repeat. --show NAME prints one.
+
+In: the .env file of the project's folder. Out: in the volume `passwords`, a file for each password; in the volume of
+each service, a file for each of its variables. .env wins over the files, and passwords that neither has are made.
+"""
+
+import argparse
+import os
+import pwd
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+ENV_FILE = Path("/env")
+MADE = Path("/passwords")
+SECRETS = Path("/secrets")
+USER = "streamflow"  # of the image
+PASSWORDS = ("PGPASSWORD", "READER_PASSWORD")
+# .env sets them, or nobody does
+OPTIONAL = ("ENRICHER_API_KEYS",)
+# service -> its variables, and the secret that each holds
+SERVICES: Mapping[str, Mapping[str, str]] = {
+    "reader": {"PGPASSWORD": "PGPASSWORD", "READER_PASSWORD": "READER_PASSWORD"},
+    "pipeline": {"PGPASSWORD": "PGPASSWORD"},
+    "mlflow": {"PGPASSWORD": "PGPASSWORD"},
+    "model": {"PGPASSWORD": "PGPASSWORD"},
+    "gateway": {"PGPASSWORD": "READER_PASSWORD", "ENRICHER_API_KEYS": "ENRICHER_API_KEYS"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="passwords", description=__doc__)
+    parser.add_argument("--show", choices=PASSWORDS, help="print this password")
+    args = parser.parse_args()
+    user = pwd.getpwnam(USER)
+    try:
+        values = make(ENV_FILE, MADE)
+        for service, variables in SERVICES.items():
+            of_service = {variable: values[name] for variable, name in variables.items() if name in values}
+            hand_over(SECRETS / service, of_service, (user.pw_uid, user.pw_gid))
+    except (OSError, ValueError) as error:
+        sys.exit(f"[ERROR] {error}")
+    print(values[args.show] if args.show else f"[OK] Passwords of {', '.join(SERVICES)} are in their volumes.")
+
+
+def make(env_file: Path, folder: Path) -> dict[str, str]:
+    """Secret -> value: from the file, else from the folder, else made and kept there. Raises ValueError, OSError."""
+    given = {name: value for name, value in dotenv_values(env_file).items() if value}
+    refuse_line_breaks(given)
+    values = {name: given.get(name) or _kept(folder / name) or secrets.token_urlsafe(32) for name in PASSWORDS}
+    write(folder, values, (os.getuid(), os.getgid()))
+    return {**values, **{name: given[name] for name in OPTIONAL if name in given}}
+
+
+def refuse_line_breaks(given: Mapping[str, str]) -> None:
+    for name in (*PASSWORDS, *OPTIONAL):
+        if any(ord(character) < ord(" ") for character in given.get(name, "")):
+            raise ValueError(f"{name} in .env contains a line break or another control character, which is not allowed")
+
+
+def hand_over(folder: Path, values: Mapping[str, str], owner: tuple[int, int]) -> None:
+    """The folder has these files and no other; only their owner can read them."""
+    write(folder, values, owner)
+    for path in folder.iterdir():
+        if path.name not in values:
+            path.unlink()
+
+
+def write(folder: Path, values: Mapping[str, str], owner: tuple[int, int]) -> None:
+    """A file per value, closed to other users from its first byte. A container never reads half a file."""
+    folder.chmod(0o700)
+    os.chown(folder, *owner)
+    for name, value in values.items():
+        new = folder / f".{name}"
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(value)
+            os.fchown(file.fileno(), *owner)
+        new.replace(folder / name)
+
+
+def _kept(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+if __name__ == "__main__":
+    main()
