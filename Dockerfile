@@ -4,12 +4,12 @@
 ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE}
 
-RUN useradd --uid 10001 --create-home streamflow \
-    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public
-
 WORKDIR /app
 COPY requirements.txt ./
 RUN python -m venv .venv && .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+
+RUN useradd --uid 10001 --create-home streamflow \
+    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public
 
 # home and caches are in /tmp, the only writable folder; the image has no git
 ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \

@@ -16,6 +16,7 @@ from typing import Any
 
 import requests
 
+from deploy.containers import isolation
 from deploy.containers.outside import CheckFailed, Containers, require
 from rollout import loopback
 
@@ -60,6 +61,7 @@ def first_prediction(containers: Containers) -> str:
     """The first month leads to a prediction. Returns a user of that month."""
     seconds = until(lambda: containers.status("anybody") == requests.codes.unavailable, 60, "a refusal without a model")
     print(f"  gateway answers {seconds:.1f} s after `up -d`: 503, nothing is in Production")
+    isolation.check(containers)
     containers.step()
     user = containers.compose("run", "--rm", "-T", "pipeline", "sed", "-n", "2s/,.*//p", "/data/month_000/users.csv")
     user = user.strip().splitlines()[-1]
@@ -80,10 +82,10 @@ def gateway_reads_features_only(containers: Containers) -> None:
     """Run in the gateway's container, with its environment, on tables that a materialisation swapped in."""
     may, may_not = ((FOLDER / f"reader_{name}.sql").read_text().splitlines() for name in ("may", "may_not"))
     for statement in may:
-        containers.compose("exec", "-T", "gateway", "python", "-c", QUERY, statement)
+        containers.python("gateway", QUERY, statement)
     for statement in may_not:
         try:
-            containers.compose("exec", "-T", "gateway", "python", "-c", QUERY, statement)
+            containers.python("gateway", QUERY, statement)
         except CheckFailed as error:
             require("InsufficientPrivilege" in str(error), str(error))
         else:

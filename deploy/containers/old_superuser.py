@@ -22,7 +22,9 @@ Connect = Callable[[str, str], Connection]
 
 def replace(connect: Connect, owner: str, databases: Iterable[str]) -> None:
     if not _exists(connect):
-        _execute(connect(owner, "postgres"), sql.SQL(f"DROP ROLE IF EXISTS {HELPER}; CREATE ROLE {HELPER} SUPERUSER LOGIN"))
+        _execute(
+            connect(owner, "postgres"), sql.SQL(f"DROP ROLE IF EXISTS {HELPER}; CREATE ROLE {HELPER} SUPERUSER LOGIN")
+        )
         rename = sql.SQL(f"ALTER ROLE {{owner}} RENAME TO {SUPERUSER}; CREATE ROLE {{owner}} LOGIN")
         _execute(connect(HELPER, "postgres"), rename.format(owner=sql.Identifier(owner)))
     # without a password, only its socket lets the superuser in

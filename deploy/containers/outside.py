@@ -1,8 +1,10 @@
 """The containers seen from outside: Compose's commands and two ports."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import requests
 from dotenv import dotenv_values
@@ -11,6 +13,7 @@ from configuration import names
 
 MODEL = names.MODEL_NAME
 ANSWER_TIMEOUT_S = 10.0
+SERVICE_LABEL = "com.docker.compose.service"
 
 
 class CheckFailed(AssertionError):
@@ -22,15 +25,17 @@ class Containers:
 
     def __init__(self, folder: Path) -> None:
         settings = dotenv_values(folder / ".env")
-        self._folder = folder
+        self.folder = folder
         self._compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+        self._engine = "docker" if shutil.which("docker") else "podman"
+        self._key = {"X-API-Key": (settings["ENRICHER_API_KEYS"] or "").rpartition(":")[2]}
         self.mlflow = f"http://127.0.0.1:{settings['MLFLOW_PORT']}"
         self.gateway = f"http://127.0.0.1:{settings['GATEWAY_PORT']}"
 
     def compose(self, *words: str, timeout_s: float = 600) -> str:
         done = subprocess.run(  # noqa: S603 - Compose with fixed arguments
             [*self._compose, *words],
-            cwd=self._folder,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -49,8 +54,30 @@ class Containers:
                 print(f"    {line}")
         return output
 
+    def python(self, service: str, program: str, *arguments: str) -> str:
+        """Run a program in the service's container, with the service's secrets. Returns its output."""
+        secrets = ("python", "-m", "deploy.containers.with_secrets", "/secrets")
+        return self.compose("exec", "-T", service, *secrets, "python", "-c", program, *arguments)
+
+    def inspect(self) -> list[dict[str, Any]]:
+        """All containers, also those that have ended, and the project's image."""
+        ids = self.compose("ps", "--all", "-q").split()
+        words = [self._engine, "inspect", *ids, "streamflow:local"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603 - fixed arguments
+        inspected: list[dict[str, Any]] = json.loads(done.stdout)
+        return inspected
+
+    def of(self, service: str) -> dict[str, Any]:
+        """The service's container, as inspected."""
+        [container] = [each for each in self.inspect() if each["Config"]["Labels"].get(SERVICE_LABEL) == service]
+        return container
+
+    def addresses(self, service: str) -> list[str]:
+        return [network["IPAddress"] for network in self.of(service)["NetworkSettings"]["Networks"].values()]
+
     def predict(self, user: str) -> requests.Response:
-        return requests.post(f"{self.gateway}/predict", json={"user_id": user}, timeout=ANSWER_TIMEOUT_S)
+        body = {"user_id": user}
+        return requests.post(f"{self.gateway}/predict", json=body, headers=self._key, timeout=ANSWER_TIMEOUT_S)
 
     def status(self, user: str) -> int | str:
         try:

@@ -76,7 +76,7 @@ def write(folder: Path, values: Mapping[str, str], owner: tuple[int, int]) -> No
     for name, value in values.items():
         new = folder / f".{name}"
         new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(value)
             os.fchown(file.fileno(), *owner)
         new.replace(folder / name)

@@ -21,7 +21,8 @@ clone="$scratch/streamflow"
 mkdir "$clone"
 (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$clone"
 sed -e "s/^MLFLOW_PORT=.*/MLFLOW_PORT=${MLFLOW_PORT:-15000}/" -e "s/^GATEWAY_PORT=.*/GATEWAY_PORT=${GATEWAY_PORT:-18000}/" \
-  -e "s|^PGPASSWORD=.*|PGPASSWORD=a:p@ss/w%rd-$$|" -e "s|^READER_PASSWORD=.*|READER_PASSWORD=r:e@d'er/%-$$|" "$clone/.env.example" > "$clone/.env"
+  -e "s|^READER_PASSWORD=.*|READER_PASSWORD=r:e@d'er/%-$$|" -e "s|^PGPASSWORD=.*|PGPASSWORD=|" \
+  -e "s|^ENRICHER_API_KEYS=.*|ENRICHER_API_KEYS=check:$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')|" "$clone/.env.example" > "$clone/.env"
 # remove the name of the last image, so that `up` builds this code; its layers are reused
 state=${COMPOSE_CHECK_DIR:-/var/tmp/compose-check}
 if [ -f "$state/storage.conf" ]; then

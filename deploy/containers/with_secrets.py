@@ -11,7 +11,9 @@ from pathlib import Path
 def main() -> None:
     folder, *command = sys.argv[1:]
     try:
-        secrets = {path.name: path.read_text(encoding="utf-8") for path in Path(folder).iterdir() if path.name[0] != "."}
+        secrets = {
+            path.name: path.read_text(encoding="utf-8") for path in Path(folder).iterdir() if path.name[0] != "."
+        }
         os.execvpe(command[0], command, {**os.environ, **secrets})  # noqa: S606 - the container's own command
     except OSError as error:
         sys.exit(f"[ERROR] {error.filename or command[0]}: {error.strerror}")

@@ -7,18 +7,28 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from configuration.environment import EnvironmentSettings
+from deploy.containers import passwords
+from feature_enricher.settings import Settings as GatewaySettings
 from local_stack.settings import ROOT, Settings
+from rollout.settings import Settings as WatcherSettings
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
-ONE_SHOT = {"pipeline", "reader", "keys"}
+NETWORKS: dict[str, Any] = yaml.safe_load(TEXT)["networks"]
+ONE_SHOT = {"pipeline", "reader", "keys", "passwords"}
 LONG_RUNNING = {name: service for name, service in SERVICES.items() if name not in ONE_SHOT}
 PROJECT_SERVICES = {name: service for name, service in SERVICES.items() if name != "postgres"}
+WITH_SECRETS = {name: service for name, service in PROJECT_SERVICES.items() if name not in ("passwords", "keys")}
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
+PROGRAMS: dict[str, type[EnvironmentSettings]] = {"model": WatcherSettings, "gateway": GatewaySettings}
+PROGRAMS_SETTINGS = {name for program in PROGRAMS.values() for name in program.variables()}
+SECRETS = {*passwords.PASSWORDS, *passwords.OPTIONAL}
+PUBLISHED = "${PUBLISH_ADDRESS:?PUBLISH_ADDRESS is not set; run cp .env.example .env and see there}"
 
 
-def test_there_are_seven_services() -> None:
-    assert set(SERVICES) == {"postgres", "mlflow", "reader", "keys", "pipeline", "model", "gateway"}
+def test_there_are_eight_services() -> None:
+    assert set(SERVICES) == {"postgres", "mlflow", "reader", "keys", "passwords", "pipeline", "model", "gateway"}
 
 
 def test_pipeline_is_not_started_by_up() -> None:
@@ -44,7 +54,7 @@ def test_every_service_has_limits_and_minimal_rights(name: str) -> None:
 def test_the_project_s_services_wait_for_healthy_ones_on_a_read_only_root(name: str) -> None:
     service = PROJECT_SERVICES[name]
     assert service["read_only"] is True
-    assert ("postgres" in service.get("depends_on", {})) == (name != "keys")
+    assert ("postgres" in service.get("depends_on", {})) == (name in WITH_SECRETS)
     for dependency, wait in service.get("depends_on", {}).items():
         assert wait["condition"] == ("service_completed_successfully" if dependency in ONE_SHOT else "service_healthy")
 
@@ -52,7 +62,7 @@ def test_the_project_s_services_wait_for_healthy_ones_on_a_read_only_root(name: 
 def test_only_steps_can_sign_and_the_watcher_can_only_read_the_public_key() -> None:
     with_private = {name for name, service in SERVICES.items() if "private-key" in str(service.get("volumes"))}
     assert with_private == {"keys", "pipeline"}
-    assert SERVICES["model"]["volumes"] == ["public-key:/keys/public:ro"]
+    assert [volume for volume in SERVICES["model"]["volumes"] if "key" in volume] == ["public-key:/keys/public:ro"]
     private, public = SERVICES["keys"]["command"][-2:]
     assert SERVICES["pipeline"]["environment"]["STREAMFLOW_SEAL_KEY"] == private
     assert SERVICES["model"]["environment"]["ROLLOUT_SEAL_KEY"] == public
@@ -60,11 +70,18 @@ def test_only_steps_can_sign_and_the_watcher_can_only_read_the_public_key() -> N
     assert {"/keys/private", "/keys/public"} <= set(created.split())
 
 
-def test_the_image_runs_as_a_user_on_pinned_base_images() -> None:
+def test_the_image_runs_as_a_user() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert re.findall(r"^USER (\w+)$", dockerfile, re.MULTILINE) == ["streamflow"]
-    assert re.findall(r"^FROM (\S+)$", dockerfile, re.MULTILINE) == ["python:3.11-slim"]
-    assert SERVICES["postgres"]["image"] == "postgres:16"
+
+
+def test_both_base_images_can_be_set_to_digests() -> None:
+    examples = dotenv_values(ROOT / ".env.example")
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^FROM (\S+)$", dockerfile, re.MULTILINE) == ["${PYTHON_IMAGE}"]
+    assert re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", dockerfile, re.MULTILINE) == [examples["PYTHON_IMAGE"]]
+    assert SERVICES["gateway"]["build"]["args"]["PYTHON_IMAGE"] == f"${{PYTHON_IMAGE:-{examples['PYTHON_IMAGE']}}}"
+    assert SERVICES["postgres"]["image"] == f"${{POSTGRES_IMAGE:-{examples['POSTGRES_IMAGE']}}}"
 
 
 def test_the_lock_is_installed_before_the_code_is_copied() -> None:
@@ -99,23 +116,94 @@ def test_only_mlflow_and_the_gateway_are_published_at_the_set_address() -> None:
 
 
 def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> None:
-    optional = {"AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT"}
+    optional = {"AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT", "PYTHON_IMAGE", "POSTGRES_IMAGE"}
     examples = dotenv_values(ROOT / ".env.example")
     used = dict(VARIABLE.findall(TEXT))
-    assert {"PGPASSWORD", "PUBLISH_ADDRESS"} <= set(used)
+    assert {"PGUSER", "PUBLISH_ADDRESS"} <= set(used)
     unchecked = [name for name, rest in used.items() if name not in examples or not rest.startswith(":?")]
-    assert set(unchecked) <= optional
+    assert set(unchecked) - set(PROGRAMS_SETTINGS) <= optional
 
 
-def test_no_password_is_written_down() -> None:
-    assert re.findall(r"PASSWORD: (?!\$\{)", TEXT) == []
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_password_or_key_is_in_a_service_s_definition(name: str) -> None:
+    assert "env_file" not in SERVICES[name]
+    assert SECRETS.isdisjoint(SERVICES[name].get("environment", {}))
+    assert [secret for secret in SECRETS if f"${{{secret}" in str(SERVICES[name])] == []
+
+
+@pytest.mark.parametrize("name", WITH_SECRETS)
+def test_a_service_has_its_own_secrets_and_no_other_s(name: str) -> None:
+    service = WITH_SECRETS[name]
+    assert service["entrypoint"][-2:] == ["deploy.containers.with_secrets", "/secrets"]
+    assert [volume for volume in service["volumes"] if "secrets" in volume] == [f"secrets-{name}:/secrets:ro"]
+    assert f"secrets-{name}:/secrets/{name}" in SERVICES["passwords"]["volumes"]
+    assert set(passwords.SERVICES) == set(WITH_SECRETS)
+
+
+def test_only_one_service_reads_env_and_it_is_on_no_network() -> None:
+    service = SERVICES["passwords"]
+    assert service["volumes"][0] == {
+        "type": "bind",
+        "source": "./.env",
+        "target": str(passwords.ENV_FILE),
+        "read_only": True,
+    }
+    assert service["network_mode"] == "none"
+    assert {name for name, other in SERVICES.items() if "/env" in str(other.get("volumes"))} == {"passwords"}
+    assert {name for name, other in SERVICES.items() if "passwords:" in str(other.get("volumes"))} == {"passwords"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_gets_its_settings_of_env_one_by_one(program: str) -> None:
+    settings, environment = PROGRAMS[program].variables(), SERVICES[program]["environment"]
+    assert {name for name in settings if name not in environment} <= SECRETS
+    for name in PROGRAMS_SETTINGS & set(environment) - {"GATEWAY_PORT"}:
+        assert not environment[name].startswith("$") or environment[name] in (f"${{{name}-}}", PUBLISHED), name
+
+
+def reachable(name: str) -> set[str]:
+    """The services that share a network with this one."""
+    own = set(SERVICES[name].get("networks", ()))
+    return {other for other, service in SERVICES.items() if own & set(service.get("networks", ()))} - {name}
+
+
+def test_each_service_shares_networks_with_those_it_needs() -> None:
+    assert reachable("gateway") == {"postgres", "model"}
+    assert reachable("mlflow") == {"postgres", "model", "pipeline"}
+    assert all(
+        service.get("network_mode") == "none"
+        for name, service in SERVICES.items()
+        if name in ("reader", "keys", "passwords")
+    )
+
+
+def test_only_services_with_a_published_port_reach_the_outside() -> None:
+    outside = {name for name, network in NETWORKS.items() if not (network or {}).get("internal")}
+    with_outside = {name for name, service in SERVICES.items() if outside & set(service.get("networks", ()))}
+    assert with_outside == {name for name, service in SERVICES.items() if "ports" in service}
+    assert all(sum(name in service.get("networks", ()) for service in SERVICES.values()) == 1 for name in outside)
+
+
+def test_only_mlflow_mounts_the_artifacts() -> None:
+    assert {name for name, service in SERVICES.items() if "artifacts" in str(service.get("volumes"))} == {"mlflow"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_logs_rotate(name: str) -> None:
+    assert SERVICES[name]["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+
+
+@pytest.mark.parametrize("name", PROJECT_SERVICES)
+def test_process_1_collects_children(name: str) -> None:
+    assert PROJECT_SERVICES[name]["init"] is True
 
 
 def test_the_gateway_waits_for_its_role_and_has_no_other() -> None:
-    environment = SERVICES["gateway"]["environment"]
-    assert environment["PGUSER"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"] + "_reader"
-    assert environment["PGPASSWORD"] == SERVICES["reader"]["environment"]["READER_PASSWORD"]
+    assert (
+        SERVICES["gateway"]["environment"]["PGUSER"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"] + "_reader"
+    )
     assert "reader" in SERVICES["gateway"]["depends_on"]
+    assert passwords.SERVICES["gateway"]["PGPASSWORD"] == "READER_PASSWORD"
 
 
 def test_the_lake_is_a_volume_writable_by_the_image_s_user() -> None:
@@ -127,14 +215,14 @@ def test_the_lake_is_a_volume_writable_by_the_image_s_user() -> None:
 
 
 def test_the_commit_is_an_optional_build_argument() -> None:
-    assert SERVICES["pipeline"]["build"]["args"] == {"STREAMFLOW_COMMIT": "${STREAMFLOW_COMMIT:-}"}
+    assert SERVICES["pipeline"]["build"]["args"]["STREAMFLOW_COMMIT"] == "${STREAMFLOW_COMMIT:-}"
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert dockerfile.index("ARG STREAMFLOW_COMMIT=\n") > dockerfile.index(
         "COPY . ."
     )  # another commit installs nothing
 
 
-@pytest.mark.parametrize("name", sorted(set(PROJECT_SERVICES) - {"keys"}))  # it reaches none
+@pytest.mark.parametrize("name", sorted(set(WITH_SECRETS) - {"reader"}))  # the others are on no network
 def test_the_project_s_services_reach_each_other_without_a_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = {"PGSSLMODE": "prefer", "PGCONNECT_TIMEOUT": "5"}  # accept only some values
     environment = {

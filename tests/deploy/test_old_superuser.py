@@ -1,4 +1,4 @@
-"""A volume from before there were roles: PGUSER, the superuser that initdb made, becomes an owner without its rights."""
+"""A volume from before there were roles: PGUSER, the superuser that initdb made, becomes an ordinary owner."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,7 +26,8 @@ CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
 """
 OWNED = """
 SELECT DISTINCT owner FROM (
-    SELECT relowner FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname !~ '^(pg_|information_)'
+    SELECT relowner FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname !~ '^(pg_|information_)'
     UNION SELECT nspowner FROM pg_namespace WHERE nspname = 'feast_online'
     UNION SELECT proowner FROM pg_proc WHERE proname = 'one'
     UNION SELECT typowner FROM pg_type WHERE typname = 'kind'

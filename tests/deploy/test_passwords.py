@@ -42,7 +42,7 @@ def test_passwords_that_env_does_not_set_are_made_once_and_differ(env_file: Path
 
 def test_env_wins_and_its_password_stays_when_its_line_is_removed(env_file: Path, folder: Path) -> None:
     passwords.make(env_file, folder)
-    env_file.write_text("PGPASSWORD=\"a:p@ss/w'rd\"\n")
+    env_file.write_text('PGPASSWORD="a:p@ss/w\'rd"\n')
     assert passwords.make(env_file, folder)["PGPASSWORD"] == "a:p@ss/w'rd"
     env_file.write_text("")
     assert passwords.make(env_file, folder)["PGPASSWORD"] == "a:p@ss/w'rd"
@@ -58,7 +58,7 @@ def test_api_keys_are_never_made_and_go_when_env_has_none(env_file: Path, folder
 
 def test_a_line_break_is_refused_without_the_value(env_file: Path, folder: Path) -> None:
     env_file.write_text('PGPASSWORD="secret\nvalue"\n')
-    with pytest.raises(ValueError, match="PGPASSWORD in .env contains a line break") as error:
+    with pytest.raises(ValueError, match=r"PGPASSWORD in \.env contains a line break") as error:
         passwords.make(env_file, folder)
     assert "secret" not in str(error.value)
 
@@ -100,7 +100,7 @@ def run_with_secrets(folder: Path, *command: str) -> "subprocess.CompletedProces
 
 
 def test_a_command_gets_its_folder_s_files_as_variables(folder: Path) -> None:
-    value = "it's \"quoted\" $HOME `id` %d\\"
+    value = 'it\'s "quoted" $HOME `id` %d\\'
     (folder / "PGPASSWORD").write_text(value)
     (folder / ".PGPASSWORD").write_text("half")
     show = "import os, sys; print(os.environ['PGPASSWORD'], '.PGPASSWORD' in os.environ, sys.argv[1:])"
