@@ -460,7 +460,9 @@ def test_types_are_checked_for_the_oldest_python_and_images_use_it() -> None:
     oldest = REQUIRES_PYTHON.removeprefix(">=").split(",")[0]
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["python_version"] == oldest
     for dockerfile in (ROOT / "Dockerfile", ROOT / "deploy" / "kubernetes" / "Dockerfile"):
-        assert f"FROM python:{oldest}-slim" in dockerfile.read_text()
+        assert re.search(
+            rf"^(FROM |ARG PYTHON_IMAGE=)python:{re.escape(oldest)}-slim$", dockerfile.read_text(), re.MULTILINE
+        )
 
 
 @pytest.mark.parametrize("lock", LOCKS)

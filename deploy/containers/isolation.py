@@ -53,16 +53,16 @@ def passwords_are_in_no_definition(containers: Containers) -> None:
     definitions = containers.inspect()
     texts = list(strings(definitions))
     require(any(text.startswith("PGUSER=") for text in texts), "`inspect` shows no variables")
-    found = [name for name, value in passwords(containers).items() if any(value in text for text in texts)]
-    require(not found, f"`inspect` shows {found}")
+    shown = [name for name, value in passwords(containers).items() if any(value in text for text in texts)]
+    require(not shown, f"`inspect` shows {shown}")
     print(f"  `inspect` of {len(definitions)} containers and their image shows no password and no key")
 
 
 def gateway_knows_its_own_passwords(containers: Containers) -> None:
     environments = containers.python("gateway", READ_ENVIRONMENTS)
-    found = {name for name, value in passwords(containers).items() if ascii(value)[1:-1] in environments}
-    require(found == OF_GATEWAY, f"the environments of the gateway's container have {sorted(found)}")
-    print(f"  /proc/*/environ of the gateway's container has {', '.join(sorted(found))} and no other password")
+    shown = {name for name, value in passwords(containers).items() if ascii(value)[1:-1] in environments}
+    require(shown == OF_GATEWAY, f"the environments of the gateway's container have {sorted(shown)}")
+    print(f"  /proc/*/environ of the gateway's container has {', '.join(sorted(shown))} and no other password")
 
 
 def gateway_reaches_postgres_and_the_watcher_only(containers: Containers) -> None:

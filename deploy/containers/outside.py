@@ -69,7 +69,9 @@ class Containers:
 
     def of(self, service: str) -> dict[str, Any]:
         """The service's container, as inspected."""
-        [container] = [each for each in self.inspect() if each["Config"]["Labels"].get(SERVICE_LABEL) == service]
+        [container] = [
+            inspected for inspected in self.inspect() if inspected["Config"]["Labels"].get(SERVICE_LABEL) == service
+        ]
         return container
 
     def addresses(self, service: str) -> list[str]:

@@ -48,16 +48,16 @@ def main() -> None:
 
 def make(env_file: Path, folder: Path) -> dict[str, str]:
     """Secret -> value: from the file, else from the folder, else made and kept there. Raises ValueError, OSError."""
-    given = {name: value for name, value in dotenv_values(env_file).items() if value}
-    refuse_line_breaks(given)
-    values = {name: given.get(name) or _kept(folder / name) or secrets.token_urlsafe(32) for name in PASSWORDS}
+    chosen = {name: value for name, value in dotenv_values(env_file).items() if value}
+    refuse_line_breaks(chosen)
+    values = {name: chosen.get(name) or _kept(folder / name) or secrets.token_urlsafe(32) for name in PASSWORDS}
     write(folder, values, (os.getuid(), os.getgid()))
-    return {**values, **{name: given[name] for name in OPTIONAL if name in given}}
+    return {**values, **{name: chosen[name] for name in OPTIONAL if name in chosen}}
 
 
-def refuse_line_breaks(given: Mapping[str, str]) -> None:
+def refuse_line_breaks(chosen: Mapping[str, str]) -> None:
     for name in (*PASSWORDS, *OPTIONAL):
-        if any(ord(character) < ord(" ") for character in given.get(name, "")):
+        if any(ord(character) < ord(" ") for character in chosen.get(name, "")):
             raise ValueError(f"{name} in .env contains a line break or another control character, which is not allowed")
 
 

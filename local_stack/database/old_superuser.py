@@ -14,7 +14,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 SUPERUSER = "postgres"
 HELPER = "streamflow_upgrade"  # a session cannot rename its own role
-OBJECTS = Path(__file__).with_name("own_objects.sql")
+OBJECTS = Path(__file__).parent / "sql" / "own_objects.sql"
 
 Connect = Callable[[str, str], Connection]
 """user, database -> a connection"""
