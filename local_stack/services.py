@@ -3,11 +3,11 @@
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import requests
 
+from local_stack import mlflow_login
 from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Service
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
@@ -17,18 +17,23 @@ MODEL_SERVER_S = 120.0
 
 def make_services(settings: Settings) -> tuple[Service, Service, Service]:
     """The MLflow server, the watcher (which starts the model servers) and the gateway."""
-    programs = Path(sys.executable).parent
     mlflow_port, rollout_port, gateway_port = (
         settings.port(name) for name in ("MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
     )
     server = [
-        str(programs / "mlflow"), "server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
+        sys.executable, "-m", "tracking_server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
         "--default-artifact-root", settings.artifacts.as_uri(), "--artifacts-destination", settings.artifacts.as_uri(),
     ]  # fmt: skip
     watcher = [sys.executable, "-m", "rollout"]
     gateway = [sys.executable, "-m", "feature_enricher"]
     return (
-        Service("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health"),
+        Service(
+            "MLflow",
+            server,
+            mlflow_port,
+            f"{settings.address('MLFLOW_PORT')}/health",
+            mlflow_login.environment(settings),
+        ),
         Service("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health"),
         Service("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready"),
     )

@@ -12,9 +12,11 @@ from configuration import names
 from configuration.environment import InvalidSettings
 from local_stack import inherited_variables, libpq_variables, variables
 from rollout import loopback
+from tracking_server.settings import Settings as TrackingServerSettings
 
 ROOT = variables.ROOT
 LOOPBACK = names.LOOPBACK
+PASSWORDS_OF_MLFLOW = TrackingServerSettings.password_variables()  # for MLflow's server alone
 
 
 class StackError(Exception):
@@ -107,7 +109,8 @@ class Settings:
         chosen = {name: os.environ[name] for name in pointers if os.environ.get(name)}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
         no_proxy = loopback.proxy_exceptions(os.environ)
-        return {**derived, **chosen, **self.values, **lake, **no_proxy, **self._caches()}
+        values = {name: value for name, value in self.values.items() if name not in PASSWORDS_OF_MLFLOW}
+        return {**derived, **chosen, **values, **lake, **no_proxy, **self._caches()}
 
     def _caches(self) -> dict[str, str]:
         """Matplotlib's folder if HOME is not writable: else it warns and searches for fonts in each process."""
@@ -118,6 +121,7 @@ class Settings:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         inherited = libpq_variables.without_ignored(self.values, os.environ)
         inherited_variables.drop_all(inherited)
+        inherited = {name: value for name, value in inherited.items() if name not in PASSWORDS_OF_MLFLOW}
         return {**inherited, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import psutil
 import psycopg2
 
-from local_stack import chain, processes
+from local_stack import chain, mlflow_login, processes
 from local_stack.database import loaded_months, postgres, reader_role
 from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
 from local_stack.month_choice import MonthRequest, month_to_run
@@ -51,6 +51,7 @@ class Stack:
     def _start_all(self, request: MonthRequest) -> None:
         started = time.monotonic()
         request.check()
+        mlflow_login.server_settings(self.settings)
         processes.require_free_ports(self._ports())
         self._save()
         mlflow_server, watcher, gateway = make_services(self.settings)
@@ -147,7 +148,7 @@ class Stack:
         for warning in self.warnings:
             print(f"\n[{'ERROR' if self.failed else 'WARNING'}] {warning}", flush=True)
         print(f"\n[OK] StreamFlow is up after {seconds:.0f} s")
-        print(f"  MLflow   {self.settings.address('MLFLOW_PORT')}")
+        print(f"  MLflow   {self.settings.address('MLFLOW_PORT')} ({mlflow_login.note(self.settings)})")
         print(f"  gateway  {gateway}")
         print(f"  docs     {gateway}/docs")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)

@@ -66,11 +66,6 @@ class StackVariables(EnvironmentSettings):
         "ENRICHER_API_KEYS",
         variable="PUBLISH_ADDRESS",
     )
-    mlflow_allowed_hosts: Text = text(
-        f"mlflow,mlflow:*,localhost:*,{names.LOOPBACK}:*",
-        "The host names that MLflow accepts",
-        variable="MLFLOW_ALLOWED_HOSTS",
-    )
 
 
 def defaults() -> dict[str, str]:

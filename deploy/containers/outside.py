@@ -1,5 +1,6 @@
 """The containers seen from outside: Compose's commands and two ports."""
 
+import configparser
 import shutil
 import subprocess
 from pathlib import Path
@@ -69,7 +70,13 @@ class Containers:
         """As the button in MLflow's UI does."""
         body = {"name": MODEL, "version": version, "stage": names.PRODUCTION, "archive_existing_versions": True}
         address = f"{self.mlflow}/api/2.0/mlflow/model-versions/transition-stage"
-        requests.post(address, json=body, timeout=ANSWER_TIMEOUT_S).raise_for_status()
+        requests.post(address, json=body, auth=self.login(), timeout=ANSWER_TIMEOUT_S).raise_for_status()
+
+    def login(self) -> tuple[str, str]:
+        """User and password of a person, as docs/containers.md shows them."""
+        file = configparser.ConfigParser()
+        file.read_string(self.compose("exec", "-T", "mlflow", "cat", "/login/admin/credentials"))
+        return file["mlflow"]["mlflow_tracking_username"], file["mlflow"]["mlflow_tracking_password"]
 
 
 def require(condition: bool, message: str) -> None:

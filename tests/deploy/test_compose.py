@@ -52,12 +52,27 @@ def test_the_project_s_services_wait_for_healthy_ones_on_a_read_only_root(name: 
 def test_only_steps_can_sign_and_the_watcher_can_only_read_the_public_key() -> None:
     with_private = {name for name, service in SERVICES.items() if "private-key" in str(service.get("volumes"))}
     assert with_private == {"keys", "pipeline"}
-    assert SERVICES["model"]["volumes"] == ["public-key:/keys/public:ro"]
+    assert [volume for volume in SERVICES["model"]["volumes"] if "key" in volume] == ["public-key:/keys/public:ro"]
     private, public = SERVICES["keys"]["command"][-2:]
     assert SERVICES["pipeline"]["environment"]["STREAMFLOW_SEAL_KEY"] == private
     assert SERVICES["model"]["environment"]["ROLLOUT_SEAL_KEY"] == public
     [created] = re.findall(r"install --directory --owner=streamflow .*", (ROOT / "Dockerfile").read_text())
     assert {"/keys/private", "/keys/public"} <= set(created.split())
+
+
+def test_mlflow_asks_for_a_login_and_each_client_has_its_own_where_mlflow_reads_it() -> None:
+    server = SERVICES["mlflow"]
+    assert server["environment"]["MLFLOW_AUTH"] == "${MLFLOW_AUTH:-basic}"
+    logins = {volume for volume in server["volumes"] if "login" in volume}
+    assert logins == {f"{user}-login:/login/{user}" for user in ("admin", "steps", "watcher")}
+    clients = {
+        name: [volume for volume in service.get("volumes", []) if "login" in volume]
+        for name, service in SERVICES.items()
+        if name != "mlflow"
+    }
+    mounted = {name: volumes for name, volumes in clients.items() if volumes}
+    assert mounted == {"pipeline": ["steps-login:/tmp/.mlflow:ro"], "model": ["watcher-login:/tmp/.mlflow:ro"]}
+    assert "HOME=/tmp " in (ROOT / "Dockerfile").read_text()
 
 
 def test_the_image_runs_as_a_user_on_pinned_base_images() -> None:
@@ -99,7 +114,9 @@ def test_only_mlflow_and_the_gateway_are_published_at_the_set_address() -> None:
 
 
 def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> None:
-    optional = {"AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT"}
+    # the last ones have defaults of the programs: a .env from before there was a login stays valid
+    login = {"MLFLOW_AUTH", *(f"MLFLOW_{user}_PASSWORD" for user in ("ADMIN", "STEPS", "WATCHER"))}
+    optional = {"AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT", "ROLLOUT_MODEL_NAME", *login}
     examples = dotenv_values(ROOT / ".env.example")
     used = dict(VARIABLE.findall(TEXT))
     assert {"PGPASSWORD", "PUBLISH_ADDRESS"} <= set(used)
