@@ -11,10 +11,11 @@ from feature_store.settings import StoreSettings
 from local_stack.variables import StackVariables
 from rollout.settings import Settings as WatcherSettings
 from steps.cli.settings import Settings as StepSettings
+from tracking_server.settings import Settings as TrackingServerSettings
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 PROGRAMS: tuple[type[EnvironmentSettings], ...] = (
-    StackVariables, StoreSettings, StepSettings, WatcherSettings, GatewaySettings,
+    StackVariables, StoreSettings, StepSettings, WatcherSettings, TrackingServerSettings, GatewaySettings,
 )  # fmt: skip
 HEAD = """\
 # All deployment values. Copy this file to .env and change values there; the environment wins over the file. An empty

@@ -4,11 +4,11 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import requests
 
+from local_stack import mlflow_login
 from local_stack.database import roles
 from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Service
 from local_stack.settings import LOOPBACK, Settings, StackError
@@ -19,12 +19,11 @@ MODEL_SERVER_S = 120.0
 
 def make_services(settings: Settings) -> tuple[Service, Service, Service]:
     """The MLflow server, the watcher (which starts the model servers) and the gateway."""
-    programs = Path(sys.executable).parent
     mlflow_port, rollout_port, gateway_port = (
         settings.port(name) for name in ("MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
     )
     server = [
-        str(programs / "mlflow"), "server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
+        sys.executable, "-m", "tracking_server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
         "--default-artifact-root", settings.artifacts.as_uri(), "--artifacts-destination", settings.artifacts.as_uri(),
     ]  # fmt: skip
     watcher = [sys.executable, "-m", "rollout"]
@@ -37,7 +36,8 @@ def make_services(settings: Settings) -> tuple[Service, Service, Service]:
 
 
 def _of_mlflow(settings: Settings) -> dict[str, str]:
-    return {"MLFLOW_BACKEND_STORE_URI": settings.store_uri(roles.login(settings, "mlflow"))}
+    database = {"MLFLOW_BACKEND_STORE_URI": settings.store_uri(roles.login(settings, "mlflow"))}
+    return {**database, **mlflow_login.environment(settings)}
 
 
 def _of_watcher(settings: Settings) -> dict[str, str]:

@@ -13,6 +13,7 @@ from configuration.environment import InvalidSettings
 from local_stack import inherited_variables, libpq_variables, variables
 from local_stack.database import passwords
 from rollout import loopback
+from tracking_server.settings import Settings as TrackingServerSettings
 
 ROOT = variables.ROOT
 LOOPBACK = names.LOOPBACK
@@ -20,6 +21,8 @@ SECRETS = (
     *passwords.NAMES, "PGUSER", "MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI", "ENRICHER_API_KEYS",
     "STREAMFLOW_REDIS", "STREAMFLOW_SEAL_KEY",
 )  # fmt: skip
+# each for one server alone
+OF_ONE_SERVER = {*passwords.OF_ROLES.values(), *TrackingServerSettings.password_variables()}
 
 
 class StackError(Exception):
@@ -118,7 +121,7 @@ class Settings:
         chosen = {name: os.environ[name] for name in pointers if os.environ.get(name)}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
         no_proxy = loopback.proxy_exceptions(os.environ)
-        values = {name: value for name, value in self.values.items() if name not in passwords.OF_ROLES.values()}
+        values = {name: value for name, value in self.values.items() if name not in OF_ONE_SERVER}
         return {**derived, **chosen, **values, **lake, **no_proxy, **self._caches()}
 
     def _caches(self) -> dict[str, str]:
@@ -130,8 +133,7 @@ class Settings:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         inherited = libpq_variables.without_ignored(self.values, os.environ)
         inherited_variables.drop_all(inherited)
-        for name in passwords.OF_ROLES.values():
-            inherited.pop(name, None)
+        inherited = {name: value for name, value in inherited.items() if name not in OF_ONE_SERVER}
         return {**inherited, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
     def service_environment(self) -> dict[str, str]:

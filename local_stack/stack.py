@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import psutil
 import psycopg2
 
-from local_stack import chain, processes
+from local_stack import chain, mlflow_login, processes
 from local_stack.database import loaded_months, passwords, postgres
 from local_stack.database.long_transactions import LongTransactions
 from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
@@ -55,6 +55,7 @@ class Stack:
         request.check()
         for name in passwords.published(self.settings.values) if self.settings.embedded else []:
             self.warnings.append(f"{name} is a password that everybody knows. Remove it from .env and the shell")
+        mlflow_login.server_settings(self.settings)
         processes.require_free_ports(self._ports())
         self._save()
         mlflow_server, watcher, gateway = make_services(self.settings)
@@ -63,6 +64,7 @@ class Stack:
             loaded_months.migrate(self.settings)
         with timed_step("tracking", f"database {self.settings['MLFLOW_DATABASE']}"):
             experiment = chain.prepare_tracking(self.settings)
+            mlflow_login.create_tables(self.settings)
             if self.settings.embedded:
                 postgres.apply_roles(self.settings)  # now that the tables exist
         self._start(mlflow_server)  # both start while the chain runs
@@ -153,7 +155,7 @@ class Stack:
         for warning in self.warnings:
             print(f"\n[{'ERROR' if self.failed else 'WARNING'}] {warning}", flush=True)
         print(f"\n[OK] StreamFlow is up after {seconds:.0f} s")
-        print(f"  MLflow   {self.settings.address('MLFLOW_PORT')}")
+        print(f"  MLflow   {self.settings.address('MLFLOW_PORT')} ({mlflow_login.note(self.settings)})")
         print(f"  gateway  {gateway}")
         print(f"  docs     {gateway}/docs")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)

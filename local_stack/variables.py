@@ -83,12 +83,7 @@ class StackVariables(EnvironmentSettings):
         names.LOOPBACK,
         "The address at which MLFLOW_PORT and GATEWAY_PORT are published. Outside this machine, the gateway needs\n"
         "ENRICHER_API_KEYS",
-        variable="PUBLISH_ADDRESS", section="Containers (docker-compose.yml)",
-    )  # fmt: skip
-    mlflow_allowed_hosts: Text = text(
-        f"mlflow,mlflow:*,localhost:*,{names.LOOPBACK}:*",
-        "The host names that MLflow accepts",
-        variable="MLFLOW_ALLOWED_HOSTS",
+        variable="PUBLISH_ADDRESS",
     )
 
 

@@ -24,6 +24,7 @@ PACKAGES = (
     "feature_store",
     "feature_enricher",
     "rollout",
+    "tracking_server",
     "local_stack",
     "deploy",
     "reports",
@@ -151,9 +152,11 @@ LAYERS = {
         "__main__", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes", "settings",
         "loopback", "errors",
     ),
+    "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "local_stack": (
-        "__main__", "mlflow_command", "stack", "services", "supervisor", "backups", "month_choice", "chain",
-        "lifecycle", "database", "processes", "disk", "settings", "libpq_variables", "variables", "inherited_variables",
+        "__main__", "mlflow_command", "stack", "services", "supervisor", "backups", "month_choice", "mlflow_login",
+        "chain", "lifecycle", "database", "processes", "disk", "settings", "libpq_variables", "variables",
+        "inherited_variables",
     ),
     "bench": (
         "__main__", "chaos", "swap", "speed", "kills", "any_request", "client_report", "client_scenarios", "scenarios",
@@ -256,7 +259,9 @@ def reads_the_environment(node: ast.AST) -> bool:
 def test_only_settings_read_the_environment() -> None:
     modules = [
         path
-        for path in sources("steps", "sealing", "feature_repo", "feature_store", "feature_enricher", "rollout")
+        for path in sources(
+            "steps", "sealing", "feature_repo", "feature_store", "feature_enricher", "rollout", "tracking_server"
+        )
         if path.name != "settings.py"
     ]
     assert violations(modules, reads_the_environment) == []

@@ -17,7 +17,7 @@ from typing import Any
 import requests
 
 from deploy.containers import isolation
-from deploy.containers.outside import CheckFailed, Containers, require
+from deploy.containers.outside import ANSWER_TIMEOUT_S, CheckFailed, Containers, require
 from rollout import loopback
 
 PAUSE_S = 0.05
@@ -93,6 +93,18 @@ def gateway_reads_features_only(containers: Containers) -> None:
     print(f"  the gateway's role reads features online, and is refused {len(may_not)} other statements")
 
 
+def mlflow_asks_for_a_login(containers: Containers) -> None:
+    search = f"{containers.mlflow}/api/2.0/mlflow/registered-models/search"
+    artifact = f"{containers.mlflow}/api/2.0/mlflow-artifacts/artifacts/attack.txt"
+    statuses = [
+        requests.get(search, timeout=ANSWER_TIMEOUT_S).status_code,
+        requests.put(artifact, data="attack", timeout=ANSWER_TIMEOUT_S).status_code,
+        requests.get(search, auth=containers.login(), timeout=ANSWER_TIMEOUT_S).status_code,
+    ]
+    require(statuses == [401, 401, 200], f"MLflow without and with a login: {statuses}")
+    print(f"  MLflow without a login, with the person's: {statuses}")
+
+
 def lake_is_written(containers: Containers) -> None:
     files = containers.compose("run", "--rm", "-T", "pipeline", "find", "/lake", "-name", "*.parquet").count(".parquet")
     require(files > 0, "no Parquet file is in the lake")
@@ -147,6 +159,7 @@ def main() -> None:
         user = first_prediction(containers)
         unknown_user(containers)
         gateway_reads_features_only(containers)
+        mlflow_asks_for_a_login(containers)
         lake_is_written(containers)
         promotion_swaps(containers, user)
         postgres_restarts(containers, user)

@@ -98,7 +98,11 @@ class Containers:
         """As the button in MLflow's UI does."""
         body = {"name": MODEL, "version": version, "stage": names.PRODUCTION, "archive_existing_versions": True}
         address = f"{self.mlflow}/api/2.0/mlflow/model-versions/transition-stage"
-        requests.post(address, json=body, timeout=ANSWER_TIMEOUT_S).raise_for_status()
+        requests.post(address, json=body, auth=self.login(), timeout=ANSWER_TIMEOUT_S).raise_for_status()
+
+    def login(self) -> tuple[str, str]:
+        """User and password of a person, as docs/containers.md shows them."""
+        return "admin", self.compose("run", "--rm", "-T", "passwords", "--show", "MLFLOW_ADMIN_PASSWORD").split()[-1]
 
 
 def require(condition: bool, message: str) -> None:

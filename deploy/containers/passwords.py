@@ -18,15 +18,17 @@ ENV_FILE = Path("/env")
 MADE = Path("/passwords")
 SECRETS = Path("/secrets")
 USER = "streamflow"  # of the image
-PASSWORDS = ("PGPASSWORD", "READER_PASSWORD")
+OF_ROLES = ("PGPASSWORD", "MLFLOW_DATABASE_PASSWORD", "WATCHER_PASSWORD", "READER_PASSWORD")
+OF_MLFLOW = ("MLFLOW_ADMIN_PASSWORD", "MLFLOW_STEPS_PASSWORD", "MLFLOW_WATCHER_PASSWORD")
+PASSWORDS = (*OF_ROLES, *OF_MLFLOW)
 # .env sets them, or nobody does
 OPTIONAL = ("ENRICHER_API_KEYS",)
 # service -> its variables, and the secret that each holds
 SERVICES: Mapping[str, Mapping[str, str]] = {
-    "reader": {"PGPASSWORD": "PGPASSWORD", "READER_PASSWORD": "READER_PASSWORD"},
-    "pipeline": {"PGPASSWORD": "PGPASSWORD"},
-    "mlflow": {"PGPASSWORD": "PGPASSWORD"},
-    "model": {"PGPASSWORD": "PGPASSWORD"},
+    "roles": {name: name for name in OF_ROLES},
+    "pipeline": {"PGPASSWORD": "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_STEPS_PASSWORD"},
+    "mlflow": {"PGPASSWORD": "MLFLOW_DATABASE_PASSWORD", **{name: name for name in OF_MLFLOW}},
+    "model": {"PGPASSWORD": "WATCHER_PASSWORD", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_WATCHER_PASSWORD"},
     "gateway": {"PGPASSWORD": "READER_PASSWORD", "ENRICHER_API_KEYS": "ENRICHER_API_KEYS"},
 }
 

@@ -1,15 +1,16 @@
-"""python -m deploy.containers.roles: creates the databases, their tables and the roles with .env's passwords.
+"""python -m deploy.containers.roles: creates the databases, their tables, and the roles with their passwords.
 
-Runs at every `up`, before the other containers; safe to repeat. The tables are created here, by the owner, because no
-role of the other containers can create any. POSTGRES_USER and POSTGRES_PASSWORD are the superuser's, as in PostgreSQL's
-image.
+It runs at every `up`, before the other containers, whose roles cannot create tables. It reaches PostgreSQL by the folder
+of its Unix socket (PGHOST), which lets the superuser in without a password. Safe to repeat.
 """
 
-import os
 from collections.abc import Sequence
 
-from local_stack import chain
-from local_stack.database import postgres
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
+
+from local_stack import chain, mlflow_login
+from local_stack.database import old_superuser, roles
 from local_stack.settings import Settings
 from steps import warehouse
 from steps.cli import console
@@ -17,13 +18,21 @@ from steps.cli import console
 
 def main(_argv: Sequence[str] | None = None) -> None:
     settings = Settings.from_env()
-    superuser = {name: os.environ[name] for name in (postgres.POSTGRES_USER, postgres.POSTGRES_PASSWORD)}
-    as_superuser = Settings({**settings.values, **superuser})
-    postgres.apply_roles(as_superuser)
+    old_superuser.replace(_connect, settings["PGUSER"], (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]))
+    roles.apply(_connect_as_superuser, settings)
     warehouse.apply_schema()
     chain.create_tables(settings)
-    postgres.apply_roles(as_superuser)
-    console.say("[OK] The roles of PostgreSQL are ready.")
+    mlflow_login.create_tables(settings)
+    roles.apply(_connect_as_superuser, settings)  # now that the tables exist
+    console.say(f"[OK] The databases and roles of {settings['PGUSER']} are ready.")
+
+
+def _connect(user: str, database: str) -> Connection:
+    return psycopg2.connect(user=user, dbname=database, password="")
+
+
+def _connect_as_superuser(database: str) -> Connection:
+    return _connect(old_superuser.SUPERUSER, database)
 
 
 if __name__ == "__main__":

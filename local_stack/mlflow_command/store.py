@@ -1,11 +1,14 @@
 """Checks that a command's store answers and accepts the login; MLflow would take minutes and print a traceback."""
 
 import base64
+import configparser
 import os
 import re
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from local_stack.mlflow_command.options import parse_tokens, value_of
@@ -14,6 +17,7 @@ ANSWER_TIMEOUT_S = 2.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432}
 NEEDS_STORE = {"run", "runs", "experiments", "models", "artifacts", "gc", "traces", "datasets", "scorers"}
 SERVERS = {"server", "ui"}
+CREDENTIALS = "~/.mlflow/credentials"
 UNAUTHORIZED = (401, 403)
 
 
@@ -57,7 +61,7 @@ def _refuses_login(uri: str) -> bool:
 
     address = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
     try:
-        return requests.get(address, headers=_login(), timeout=ANSWER_TIMEOUT_S).status_code in UNAUTHORIZED
+        return requests.get(address, headers=login_header(), timeout=ANSWER_TIMEOUT_S).status_code in UNAUTHORIZED
     except (requests.exceptions.SSLError, requests.exceptions.ReadTimeout, ValueError):
         return False  # MLflow reports it
 
@@ -69,13 +73,21 @@ def _proxy_note(uri: str) -> str:
     return f" through the shell's proxy {proxy.split('@')[-1]}" if proxy else ""
 
 
-def _login() -> dict[str, str]:
+def login_header() -> dict[str, str]:
     """The Authorization header that MLflow's client sends."""
-    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    user, password = (_login_part(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
     if user and password:
         return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _login_part(name: str) -> str | None:
+    """Of the environment, else of the file that MLflow's client reads."""
+    file = configparser.ConfigParser()
+    with suppress(OSError, configparser.Error):
+        file.read(Path(CREDENTIALS).expanduser())
+    return os.environ.get(name) or file.get("mlflow", name.lower(), fallback=None)
 
 
 def login_message(server: str) -> str:

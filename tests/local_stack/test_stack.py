@@ -43,7 +43,7 @@ def test_up_prints_a_prediction_and_the_addresses(up_stack: OwnStack) -> None:
     gateway = f"http://127.0.0.1:{up_stack.environment['GATEWAY_PORT']}"
     assert '"prediction":' in up_stack.output
     assert f"docs     {gateway}/docs" in up_stack.output
-    assert f"MLflow   http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']}" in up_stack.output
+    assert f"MLflow   http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']} (asks for no login; " in up_stack.output
     for step in ("ingest", "materialize", "build_dataset", "train", "register"):
         assert f"] {step} took" in up_stack.output
 

@@ -1,5 +1,6 @@
 """How the activated shell's `mlflow` changes a command line before MLflow runs it."""
 
+import base64
 import contextlib
 import http.server
 import os
@@ -200,6 +201,19 @@ def test_a_store_that_requires_a_login_is_one_line_with_the_variables(
         store.require_store(["experiments", "search"])
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "right")
     store.require_store(["experiments", "search"])
+
+
+def test_the_login_is_that_of_the_environment_else_of_mlflows_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert store.login_header() == {}
+    (tmp_path / ".mlflow").mkdir()
+    file = "[mlflow]\nmlflow_tracking_username = steps\nmlflow_tracking_password = 50%%\n"
+    (tmp_path / ".mlflow" / "credentials").write_text(file)
+    assert store.login_header() == {"Authorization": f"Basic {base64.b64encode(b'steps:50%').decode()}"}
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "other")
+    assert store.login_header() == {"Authorization": f"Basic {base64.b64encode(b'steps:other').decode()}"}
 
 
 @pytest.mark.parametrize(
