@@ -16,16 +16,12 @@ from typing import Any
 
 import requests
 
-from deploy.containers import isolation
-from deploy.containers.outside import ANSWER_TIMEOUT_S, CheckFailed, Containers, require
+from deploy.containers import isolation, rights
+from deploy.containers.outside import CheckFailed, Containers, require
 from rollout import loopback
 
 PAUSE_S = 0.05
 AS_OF = "2024-01-31"
-FOLDER = Path(__file__).parent
-QUERY = (
-    "import psycopg2, sys; cur = psycopg2.connect('').cursor(); cur.execute(sys.argv[1]); sys.exit(cur.rowcount < 1)"
-)
 
 
 def until(condition: Callable[[], bool], seconds: float, event: str) -> float:
@@ -76,33 +72,6 @@ def unknown_user(containers: Containers) -> None:
     require(answer.status_code == requests.codes.not_found, f"an unknown user got {answer.status_code}")
     require(body["error"] == "Missing features for user_id=999999" and len(body["missing_features"]) > 0, str(body))
     print(f"  unknown user: {answer.status_code} {body['error']}, {len(body['missing_features'])} missing features")
-
-
-def gateway_reads_features_only(containers: Containers) -> None:
-    """Run in the gateway's container, with its environment, on tables that a materialisation swapped in."""
-    may, may_not = ((FOLDER / f"reader_{name}.sql").read_text().splitlines() for name in ("may", "may_not"))
-    for statement in may:
-        containers.python("gateway", QUERY, statement)
-    for statement in may_not:
-        try:
-            containers.python("gateway", QUERY, statement)
-        except CheckFailed as error:
-            require("InsufficientPrivilege" in str(error), str(error))
-        else:
-            raise CheckFailed(f"the gateway's role may {statement}")
-    print(f"  the gateway's role reads features online, and is refused {len(may_not)} other statements")
-
-
-def mlflow_asks_for_a_login(containers: Containers) -> None:
-    search = f"{containers.mlflow}/api/2.0/mlflow/registered-models/search"
-    artifact = f"{containers.mlflow}/api/2.0/mlflow-artifacts/artifacts/attack.txt"
-    statuses = [
-        requests.get(search, timeout=ANSWER_TIMEOUT_S).status_code,
-        requests.put(artifact, data="attack", timeout=ANSWER_TIMEOUT_S).status_code,
-        requests.get(search, auth=containers.login(), timeout=ANSWER_TIMEOUT_S).status_code,
-    ]
-    require(statuses == [401, 401, 200], f"MLflow without and with a login: {statuses}")
-    print(f"  MLflow without a login, with the person's: {statuses}")
 
 
 def lake_is_written(containers: Containers) -> None:
@@ -158,8 +127,7 @@ def main() -> None:
     try:
         user = first_prediction(containers)
         unknown_user(containers)
-        gateway_reads_features_only(containers)
-        mlflow_asks_for_a_login(containers)
+        rights.check(containers)
         lake_is_written(containers)
         promotion_swaps(containers, user)
         postgres_restarts(containers, user)

@@ -25,7 +25,7 @@ class Containers:
 
     def __init__(self, folder: Path) -> None:
         settings = dotenv_values(folder / ".env")
-        self.folder = folder
+        self.folder, self.settings = folder, {name: value or "" for name, value in settings.items()}
         self._compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
         self._engine = "docker" if shutil.which("docker") else "podman"
         self._key = {"X-API-Key": (settings["ENRICHER_API_KEYS"] or "").rpartition(":")[2]}

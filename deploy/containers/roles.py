@@ -1,9 +1,10 @@
 """python -m deploy.containers.roles: creates the databases, their tables, and the roles with their passwords.
 
-It runs at every `up`, before the other containers, whose roles cannot create tables. It reaches PostgreSQL by the folder
-of its Unix socket (PGHOST), which lets the superuser in without a password. Safe to repeat.
+It runs at every `up`, before the other containers, whose roles cannot create tables. It reaches PostgreSQL at its Unix
+socket (PGHOST is the folder), which lets the superuser in without a password. Safe to repeat.
 """
 
+import sys
 from collections.abc import Sequence
 
 import psycopg2
@@ -11,13 +12,22 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
 from local_stack import chain, mlflow_login
 from local_stack.database import old_superuser, roles
-from local_stack.settings import Settings
+from local_stack.settings import Settings, StackError
 from steps import warehouse
 from steps.cli import console
 
 
 def main(_argv: Sequence[str] | None = None) -> None:
-    settings = Settings.from_env()
+    try:
+        prepare(Settings.from_env())
+    except StackError as error:
+        sys.exit(f"[ERROR] {error}")
+
+
+def prepare(settings: Settings) -> None:
+    """Raises StackError."""
+    if settings["PGUSER"] == old_superuser.SUPERUSER:
+        raise StackError("PGUSER='postgres' in .env is the superuser. Set another name, which gets all that it owns")
     old_superuser.replace(_connect, settings["PGUSER"], (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]))
     roles.apply(_connect_as_superuser, settings)
     warehouse.apply_schema()
@@ -28,7 +38,7 @@ def main(_argv: Sequence[str] | None = None) -> None:
 
 
 def _connect(user: str, database: str) -> Connection:
-    return psycopg2.connect(user=user, dbname=database, password="")
+    return psycopg2.connect(user=user, dbname=database)
 
 
 def _connect_as_superuser(database: str) -> Connection:

@@ -30,7 +30,8 @@ def replace(connect: Connect, owner: str, databases: Iterable[str]) -> None:
     # without a password, only its socket lets the superuser in
     closed = sql.SQL(f"DROP ROLE IF EXISTS {HELPER}; ALTER ROLE {SUPERUSER} PASSWORD NULL")
     _execute(connect(SUPERUSER, "postgres"), closed)
-    for database in databases:
+    existing = {name for (name,) in _fetch(connect(SUPERUSER, "postgres"), "SELECT datname FROM pg_database")}
+    for database in existing.intersection(databases):
         statement = sql.SQL(OBJECTS.read_text()).format(owner_name=sql.Literal(owner))
         _execute(connect(SUPERUSER, database), statement)
 
@@ -43,6 +44,12 @@ def _exists(connect: Connect) -> bool:
             raise
         return False
     return True
+
+
+def _fetch(connection: Connection, query: str) -> list[tuple[str, ...]]:
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
 
 
 def _execute(connection: Connection, statement: sql.Composable) -> None:

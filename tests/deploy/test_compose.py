@@ -16,7 +16,7 @@ from rollout.settings import Settings as WatcherSettings
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 NETWORKS: dict[str, Any] = yaml.safe_load(TEXT)["networks"]
-ONE_SHOT = {"pipeline", "reader", "keys", "passwords"}
+ONE_SHOT = {"pipeline", "roles", "keys", "passwords"}
 LONG_RUNNING = {name: service for name, service in SERVICES.items() if name not in ONE_SHOT}
 PROJECT_SERVICES = {name: service for name, service in SERVICES.items() if name != "postgres"}
 WITH_SECRETS = {name: service for name, service in PROJECT_SERVICES.items() if name not in ("passwords", "keys")}
@@ -28,7 +28,7 @@ PUBLISHED = "${PUBLISH_ADDRESS:?PUBLISH_ADDRESS is not set; run cp .env.example 
 
 
 def test_there_are_eight_services() -> None:
-    assert set(SERVICES) == {"postgres", "mlflow", "reader", "keys", "passwords", "pipeline", "model", "gateway"}
+    assert set(SERVICES) == {"postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "model", "gateway"}
 
 
 def test_pipeline_is_not_started_by_up() -> None:
@@ -174,7 +174,7 @@ def test_each_service_shares_networks_with_those_it_needs() -> None:
     assert all(
         service.get("network_mode") == "none"
         for name, service in SERVICES.items()
-        if name in ("reader", "keys", "passwords")
+        if name in ("roles", "keys", "passwords")
     )
 
 
@@ -199,12 +199,25 @@ def test_process_1_collects_children(name: str) -> None:
     assert PROJECT_SERVICES[name]["init"] is True
 
 
-def test_the_gateway_waits_for_its_role_and_has_no_other() -> None:
-    assert (
-        SERVICES["gateway"]["environment"]["PGUSER"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"] + "_reader"
-    )
-    assert "reader" in SERVICES["gateway"]["depends_on"]
-    assert passwords.SERVICES["gateway"]["PGPASSWORD"] == "READER_PASSWORD"
+def test_each_service_waits_for_its_role_and_has_no_other() -> None:
+    roles = {name: SERVICES[name]["environment"]["PGUSER"].partition("}")[2] for name in WITH_SECRETS}
+    assert roles == {"pipeline": "", "roles": "", "mlflow": "_mlflow", "model": "_watcher", "gateway": "_reader"}
+    variables = {"mlflow": "MLFLOW_DATABASE_PASSWORD", "model": "WATCHER_PASSWORD", "gateway": "READER_PASSWORD"}
+    assert {name: passwords.SERVICES[name]["PGPASSWORD"] for name in variables} == variables
+    assert all("roles" in SERVICES[name]["depends_on"] for name in set(WITH_SECRETS) - {"roles"})
+
+
+def test_mlflow_asks_for_a_login_and_each_client_has_its_own() -> None:
+    assert SERVICES["mlflow"]["environment"]["MLFLOW_AUTH"] == "${MLFLOW_AUTH:-basic}"
+    users = {name: SERVICES[name]["environment"].get("MLFLOW_TRACKING_USERNAME") for name in WITH_SECRETS}
+    assert users == {"pipeline": "steps", "model": "watcher", "roles": None, "mlflow": None, "gateway": None}
+    assert passwords.SERVICES["pipeline"]["MLFLOW_TRACKING_PASSWORD"] == "MLFLOW_STEPS_PASSWORD"
+    assert passwords.SERVICES["model"]["MLFLOW_TRACKING_PASSWORD"] == "MLFLOW_WATCHER_PASSWORD"
+
+
+def test_only_the_service_that_makes_roles_shares_the_socket_that_lets_the_superuser_in() -> None:
+    assert {name for name, service in SERVICES.items() if "postgres-socket" in str(service)} == {"postgres", "roles"}
+    assert "POSTGRES_PASSWORD" not in str(SERVICES)
 
 
 def test_the_lake_is_a_volume_writable_by_the_image_s_user() -> None:
@@ -223,7 +236,7 @@ def test_the_commit_is_an_optional_build_argument() -> None:
     )  # another commit installs nothing
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_SECRETS) - {"reader"}))  # the others are on no network
+@pytest.mark.parametrize("name", sorted(set(WITH_SECRETS) - {"roles"}))  # the others are on no network
 def test_the_project_s_services_reach_each_other_without_a_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = {"PGSSLMODE": "prefer", "PGCONNECT_TIMEOUT": "5"}  # accept only some values
     environment = {

@@ -2,6 +2,9 @@
 DO $$
 DECLARE statement text;
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {owner_name}) THEN
+        EXECUTE format('CREATE ROLE %I LOGIN', {owner_name});
+    END IF;
     FOR statement IN
         SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, {owner_name})
         FROM pg_namespace

@@ -109,6 +109,8 @@ def test_another_superuser_password_in_the_file_is_explained(monkeypatch: pytest
 def test_another_pguser_than_that_of_the_folder_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with new_state(monkeypatch) as settings:
         postgres.start(settings)
-        with pytest.raises(StackError, match=r"PGUSER='other': .* was created with PGUSER='streamflow'"):
+        with pytest.raises(
+            StackError, match=r"PGUSER='other': database streamflow was created with PGUSER='streamflow'"
+        ):
             postgres.start(Settings({**settings.values, "PGUSER": "other"}))
         assert postgres.answers(settings)
