@@ -96,6 +96,11 @@ def prepare_tracking(settings: Settings) -> str:
     return number
 
 
+def create_tables(settings: Settings) -> None:
+    """MLflow's, where they are missing: MLflow creates them when a store is opened."""
+    _client(settings).search_experiments(max_results=1)
+
+
 def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
     """True if a chain has finished for exactly these files."""
     conditions = {

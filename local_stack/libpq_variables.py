@@ -9,6 +9,7 @@ STREAMFLOW_POSTGRES=external: the server is the user's, and libpq reads all its 
 from collections.abc import Mapping, MutableMapping
 
 from configuration import names
+from local_stack.database import passwords
 from rollout import loopback
 
 EMBEDDED = "embedded"
@@ -40,10 +41,10 @@ def address(values: Mapping[str, str], running: Mapping[str, str]) -> dict[str, 
 
 
 def login_error(values: Mapping[str, str]) -> str | None:
-    """The error in PGUSER or PGPASSWORD, or None. Never shows the password."""
-    for name in ("PGUSER", "PGPASSWORD"):
-        value = values[name]
-        shown = "" if name == "PGPASSWORD" else f"={value!r}"
+    """The error in PGUSER or a password, or None. Never shows the password."""
+    for name in ("PGUSER", *passwords.NAMES):
+        value = values.get(name, "")
+        shown = f"={value!r}" if name == "PGUSER" else ""
         if any(ord(character) < ord(" ") for character in value):
             return f"{name}{shown} contains a line break or another control character, which is not allowed"
         try:

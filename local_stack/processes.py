@@ -43,7 +43,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**settings.child_environment(), **self.environment},
+                env={**settings.service_environment(), **self.environment},
                 cwd=ROOT,
                 start_new_session=True,
             )

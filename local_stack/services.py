@@ -1,5 +1,6 @@
 """The stack's servers as command lines, and the wait for a model server."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import requests
 
+from local_stack.database import roles
 from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Service
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
@@ -28,10 +30,26 @@ def make_services(settings: Settings) -> tuple[Service, Service, Service]:
     watcher = [sys.executable, "-m", "rollout"]
     gateway = [sys.executable, "-m", "feature_enricher"]
     return (
-        Service("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health"),
-        Service("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health"),
-        Service("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready"),
+        Service("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health", _of_mlflow(settings)),
+        Service("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health", _of_watcher(settings)),
+        Service("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready", _of_gateway(settings)),
     )
+
+
+def _of_mlflow(settings: Settings) -> dict[str, str]:
+    return {"MLFLOW_BACKEND_STORE_URI": settings.store_uri(roles.login(settings, "mlflow"))}
+
+
+def _of_watcher(settings: Settings) -> dict[str, str]:
+    login = roles.login(settings, "watcher")
+    examine = shlex.join([sys.executable, "-m", "local_stack.database.as_owner", "steps.examine"])
+    return {**login, "MLFLOW_TRACKING_URI": settings.store_uri(login), "ROLLOUT_EXAMINE_COMMAND": examine}
+
+
+def _of_gateway(settings: Settings) -> dict[str, str]:
+    environment, names = settings.child_environment(), ("ENRICHER_API_KEYS", "STREAMFLOW_REDIS")
+    own = {name: value for name, value in environment.items() if name in names}
+    return {**roles.login(settings, "reader"), **own}
 
 
 def wait_for_model_server(settings: Settings, on_poll: Callable[[], None]) -> None:

@@ -11,10 +11,15 @@ from urllib.parse import quote
 from configuration import names
 from configuration.environment import InvalidSettings
 from local_stack import inherited_variables, libpq_variables, variables
+from local_stack.database import passwords
 from rollout import loopback
 
 ROOT = variables.ROOT
 LOOPBACK = names.LOOPBACK
+SECRETS = (
+    *passwords.NAMES, "PGUSER", "MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI", "ENRICHER_API_KEYS",
+    "STREAMFLOW_REDIS", "STREAMFLOW_SEAL_KEY",
+)  # fmt: skip
 
 
 class StackError(Exception):
@@ -34,7 +39,8 @@ class Settings:
         """
         files, shell = {**variables.defaults(), **variables.env_file()}, variables.shell()
         _require_one_server(files)
-        running = _running(ROOT / {**files, **shell}["STREAMFLOW_STATE"])
+        state = ROOT / {**files, **shell}["STREAMFLOW_STATE"]
+        running, files = _running(state), {**_made_passwords(state, {**files, **shell}), **files}
         values = {**files, **shell, **running} if of_running else {**files, **running, **shell}
         values = libpq_variables.address(values, running if server_of_running else {})
         if error := libpq_variables.login_error(values):
@@ -72,7 +78,12 @@ class Settings:
 
     @property
     def tracking_uri(self) -> str:
-        user, password = (quote(self.values[name], safe="") for name in ("PGUSER", "PGPASSWORD"))
+        """MLflow's tables, as the owner."""
+        return self.store_uri(self.values)
+
+    def store_uri(self, login: Mapping[str, str]) -> str:
+        """MLflow's tables, as the role of the login's PGUSER and PGPASSWORD."""
+        user, password = (quote(login[name], safe="") for name in ("PGUSER", "PGPASSWORD"))
         host, port, database = (self.values[name] for name in ("PGHOST", "PGPORT", "MLFLOW_DATABASE"))
         if host.startswith("/"):  # the folder of a Unix socket
             return f"postgresql+psycopg2://{user}:{password}@/{database}?host={quote(host, safe='')}&port={port}"
@@ -107,7 +118,8 @@ class Settings:
         chosen = {name: os.environ[name] for name in pointers if os.environ.get(name)}
         lake = {"STREAMFLOW_LAKE": str(self.state / self.values["STREAMFLOW_LAKE"])}
         no_proxy = loopback.proxy_exceptions(os.environ)
-        return {**derived, **chosen, **self.values, **lake, **no_proxy, **self._caches()}
+        values = {name: value for name, value in self.values.items() if name not in passwords.OF_ROLES.values()}
+        return {**derived, **chosen, **values, **lake, **no_proxy, **self._caches()}
 
     def _caches(self) -> dict[str, str]:
         """Matplotlib's folder if HOME is not writable: else it warns and searches for fonts in each process."""
@@ -118,7 +130,13 @@ class Settings:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         inherited = libpq_variables.without_ignored(self.values, os.environ)
         inherited_variables.drop_all(inherited)
+        for name in passwords.OF_ROLES.values():
+            inherited.pop(name, None)
         return {**inherited, **self.exported(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+    def service_environment(self) -> dict[str, str]:
+        """Without any login or key: each server adds its own."""
+        return {name: value for name, value in self.child_environment().items() if name not in SECRETS}
 
 
 def _require_one_server(files: Mapping[str, str]) -> None:
@@ -129,6 +147,16 @@ def _require_one_server(files: Mapping[str, str]) -> None:
             f"PGHOST={host!r} in .env is not the stack's own server (STREAMFLOW_POSTGRES=embedded). "
             "To use that server, set STREAMFLOW_POSTGRES=external in .env; else remove PGHOST from it"
         )
+
+
+def _made_passwords(state: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """Of the stack's own server. Another server's are its administrator's: libpq also finds one in ~/.pgpass."""
+    if values["STREAMFLOW_POSTGRES"] != libpq_variables.EMBEDDED:
+        return {passwords.OWNER: ""}
+    try:
+        return passwords.made(state.resolve())
+    except OSError as error:
+        raise StackError(f"STREAMFLOW_STATE={str(state)!r}: {error.strerror}. Use another folder") from error
 
 
 def _running(state: Path) -> dict[str, str]:

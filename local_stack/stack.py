@@ -15,7 +15,8 @@ import psutil
 import psycopg2
 
 from local_stack import chain, processes
-from local_stack.database import loaded_months, postgres, reader_role
+from local_stack.database import loaded_months, passwords, postgres
+from local_stack.database.long_transactions import LongTransactions
 from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
 from local_stack.month_choice import MonthRequest, month_to_run
 from local_stack.processes import Service
@@ -36,6 +37,7 @@ class Stack:
         self.failed = False  # the stack is up, but the requested month was not run
         self.owns_state = False
         self.supervisor = Supervisor(settings, self.services, self._save)
+        self.long_transactions = LongTransactions(settings)
 
     def run(self, request: MonthRequest) -> None:
         """Start everything, show a first answer, run until interrupted. Ends every process and keeps all data."""
@@ -51,6 +53,8 @@ class Stack:
     def _start_all(self, request: MonthRequest) -> None:
         started = time.monotonic()
         request.check()
+        for name in passwords.published(self.settings.values) if self.settings.embedded else []:
+            self.warnings.append(f"{name} is a password that everybody knows. Remove it from .env and the shell")
         processes.require_free_ports(self._ports())
         self._save()
         mlflow_server, watcher, gateway = make_services(self.settings)
@@ -59,11 +63,11 @@ class Stack:
             loaded_months.migrate(self.settings)
         with timed_step("tracking", f"database {self.settings['MLFLOW_DATABASE']}"):
             experiment = chain.prepare_tracking(self.settings)
+            if self.settings.embedded:
+                postgres.apply_roles(self.settings)  # now that the tables exist
         self._start(mlflow_server)  # both start while the chain runs
         self._start(watcher)
         self._run_chain(experiment, request)
-        if self.settings.embedded:
-            gateway.environment = reader_role.create(self.settings)
         self._start(gateway)
         self._wait_for_gateway(gateway)
         for service, port in ((watcher, "ROLLOUT_PORT"), (mlflow_server, "MLFLOW_PORT")):
@@ -137,6 +141,8 @@ class Stack:
         service.wait_until_healthy(self.settings, HEALTH_S[service.name], self.supervisor.step)
 
     def _supervise(self) -> None:
+        if self.settings.embedded:
+            self.long_transactions.start()
         while True:
             with suppress(OSError):  # a full disk, on which logs cannot be written, must not end the servers
                 self.supervisor.step()
@@ -157,6 +163,7 @@ class Stack:
     def _stop_all(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self.long_transactions.stop()
         for service in reversed(self.services):
             if service.process is not None and service.process.poll() is None:
                 processes.end(psutil.Process(service.process.pid))

@@ -27,8 +27,27 @@ class StackVariables(EnvironmentSettings):
         section="PostgreSQL: read by libpq itself (warehouse, feature store) under these standard names",
     )  # fmt: skip
     pgport: Whole = port(names.POSTGRES_PORT, "Its port", variable="PGPORT")
-    pguser: Text = text("streamflow", "The role that owns all databases", variable="PGUSER")
-    pgpassword: Text = text("streamflow", "Its password", variable="PGPASSWORD", secret=True)
+    pguser: Text = text("streamflow", "The role that owns both databases; no superuser", variable="PGUSER")
+    pgpassword: Text | None = text(
+        None,
+        "Its password. The stack on one machine makes this password and the three below, which are in\n"
+        "STREAMFLOW_STATE/passwords; values here win. For another server and in containers, set them",
+        variable="PGPASSWORD", secret=True,
+    )  # fmt: skip
+    mlflow_password: Text | None = text(
+        None,
+        "The password of PGUSER_mlflow, MLflow's server: changes rows of its database. Of another server (external),\n"
+        "a role without a password is not used: PGUSER takes its place",
+        variable="MLFLOW_DATABASE_PASSWORD", secret=True,
+    )  # fmt: skip
+    watcher_password: Text | None = text(
+        None, "The password of PGUSER_watcher: reads the registry and seals, records what serves",
+        variable="WATCHER_PASSWORD", secret=True,
+    )  # fmt: skip
+    reader_password: Text | None = text(
+        None, "The password of PGUSER_reader, the gateway: reads features and nothing else",
+        variable="READER_PASSWORD", secret=True,
+    )  # fmt: skip
     pgdatabase: Text = text("streamflow", "The database of the warehouse and the feature store", variable="PGDATABASE")
     pgsslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = choice(
         "prefer", "Whether connections are encrypted", variable="PGSSLMODE"
@@ -54,18 +73,12 @@ class StackVariables(EnvironmentSettings):
         "lake",
         "The folder of each month's snapshots as Parquet files, below STREAMFLOW_STATE unless it begins with a slash",
     )
-    reader_password: Text = text(
-        "streamflow_reader",
-        "The password of the gateway's role PGUSER_reader, which can only read features\n"
-        "(the stack on one machine creates a new one at every start)",
-        variable="READER_PASSWORD", secret=True, section="Containers (docker-compose.yml)",
-    )  # fmt: skip
     publish_address: Text = text(
         names.LOOPBACK,
         "The address at which MLFLOW_PORT and GATEWAY_PORT are published. Outside this machine, the gateway needs\n"
         "ENRICHER_API_KEYS",
-        variable="PUBLISH_ADDRESS",
-    )
+        variable="PUBLISH_ADDRESS", section="Containers (docker-compose.yml)",
+    )  # fmt: skip
     mlflow_allowed_hosts: Text = text(
         f"mlflow,mlflow:*,localhost:*,{names.LOOPBACK}:*",
         "The host names that MLflow accepts",
@@ -74,12 +87,14 @@ class StackVariables(EnvironmentSettings):
 
 
 def defaults() -> dict[str, str]:
-    return {name: str(field.default) for name, field in StackVariables.variables().items()}
+    """Of those that have one: passwords have none."""
+    fields = StackVariables.variables().items()
+    return {name: str(field.default) for name, field in fields if field.default is not None}
 
 
 def checked(values: Mapping[str, str]) -> dict[str, str]:
     """Return `values`. Raises InvalidSettings if one of the stack's own is invalid."""
-    StackVariables.read({name: values[name] for name in StackVariables.variables()})
+    StackVariables.read({name: values[name] for name in StackVariables.variables() if values.get(name)})
     return dict(values)
 
 

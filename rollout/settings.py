@@ -4,6 +4,7 @@ MLflow itself reads the registry's address (MLFLOW_TRACKING_URI), and libpq Post
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,6 +79,15 @@ class Settings(EnvironmentSettings):
     examine_timeout_s: Number = seconds(
         600.0, "Longest examination of a version that was promoted without a verdict of the gate", most=LONGEST_S
     )
+
+    examine_command: Text | None = text(
+        None, "The command of that examination, which needs the owner's login; else python -m steps.examine",
+        derived=True,
+    )  # fmt: skip
+
+    @property
+    def examination(self) -> list[str]:
+        return shlex.split(self.examine_command or "") or [sys.executable, "-m", "steps.examine"]
 
     @property
     def models_reached_at(self) -> str:

@@ -100,9 +100,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def without_waiting_for_the_disk() -> None:
     """Turns durability off: this server's data is for one test run. Stacks in tests keep it on."""
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        sql.execute_alone(f"ALTER SYSTEM SET {setting} = off")
-    sql.fetch("SELECT pg_reload_conf()")
+    with sql.as_superuser():
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            sql.execute_alone(f"ALTER SYSTEM SET {setting} = off")
+        sql.fetch("SELECT pg_reload_conf()")
 
 
 def with_a_quick_login() -> None:

@@ -1,9 +1,25 @@
 """SQL for tests, past the project's code: in the environment's database, with a new connection for each call."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import psycopg
+
+from local_stack.database import cluster, passwords
+from local_stack.settings import Settings
+
+
+@contextmanager
+def as_superuser() -> Iterator[None]:
+    """The other functions connect as the server's superuser during the block."""
+    settings = Settings.from_env()
+    password = passwords.superuser(settings.state)
+    assert password
+    with mock.patch.dict(os.environ, {"PGUSER": cluster.SUPERUSER, "PGPASSWORD": password}):
+        yield
 
 
 def fetch(query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:

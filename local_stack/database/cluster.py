@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_stack import disk
+from local_stack.database import passwords
 from local_stack.settings import Settings, StackError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def create(server: "PostgresServer", settings: Settings) -> None:
         _initialise(server, settings, fresh)
         _create_role(server, settings, fresh)
         fresh.replace(server.pgdata)
+        reset_superuser(server, settings, server.pgdata)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -107,17 +109,30 @@ def _require_user_name() -> None:
 
 
 def _create_role(server: "PostgresServer", settings: Settings, folder: Path) -> None:
-    """Create the role in single-user mode, before the server listens."""
-    role, password = settings["PGUSER"], settings["PGPASSWORD"]
-    quoted = (role.replace('"', '""'), password.replace("'", "''"))
-    verb = "ALTER" if role == SUPERUSER else "CREATE"
-    statement = verb + " ROLE \"{}\" SUPERUSER LOGIN PASSWORD '{}'".format(*quoted)
+    """Before the server listens, so that an impossible name leaves no folder."""
+    role = settings["PGUSER"]
+    if reason := _single_user(server, folder, 'CREATE ROLE "{}"'.format(role.replace('"', '""'))):
+        raise StackError(f"PostgreSQL could not create the role PGUSER={role!r}: {reason}")
+
+
+def reset_superuser(server: "PostgresServer", settings: Settings, folder: Path) -> None:
+    """Give the superuser a new made password. The server must be down; the file is written last: a killed start is
+    repeated."""
+    password = passwords.new()
+    if reason := _single_user(server, folder, f"ALTER ROLE {SUPERUSER} PASSWORD '{password}'"):
+        raise disk.full_or(settings, f"PostgreSQL could not set the superuser's password: {reason}")
+    passwords.save_superuser(settings.state, password)
+
+
+def _single_user(server: "PostgresServer", folder: Path, statement: str) -> str:
+    """Run it in single-user mode, which asks for no password. Returns the errors."""
     # else a failed statement is logged with the password
     silent = ("-c", "log_min_error_statement=panic")
     done = run(server, "postgres", "--single", "-D", str(folder), *silent, "postgres", stdin=f"{statement}\n")
     if done.returncode or "ERROR" in done.stdout:
-        reason = "; ".join(line.split("ERROR:")[-1].strip() for line in done.stdout.splitlines() if "ERROR" in line)
-        raise StackError(f"PostgreSQL could not create the role PGUSER={role!r}: {reason}")
+        errors = [line.split("ERROR:")[-1].strip() for line in done.stdout.splitlines() if "ERROR" in line]
+        return "; ".join(errors) or " ".join(done.stdout.split())
+    return ""
 
 
 def _make_readable(folder: Path) -> None:

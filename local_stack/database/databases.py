@@ -20,7 +20,12 @@ def replaced_name(name: str) -> str:
 def recreate(settings: Settings, name: str) -> None:
     """Create an empty database; drop the one that has the name."""
     drop(settings, name)
-    postgres.administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    owned = sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(settings["PGUSER"]))
+    postgres.administer(settings, owned)
+    if not settings.embedded:
+        return
+    closed = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
+    postgres.administer(settings, closed)
 
 
 def drop(settings: Settings, *names: str) -> None:
@@ -36,7 +41,11 @@ def swapped(settings: Settings, names: Sequence[str]) -> Iterator[None]:
     """
     drop(settings, *map(replaced_name, names))
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    with closing(postgres.connect(settings, "postgres")) as connection, connection, connection.cursor() as cursor:
+    with (
+        closing(postgres.connect_as_superuser(settings, "postgres")) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
         for name in names:
             for old, new in ((name, replaced_name(name)), (restored_name(name), name)):
                 cursor.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))

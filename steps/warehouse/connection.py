@@ -1,6 +1,7 @@
 """Connections, transactions, locks and statements for the other modules of the warehouse."""
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from steps.cli import console
 from steps.cli.disk import disk_full
 from steps.cli.errors import DatabaseUnavailable
 from steps.cli.settings import Settings
@@ -22,6 +24,8 @@ CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 60_000
 # Keys of advisory locks, any distinct numbers: of loads and schema changes, of promotions, of materialisations
 SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK = 0x57F10, 0x57F11, 0x57F12
+
+CHECK_BLOCKING_S = 0.05
 
 # detects within a minute that the client's host went down
 KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
@@ -126,3 +130,34 @@ def _place(cur: Cursor) -> str:
 def _key(run_id: str) -> int:
     """The first 64 bits of a run id: MLflow's ids are random."""
     return int.from_bytes(bytes.fromhex(run_id[:16]), "big", signed=True)
+
+
+@contextmanager
+def without_blocking_readers(cur: Cursor, patience_s: float) -> Iterator[None]:
+    """While the block's statements run on `cur`, end readers' sessions that block them for longer than patience_s.
+
+    The statements keep their place in the queue meanwhile: sessions that come later cannot block them.
+    """
+    finished = threading.Event()
+    pid = cur.connection.info.backend_pid
+    ending = threading.Thread(target=_end_blocking, args=(pid, patience_s, finished), daemon=True)
+    ending.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        ending.join()
+
+
+def _end_blocking(pid: int, patience_s: float, finished: threading.Event) -> None:
+    if finished.wait(patience_s):
+        return
+    try:
+        with connect() as session, session.cursor() as cur:
+            session.autocommit = True
+            while not finished.wait(CHECK_BLOCKING_S):
+                cur.execute(statement("end_blocking_readers"), {"pid": pid})
+                if ended := cur.rowcount:
+                    console.say(f"[WARNING] Ended {ended} sessions of readers that blocked this step")
+    except psycopg.Error as error:  # the statement then ends at its lock_timeout
+        console.say(f"[WARNING] Sessions of readers that block this step cannot be ended: {error}")

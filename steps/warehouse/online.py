@@ -8,7 +8,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -21,7 +21,14 @@ from pyarrow import csv
 from configuration import names
 from steps.cli.errors import DatabaseUnavailable, OnlineStoreUnavailable
 from steps.cli.progress import Advance
-from steps.warehouse.connection import MATERIALIZE_LOCK, connect, event_time, statement, transaction
+from steps.warehouse.connection import (
+    MATERIALIZE_LOCK,
+    connect,
+    event_time,
+    statement,
+    transaction,
+    without_blocking_readers,
+)
 from steps.warehouse.export import TYPES, copy_out
 from steps.warehouse.months import online_as_of
 
@@ -30,6 +37,7 @@ SIDE_BY_SIDE = 2
 SWAP_WAIT_MS = 200
 SWAP_PAUSE_S = 0.5
 SWAP_PATIENCE_S = 120.0
+READER_PATIENCE_S = 10.0  # reads of the gateway take milliseconds
 LOCK_CONFLICTS = (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
 
 ToOnline = Callable[[pa.Table], pa.Table]
@@ -61,7 +69,7 @@ def replace_online(tables: Sequence[OnlineTable], as_of: date, advance: Advance,
 def clear_online(tables: Sequence[str]) -> None:
     """Puts empty tables online. Raises DatabaseUnavailable."""
     with month_state():
-        with transaction() as cur:
+        with transaction() as cur, without_blocking_readers(cur, READER_PATIENCE_S):
             for table in tables:
                 for name in ("online_next_table", "online_next_indexes"):
                     cur.execute(sql.SQL(statement(name)).format(**_names(table)))
@@ -94,7 +102,8 @@ def _build(view: OnlineTable, as_of: date, state: str, advance: Advance) -> int:
     names = _names(view.table)
     values = 0
     with connect() as writing, writing.cursor() as out:
-        out.execute(sql.SQL(statement("online_next_table")).format(**names))
+        with without_blocking_readers(out, READER_PATIENCE_S):
+            out.execute(sql.SQL(statement("online_next_table")).format(**names))
 
         def write(rows: pa.Table) -> None:
             nonlocal values
@@ -130,22 +139,25 @@ def read_snapshot(
 
 def _swap(tables: Sequence[str]) -> None:
     """Retries while a long read of the tables (a backup) lasts, and after a deadlock. Each attempt waits 0.2 s only,
-    because readers queue behind a waiting lock."""
-    deadline = time.monotonic() + SWAP_PATIENCE_S
+    because readers queue behind a waiting lock. After READER_PATIENCE_S, sessions of the readers' roles that block it
+    are ended."""
+    started = time.monotonic()
     while True:
+        waited = time.monotonic() - started
         try:
-            return _swap_once(tables)
+            return _swap_once(tables, end_readers=waited > READER_PATIENCE_S)
         except DatabaseUnavailable as error:
-            if time.monotonic() > deadline or not isinstance(error.__cause__, LOCK_CONFLICTS):
+            if waited > SWAP_PATIENCE_S or not isinstance(error.__cause__, LOCK_CONFLICTS):
                 raise
             time.sleep(SWAP_PAUSE_S)
 
 
-def _swap_once(tables: Sequence[str]) -> None:
+def _swap_once(tables: Sequence[str], *, end_readers: bool) -> None:
     with transaction(busy="a long read of the online tables") as cur:
         cur.execute("SELECT set_config('lock_timeout', %s, true)", (f"{SWAP_WAIT_MS}ms",))
-        for table in tables:
-            cur.execute(sql.SQL(statement("online_swap")).format(**_names(table)))
+        with without_blocking_readers(cur, SWAP_WAIT_MS / 2000) if end_readers else nullcontext():
+            for table in tables:
+                cur.execute(sql.SQL(statement("online_swap")).format(**_names(table)))
 
 
 def _names(table: str) -> dict[str, sql.Composable]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -33,8 +34,8 @@ class OwnStack:
     def settings(self) -> Settings:
         own = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
         ports = {name: self.environment[name] for name in PORTS}
-        defaults = Settings.from_env().values
-        return Settings({**defaults, **own, **ports})
+        with mock.patch.dict(os.environ, {**own, **ports}):
+            return Settings.from_env()
 
     def stack(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return self.command(sys.executable, "-m", "local_stack", *arguments)

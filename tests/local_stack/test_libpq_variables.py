@@ -2,13 +2,12 @@
 
 import os
 
-import psycopg2
 import pytest
 from psycopg import pq
 
 from local_stack import libpq_variables
 from local_stack.database import postgres
-from local_stack.settings import Settings, StackError
+from local_stack.settings import Settings
 from steps import warehouse
 
 ELSEWHERE = {
@@ -88,10 +87,3 @@ def test_mlflow_s_uri_supports_every_kind_of_address(server: Settings, host: str
 def test_every_variable_of_libpq_is_in_one_of_the_lists() -> None:
     variables = {option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
     assert variables - {*libpq_variables.OWN, *libpq_variables.IGNORED, *libpq_variables.UNCHANGED} == set()
-
-
-def test_a_wrong_password_for_the_state_folder_is_explained(server: Settings) -> None:
-    with pytest.raises(StackError, match="refuses PGUSER='streamflow' with this PGPASSWORD") as raised:
-        postgres.start(Settings({**server.values, "PGPASSWORD": "gu3ss"}))
-    assert "gu3ss" not in str(raised.value)
-    psycopg2.connect("").close()

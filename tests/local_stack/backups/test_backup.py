@@ -12,7 +12,7 @@ import pytest
 
 from local_stack import chain
 from local_stack.backups import archive, backup
-from local_stack.database import loaded_months, postgres, reader_role
+from local_stack.database import loaded_months, postgres
 from local_stack.settings import Settings, StackError
 from sealing import keys
 from steps.warehouse.connection import SCHEMA_LOCK
@@ -131,7 +131,6 @@ def test_a_backup_of_another_state_folder_is_refused(own_state: Settings, tmp_pa
 def test_a_backup_is_restored_on_a_new_machine(own_state: Settings, tmp_path: Path) -> None:
     """The gateway's role, which the backup's tables are granted to, does not exist there."""
     postgres.start(own_state)
-    reader_role.create(own_state)
     run_sql(own_state, "streamflow", "CREATE TABLE feast_online.granted AS SELECT 1 AS one")
     run_sql(own_state, "streamflow", "GRANT SELECT ON feast_online.granted TO streamflow_reader")
     postgres.stop(own_state)
@@ -143,7 +142,6 @@ def test_a_backup_is_restored_on_a_new_machine(own_state: Settings, tmp_path: Pa
     assert contents(own_state) == {"streamflow": [("streamflow",)], "mlflow": [("mlflow",)]}
     assert lake(own_state).read_text() == "a month"
     postgres.start(own_state)
-    reader_role.create(own_state)
     granted = "SELECT has_table_privilege('streamflow_reader', 'feast_online.granted', 'SELECT')::text"
     assert run_sql(own_state, "streamflow", granted) == [("true",)]
     postgres.stop(own_state)

@@ -1,7 +1,6 @@
 """PostgreSQL's write-ahead log stays small after a large month."""
 
-import psycopg2
-
+from local_stack.database import postgres
 from local_stack.settings import Settings
 
 MB = 1 << 20
@@ -9,7 +8,7 @@ LARGEST_MB = 320  # max_wal_size, plus the writes during a checkpoint
 
 
 def test_the_log_stays_bounded_after_a_large_load(server: Settings) -> None:
-    connection = psycopg2.connect("")
+    connection = postgres.connect_as_superuser(server, server["PGDATABASE"])
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_wal_insert_lsn()::text")

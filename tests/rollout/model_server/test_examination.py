@@ -8,6 +8,7 @@ import pytest
 
 from rollout.errors import Cancelled, Refused
 from rollout.model_server.examination import Examination
+from rollout.settings import Settings
 
 
 def examination(folder: Path, code: str) -> Examination:
@@ -16,7 +17,8 @@ def examination(folder: Path, code: str) -> Examination:
 
 
 def test_the_step_is_examine_of_the_version(tmp_path: Path) -> None:
-    assert Examination("7", tmp_path / "log").command == [sys.executable, "-m", "steps.examine", "--version", "7"]
+    examination = Examination("7", tmp_path / "log", Settings.read().examination)
+    assert examination.command == [sys.executable, "-m", "steps.examine", "--version", "7"]
 
 
 def test_it_returns_once_the_step_has_succeeded(tmp_path: Path) -> None:

@@ -1,0 +1,16 @@
+SELECT * FROM public.users
+SELECT * FROM public.labels
+SELECT * FROM public.subscriptions_profile_snapshots
+SELECT * FROM feast_online.streamflow_subs_profile_fv
+SELECT * FROM feast_registry.feature_services
+INSERT INTO seals (model, model_id, envelope) VALUES ('mine', 'mine', 'mine')
+DELETE FROM seals
+ALTER TABLE seals DISABLE TRIGGER ALL
+SELECT * FROM serving_history
+UPDATE serving_history SET reason = 'mine'
+DELETE FROM serving_history
+LOCK TABLE seals IN ROW EXCLUSIVE MODE
+LOCK TABLE seals
+LOCK TABLE serving_history
+LOCK TABLE serving_history IN SHARE MODE
+LOCK TABLE public.users IN ACCESS SHARE MODE

@@ -1,0 +1,74 @@
+"""The database's roles: the owner (steps), MLflow, the watcher and the reader (gateway). sql/roles say what each may.
+
+The same files serve psql, for a PostgreSQL of the user's own (all.sql), and the containers.
+"""
+
+import re
+from pathlib import Path
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
+from psycopg2.extensions import encrypt_password
+
+from local_stack.database import passwords
+from local_stack.settings import Settings, StackError
+
+FOLDER = Path(__file__).with_name("sql") / "roles"
+VARIABLE = re.compile(r""":(["']?)([a-z_]+)\1(?![a-z_:])""")
+OWNER, PARTS = "owner", tuple(passwords.OF_ROLES)
+LONGEST_NAME = 63 - len("_watcher")
+SMALLEST_LIMIT, CONNECTIONS_OF_A_WORKER = 40, 10  # a worker's pool has 8
+
+
+def name_of(settings: Settings, part: str) -> str:
+    return settings["PGUSER"] if part == OWNER else f"{settings['PGUSER']}_{part}"
+
+
+def login(settings: Settings, part: str) -> dict[str, str]:
+    """The variables with which libpq connects as the part's role; as the owner where it has no password."""
+    password = settings.values.get(passwords.OF_ROLES[part])
+    user = name_of(settings, part) if password else settings["PGUSER"]
+    return {"PGUSER": user, "PGPASSWORD": password or settings["PGPASSWORD"]}
+
+
+def reader_connections(settings: Settings) -> int:
+    """The reader's limit, enough for every worker process of the gateway."""
+    workers = settings.values.get("ENRICHER_WORKERS", "")
+    return max(SMALLEST_LIMIT, CONNECTIONS_OF_A_WORKER * int(workers) if workers.isdecimal() else 0)
+
+
+def make(connection: Connection, settings: Settings) -> None:
+    """Create or correct the roles and their passwords. As the superuser, in any database. Safe to repeat."""
+    if len(settings["PGUSER"].encode()) > LONGEST_NAME:
+        raise StackError(f"PGUSER={settings['PGUSER']!r}: at most {LONGEST_NAME} bytes")
+    with connection, connection.cursor() as cursor:
+        for name in ("names", "roles", "server"):
+            cursor.execute(statement(settings, name))
+        for part, variable in {OWNER: passwords.OWNER, **passwords.OF_ROLES}.items():
+            role = name_of(settings, part)
+            # hashed here: the text of a statement can get into a log
+            hashed = encrypt_password(settings[variable], role, connection, "scram-sha-256")
+            cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(hashed)))
+
+
+def grant(connection: Connection, settings: Settings, database: str) -> None:
+    """Give the roles their rights in PGDATABASE or MLFLOW_DATABASE, and nothing to others. As the superuser."""
+    databases = {"warehouse": "PGDATABASE", "mlflow": "MLFLOW_DATABASE"}
+    parts = [part for part, variable in databases.items() if settings[variable] == database]
+    with connection, connection.cursor() as cursor:
+        for name in ("names", "database", *parts):
+            cursor.execute(statement(settings, name, database=database))
+
+
+def statement(settings: Settings, name: str, **more: str) -> sql.Composed:
+    """The text of roles/NAME.sql with the values of psql's variables, :'text', :"name" and :number."""
+    values = {OWNER: settings["PGUSER"], "reader_connections": str(reader_connections(settings)), **more}
+    values |= {part: name_of(settings, part) for part in PARTS}
+    text, parts, end = (FOLDER / f"{name}.sql").read_text(), [], 0
+    for found in VARIABLE.finditer(text):
+        quote, variable = found.groups()
+        if variable in values:
+            kind = {"'": sql.Literal, '"': sql.Identifier, "": sql.SQL}[quote]
+            parts += [sql.SQL(text[end : found.start()]), kind(values[variable])]
+            end = found.end()
+    return sql.Composed([*parts, sql.SQL(text[end:])])

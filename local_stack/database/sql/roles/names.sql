@@ -1,0 +1,4 @@
+-- For the blocks of the other files, in which psql replaces no variables.
+SELECT set_config('streamflow.owner', :'owner', false), set_config('streamflow.mlflow', :'owner' || '_mlflow', false),
+       set_config('streamflow.watcher', :'owner' || '_watcher', false),
+       set_config('streamflow.reader', :'owner' || '_reader', false)

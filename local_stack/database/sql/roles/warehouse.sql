@@ -1,0 +1,19 @@
+-- The warehouse's database (PGDATABASE): the reader reads features, and the watcher seals.
+GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader";
+CREATE SCHEMA IF NOT EXISTS feast_online AUTHORIZATION :"owner";
+CREATE SCHEMA IF NOT EXISTS feast_registry AUTHORIZATION :"owner";
+GRANT USAGE ON SCHEMA feast_online, feast_registry TO :"reader";
+GRANT SELECT ON ALL TABLES IN SCHEMA feast_online, feast_registry TO :"reader";
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA feast_online, feast_registry GRANT SELECT ON TABLES TO :"reader";
+GRANT USAGE ON SCHEMA public TO :"watcher";
+
+-- the watcher starts before the first month is loaded
+DO $$
+DECLARE name text; rights text;
+BEGIN
+    FOR name, rights IN VALUES ('seals', 'SELECT'), ('schema_migrations', 'SELECT'), ('serving_history', 'INSERT') LOOP
+        IF to_regclass('public.' || name) IS NOT NULL THEN
+            EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, current_setting('streamflow.watcher'));
+        END IF;
+    END LOOP;
+END $$
