@@ -23,7 +23,9 @@ PAUSE_S = 0.05
 AS_OF = "2024-01-31"
 FOLDER = Path(__file__).parent
 QUERY = (
-    "import psycopg2, sys; cur = psycopg2.connect('').cursor(); cur.execute(sys.argv[1]); sys.exit(cur.rowcount < 1)"
+    "import psycopg2, sys; connection = psycopg2.connect('', options='-c default_transaction_read_only=off'); "
+    "connection.autocommit = not sys.argv[1].startswith('LOCK'); cursor = connection.cursor(); "
+    "cursor.execute(sys.argv[1]); sys.exit(cursor.rowcount < 1)"
 )
 
 
@@ -78,17 +80,20 @@ def unknown_user(containers: Containers) -> None:
 
 def gateway_reads_features_only(containers: Containers) -> None:
     """Run in the gateway's container, with its environment, on tables that a materialisation swapped in."""
-    may, may_not = ((FOLDER / f"reader_{name}.sql").read_text().splitlines() for name in ("may", "may_not"))
+    may, may_not, all_may_not = (
+        (FOLDER / "statements" / f"{name}.sql").read_text().splitlines()
+        for name in ("reader_may", "reader_may_not", "all_may_not")
+    )
     for statement in may:
         containers.compose("exec", "-T", "gateway", "python", "-c", QUERY, statement)
-    for statement in may_not:
+    for statement in may_not + all_may_not:
         try:
             containers.compose("exec", "-T", "gateway", "python", "-c", QUERY, statement)
         except CheckFailed as error:
             require("InsufficientPrivilege" in str(error), str(error))
         else:
             raise CheckFailed(f"the gateway's role may {statement}")
-    print(f"  the gateway's role reads features online, and is refused {len(may_not)} other statements")
+    print(f"  the gateway's role reads features online, and is refused {len(may_not + all_may_not)} other statements")
 
 
 def lake_is_written(containers: Containers) -> None:

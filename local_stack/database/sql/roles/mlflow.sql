@@ -15,16 +15,21 @@ BEGIN
             WHEN tablename = 'registered_model_aliases' THEN 'SELECT, INSERT, UPDATE, DELETE'
             WHEN tablename = 'model_versions' THEN 'SELECT, UPDATE (description, last_updated_time)'
             WHEN tablename = 'registered_models' THEN 'SELECT, UPDATE (last_updated_time)'
+            WHEN tablename = 'webhooks' THEN 'SELECT (webhook_id, workspace)' -- MLflow looks for workspaces there
             ELSE 'SELECT' END
         FROM pg_tables
         WHERE schemaname = 'public' AND tablename IN
             ('alembic_version', 'experiments', 'experiment_tags', 'logged_models', 'logged_model_metrics',
              'logged_model_params', 'logged_model_tags', 'model_versions', 'model_version_tags', 'registered_models',
-             'registered_model_aliases', 'registered_model_tags', 'workspaces')
+             'registered_model_aliases', 'registered_model_tags', 'webhooks', 'workspaces')
     LOOP
-        EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, watcher);
+        BEGIN
+            EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, watcher);
+        EXCEPTION WHEN undefined_column THEN NULL; -- tables of an older MLflow, before `mlflow db upgrade`
+        END;
     END LOOP;
     IF to_regclass('public.alembic_version') IS NOT NULL THEN
-        EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON public.alembic_version FROM %I', current_setting('streamflow.mlflow'));
+        EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON public.alembic_version FROM %I',
+                       current_setting('streamflow.mlflow'));
     END IF;
 END $$

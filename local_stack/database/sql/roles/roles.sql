@@ -7,7 +7,11 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I', name);
         END IF;
-        EXECUTE format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', name);
+        -- PostgreSQL demotes any superuser but the first
+        IF (SELECT oid FROM pg_roles WHERE rolname = name) <> 10 THEN
+            EXECUTE format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', name);
+        END IF;
+        EXECUTE format('ALTER ROLE %I LOGIN', name);
     END LOOP;
 END $$;
 
