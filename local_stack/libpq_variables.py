@@ -8,8 +8,7 @@ STREAMFLOW_POSTGRES=external: the server is the user's, and libpq reads all its 
 
 from collections.abc import Mapping, MutableMapping
 
-from configuration import names
-from local_stack.database import passwords
+from configuration import names, passwords
 from rollout import loopback
 
 EMBEDDED = "embedded"

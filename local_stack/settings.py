@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from configuration import names
+from configuration import names, passwords
 from configuration.environment import InvalidSettings
 from local_stack import inherited_variables, libpq_variables, variables
-from local_stack.database import passwords
 from rollout import loopback
 from tracking_server.settings import Settings as TrackingServerSettings
 

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 import psutil
 import psycopg2
 
+from configuration import passwords
 from local_stack import chain, mlflow_login, processes
-from local_stack.database import loaded_months, passwords, postgres
+from local_stack.database import loaded_months, postgres
 from local_stack.database.long_transactions import LongTransactions
 from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
 from local_stack.month_choice import MonthRequest, month_to_run

@@ -8,7 +8,8 @@ from unittest import mock
 
 import psycopg
 
-from local_stack.database import cluster, passwords
+from configuration import passwords
+from local_stack.database import cluster
 from local_stack.settings import Settings
 
 

@@ -19,7 +19,9 @@ from tests.sql import empty_registry_too
 from tests.steps.states.database import last_run
 
 PAGE = (ROOT / "docs" / "add-a-feature.md").read_text()
-COPIED = ("configuration", "steps", "feature_repo", "feature_store", "MLproject", "conda.yaml", "requirements.txt")
+COPIED = (
+    "configuration", "steps", "sealing", "feature_repo", "feature_store", "MLproject", "conda.yaml", "requirements.txt",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -35,6 +37,8 @@ def patched(tmp_path: Path) -> Path:
             shutil.copy(source, project / name)
     [patch] = re.findall(r"```diff\n(.*?)```", PAGE, re.DOTALL)
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
+    number = len(list((ROOT / "steps" / "warehouse" / "sql" / "migrations").glob("*.sql"))) + 1
+    patch = patch.replace("NNNN", f"{number:04d}")
     subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=project, env=environment, check=True)
     return project
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from configuration import passwords
+
 ENV_FILE = Path("/env")
 MADE = Path("/passwords")
 SECRETS = Path("/secrets")
 USER = "streamflow"  # of the image
-OF_ROLES = ("PGPASSWORD", "MLFLOW_DATABASE_PASSWORD", "WATCHER_PASSWORD", "READER_PASSWORD")
+OF_ROLES = passwords.NAMES
 OF_MLFLOW = ("MLFLOW_ADMIN_PASSWORD", "MLFLOW_STEPS_PASSWORD", "MLFLOW_WATCHER_PASSWORD")
 PASSWORDS = (*OF_ROLES, *OF_MLFLOW)
 # .env sets them, or nobody does
@@ -45,6 +47,8 @@ def main() -> None:
             hand_over(SECRETS / service, of_service, (user.pw_uid, user.pw_gid))
     except (OSError, ValueError) as error:
         sys.exit(f"[ERROR] {error}")
+    for name in passwords.published(values):
+        print(f"[WARNING] {name} in .env is a password that everybody knows. Set another", file=sys.stderr)
     print(values[args.show] if args.show else f"[OK] Passwords of {', '.join(SERVICES)} are in their volumes.")
 
 

