@@ -191,9 +191,9 @@ def test_no_process_of_the_server_shows_a_password(with_login: TrackingServer) -
     secrets = [with_login.password(user) for user in USERS]
     secrets.append((with_login.login_folder / "admin" / "secret_key").read_text())
     parent = psutil.Process(with_login.pid)
-    shown = [word for process in (parent, *parent.children(recursive=True)) for word in process.cmdline()]
+    shown = [text for process in (parent, *parent.children(recursive=True)) for text in process.cmdline()]
     assert "--app-name" in shown
-    assert [word for word in shown if any(secret in word for secret in secrets)] == []
+    assert [text for text in shown if any(secret in text for secret in secrets)] == []
     log = with_login.log.read_text()
     assert [secret for secret in secrets if secret in log] == []
 
