@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from configuration import names
 from local_stack.settings import ROOT, Settings
+from tests.steps.states.scores import forget_versions
 from tests.tracking_server.conftest import TrackingServer, tracking_server
 from tracking_server.settings import PLUGIN
 
@@ -104,6 +105,7 @@ def status_of(action: Callable[[], object]) -> int:
 @pytest.fixture(scope="module")
 def version(with_login: TrackingServer, server: Settings, tracking: str) -> str:
     """A version, and an experiment, from before there was a login: nobody made them."""
+    forget_versions()
     client = MlflowClient()
     run = client.create_run(tracking)
     client.log_text(run.info.run_id, "trained", "model.txt")
