@@ -71,6 +71,7 @@ LONGEST = (
     "local_stack/test_under_load.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
     "steps/chain/test_year.py", "steps/chain/test_real_months.py", "steps/registry/test_honest_figures.py",
     "local_stack/mlflow_command/test_mlflow_launcher.py", "rollout/test_serving.py",
+    "tracking_server/test_pages_of_other_sites.py",
     "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py", "local_stack/backups/test_backup.py",
     "test_add_a_feature.py",
 )  # fmt: skip
@@ -85,7 +86,9 @@ class FilesOfOneState(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "a stack" if Path(file).name in STACK_FILES else file
+        if Path(file).name in STACK_FILES:
+            return "a stack"
+        return "MLflow's servers" if Path(file).parent.name == "tracking_server" else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -19,7 +19,7 @@ from tracking_server import logins
 
 START_S = 180
 PLAIN_MLFLOW = (str(Path(sys.executable).parent / "mlflow"), "server")
-OURS = (sys.executable, "-m", "tracking_server")
+TRACKING_SERVER = (sys.executable, "-m", "tracking_server")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrackingServer:
 
 @contextmanager
 def tracking_server(
-    settings: Settings, folder: Path, command: Sequence[str] = OURS, **variables: str
+    settings: Settings, folder: Path, command: Sequence[str] = TRACKING_SERVER, **variables: str
 ) -> Iterator[TrackingServer]:
     port, login_folder, log = free_port(), folder / "logins", folder / "mlflow.log"
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

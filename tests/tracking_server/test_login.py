@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from configuration import names
 from local_stack.settings import ROOT, Settings
+from tests.steps.states.scores import forget_versions
 from tests.tracking_server.conftest import TrackingServer, tracking_server
 from tracking_server.settings import PLUGIN
 
@@ -104,6 +105,7 @@ def status_of(action: Callable[[], object]) -> int:
 @pytest.fixture(scope="module")
 def version(with_login: TrackingServer, server: Settings, tracking: str) -> str:
     """A version, and an experiment, from before there was a login: nobody made them."""
+    forget_versions()
     client = MlflowClient()
     run = client.create_run(tracking)
     client.log_text(run.info.run_id, "trained", "model.txt")
@@ -191,9 +193,9 @@ def test_no_process_of_the_server_shows_a_password(with_login: TrackingServer) -
     secrets = [with_login.password(user) for user in USERS]
     secrets.append((with_login.login_folder / "admin" / "secret_key").read_text())
     parent = psutil.Process(with_login.pid)
-    shown = [word for process in (parent, *parent.children(recursive=True)) for word in process.cmdline()]
+    shown = [text for process in (parent, *parent.children(recursive=True)) for text in process.cmdline()]
     assert "--app-name" in shown
-    assert [word for word in shown if any(secret in word for secret in secrets)] == []
+    assert [text for text in shown if any(secret in text for secret in secrets)] == []
     log = with_login.log.read_text()
     assert [secret for secret in secrets if secret in log] == []
 

@@ -1,10 +1,12 @@
 """The check in front of MLflow: which requests it refuses, by their headers."""
 
+import asyncio
+
 import pytest
 import requests
 
 from tests.tracking_server.conftest import TrackingServer
-from tracking_server.same_origin import is_foreign
+from tracking_server.same_origin import Message, Receive, SameOrigin, Scope, Send, is_foreign
 
 HOST = "localhost:5000"
 
@@ -50,6 +52,27 @@ def test_headers_that_only_browsers_send_decide(headers: dict[str, str], foreign
 def test_a_link_reaches_the_page_of_the_ui_alone(method: str, path: str, destination: str, foreign: bool) -> None:
     headers = {"host": HOST, "sec-fetch-site": "cross-site", "sec-fetch-dest": destination}
     assert is_foreign(method, path, headers) is foreign
+
+
+@pytest.mark.parametrize(("site", "reaches_mlflow"), [(b"same-site", False), (b"same-origin", True)])
+def test_a_websocket_of_another_origin_is_closed_before_mlflow_sees_it(site: bytes, reaches_mlflow: bool) -> None:
+    scope: Scope = {"type": "websocket", "path": "/", "headers": [(b"Sec-Fetch-Site", site)]}
+    reached: list[Scope] = []
+    sent: list[Message] = []
+
+    async def mlflow(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing of the request is read")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(SameOrigin(mlflow)(scope, receive, send))
+
+    assert reached == ([scope] if reaches_mlflow else [])
+    assert sent == ([] if reaches_mlflow else [{"type": "websocket.close", "code": 1008}])
 
 
 def test_a_preflight_gets_no_permission(plain_mlflow: TrackingServer, without_login: TrackingServer) -> None:
