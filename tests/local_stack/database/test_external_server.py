@@ -28,8 +28,8 @@ def test_a_missing_database_is_named_before_anything_starts(server: Settings) ->
 def test_a_role_with_a_password_is_used_and_another_is_not(server: Settings) -> None:
     values = {**server.values, "STREAMFLOW_POSTGRES": "external", "READER_PASSWORD": "mine"}
     settings = Settings({name: value for name, value in values.items() if name != "WATCHER_PASSWORD"})
-    assert roles.login(settings, "reader") == {"PGUSER": "streamflow_reader", "PGPASSWORD": "mine"}
-    assert roles.login(settings, "watcher") == {"PGUSER": "streamflow", "PGPASSWORD": server["PGPASSWORD"]}
+    assert settings.login("reader") == {"PGUSER": "streamflow_reader", "PGPASSWORD": "mine"}
+    assert settings.login("watcher") == {"PGUSER": "streamflow", "PGPASSWORD": server["PGPASSWORD"]}
 
 
 def test_an_administrator_s_psql_makes_the_same_roles_as_the_stack(server: Settings) -> None:
