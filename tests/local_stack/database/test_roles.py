@@ -20,6 +20,7 @@ from local_stack.settings import ROOT, Settings
 from steps import materialize
 from tests import sql
 from tests.conftest import JANUARY
+from tests.waiting import wait_until
 
 STATEMENTS = ROOT / "deploy" / "containers" / "statements"
 WITHOUT_LIMITS = " ".join(
@@ -174,6 +175,23 @@ def test_a_transaction_whose_session_has_lifted_its_limits_is_ended_from_outside
 
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
+
+
+def test_the_stack_looks_for_such_transactions_all_the_time(
+    tables: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(long_transactions, "EVERY_S", 0.1)
+    monkeypatch.setattr(long_transactions, "LONGEST_S", 1)
+    watch = long_transactions.LongTransactions(tables)
+    watch.start()
+    try:
+        with closing(connect(tables, "reader", "PGDATABASE", WITHOUT_LIMITS)) as connection:
+            connection.execute("SELECT 1")
+            wait_until(lambda: "ended a session of streamflow_reader" in capsys.readouterr().out, 30)
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+    finally:
+        watch.stop()
 
 
 def test_the_gateway_reads_tables_swapped_in_by_a_materialisation(tables: Settings, sample_months: Path) -> None:
