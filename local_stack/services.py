@@ -9,7 +9,6 @@ from typing import Any
 import requests
 
 from local_stack import mlflow_login
-from local_stack.database import roles
 from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Service
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
@@ -36,12 +35,12 @@ def make_services(settings: Settings) -> tuple[Service, Service, Service]:
 
 
 def _of_mlflow(settings: Settings) -> dict[str, str]:
-    database = {"MLFLOW_BACKEND_STORE_URI": settings.store_uri(roles.login(settings, "mlflow"))}
+    database = {"MLFLOW_BACKEND_STORE_URI": settings.store_uri(settings.login("mlflow"))}
     return {**database, **mlflow_login.environment(settings)}
 
 
 def _of_watcher(settings: Settings) -> dict[str, str]:
-    login = roles.login(settings, "watcher")
+    login = settings.login("watcher")
     examine = shlex.join([sys.executable, "-m", "local_stack.database.as_owner", "steps.examine"])
     return {**login, "MLFLOW_TRACKING_URI": settings.store_uri(login), "ROLLOUT_EXAMINE_COMMAND": examine}
 
@@ -49,7 +48,7 @@ def _of_watcher(settings: Settings) -> dict[str, str]:
 def _of_gateway(settings: Settings) -> dict[str, str]:
     environment, names = settings.child_environment(), ("ENRICHER_API_KEYS", "STREAMFLOW_REDIS")
     own = {name: value for name, value in environment.items() if name in names}
-    return {**roles.login(settings, "reader"), **own}
+    return {**settings.login("reader"), **own}
 
 
 def wait_for_model_server(settings: Settings, on_poll: Callable[[], None]) -> None:

@@ -83,6 +83,12 @@ class Settings:
         """MLflow's tables, as the owner."""
         return self.store_uri(self.values)
 
+    def login(self, part: str) -> dict[str, str]:
+        """PGUSER and PGPASSWORD of the part's role; those of the owner where that role has no password."""
+        password = self.values.get(passwords.OF_ROLES[part])
+        user = f"{self.values['PGUSER']}_{part}" if password else self.values["PGUSER"]
+        return {"PGUSER": user, "PGPASSWORD": password or self.values["PGPASSWORD"]}
+
     def store_uri(self, login: Mapping[str, str]) -> str:
         """MLflow's tables, as the role of the login's PGUSER and PGPASSWORD."""
         user, password = (quote(login[name], safe="") for name in ("PGUSER", "PGPASSWORD"))
@@ -97,7 +103,8 @@ class Settings:
         derived = {
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_EXPERIMENT_NAME": names.EXPERIMENT,
-            "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,  # the server's; on its command line, `ps` would show it
+            # the server's; on its command line, `ps` would show it
+            "MLFLOW_BACKEND_STORE_URI": self.store_uri(self.login("mlflow")),
             # for experiments created without an artifact location, by a server started by hand (the first) or by any
             # client (the second), which would otherwise create ./mlruns in its working directory
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifacts.as_uri(),

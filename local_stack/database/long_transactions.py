@@ -19,7 +19,7 @@ WHERE usename = ANY(%(roles)s) AND xact_start < clock_timestamp() - make_interva
 """
 
 
-def end_long_transactions(settings: Settings, longest_s: float = LONGEST_S) -> list[str]:
+def end_long_transactions(settings: Settings, longest_s: float) -> list[str]:
     """The roles whose sessions were ended, one per session."""
     values = {"roles": [roles.name_of(settings, part) for part in roles.PARTS], "longest_s": longest_s}
     with closing(postgres.connect_as_superuser(settings, "postgres")) as connection, connection.cursor() as cursor:
@@ -43,7 +43,7 @@ class LongTransactions:
     def _run(self) -> None:
         while not self._stopped.wait(EVERY_S):
             try:
-                for role in end_long_transactions(self._settings):
+                for role in end_long_transactions(self._settings, LONGEST_S):
                     print(f"  ended a session of {role}: its transaction was older than {LONGEST_S} s", flush=True)
             except psycopg2.Error:  # PostgreSQL is being restarted
                 continue

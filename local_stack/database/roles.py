@@ -27,13 +27,6 @@ def name_of(settings: Settings, part: str) -> str:
     return settings["PGUSER"] if part == OWNER else f"{settings['PGUSER']}_{part}"
 
 
-def login(settings: Settings, part: str) -> dict[str, str]:
-    """The variables with which libpq connects as the part's role; as the owner where it has no password."""
-    password = settings.values.get(passwords.OF_ROLES[part])
-    user = name_of(settings, part) if password else settings["PGUSER"]
-    return {"PGUSER": user, "PGPASSWORD": password or settings["PGPASSWORD"]}
-
-
 def reader_connections(settings: Settings) -> int:
     """The reader's limit, enough for every worker process of the gateway."""
     workers = settings.values.get("ENRICHER_WORKERS", "")

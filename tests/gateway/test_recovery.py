@@ -61,7 +61,7 @@ def database() -> Iterator[Settings]:
 
 
 def put_online() -> None:
-    execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
+    execute("CREATE SCHEMA IF NOT EXISTS feast_registry; CREATE SCHEMA IF NOT EXISTS feast_online")
     store = open_store()
     apply_definitions(store)
     from tests.feature_store.postgres.test_online_store import entity_key, proto  # noqa: PLC0415 - imports feast

@@ -13,7 +13,9 @@ import pandas as pd
 import psutil
 import pytest
 import requests
+from dotenv import dotenv_values
 
+from configuration import passwords
 from local_stack import processes
 from local_stack.settings import ROOT
 from tests.conftest import free_port, needs_real_data
@@ -46,6 +48,14 @@ def test_up_prints_a_prediction_and_the_addresses(up_stack: OwnStack) -> None:
     assert f"MLflow   http://127.0.0.1:{up_stack.environment['MLFLOW_PORT']} (asks for no login; " in up_stack.output
     for step in ("ingest", "materialize", "build_dataset", "train", "register"):
         assert f"] {step} took" in up_stack.output
+
+
+def test_no_process_of_this_machine_shows_a_password(up_stack: OwnStack) -> None:
+    secrets = [value for value in dotenv_values(up_stack.settings.state / passwords.FILE_NAME).values() if value]
+    assert len(secrets) == 5
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    assert len(lines) > 5
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
 
 
 def test_status_lists_every_service_as_answering(up_stack: OwnStack) -> None:

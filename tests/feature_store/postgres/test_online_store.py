@@ -133,7 +133,7 @@ def stock(no_tables: Settings) -> Iterator[Online]:
 @pytest.fixture
 def definitions_applied(empty_warehouse: Settings) -> Iterator[Any]:
     empty_registry_too()
-    execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
+    execute("CREATE SCHEMA IF NOT EXISTS feast_registry; CREATE SCHEMA IF NOT EXISTS feast_online")
     store = open_store()
     apply_definitions(store)
     yield store

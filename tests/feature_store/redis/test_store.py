@@ -220,7 +220,7 @@ def test_an_invalid_setting_is_named(
 
 def test_with_redis_the_definitions_are_applied_as_usual(empty_warehouse: Settings, redis_online: RedisServer) -> None:
     empty_registry_too()
-    execute("CREATE SCHEMA feast_registry; CREATE SCHEMA feast_online")
+    execute("CREATE SCHEMA IF NOT EXISTS feast_registry; CREATE SCHEMA IF NOT EXISTS feast_online")
     store = open_store()
     apply_definitions(store)
     assert store.config.online_store.connection_string == redis_online.url

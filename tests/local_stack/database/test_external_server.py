@@ -28,13 +28,13 @@ def test_a_missing_database_is_named_before_anything_starts(server: Settings) ->
 def test_a_role_with_a_password_is_used_and_another_is_not(server: Settings) -> None:
     values = {**server.values, "STREAMFLOW_POSTGRES": "external", "READER_PASSWORD": "mine"}
     settings = Settings({name: value for name, value in values.items() if name != "WATCHER_PASSWORD"})
-    assert roles.login(settings, "reader") == {"PGUSER": "streamflow_reader", "PGPASSWORD": "mine"}
-    assert roles.login(settings, "watcher") == {"PGUSER": "streamflow", "PGPASSWORD": server["PGPASSWORD"]}
+    assert settings.login("reader") == {"PGUSER": "streamflow_reader", "PGPASSWORD": "mine"}
+    assert settings.login("watcher") == {"PGUSER": "streamflow", "PGPASSWORD": server["PGPASSWORD"]}
 
 
 def test_an_administrator_s_psql_makes_the_same_roles_as_the_stack(server: Settings) -> None:
     names = {"owner": "ac'me", "warehouse": "acme data", "mlflow_database": "acme ml"}
-    variables = [word for name, value in names.items() for word in ("-v", f"{name}={value}")]
+    variables = [option for name, value in names.items() for option in ("-v", f"{name}={value}")]
     login = {"PGUSER": cluster.SUPERUSER, "PGPASSWORD": str(passwords.superuser(server.state))}
     command = [str(postgres.program("psql")), *variables, "-d", "postgres", "-f", str(roles.FOLDER / "all.sql")]
     for _run in (1, 2):

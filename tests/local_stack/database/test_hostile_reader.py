@@ -8,7 +8,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from local_stack.database import postgres, roles
+from local_stack.database import postgres
 from local_stack.settings import Settings
 from steps import materialize
 from steps.cli.errors import DatabaseUnavailable
@@ -30,7 +30,7 @@ def january_online(january_loaded: Settings, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def hostile_session(settings: Settings) -> "psycopg.Connection[tuple[object, ...]]":
-    login = roles.login(settings, "reader")
+    login = settings.login("reader")
     return psycopg.connect(user=login["PGUSER"], password=login["PGPASSWORD"], options=WITHOUT_LIMITS)
 
 

@@ -69,7 +69,7 @@ def test_nothing_is_made_for_another_server(tmp_path: Path, monkeypatch: pytest.
     settings = Settings.from_env()
     assert not (tmp_path / "state").exists()
     login = {"PGUSER": "streamflow", "PGPASSWORD": ""}  # libpq then looks into ~/.pgpass
-    assert [roles.login(settings, part) for part in roles.PARTS] == [login] * 3
+    assert [settings.login(part) for part in roles.PARTS] == [login] * 3
 
 
 def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_no_process_shows_a_password_in_its_command_line(server: Settings) -> No
 
 def test_a_module_gets_the_owner_s_login_whatever_its_caller_has(server: Settings) -> None:
     processes.save_state(server, {"settings": dict(server.values)})
-    caller = {**os.environ, **server.service_environment(), **roles.login(server, "watcher")}
+    caller = {**os.environ, **server.service_environment(), **server.login("watcher")}
     del caller["PGHOST"]
     command = [sys.executable, "-m", "local_stack.database.as_owner", "steps.warehouse"]
     try:
@@ -134,5 +134,5 @@ def test_a_module_gets_the_owner_s_login_whatever_its_caller_has(server: Setting
         (server.state / "stack.json").unlink()
     assert (done.returncode, done.stderr) == (0, "")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        postgres.query(Settings({**server.values, **roles.login(server, "watcher")}), server["PGDATABASE"],
+        postgres.query(Settings({**server.values, **server.login("watcher")}), server["PGDATABASE"],
                        "CREATE TABLE public.mine (x int)", {})  # fmt: skip

@@ -12,12 +12,15 @@ import pytest
 
 from feature_store.deadline import Deadline
 from feature_store.plans import make_plan
+from feature_store.pool import OnlineReadError
 from feature_store.postgres.reader import PostgresReader
 from feature_store.store import apply_definitions, open_store
 from local_stack.database import long_transactions, postgres, roles
 from local_stack.settings import ROOT, Settings
 from steps import materialize
+from tests import sql
 from tests.conftest import JANUARY
+from tests.waiting import wait_until
 
 STATEMENTS = ROOT / "deploy" / "containers" / "statements"
 WITHOUT_LIMITS = " ".join(
@@ -32,7 +35,7 @@ LISTS = [*PARTS.items(), ("watcher_in_mlflow", "MLFLOW_DATABASE")]
 
 
 def connect(settings: Settings, part: str, variable: str, options: str = "") -> "psycopg.Connection[Any]":
-    login = roles.login(settings, part.removesuffix("_in_mlflow"))
+    login = settings.login(part.removesuffix("_in_mlflow"))
     return psycopg.connect(
         user=login["PGUSER"], password=login["PGPASSWORD"], dbname=settings[variable], options=options
     )
@@ -84,7 +87,7 @@ def test_no_role_connects_to_another_database(tables: Settings) -> None:
     reached = set()
     for part in PARTS:
         for database in databases:
-            login = roles.login(tables, part)
+            login = tables.login(part)
             try:
                 psycopg.connect(user=login["PGUSER"], password=login["PGPASSWORD"], dbname=database).close()
             except psycopg.OperationalError as error:
@@ -128,6 +131,23 @@ def test_connections_past_the_limit_are_refused_and_the_owner_still_gets_one(tab
             connection.close()
 
 
+def test_a_gateway_past_the_limit_says_so(tables: Settings) -> None:
+    def limit(connections: int) -> None:
+        with sql.as_superuser():
+            sql.execute(f"ALTER ROLE streamflow_reader CONNECTION LIMIT {connections}")
+
+    plan = make_plan("churn_v1")
+    limit(0)
+    try:
+        with (
+            mock.patch.dict(os.environ, tables.login("reader")),
+            pytest.raises(OnlineReadError, match='too many connections for role "streamflow_reader"'),
+        ):
+            PostgresReader().read(plan, ["anna"], Deadline.after(5))
+    finally:
+        limit(40)
+
+
 def test_the_limit_of_the_reader_grows_with_the_gateway_s_workers(server: Settings) -> None:
     assert roles.reader_connections(server) == 40
     assert roles.reader_connections(Settings({**server.values, "ENRICHER_WORKERS": "16"})) == 160
@@ -157,10 +177,27 @@ def test_a_transaction_whose_session_has_lifted_its_limits_is_ended_from_outside
             connection.execute("SELECT 1")
 
 
+def test_the_stack_looks_for_such_transactions_all_the_time(
+    tables: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(long_transactions, "EVERY_S", 0.1)
+    monkeypatch.setattr(long_transactions, "LONGEST_S", 1)
+    watch = long_transactions.LongTransactions(tables)
+    watch.start()
+    try:
+        with closing(connect(tables, "reader", "PGDATABASE", WITHOUT_LIMITS)) as connection:
+            connection.execute("SELECT 1")
+            wait_until(lambda: "ended a session of streamflow_reader" in capsys.readouterr().out, 30)
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+    finally:
+        watch.stop()
+
+
 def test_the_gateway_reads_tables_swapped_in_by_a_materialisation(tables: Settings, sample_months: Path) -> None:
     materialize.main(["--as-of", str(JANUARY)])
     user = (sample_months / "month_000" / "users.csv").read_text().splitlines()[1].split(",")[0]
-    with mock.patch.dict(os.environ, roles.login(tables, "reader")):
+    with mock.patch.dict(os.environ, tables.login("reader")):
         reader = PostgresReader()
         [row] = reader.read(make_plan("churn_v1"), [user], Deadline.after(5))
         reader.close()

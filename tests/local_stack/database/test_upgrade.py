@@ -62,7 +62,7 @@ def test_the_next_start_takes_the_rights_away_and_keeps_the_data(monkeypatch: py
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             postgres.query(settings, "streamflow", "COPY (SELECT 1) TO PROGRAM 'true'", {})
         for part, database in {"mlflow": "mlflow", "watcher": "mlflow", "reader": "streamflow"}.items():
-            login = roles.login(settings, part)
+            login = settings.login(part)
             psycopg2.connect(user=login["PGUSER"], password=login["PGPASSWORD"], dbname=database).close()
         postgres.stop(settings)
         postgres.start(settings)  # again
