@@ -9,7 +9,7 @@ COPY requirements.txt ./
 RUN python -m venv .venv && .venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
 RUN useradd --uid 10001 --create-home streamflow \
-    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public
+    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public /sockets
 
 # home and caches are in /tmp, the only writable folder; the image has no git
 ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
