@@ -31,7 +31,7 @@ class StackVariables(EnvironmentSettings):
     pgpassword: Text | None = text(
         None,
         "Its password. The stack on one machine makes this password and the three below, which are in\n"
-        "STREAMFLOW_STATE/passwords; values here win. For another server and in containers, set them",
+        "STREAMFLOW_STATE/passwords; values here win. For another server, set them",
         variable="PGPASSWORD", secret=True,
     )  # fmt: skip
     mlflow_password: Text | None = text(

@@ -91,7 +91,9 @@ def test_the_gateways_container_neither_knows_mlflow_nor_waits_for_it() -> None:
 
 def test_the_gateways_container_has_the_sockets_of_the_model_servers() -> None:
     model, gateway = SERVICES["model"], SERVICES["gateway"]
-    assert f"sockets:{model['environment']['ROLLOUT_SOCKETS']}" in {*model["volumes"]} & {*gateway["volumes"]}
+    volume = f"sockets:{model['environment']['ROLLOUT_SOCKETS']}"
+    assert volume in model["volumes"]
+    assert f"{volume}:ro" in gateway["volumes"]
 
 
 def test_ports_in_the_containers_are_the_defaults() -> None:

@@ -1,7 +1,7 @@
 """Checks what the running containers know and what they reach: passwords, networks, volumes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dotenv import dotenv_values
@@ -35,8 +35,9 @@ for name in sys.argv[1:]:
 
 
 def check(containers: Containers) -> None:
-    passwords_are_in_no_definition(containers)
-    gateway_knows_its_own_passwords(containers)
+    secrets = passwords(containers)
+    passwords_are_in_no_definition(containers, secrets)
+    gateway_knows_its_own_passwords(containers, secrets)
     gateway_reaches_postgres_and_the_watcher_only(containers)
     internal_services_have_no_way_out(containers)
 
@@ -49,18 +50,18 @@ def passwords(containers: Containers) -> dict[str, str]:
     return {**made, "ENRICHER_API_KEYS": keys.partition(":")[2]}
 
 
-def passwords_are_in_no_definition(containers: Containers) -> None:
+def passwords_are_in_no_definition(containers: Containers, secrets: Mapping[str, str]) -> None:
     definitions = containers.inspect()
     texts = list(strings(definitions))
     require(any(text.startswith("PGUSER=") for text in texts), "`inspect` shows no variables")
-    shown = [name for name, value in passwords(containers).items() if any(value in text for text in texts)]
+    shown = [name for name, value in secrets.items() if any(value in text for text in texts)]
     require(not shown, f"`inspect` shows {shown}")
     print(f"  `inspect` of {len(definitions)} containers and their image shows no password and no key")
 
 
-def gateway_knows_its_own_passwords(containers: Containers) -> None:
+def gateway_knows_its_own_passwords(containers: Containers, secrets: Mapping[str, str]) -> None:
     environments = containers.python("gateway", READ_ENVIRONMENTS)
-    shown = {name for name, value in passwords(containers).items() if ascii(value)[1:-1] in environments}
+    shown = {name for name, value in secrets.items() if ascii(value)[1:-1] in environments}
     require(shown == OF_GATEWAY, f"the environments of the gateway's container have {sorted(shown)}")
     print(f"  /proc/*/environ of the gateway's container has {', '.join(sorted(shown))} and no other password")
 
