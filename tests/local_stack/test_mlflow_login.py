@@ -51,6 +51,6 @@ def test_only_mlflows_server_gets_a_password_of_the_shell_or_env_file(monkeypatc
 
     assert CHOSEN not in str(settings.exported())  # the activated shell, and the steps
     assert CHOSEN not in str(settings.child_environment())
-    assert [service.environment for service in clients] == [{}, {}]
+    assert all(CHOSEN not in str(client.environment) for client in clients)
     passwords = {f"{CHOSEN}-{user}" for user in ("ADMIN", "STEPS", "WATCHER")}
-    assert set(server.environment.values()) == {*passwords, str(settings.state / "mlflow")}
+    assert {*passwords, str(settings.state / "mlflow")} < set(server.environment.values())
