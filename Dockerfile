@@ -3,7 +3,7 @@
 FROM python:3.11-slim
 
 RUN useradd --uid 10001 --create-home streamflow \
-    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public
+    && install --directory --owner=streamflow --group=streamflow /artifacts /data /lake /keys/private /keys/public /sockets
 
 WORKDIR /app
 COPY requirements.txt ./

@@ -32,7 +32,8 @@ def _no_blank_path(value: object) -> object:
     return _not_blank(value) if isinstance(value, str) else value
 
 
-def _web_address(value: str) -> str:
+def web_address_of(value: str) -> str:
+    """Without slashes at its end. Raises ValueError."""
     parts = urlsplit(value)
     is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
     if not is_address or parts.username is not None:
@@ -44,7 +45,7 @@ Number = Annotated[float, BeforeValidator(_no_bool)]
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 Folder = Annotated[Path, BeforeValidator(_no_blank_path)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+WebAddress = Annotated[str, AfterValidator(web_address_of)]
 
 
 def setting(default: object, description: str, allowed: str | None, *, variable: str | None = None, **more: Any) -> Any:

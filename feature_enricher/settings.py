@@ -25,6 +25,7 @@ from configuration.fields import (
     web_address,
 )
 from configuration.hosts import AllowedHosts, Hosts, hosts
+from configuration.model_address import ModelAddress, TlsFolder, model_address, tls_folder
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.named_keys import KEYS, NamedKey, split_keys
 
@@ -64,20 +65,13 @@ class Settings(EnvironmentSettings):
     rollout_url: WebAddress = web_address(
         f"http://{names.LOOPBACK}:{names.WATCHER_PORT}", "The watcher, which names the live model server", derived=True
     )
-    model_url: WebAddress | None = web_address(
-        None, "A model server that you started yourself, used instead of the watcher's", derived=True
+    model_url: ModelAddress | None = model_address(
+        "A model server that you started yourself, used instead of the watcher's", derived=True
     )
-    registry_url: WebAddress = web_address(
-        f"http://{names.LOOPBACK}:{names.MLFLOW_PORT}",
-        "MLflow, which names the feature list of the version in the stage",
-        derived=True,
-    )
-    model_name: Text = text(names.MODEL_NAME, "The registered model")
-    stage: Text = text(names.PRODUCTION, "The stage that is served")
+    model_tls: TlsFolder | None = tls_folder("The files for model servers with ROLLOUT_MODEL_TLS", derived=True)
     deadline_s: Number = seconds(3.0, "Seconds within which a request is answered; lookup and model call share them")
     store_timeout_s: Number = seconds(2.0, "Longest wait for the feature store, in seconds")
     model_timeout_s: Number = seconds(2.0, "Longest wait for the model server, in seconds")
-    registry_timeout_s: Number = seconds(2.0, "Longest wait for MLflow, in seconds")
     drain_s: Number = setting(
         0.0,
         "Seconds after SIGTERM for which /ready says 503 and requests are still accepted; behind a load balancer or\n"

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from configuration.model_address import mutual_tls
 from feature_enricher.access_control.access import AccessControl
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.errors.upstream import StoreUnavailable, Unavailable
 from feature_enricher.metrics import Metrics
 from feature_enricher.prediction.batching import Batches
+from feature_enricher.prediction.feature_list import FeatureListOfModel
 from feature_enricher.prediction.features import FeastFeatures, Features
 from feature_enricher.prediction.freshness import Freshness, FreshnessPoller
 from feature_enricher.prediction.predictor import Item, Predictor, Result
 from feature_enricher.settings import Settings, metrics_folder
 from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServerClient
-from feature_enricher.upstream.registry import RegistryClient
 from feature_enricher.upstream.targets import FixedModelServer, Targets
 from feature_enricher.upstream.watcher import WatcherClient
 from feature_store.deadline import Deadline
@@ -84,10 +85,11 @@ def build_components(settings: Settings, features: Features | None, targets: Tar
 
 
 def build_targets(settings: Settings, features: Features) -> Targets:
+    tls = mutual_tls(settings.model_tls) if settings.model_tls else None
+
     def connect(url: str) -> ModelServerClient:
-        return ModelServerClient(
-            Upstream(url, settings.model_timeout_s, settings.concurrent_batches + SPARE_CONNECTIONS)
-        )
+        connections = settings.concurrent_batches + SPARE_CONNECTIONS
+        return ModelServerClient(Upstream(url, settings.model_timeout_s, connections, tls))
 
     def prepare(service: str) -> None:
         """The first request after a switch must not wait for Feast."""
@@ -95,9 +97,8 @@ def build_targets(settings: Settings, features: Features) -> Targets:
             features.plan(service, Deadline.after(settings.store_timeout_s))
 
     if settings.model_url:
-        upstream = Upstream(settings.registry_url, settings.registry_timeout_s, SPARE_CONNECTIONS)
-        registry = RegistryClient(upstream, settings.model_name, settings.stage)
-        return FixedModelServer(settings.model_url, connect(settings.model_url), registry)
+        model = connect(settings.model_url)
+        return FixedModelServer(settings.model_url, model, FeatureListOfModel(model, features))
     watcher = WatcherClient(Upstream(settings.rollout_url, WATCHER_TIMEOUT_S, 1), connect, prepare)
     watcher.start()
     return watcher

@@ -31,6 +31,15 @@ class UnknownService(LookupError):
     """Feast's registry has no FeatureService of that name."""
 
 
+def service_names() -> tuple[str, ...]:
+    """Of all FeatureServices in Feast's registry, in alphabetical order. Raises any error of Feast."""
+    store = open_store()
+    try:
+        return tuple(sorted(service.name for service in store.list_feature_services()))
+    finally:
+        store.registry.write_engine.dispose()
+
+
 def make_plan(service_name: str) -> Plan:
     """Leaves nothing open. Raises UnknownService, and any error of Feast while it reads the definition."""
     store = open_store()

@@ -100,7 +100,6 @@ class Settings:
             "ROLLOUT_SEAL_KEY": str(self.seal_keys / "public.pem"),
             "STREAMFLOW_LOGS": str(self.state / "logs"),
             "ENRICHER_ROLLOUT_URL": self.address("ROLLOUT_PORT"),
-            "ENRICHER_REGISTRY_URL": self.address("MLFLOW_PORT"),
         }
         # the gateway may use a model server started by hand or another watcher
         pointers = ("ENRICHER_ROLLOUT_URL", "ENRICHER_MODEL_URL")

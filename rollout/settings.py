@@ -7,15 +7,16 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, PlainValidator
+from pydantic import AfterValidator, PlainValidator, model_validator
 from pydantic_settings import NoDecode
 
 from configuration import names
 from configuration.environment import EnvironmentSettings, prefixed
 from configuration.fields import HIGHEST_PORT, Folder, Number, Text, Whole, flag, folder, port, seconds, setting, text
 from configuration.hosts import Hosts, hosts
+from configuration.model_address import LONGEST_SOCKET_PATH, TlsFolder, tls_folder
 from rollout.errors import InvalidSetting
 
 PREFIX = "ROLLOUT_"
@@ -23,6 +24,8 @@ PREFIX = "ROLLOUT_"
 SHORT_WAITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 LONGEST_S = 3600.0
 ANY_PORT = "0"
+LONGEST_FOLDER = LONGEST_SOCKET_PATH - 45
+"""Bytes of the path of the folder for sockets: they are in a folder below it"""
 SERVER_VARIABLES = (
     "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy", "PYTHONDONTWRITEBYTECODE",
     "PYTHONUNBUFFERED", "COVERAGE_PROCESS_START",
@@ -38,6 +41,13 @@ def _ports(value: object) -> range:
     return range(int(low), int(high) + 1)
 
 
+def _short(path: Path) -> Path:
+    resolved = path.expanduser().resolve()
+    if len(os.fsencode(resolved)) > LONGEST_FOLDER:
+        raise ValueError("too long for the path of a socket")
+    return resolved
+
+
 class Settings(EnvironmentSettings):
     model_config = prefixed(PREFIX)
     invalid: ClassVar[type[Exception]] = InvalidSetting
@@ -50,12 +60,24 @@ class Settings(EnvironmentSettings):
     )
     model_name: Text = text(names.MODEL_NAME, "The registered model")
     stage: Text = text(names.PRODUCTION, "The stage to serve")
-    model_host: Text = text(names.LOOPBACK, "Address that model servers listen on")
+    sockets: Annotated[Folder, AfterValidator(_short)] | None = setting(
+        None,
+        "The folder for the Unix sockets of model servers, if not the temporary folder; share it with a gateway in\n"
+        "another container",
+        f"a folder whose path has at most {LONGEST_FOLDER} bytes",
+        derived=True,
+    )
+    model_tls: TlsFolder | None = tls_folder(
+        "The files with which model servers listen at a port of another machine than the gateway's, instead of a Unix\n"
+        "socket: they answer only clients with a certificate of ca.crt",
+        derived=True,
+    )
+    model_host: Text = text(names.LOOPBACK, "With ROLLOUT_MODEL_TLS: the address that model servers listen on")
     model_address: Text | None = text(
         None, "Address of the model servers as the gateway sees it, if not ROLLOUT_MODEL_HOST", derived=True
     )
     model_ports: Annotated[range, NoDecode, PlainValidator(_ports)] = setting(
-        ANY_PORT, "Ports of the model servers: any free port (0), or a range like 5010-5029",
+        ANY_PORT, "With ROLLOUT_MODEL_TLS: their ports, any free port (0), or a range like 5010-5029",
         "0 for any free port, or a range like 5010-5029", validate_default=True,
     )  # fmt: skip
     folder: Annotated[Folder, AfterValidator(lambda path: path.expanduser().resolve())] = folder(
@@ -79,6 +101,15 @@ class Settings(EnvironmentSettings):
         600.0, "Longest examination of a version that was promoted without a verdict of the gate", most=LONGEST_S
     )
 
+    @model_validator(mode="after")
+    def _require_tls_for_an_address(self) -> Self:
+        if self.model_address and not self.model_tls:
+            raise ValueError(
+                f"ROLLOUT_MODEL_ADDRESS={self.model_address!r} needs ROLLOUT_MODEL_TLS: without it, model servers have "
+                "no port. See docs/security.md, model servers"
+            )
+        return self
+
     @property
     def models_reached_at(self) -> str:
         return self.model_address or self.model_host
@@ -95,9 +126,9 @@ def shorten_waits() -> None:
         os.environ.setdefault(name, value)
 
 
-def server_environment(temporary: Path) -> dict[str, str]:
+def server_environment(temporary: Path, **listener: str) -> dict[str, str]:
     """For one `mlflow models serve`: only SERVER_VARIABLES and these, without passwords and keys. Its temporary files
-    and its home are in the folder `temporary`."""
+    and its home are in the folder `temporary`. listener: where it listens."""
     programs = str(Path(sys.executable).parent)
     return {
         **{name: os.environ[name] for name in SERVER_VARIABLES if name in os.environ},
@@ -108,4 +139,5 @@ def server_environment(temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "OMP_NUM_THREADS": "1",  # concurrent requests would compete for threads
         "UVICORN_LOG_LEVEL": "warning",  # else it logs a line per request
+        **listener,
     }

@@ -11,6 +11,7 @@ from rollout import processes
 from rollout.backoff import Backoff
 from rollout.model_server.drain import Drain
 from rollout.model_server.launch import Launch, ReadyServer
+from rollout.model_server.listeners import remove_left_sockets
 from rollout.model_server.liveness import Liveness
 from rollout.model_server.server import ModelServer
 from rollout.recorder import HistoryRecorder
@@ -49,9 +50,9 @@ class Watcher:
 
     def run(self, is_stopped: Callable[[], bool]) -> None:
         """Run until `is_stopped()`, then end every model server."""
-        ended = processes.end_saved(self._pid_file)
-        if ended:
+        if ended := processes.end_saved(self._pid_file):
             log.warning("Ended %d processes left by a killed watcher", ended)
+        remove_left_sockets(self._settings)
         try:
             while not is_stopped():
                 self.step()
@@ -183,8 +184,7 @@ class Watcher:
 
     def status(self) -> dict[str, Any]:
         """The body of GET /live: the live server, warnings, and why the registry's version does not serve."""
-        live = self.live
-        serving = None if live is None else {"url": live.server.url, **vars(live.identity)}
+        serving = (live := self.live) and {"url": live.server.url, **vars(live.identity)}
         warnings = self._registry.warnings()
         if self._history.behind:
             warnings.append(f"The serving history is {self._history.behind} rows behind")

@@ -82,10 +82,21 @@ def test_compose_only_sets_variables_of_its_programs(service: str, program: type
     assert set_here <= program.variables().keys() | {"STREAMFLOW_POSTGRES"}
 
 
+def test_the_gateways_container_neither_knows_mlflow_nor_waits_for_it() -> None:
+    gateway = SERVICES["gateway"]
+    named = {name for name, value in gateway["environment"].items() if "mlflow" in str(value)}
+    assert named <= {"NO_PROXY", "no_proxy"}
+    assert "mlflow" not in gateway["depends_on"]
+
+
+def test_the_gateways_container_has_the_sockets_of_the_model_servers() -> None:
+    model, gateway = SERVICES["model"], SERVICES["gateway"]
+    assert f"sockets:{model['environment']['ROLLOUT_SOCKETS']}" in {*model["volumes"]} & {*gateway["volumes"]}
+
+
 def test_ports_in_the_containers_are_the_defaults() -> None:
     gateway, watcher = SERVICES["gateway"]["environment"], SERVICES["model"]["environment"]
     assert gateway["ENRICHER_ROLLOUT_URL"] == f"http://model:{names.WATCHER_PORT}"
-    assert gateway["ENRICHER_REGISTRY_URL"] == f"http://mlflow:{names.MLFLOW_PORT}"
     assert (gateway["GATEWAY_PORT"], watcher["ROLLOUT_PORT"]) == (str(names.GATEWAY_PORT), str(names.WATCHER_PORT))
     assert gateway["PGPORT"] == str(names.POSTGRES_PORT)
     assert f"--port={names.MLFLOW_PORT}" in SERVICES["mlflow"]["command"]

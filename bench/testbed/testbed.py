@@ -18,6 +18,7 @@ import psutil
 import requests
 
 from bench.load.loops import LoadTarget
+from configuration.model_address import socket_path
 from feature_enricher.settings import Settings as GatewaySettings
 from local_stack import processes
 from local_stack.database import postgres
@@ -58,14 +59,13 @@ class Testbed:
         return status
 
     def model_server(self) -> psutil.Process:
-        """The watcher's child process that listens on the live model's port. Raises LookupError without one."""
-        port = int(str((self.live()["serving"] or {}).get("url", ":0")).rsplit(":", 1)[1])
+        """The watcher's child process that listens at the live model's socket. Raises LookupError without one."""
+        path = socket_path(str((self.live()["serving"] or {}).get("url", "")))
         watcher = self.service("watcher")
         for process in watcher.children(recursive=True):
-            for connection in process.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-                    return process
-        raise LookupError(f"No process below the watcher listens on port {port}")
+            if path in [str(connection.laddr) for connection in process.net_connections("unix")]:
+                return process
+        raise LookupError(f"No process below the watcher listens at {path}")
 
     def postmaster(self) -> psutil.Process:
         return postgres.postmaster(self.settings)

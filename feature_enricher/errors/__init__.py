@@ -31,7 +31,5 @@ EnricherError (500)
     │   ├── ModelRejected     the model server refused the rows
     │   ├── AnotherVersion    the answering version is not the live one; feature_service
     │   └── NoLiveModel       the watcher names no model server at the moment
-    ├── RolloutUnavailable    the watcher has not answered yet
-    └── RegistryUnavailable
-        └── NoServingVersion
+    └── RolloutUnavailable    the watcher has not answered yet
 """

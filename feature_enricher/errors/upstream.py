@@ -75,14 +75,3 @@ class RolloutUnavailable(Unavailable):
     code = "rollout_unavailable"
     title = "The watcher has not yet named a live model server"
     remedy = "check that the watcher runs; try again after `Retry-After`"
-
-
-class RegistryUnavailable(Unavailable):
-    code = "registry_unavailable"
-    title = "The model registry did not answer, and the feature list is not known yet"
-
-
-class NoServingVersion(RegistryUnavailable):
-    code = "no_serving_version"
-    title = "No version is in Production, or it does not name its feature list"
-    remedy = "run `mlflow run . -e register`"

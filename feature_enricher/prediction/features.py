@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from feature_enricher.errors.base import reason
 from feature_enricher.errors.upstream import StoreCircuitOpen, StoreUnavailable
@@ -18,7 +18,7 @@ from feature_enricher.upstream.breaker import Breaker
 from feature_store import background
 from feature_store.deadline import Deadline
 from feature_store.plain_feast import import_feast
-from feature_store.plans import UnknownService, make_plan
+from feature_store.plans import UnknownService, make_plan, service_names
 from feature_store.pool import OnlineReadError, OnlineReadRefused
 from feature_store.readers import open_reader
 from feature_store.reading import FeatureRow, Plan, Reader
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PLANNING_LIMIT_S = 30.0
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def _import_feast() -> None:
@@ -43,6 +45,7 @@ class Features(Protocol):
     breaker: Breaker
     """Closed while lookups succeed"""
 
+    def services(self, deadline: Deadline) -> tuple[str, ...]: ...
     def plan(self, service: str, deadline: Deadline) -> Plan: ...
     def lookup(self, service: str, user_ids: Sequence[str], deadline: Deadline) -> tuple[Plan, list[FeatureRow]]: ...
 
@@ -61,16 +64,24 @@ class FeastFeatures:
         self._plan_of = plan_of
         self._reader = reader or open_reader()
         self._lock = threading.Lock()
-        self._planning: dict[str, _Planning] = {}
+        self._planning: dict[str, _Reading[Plan]] = {}
+        self._listing: _Reading[tuple[str, ...]] | None = None
 
     def warm_up(self) -> None:
         """Starts importing Feast in the background and returns at once."""
         background.begin(_import_feast)
 
+    def services(self, deadline: Deadline) -> tuple[str, ...]:
+        """The names of all FeatureServices, read from Feast at each call. Raises StoreUnavailable."""
+        try:
+            return self._list_of_services().value.result(deadline.left())
+        except Exception as error:
+            raise StoreUnavailable(self._failure_message(error)) from error
+
     def plan(self, service: str, deadline: Deadline) -> Plan:
         """The service's plan, read from Feast once. Raises StoreUnavailable."""
         try:
-            return self._planning_of(service).plan.result(deadline.left())
+            return self._planning_of(service).value.result(deadline.left())
         except Exception as error:  # any error of Feast means: the definition could not be read
             raise StoreUnavailable(self._failure_message(error)) from error
 
@@ -95,11 +106,18 @@ class FeastFeatures:
         except OnlineReadError as error:
             raise StoreUnavailable(self._failure_message(error)) from error
 
-    def _planning_of(self, service: str) -> "_Planning":
+    def _list_of_services(self) -> "_Reading[tuple[str, ...]]":
+        """Calls at the same time share it."""
+        with self._lock:
+            if self._listing is None or self._listing.value.done() or self._listing.has_failed():
+                self._listing = _Reading(service_names)
+            return self._listing
+
+    def _planning_of(self, service: str) -> "_Reading[Plan]":
         with self._lock:
             planning = self._planning.get(service)
             if planning is None or planning.has_failed():
-                planning = self._planning[service] = _Planning(lambda: self._read_definition(service))
+                planning = self._planning[service] = _Reading(lambda: self._read_definition(service))
             return planning
 
     def _read_definition(self, service: str) -> Plan:
@@ -121,14 +139,14 @@ class FeastFeatures:
         return "The feature store did not answer"
 
 
-class _Planning:
-    """A definition that a background thread reads. All requests that wait for it share it."""
+class _Reading(Generic[T]):
+    """A value from Feast's registry, which a background thread reads. All requests that wait for it share it."""
 
-    def __init__(self, make: Callable[[], Plan]) -> None:
+    def __init__(self, read: Callable[[], T]) -> None:
         self._since = time.monotonic()
-        self.plan: Future[Plan] = background.begin(make)
+        self.value: Future[T] = background.begin(read)
 
     def has_failed(self) -> bool:
-        if self.plan.done():
-            return self.plan.exception() is not None
+        if self.value.done():
+            return self.value.exception() is not None
         return time.monotonic() - self._since > PLANNING_LIMIT_S

@@ -1,1 +1,1 @@
-"""Clients of the servers behind the gateway: model servers, the watcher that names the live one, MLflow's registry."""
+"""Clients of the servers behind the gateway: model servers, and the watcher that names the live one."""

@@ -2,21 +2,20 @@
 
 import io
 import socket
+import ssl
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, RemoteDisconnected
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
+from typing import Any
+from urllib.parse import urlencode
 from weakref import finalize
 
 import orjson
 
+from configuration.model_address import connector, url_path
 from feature_enricher.errors.base import NoAnswer
 from feature_store.deadline import Deadline
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CHUNK_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -41,13 +40,11 @@ class Upstream:
     Uses http.client: with urllib3's pool, a call took twice the processor time (docs/decisions/0061).
     """
 
-    def __init__(self, url: str, timeout_s: float, connections: int) -> None:
+    def __init__(self, url: str, timeout_s: float, connections: int, tls: ssl.SSLContext | None = None) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        parts = urlsplit(url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connect: Callable[[], HTTPConnection] = partial(kind, str(parts.hostname), parts.port)
-        self._path = parts.path
+        self._connect = connector(url, tls)
+        self._path = url_path(url)
         self._idle: deque[HTTPConnection] = deque()
         finalize(self, _close_all, self._idle)
         self._most_idle = connections

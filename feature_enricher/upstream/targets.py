@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 from feature_enricher.errors.base import EnricherError, reason
 from feature_enricher.errors.requests import MissingFeatures
-from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, RegistryUnavailable
+from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, Unavailable
 from feature_enricher.upstream.model_server import ModelAnswer, ModelClient
 from feature_store.deadline import Deadline
 
 # A user may have the features of a newer list and miss those of the old one. One recheck in this time is enough.
 RECHECK_S = 30.0
+RELOAD_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -57,23 +58,24 @@ class Targets(Protocol):
 
 
 class FeatureListSource(Protocol):
-    def feature_service(self, deadline: Deadline | None = None) -> str: ...
+    def feature_service(self, deadline: Deadline) -> str:
+        """Raises Unavailable."""
 
 
 class FixedModelServer:
-    """One model server at a fixed address. The feature list comes from the registry at first, then from the answers."""
+    """One model server at a fixed address. The feature list comes from the source at first, then from the answers."""
 
-    def __init__(self, url: str, model: ModelClient, registry: FeatureListSource) -> None:
+    def __init__(self, url: str, model: ModelClient, source: FeatureListSource) -> None:
         self._url = url
         self._model = model
-        self._registry = registry
+        self._source = source
         self._target: ModelTarget | None = None
         self._reloading = threading.Lock()
         self._rechecked = -RECHECK_S
 
     def current(self, deadline: Deadline) -> ModelTarget:
         if self._target is None:
-            return self._set_target(self._registry.feature_service(deadline))
+            return self._set_target(self._source.feature_service(deadline))
         return self._target
 
     def alternative(self, tried: ModelTarget, refusal: EnricherError, deadline: Deadline) -> ModelTarget:
@@ -82,8 +84,8 @@ class FixedModelServer:
         if not isinstance(refusal, ModelRejected):
             raise refusal
         try:
-            current = self._registry.feature_service(deadline)
-        except RegistryUnavailable:
+            current = self._source.feature_service(deadline)
+        except Unavailable:
             raise refusal from None
         if current == tried.feature_service:
             raise refusal
@@ -94,7 +96,7 @@ class FixedModelServer:
         now = time.monotonic()
         if now - self._rechecked >= RECHECK_S and self._reloading.acquire(blocking=False):
             self._rechecked = now
-            # requests do not wait for the registry
+            # requests do not wait for it
             threading.Thread(target=self._reload, name="reload-feature-list", daemon=True).start()
 
     def close(self) -> None:
@@ -110,8 +112,8 @@ class FixedModelServer:
 
     def _reload(self) -> None:
         try:
-            self._set_target(self._registry.feature_service())
-        except RegistryUnavailable as error:
+            self._set_target(self._source.feature_service(Deadline.after(RELOAD_S)))
+        except Unavailable as error:
             log.warning("A user has missing features, and the feature list could not be rechecked: %s", reason(error))
         finally:
             self._reloading.release()

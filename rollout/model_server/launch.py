@@ -87,7 +87,7 @@ class Launch:
         self._raise_if_cancelled()
         self.server.start()
         self.server.wait_until_healthy(self._raise_if_cancelled)
-        identity = run_smoke_test(self.server.url, example, self._name, self.target, seal)
+        identity = run_smoke_test(self.server.call, example, self._name, self.target, seal)
         self._raise_if_cancelled()
         if self._copy_from is None:
             description.note(self._name, self.target.version, None)

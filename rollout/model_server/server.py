@@ -1,20 +1,22 @@
-"""One `mlflow models serve`: a process with a port and a folder for its copy of the model, deleted at its end."""
+"""One `mlflow models serve`: a process with a listener and a folder for its copy of the model, deleted at its end."""
 
 import logging
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 import psutil
-import requests
 
-from rollout import loopback, processes
+from rollout import processes
 from rollout.errors import LaunchFailed, first_line
+from rollout.model_server.calls import Answer, call
+from rollout.model_server.listeners import Listener, listen
 from rollout.settings import Settings, server_environment
 from sealing import files
 
@@ -37,14 +39,14 @@ class ModelServer:
         self._settings = settings
         self.folder = settings.folder / f"v{version}-{secrets.token_hex(4)}"
         self.model = self.folder / "model"
-        self.port = 0
+        self._listener: Listener | None = None
         self.seal: Statement | None = None  # of the files in `model`, once they were compared with it
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The address at which the gateway reaches it."""
-        return f"http://{self._settings.models_reached_at}:{self.port}"
+        return "" if self._listener is None else self._listener.url
 
     @property
     def pid(self) -> int | None:
@@ -72,12 +74,12 @@ class ModelServer:
             shutil.copyfile(source.model / name, self.model / name)
 
     def start(self) -> None:
-        self.port = free_port(self._settings)
+        self._listener = listen(self._settings, self.version)
         for name in ("tmp", "work"):
             (self.folder / name).mkdir(exist_ok=True)
         command = [
             sys.executable, "-c", SERVE, "mlflow", "models", "serve", "-m", str(self.model),
-            "--env-manager", "local", "--host", self._settings.model_host, "--port", str(self.port), "--workers", "1",
+            "--env-manager", "local", "--workers", "1", *self._listener.arguments,
         ]  # fmt: skip
         with (self.folder / "log").open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
@@ -85,7 +87,7 @@ class ModelServer:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=server_environment(self.folder / "tmp"),
+                env=server_environment(self.folder / "tmp", **self._listener.environment),
                 cwd=self.folder / "work",
                 start_new_session=True,
             )
@@ -103,9 +105,15 @@ class ModelServer:
 
     def healthy(self) -> bool:
         try:
-            return loopback.get(f"{self.url}/ping", PING_TIMEOUT_S).ok
-        except requests.RequestException:
+            return self.call("/ping", None, PING_TIMEOUT_S).status == HTTPStatus.OK
+        except (OSError, HTTPException):
             return False
+
+    def call(self, path: str, body: object, timeout_s: float) -> Answer:
+        """POSTs the body as JSON; None: a GET. Raises OSError, HTTPException."""
+        if self._listener is None:
+            raise ConnectionRefusedError("not started")
+        return call(self._listener.connect, path, body, timeout_s)
 
     def ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
@@ -126,17 +134,6 @@ class ModelServer:
                 processes.end(psutil.Process(self._process.pid))
             self._process.wait()
             processes.end_session(self._process.pid)
+        if self._listener is not None:
+            self._listener.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port(settings: Settings) -> int:
-    """Raises LaunchFailed if every port of the range is in use."""
-    for port in settings.model_ports or (0,):
-        with socket.socket() as probe:
-            try:
-                probe.bind((settings.model_host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    ports = settings.model_ports
-    raise LaunchFailed(f"ROLLOUT_MODEL_PORTS={ports[0]}-{ports[-1]}: every port is in use")

@@ -1,19 +1,22 @@
 """The smoke test of a new model server: its answer to the model's own input example must be right."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import requests
-
-from rollout import loopback
 from rollout.errors import LaunchFailed
+from rollout.model_server.calls import Answer
 from rollout.registry import TargetVersion
 from sealing.statement import Statement
 
 ANSWER_TIMEOUT_S = 10.0
+
+Call = Callable[[str, object, float], Answer]
+"""Path, body and time limit -> the model server's answer"""
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,18 @@ def input_example(model: Path) -> dict[str, list[Any]]:
 
 
 def run_smoke_test(
-    url: str, example: Mapping[str, list[Any]], name: str, target: TargetVersion, seal: Statement
+    call: Call, example: Mapping[str, list[Any]], name: str, target: TargetVersion, seal: Statement
 ) -> Identity:
     """Send the example (column -> values). Raises LaunchFailed unless the answer is the sealed one and the target's."""
     try:
-        answer = loopback.post(f"{url}/invocations", {"inputs": example}, ANSWER_TIMEOUT_S)
-    except requests.RequestException as error:
+        answer = call("/invocations", {"inputs": example}, ANSWER_TIMEOUT_S)
+    except (OSError, HTTPException) as error:
         raise LaunchFailed(f"it did not answer its input example ({type(error).__name__})") from error
-    if answer.status_code != HTTPStatus.OK:
-        raise LaunchFailed(f"it answered its input example with status {answer.status_code}")
+    if answer.status != HTTPStatus.OK:
+        raise LaunchFailed(f"it answered its input example with status {answer.status}")
     rows = len(next(iter(example.values())))
     try:
-        predictions = answer.json()["predictions"]
+        predictions = json.loads(answer.body)["predictions"]
         if len(predictions) != rows:
             raise LaunchFailed(f"it answered {rows} rows with {len(predictions)} predictions")
         identities = [_identity(prediction, name, target, seal) for prediction in predictions]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from feature_enricher.app import create_app
 from feature_enricher.upstream.targets import FixedModelServer
-from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FakeServer, running
+from tests.gateway.fakes import COMPLETE, USER, FakeFeatureList, FakeFeatures, FakeModel, FakeServer, running
 
 
 @pytest.fixture
@@ -27,25 +27,14 @@ def model() -> FakeModel:
 
 
 @pytest.fixture
-def registry() -> FakeRegistry:
-    return FakeRegistry()
-
-
-@pytest.fixture
-def client(features: FakeFeatures, model: FakeModel, registry: FakeRegistry) -> FlaskClient:
-    """Store, model and registry answer. One user has all features, another lacks one."""
-    app = create_app(features=features, targets=FixedModelServer("http://model", model, registry))
+def client(features: FakeFeatures, model: FakeModel) -> FlaskClient:
+    """Store and model answer. One user has all features, another lacks one."""
+    app = create_app(features=features, targets=FixedModelServer("http://model", model, FakeFeatureList()))
     client: FlaskClient = app.test_client()
     return client
 
 
 @pytest.fixture
 def model_server() -> Iterator[FakeServer]:
-    with running(FakeServer()) as server:
-        yield server
-
-
-@pytest.fixture
-def registry_server() -> Iterator[FakeServer]:
     with running(FakeServer()) as server:
         yield server

@@ -1,13 +1,16 @@
-"""Fakes of Feast, model server and registry: objects to pass in, and real HTTP servers."""
+"""Fakes of Feast, model server and watcher: objects to pass in, and real HTTP servers."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+from configuration.model_address import unix_url
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelUnavailable, StoreUnavailable
@@ -60,15 +63,18 @@ class FakeFeatures:
     def __init__(self, users: Mapping[str, dict[str, Any]]) -> None:
         self.breaker = Breaker(lambda: StoreUnavailable("open"))
         self.users = users
-        self.services: list[str] = []
+        self.looked_up: list[str] = []
         """The service of each lookup"""
         self.event_times = {"profile": JANUARY, "usage": JANUARY}
+
+    def services(self, _deadline: Deadline) -> tuple[str, ...]:
+        return tuple(LISTS)
 
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
 
     def lookup(self, service: str, user_ids: Sequence[str], _deadline: Deadline) -> tuple[Plan, list[FeatureRow]]:
-        self.services.append(service)
+        self.looked_up.append(service)
         return plan(service), [self.row(service, user_id) for user_id in user_ids]
 
     def row(self, service: str, user_id: str) -> FeatureRow:
@@ -89,6 +95,9 @@ class FailingFeatures:
     def __init__(self, error: Exception) -> None:
         self.breaker = Breaker(lambda: StoreUnavailable("open"))
         self.error = error
+
+    def services(self, _deadline: Deadline) -> tuple[str, ...]:
+        return tuple(LISTS)
 
     def plan(self, service: str, _deadline: Deadline) -> Plan:
         return plan(service)
@@ -135,13 +144,15 @@ class FailingModel:
         raise self.error
 
 
-class FakeRegistry:
+class FakeFeatureList:
+    """Names a feature list, as FeatureListOfModel does."""
+
     def __init__(self, service: str = "churn_v1", error: Exception | None = None) -> None:
         self.service = service
         self.error = error
         self.calls = 0
 
-    def feature_service(self, _deadline: Deadline | None = None) -> str:
+    def feature_service(self, _deadline: Deadline) -> str:
         self.calls += 1
         if self.error:
             raise self.error
@@ -206,6 +217,28 @@ class FakeServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Silent: in these tests clients give up."""
+
+
+class FakeUnixServer(FakeServer):
+    """At a Unix socket instead of a port."""
+
+    address_family = socket.AF_UNIX
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._accepted = 0
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        return unix_url(self._path)
+
+    def server_bind(self) -> None:
+        self.socket.bind(str(self._path))
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        self._accepted += 1
+        return self.socket.accept()[0], ("client", self._accepted)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,15 +9,21 @@ from flask.testing import FlaskClient
 from feature_enricher.app import create_app
 from feature_enricher.errors.upstream import (
     ModelUnavailable,
-    NoServingVersion,
-    RegistryUnavailable,
     RolloutUnavailable,
     StoreUnavailable,
 )
 from feature_enricher.prediction.features import Features
 from feature_enricher.upstream.model_server import ModelClient
 from feature_enricher.upstream.targets import FixedModelServer, Targets
-from tests.gateway.fakes import USER, FailingFeatures, FailingModel, FakeFeatures, FakeModel, FakeRegistry, FixedTarget
+from tests.gateway.fakes import (
+    USER,
+    FailingFeatures,
+    FailingModel,
+    FakeFeatureList,
+    FakeFeatures,
+    FakeModel,
+    FixedTarget,
+)
 
 INNER = 'SELECT * FROM "feast_online".x; File "/srv/app.py", line 1 password=x'
 INTERNAL_WORDS = ("Traceback", "/", "SELECT", "File", "password", "psycopg", "Error:")
@@ -39,18 +45,18 @@ def gateway(
     return client
 
 
-def fixed_model_server(registry: FakeRegistry) -> FixedModelServer:
-    return FixedModelServer("http://model", FakeModel(), registry)
+def fixed_model_server(source: FakeFeatureList) -> FixedModelServer:
+    return FixedModelServer("http://model", FakeModel(), source)
 
 
 FAULTS = {
     "store": (gateway(features=FailingFeatures(caused(StoreUnavailable("Store")))), 503),
     "model": (gateway(model=FailingModel(caused(ModelUnavailable("Model")))), 503),
-    "registry": (gateway(targets=fixed_model_server(FakeRegistry(error=caused(RegistryUnavailable("Registry"))))), 503),
+    "feature list": (gateway(targets=fixed_model_server(FakeFeatureList(error=caused(ModelUnavailable("List"))))), 503),
     "watcher": (gateway(targets=FixedTarget(FakeModel(), error=RolloutUnavailable("Watcher"))), 503),
     "bug in features": (gateway(features=FailingFeatures(RuntimeError(INNER))), 500),
     "bug in model": (gateway(model=FailingModel(ValueError(INNER))), 500),
-    "bug in registry": (gateway(targets=fixed_model_server(FakeRegistry(error=KeyError(INNER)))), 500),
+    "bug in feature list": (gateway(targets=fixed_model_server(FakeFeatureList(error=KeyError(INNER)))), 500),
 }
 
 
@@ -76,16 +82,8 @@ def test_a_bug_is_an_internal_error_with_its_traceback_only_in_the_log(caplog: p
     assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]
 
 
-def test_without_a_version_in_production_the_error_says_what_to_do() -> None:
-    advice = "No version of streamflow_churn is in Production. Run: mlflow run . -e register"
-
-    answer = gateway(targets=fixed_model_server(FakeRegistry(error=NoServingVersion(advice)))).get(f"/features/{USER}")
-
-    assert (answer.status_code, answer.get_json()["error"]) == (503, advice)
-
-
 def test_ready_shows_each_check() -> None:
-    answer = gateway(targets=fixed_model_server(FakeRegistry())).get("/ready")
+    answer = gateway(targets=fixed_model_server(FakeFeatureList())).get("/ready")
 
     assert answer.status_code == 200
     assert answer.json == {
@@ -109,18 +107,20 @@ def test_not_ready_names_the_failed_check() -> None:
 
 
 def test_without_a_feature_list_the_gateway_is_not_ready() -> None:
-    answer = gateway(targets=fixed_model_server(FakeRegistry(error=RegistryUnavailable("No registry")))).get("/ready")
+    answer = gateway(targets=fixed_model_server(FakeFeatureList(error=ModelUnavailable("No model server")))).get(
+        "/ready"
+    )
 
     assert answer.status_code == 503
     assert answer.get_json()["error"] == "Not ready: store, model, live"
-    assert answer.get_json()["checks"]["live"] == "No registry"
+    assert answer.get_json()["checks"]["live"] == "No model server"
 
 
-def test_once_the_feature_list_is_known_the_registry_is_not_needed() -> None:
-    registry = FakeRegistry()
-    client = gateway(targets=fixed_model_server(registry))
+def test_once_the_feature_list_is_known_it_is_not_asked_for_again() -> None:
+    source = FakeFeatureList()
+    client = gateway(targets=fixed_model_server(source))
     client.post("/predict", json={"user_id": USER})
-    registry.error = RegistryUnavailable("No registry")
+    source.error = ModelUnavailable("No model server")
 
     assert client.post("/predict", json={"user_id": USER}).status_code == 200
     assert client.get("/ready").status_code == 200

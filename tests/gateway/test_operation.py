@@ -29,9 +29,9 @@ from tests.gateway.fakes import (
     COMPLETE,
     USER,
     FailingModel,
+    FakeFeatureList,
     FakeFeatures,
     FakeModel,
-    FakeRegistry,
     FakeServer,
     FixedTarget,
     reply,
@@ -195,7 +195,9 @@ def test_metrics_show_requests_in_flight_and_in_the_queue() -> None:
 
 def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server: FakeServer) -> None:
     model_server.replies = [reply(b"", 500)]
-    targets = FixedModelServer(model_server.url, ModelServerClient(Upstream(model_server.url, 5.0, 1)), FakeRegistry())
+    targets = FixedModelServer(
+        model_server.url, ModelServerClient(Upstream(model_server.url, 5.0, 1)), FakeFeatureList()
+    )
     client = create_app(features=FakeFeatures({USER: COMPLETE}), targets=targets).test_client()
     state = 'gateway_breaker_state{part="model",state="%s"}'
     client.post("/predict", json={"user_id": USER})
@@ -209,9 +211,9 @@ def test_metrics_show_the_model_breakers_state_and_the_live_version(model_server
     assert value(page, 'gateway_served_version{feature_service="churn_v1",model="",run_id="",version=""}') == 1
 
 
-def test_metrics_do_not_wait_for_a_registry_that_hangs(registry_server: FakeServer) -> None:
-    registry_server.replies = [lambda handler, _body: handler.server.closing.wait()]  # type: ignore[attr-defined]
-    config = {"MODEL_URL": "http://127.0.0.1:9", "REGISTRY_URL": registry_server.url, "REGISTRY_TIMEOUT_S": 10}
+def test_metrics_do_not_wait_for_a_model_server_that_hangs(model_server: FakeServer) -> None:
+    model_server.replies = [lambda handler, _body: handler.server.closing.wait()]  # type: ignore[attr-defined]
+    config = {"MODEL_URL": model_server.url, "MODEL_TIMEOUT_S": 10}
     client = create_app(config, features=FakeFeatures({})).test_client()
     began = time.monotonic()
 

@@ -33,16 +33,18 @@ INVALID: list[tuple[str, Any]] = [
     ("MODEL_URL", "http://"),
     ("MODEL_URL", "http://host:99999"),
     ("MODEL_URL", "http://host?x=1"),
-    ("REGISTRY_URL", "sqlite:///mlflow.db"),
-    ("REGISTRY_URL", 5000),
-    ("MODEL_NAME", " "),
-    ("STAGE", None),
+    ("MODEL_URL", "http+unix://socket"),
+    ("MODEL_URL", "http+unix://" + "%2Ffolder" * 20),
+    ("MODEL_URL", "http+unix://"),
+    ("MODEL_TLS", "/no/such/folder"),
+    ("ROLLOUT_URL", "sqlite:///mlflow.db"),
+    ("ROLLOUT_URL", 5000),
     ("MODEL_TIMEOUT_S", 0),
     ("MODEL_TIMEOUT_S", "soon"),
     ("STORE_TIMEOUT_S", -1),
     ("STORE_TIMEOUT_S", float("nan")),
     ("STORE_TIMEOUT_S", True),
-    ("REGISTRY_TIMEOUT_S", float("inf")),
+    ("DEADLINE_S", float("inf")),
     ("MAX_USERS", 0),
     ("MAX_USERS", 2.5),
     ("MAX_USERS", True),
@@ -72,17 +74,17 @@ def test_the_gateway_does_not_start_with_an_invalid_environment(monkeypatch: pyt
 
 def test_all_invalid_settings_are_named_at_once() -> None:
     with pytest.raises(InvalidSetting) as caught:
-        load_settings({"CONCURRENT_BATCHES": 99, "STAGE": " "})
+        load_settings({"CONCURRENT_BATCHES": 99, "GATEWAY_HOST": " "})
 
     assert str(caught.value).splitlines() == [
-        "ENRICHER_STAGE=' ': must be a text that is not empty. See .env.example",
+        "GATEWAY_HOST=' ': must be a text that is not empty. See .env.example",
         "ENRICHER_CONCURRENT_BATCHES=99: must be a whole number from 1 to 16. See .env.example",
     ]
 
 
 def test_an_address_with_a_login_is_refused_without_showing_it() -> None:
-    with pytest.raises(InvalidSetting, match=r"ENRICHER_REGISTRY_URL=.*without a login") as caught:
-        load_settings({"REGISTRY_URL": "http://user:secret@127.0.0.1:5000"})
+    with pytest.raises(InvalidSetting, match=r"ENRICHER_ROLLOUT_URL=.*without a login") as caught:
+        load_settings({"ROLLOUT_URL": "http://user:secret@127.0.0.1:5000"})
 
     assert "secret" not in str(caught.value)
 
@@ -117,6 +119,21 @@ def test_a_misspelt_variable_is_logged_at_start(
     create_app(features=FakeFeatures({}), targets=FixedTarget(FakeModel()))
 
     assert "ENRICHER_DEADLINE is not a setting (did you mean ENRICHER_DEADLINE_S?) and is ignored" in caplog.text
+
+
+def test_settings_of_older_versions_are_logged_and_ignored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    removed = ("ENRICHER_MODEL_NAME", "ENRICHER_REGISTRY_TIMEOUT_S", "ENRICHER_REGISTRY_URL", "ENRICHER_STAGE")
+    for name in removed:
+        monkeypatch.setenv(name, "1")
+    create_app(features=FakeFeatures({}), targets=FixedTarget(FakeModel()))
+
+    assert [name for name in removed if f"{name} is not a setting" in caplog.text] == list(removed)
+
+
+def test_a_model_server_may_have_a_unix_socket() -> None:
+    assert load_settings({"MODEL_URL": "http+unix://%2Ftmp%2Fmodel"}).model_url == "http+unix://%2Ftmp%2Fmodel"
 
 
 def test_the_published_address_is_the_one_that_others_reach() -> None:

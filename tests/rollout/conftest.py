@@ -1,5 +1,6 @@
 """Registered versions, good and broken, and a watcher process to serve them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,10 @@ import requests
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
+from configuration.model_address import connector, socket_path
 from local_stack.settings import ROOT, Settings
 from rollout import processes
+from rollout.model_server.calls import call
 from steps import train
 from steps.cli.settings import LABEL
 from steps.training import pipelines
@@ -138,8 +141,19 @@ class RunningWatcher:
         return self.wait_for(lambda status: (status["serving"] or {}).get("version") == version)
 
     def live_server(self) -> psutil.Process:
-        port = self.status()["serving"]["url"].split(":")[-1]
-        return next(server for server in self.servers() if port in server.cmdline())
+        path = self.socket()
+        return next(server for server in self.servers() if server.environ().get("UVICORN_UDS") == path)
+
+    def socket(self) -> str:
+        """The path of the live model server's."""
+        path = socket_path(self.status()["serving"]["url"])
+        assert path
+        return path
+
+    def predictions(self, columns: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = call(connector(self.status()["serving"]["url"]), "/invocations", {"inputs": columns}, 10)
+        rows: list[dict[str, Any]] = json.loads(answer.body)["predictions"]
+        return rows
 
     def servers(self) -> list[psutil.Process]:
         return [child for child in psutil.Process(self.process.pid).children() if "serve" in child.cmdline()]
@@ -158,7 +172,7 @@ def watcher(versions: Versions, server: Settings, tmp_path_factory: pytest.TempP
 
 
 @contextmanager
-def watching(name: str, server: Settings, folder: Path) -> Iterator[RunningWatcher]:
+def watching(name: str, server: Settings, folder: Path, **more: str) -> Iterator[RunningWatcher]:
     port = free_port()
     environment = {
         **os.environ,
@@ -168,6 +182,7 @@ def watching(name: str, server: Settings, folder: Path) -> Iterator[RunningWatch
         "ROLLOUT_MODEL_NAME": name,
         "ROLLOUT_DRAIN_S": "0.5",
         "ROLLOUT_POLL_S": "0.2",
+        **more,
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

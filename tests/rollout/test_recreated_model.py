@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import mlflow
 import pytest
-import requests
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
@@ -58,8 +57,8 @@ def test_the_new_version_2_replaces_the_old_one_within_the_grace_period(
     status = recreated_watcher.wait_for(lambda status: (status["serving"] or {}).get("run_id") == runs[3])
     assert (status["serving"]["version"], status["problem"]) == ("2", None)
     rows = {name: ROWS[name].tolist() for name in TYPES}
-    answer = requests.post(f"{status['serving']['url']}/invocations", json={"inputs": rows}, timeout=10).json()
-    assert {(row["model_version"], row["run_id"]) for row in answer["predictions"]} == {("2", runs[3])}
+    predictions = recreated_watcher.predictions(rows)
+    assert {(row["model_version"], row["run_id"]) for row in predictions} == {("2", runs[3])}
     target = target_version(MlflowClient(), NAME, "Production")
     assert target is not None
     assert (target.run_id, target.source) == (runs[3], f"models:/{models[3]}")

@@ -1,11 +1,12 @@
 """The watcher as a process, with real `mlflow models serve` and a real registry. Each test builds on the one before."""
 
+import os
 import re
+import socket
 from pathlib import Path
 
 import psutil
 import pytest
-import requests
 
 from rollout import processes
 from rollout.registry import target_version
@@ -16,11 +17,7 @@ COLUMNS = {name: ROWS[name].tolist() for name in TYPES}
 
 
 def predictions(watcher: RunningWatcher) -> list[dict[str, object]]:
-    url = watcher.status()["serving"]["url"]
-    rows: list[dict[str, object]] = requests.post(f"{url}/invocations", json={"inputs": COLUMNS}, timeout=10).json()[
-        "predictions"
-    ]
-    return rows
+    return watcher.predictions(COLUMNS)
 
 
 def test_with_nothing_in_production_a_warning_names_the_command(watcher: RunningWatcher) -> None:
@@ -90,6 +87,38 @@ def test_the_model_server_knows_no_password_and_no_key(watcher: RunningWatcher) 
         assert (environment["HOME"], environment["TMPDIR"]) == (str(own / "tmp"), str(own / "tmp"))
 
 
+NOBODY = 65534
+
+
+def connecting(path: Path, user: int) -> str:
+    """What a process of the user gets: "connected", or the error's name."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        try:
+            if user != os.getuid():
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+            socket.socket(socket.AF_UNIX).connect(str(path))
+            os.write(writer, b"connected")
+        except OSError as error:
+            os.write(writer, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.wait()
+    return os.read(reader, 100).decode()
+
+
+def test_only_the_users_own_processes_reach_the_model_server(watcher: RunningWatcher) -> None:
+    leader, path = watcher.live_server(), Path(watcher.socket())
+    family = [leader, *leader.children(recursive=True)]
+    assert [connection.laddr for process in family for connection in process.net_connections("inet")] == []
+    assert (path.parent.stat().st_mode & 0o777, path.parent.stat().st_uid) == (0o700, os.getuid())
+    assert connecting(path, os.getuid()) == "connected"
+    if os.getuid() == 0:  # others cannot change their user
+        assert connecting(path, NOBODY) == "PermissionError"
+
+
 def test_a_server_whose_files_changed_is_restarted_from_the_registry(
     watcher: RunningWatcher, versions: Versions
 ) -> None:
@@ -144,7 +173,9 @@ def test_the_history_shows_which_version_served(watcher: RunningWatcher, version
 def test_the_end_of_the_watcher_leaves_no_process_and_no_file(watcher: RunningWatcher) -> None:
     servers = [process for server in watcher.servers() for process in [server, *server.children(recursive=True)]]
     assert servers
+    sockets = Path(watcher.socket()).parent
     watcher.end()
+    assert not sockets.exists()
     assert [process for process in servers if process.is_running()] == []
     assert list(watcher.folder.iterdir()) == []
 

@@ -1,9 +1,12 @@
 """The watcher's settings, and the messages for invalid ones."""
 
+from pathlib import Path
+
 import pytest
 
 from rollout.errors import InvalidSetting
 from rollout.settings import Settings, load_settings
+from tests.rollout import certificates
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +58,24 @@ def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPa
     assert (settings.stage, settings.folder.name) == ("Production", "rollout")
 
 
-def test_the_gateway_may_reach_model_servers_at_another_address() -> None:
+def test_the_gateway_may_reach_model_servers_at_another_address(tmp_path: Path) -> None:
     overrides = {"MODEL_HOST": "0.0.0.0", "MODEL_ADDRESS": "model"}  # noqa: S104 - nothing listens
-    assert load_settings(overrides).models_reached_at == "model"
+    tls = certificates.make(tmp_path / "tls")
+    assert load_settings({**overrides, "MODEL_TLS": str(tls)}).models_reached_at == "model"
+    with pytest.raises(InvalidSetting, match="ROLLOUT_MODEL_ADDRESS='model' needs ROLLOUT_MODEL_TLS"):
+        load_settings(overrides)
+
+
+def test_the_address_of_an_older_env_file_opens_no_port() -> None:
+    assert load_settings({"MODEL_HOST": "127.0.0.1", "MODEL_PORTS": "0"}).model_tls is None
+
+
+@pytest.mark.parametrize("damaged", ["tls.crt", "tls.key", "ca.crt"])
+def test_incomplete_files_for_tls_are_refused(tmp_path: Path, damaged: str) -> None:
+    folder = certificates.make(tmp_path / "tls")
+    (folder / damaged).write_bytes(b"")
+    with pytest.raises(InvalidSetting, match=r"ROLLOUT_MODEL_TLS=.*: must be a folder with tls.crt, tls.key"):
+        load_settings({"MODEL_TLS": str(folder)})
 
 
 def test_a_misspelt_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

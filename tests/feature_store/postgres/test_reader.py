@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from feature_store.deadline import Deadline
-from feature_store.plans import UnknownService, make_plan
+from feature_store.plans import UnknownService, make_plan, service_names
 from feature_store.pool import OnlineReadError, OnlineReadTimeout
 from feature_store.postgres.libpq import with_addresses
 from feature_store.postgres.reader import PostgresReader
@@ -119,6 +119,10 @@ def test_values_and_event_times_are_those_of_feast(
 def test_the_plan_has_features_types_and_largest_ages_in_order(store: Any, plan: Plan) -> None:
     assert dict(zip(plan.names, plan.types, strict=True)) == feature_types(store, "churn_v1")
     assert {view: age.days for view, age in plan.largest_age.items()} == dict.fromkeys(plan.views, 27)
+
+
+def test_the_services_are_those_of_feasts_registry(store: Any) -> None:
+    assert service_names() == ("churn_v1", "churn_v2")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

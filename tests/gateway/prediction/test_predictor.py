@@ -6,21 +6,21 @@ from collections.abc import Sequence
 import pytest
 
 from feature_enricher.errors.requests import MissingFeatures, UnknownUser, ValuesRefused
-from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable, RegistryUnavailable
+from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.prediction.predictor import MAX_ROUNDS, Item, Predictor, Result
 from feature_enricher.upstream.model_server import ModelClient, Prediction
 from feature_enricher.upstream.targets import FixedModelServer
 from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
-from tests.gateway.fakes import COMPLETE, USER, FakeFeatures, FakeModel, FakeRegistry, FixedTarget, prediction
+from tests.gateway.fakes import COMPLETE, USER, FakeFeatureList, FakeFeatures, FakeModel, FixedTarget, prediction
 
 
 def features_with(*names: str) -> FakeFeatures:
     return FakeFeatures({USER: {name: COMPLETE[name] for name in names or COMPLETE}})
 
 
-def fixed_model_server(features: FakeFeatures, model: ModelClient, registry: FakeRegistry) -> Predictor:
-    return Predictor(features, FixedModelServer("http://model", model, registry))
+def fixed_model_server(features: FakeFeatures, model: ModelClient, source: FakeFeatureList) -> Predictor:
+    return Predictor(features, FixedModelServer("http://model", model, source))
 
 
 def predict(predictor: Predictor, *users: str) -> list[Result]:
@@ -33,18 +33,18 @@ def predicted(predictor: Predictor, *users: str) -> list[Prediction]:
     return [result for result in results if isinstance(result, Prediction)]
 
 
-def test_the_registry_is_called_once() -> None:
-    registry = FakeRegistry()
-    predictor = fixed_model_server(features_with(), FakeModel(), registry)
+def test_the_feature_list_is_asked_for_once() -> None:
+    source = FakeFeatureList()
+    predictor = fixed_model_server(features_with(), FakeModel(), source)
 
     for _ in range(3):
         predicted(predictor, USER)
 
-    assert registry.calls == 1
+    assert source.calls == 1
 
 
 def test_a_version_with_another_feature_list_is_called_again_with_that_list() -> None:
-    predictor = fixed_model_server(features_with(), FakeModel("churn_v2"), FakeRegistry("churn_v1"))
+    predictor = fixed_model_server(features_with(), FakeModel("churn_v2"), FakeFeatureList("churn_v1"))
 
     [result] = predicted(predictor, USER)
 
@@ -53,30 +53,30 @@ def test_a_version_with_another_feature_list_is_called_again_with_that_list() ->
     assert predictor.targets.state()["serving"]["feature_service"] == "churn_v2"
 
 
-def test_refused_rows_are_sent_again_with_the_registrys_feature_list() -> None:
-    model, registry = FakeModel(strict=ModelRejected("400")), FakeRegistry("churn_v1")
-    predictor = fixed_model_server(features_with(), model, registry)
+def test_refused_rows_are_sent_again_with_the_models_feature_list() -> None:
+    model, source = FakeModel(strict=ModelRejected("400")), FakeFeatureList("churn_v1")
+    predictor = fixed_model_server(features_with(), model, source)
     predicted(predictor, USER)
-    model.service = registry.service = "churn_v2"
+    model.service = source.service = "churn_v2"
 
     [result] = predicted(predictor, USER)
 
     assert list(result.row.features) == ["months_active", "total_paid"]
 
 
-def test_rows_refused_with_the_registrys_feature_list_are_an_error() -> None:
+def test_rows_refused_with_the_models_own_feature_list_are_an_error() -> None:
     model = FakeModel("churn_v2", strict=ModelRejected("400"))
 
     with pytest.raises(ModelRejected):
-        predict(fixed_model_server(features_with(), model, FakeRegistry("churn_v1")), USER)
+        predict(fixed_model_server(features_with(), model, FakeFeatureList("churn_v1")), USER)
 
 
-def test_rows_refused_while_the_registry_is_down_are_an_error_of_the_model() -> None:
-    registry = FakeRegistry("churn_v1")
+def test_rows_refused_while_the_feature_list_is_unknown_are_an_error_of_the_model() -> None:
+    source = FakeFeatureList("churn_v1")
     model = FakeModel(strict=ModelRejected("400"))
-    predictor = fixed_model_server(features_with(), model, registry)
+    predictor = fixed_model_server(features_with(), model, source)
     predicted(predictor, USER)
-    model.service, registry.error = "churn_v2", RegistryUnavailable("down")
+    model.service, source.error = "churn_v2", ModelUnavailable("down")
 
     with pytest.raises(ModelRejected):
         predict(predictor, USER)
@@ -89,7 +89,7 @@ def test_overrides_that_the_model_refuses_are_an_error_of_the_request() -> None:
                 raise ModelRejected("400")
             return super().predict(rows, deadline)
 
-    predictor = fixed_model_server(features_with(), RefusesThirteen("churn_v1"), FakeRegistry("churn_v1"))
+    predictor = fixed_model_server(features_with(), RefusesThirteen("churn_v1"), FakeFeatureList("churn_v1"))
     overridden = Item(USER, {"months_active": 13})
 
     alone, together = (
@@ -127,7 +127,7 @@ def test_refused_overrides_of_many_users_cost_few_calls() -> None:
 
 
 def test_a_user_without_stored_values_is_unknown_despite_overrides() -> None:
-    predictor = fixed_model_server(features_with(), FakeModel("churn_v2"), FakeRegistry("churn_v2"))
+    predictor = fixed_model_server(features_with(), FakeModel("churn_v2"), FakeFeatureList("churn_v2"))
 
     [result] = predictor.predict([Item("nobody", {"months_active": 13})], Deadline.after(1))
 
@@ -164,9 +164,9 @@ def test_a_model_that_changes_its_feature_list_every_time_is_an_error() -> None:
 
     features = features_with()
     with pytest.raises(ModelUnavailable, match="changes its feature list"):
-        predict(fixed_model_server(features, Fickle(), FakeRegistry()), USER)
+        predict(fixed_model_server(features, Fickle(), FakeFeatureList()), USER)
 
-    assert len(features.services) == MAX_ROUNDS
+    assert len(features.looked_up) == MAX_ROUNDS
 
 
 def test_an_answer_of_another_version_than_the_live_one_is_refused() -> None:
@@ -175,17 +175,17 @@ def test_an_answer_of_another_version_than_the_live_one_is_refused() -> None:
 
 
 def test_a_user_with_only_the_new_features_is_served_after_the_switch() -> None:
-    class SignallingRegistry(FakeRegistry):
-        def feature_service(self, deadline: Deadline | None = None) -> str:
+    class SignallingList(FakeFeatureList):
+        def feature_service(self, deadline: Deadline) -> str:
             reloaded.set() if self.calls else None
             return super().feature_service(deadline)
 
     reloaded = threading.Event()
-    registry, model = SignallingRegistry("churn_v1"), FakeModel("churn_v1")
+    source, model = SignallingList("churn_v1"), FakeModel("churn_v1")
     features = FakeFeatures({USER: COMPLETE, "new": {"months_active": 1, "total_paid": 5.0}})
-    predictor = fixed_model_server(features, model, registry)
+    predictor = fixed_model_server(features, model, source)
     predicted(predictor, USER)
-    registry.service = model.service = "churn_v2"
+    source.service = model.service = "churn_v2"
 
     [first] = predict(predictor, "new")
 
@@ -198,15 +198,15 @@ def test_a_user_with_only_the_new_features_is_served_after_the_switch() -> None:
     assert second.row.features == {"months_active": 1, "total_paid": 5.0}
 
 
-def test_unknown_users_do_not_cause_a_registry_call_each() -> None:
-    registry = FakeRegistry()
-    predictor = fixed_model_server(features_with(), FakeModel(), registry)
+def test_unknown_users_do_not_each_ask_for_the_feature_list() -> None:
+    source = FakeFeatureList()
+    predictor = fixed_model_server(features_with(), FakeModel(), source)
 
     for number in range(5):
         [missing] = predict(predictor, f"unknown-{number}")
         assert isinstance(missing, UnknownUser)
 
-    assert registry.calls <= 2
+    assert source.calls <= 2
 
 
 def test_several_users_are_answered_in_order() -> None:

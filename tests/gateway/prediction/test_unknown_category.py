@@ -184,3 +184,12 @@ def test_null_is_refused_in_every_column_and_shape(real_server: str, column: str
     assert answer.status_code == 400, answer.text
     if (shape, column) != ("inputs", "months_active"):  # MLflow's own parser refuses it without naming it
         assert column in answer.json()["message"]
+
+
+def test_a_gateway_learns_the_feature_list_from_a_real_model_server(real_server: str) -> None:
+    client = create_app({"MODEL_URL": real_server}, features=FakeFeatures({"user 1": COMPLETE})).test_client()
+
+    answers = [client.post("/predict", json={"user_id": user}) for user in ("999999", "user 1")]
+
+    assert [answer.status_code for answer in answers] == [404, 200]
+    assert answers[0].get_json()["missing_features"] == list(TYPES)

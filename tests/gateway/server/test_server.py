@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import psutil
@@ -44,20 +45,16 @@ class Deployed:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, model_server: FakeServer, registry_server: FakeServer) -> dict[str, str]:
-    """A model server and a registry that answer, and no PostgreSQL."""
-    model_server.replies = [reply(b"\n")]
-    tags = [{"key": "feature_service", "value": "churn_v1"}]
-    production = {"version": "3", "current_stage": "Production", "tags": tags}
-    registry_server.replies = [reply({"registered_model": {"latest_versions": [production]}})]
+def environment(tmp_path: Path, model_server: FakeServer) -> dict[str, str]:
+    """A watcher and a model server that answer, which are one server here, and no PostgreSQL."""
+    version = {"model_name": "streamflow_churn", "version": "3", "run_id": "0" * 32, "feature_service": "churn_v1"}
+    model_server.replies = [reply({"serving": {"url": model_server.url, **version}, "warnings": [], "problem": None})]
     values = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "GATEWAY_PORT": str(free_port())}
     values |= {
-        "ENRICHER_ROLLOUT_URL": "",
+        "ENRICHER_ROLLOUT_URL": model_server.url,
         "ENRICHER_ACCESS_LOG": "all",
-        "ENRICHER_MODEL_URL": model_server.url,
-        "ENRICHER_REGISTRY_URL": registry_server.url,
     }
-    values |= {f"ENRICHER_{part}_TIMEOUT_S": "0.5" for part in ("STORE", "MODEL", "REGISTRY")}
+    values |= {f"ENRICHER_{part}_TIMEOUT_S": "0.5" for part in ("STORE", "MODEL")}
     values |= {"PGHOST": str(tmp_path), "PGPORT": "1", "PGUSER": "x", "PGPASSWORD": "x"}
     values["PROMETHEUS_MULTIPROC_DIR"] = "/no/such/folder"  # of some other program in the shell
     return values | {"PGDATABASE": "x", "PGSSLMODE": "prefer"}
@@ -106,6 +103,7 @@ def refused_start(environment: dict[str, str]) -> str:
 
 def test_it_serves_and_names_the_failed_check(gateway: Deployed) -> None:
     assert requests.get(f"{gateway.url}/health", timeout=5).json() == {"status": "ok"}
+    wait_until(lambda: requests.get(f"{gateway.url}/ready", timeout=5).json()["serving"])
     ready = requests.get(f"{gateway.url}/ready", timeout=5)
     assert (ready.status_code, ready.json()["error"]) == (503, "Not ready: store")
     assert requests.post(f"{gateway.url}/predict", json={"user_id": "x"}, timeout=5).status_code == 503
@@ -360,13 +358,18 @@ def test_several_processes_answer_and_their_metrics_are_added_up(environment: di
 def test_the_states_of_killed_processes_are_not_counted(
     environment: dict[str, str], tmp_path: Path, model_server: FakeServer
 ) -> None:
-    model_server.replies = [lambda handler, _body: handler.server.closing.wait()]  # type: ignore[attr-defined]
+    [live] = model_server.replies
+
+    def only_live(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        live(handler, body) if handler.path == "/live" else handler.server.closing.wait()  # type: ignore[attr-defined]
+
+    model_server.replies = [only_live]
     several = environment | {"ENRICHER_WORKERS": "2", "ENRICHER_MODEL_TIMEOUT_S": "5", "ENRICHER_DEADLINE_S": "10"}
     for gateway in started(COMMAND, several, several["GATEWAY_PORT"], tmp_path):
         waiting = [socket.create_connection(gateway.address) for _ in range(4)]
         for client in waiting:
             client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: model_server.seen)
+        wait_until(lambda: "/ping" in [path for path, _body in model_server.seen])
         in_flight_before = in_flight(gateway)
         for worker in psutil.Process(gateway.process.pid).children():
             worker.kill()

@@ -4,8 +4,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,10 +17,18 @@ from feature_enricher.upstream.http_client import Upstream
 from feature_enricher.upstream.model_server import ModelServerClient
 from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
-from tests.gateway.fakes import ANSWER, FakeServer, reply
+from tests.gateway.fakes import ANSWER, FakeServer, FakeUnixServer, reply, running
 
 ROWS = [FeatureRow({"months_active": 70}, {})]
 TIMEOUT_S = 0.3
+
+
+@pytest.fixture(params=["a port", "a Unix socket"])
+def model_server(request: pytest.FixtureRequest) -> Iterator[FakeServer]:
+    with TemporaryDirectory() as folder:  # pytest's own are too long for a socket
+        server = FakeServer() if request.param == "a port" else FakeUnixServer(Path(folder) / "socket")
+        with running(server):
+            yield server
 
 
 def soon() -> Deadline:

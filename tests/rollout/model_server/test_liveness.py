@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from configuration.model_address import connector
+from rollout.model_server.calls import Answer, call
 from rollout.model_server.liveness import Liveness
 from tests.rollout.fakes import FakeModelServer
 
@@ -48,6 +50,9 @@ class PingedServer(FakeModelServer):
 
     def healthy(self) -> bool:
         return super(FakeModelServer, self).healthy()
+
+    def call(self, path: str, body: object, timeout_s: float) -> Answer:
+        return call(connector(self.url), path, body, timeout_s)
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """The smoke test accepts only the target version's right answer to its input example."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from configuration.model_address import connector
 from rollout.errors import LaunchFailed
-from rollout.model_server.smoke_test import Identity, run_smoke_test
+from rollout.model_server.calls import call
+from rollout.model_server.smoke_test import Call, Identity, run_smoke_test
 from rollout.registry import TargetVersion
 from sealing.statement import Environment, Statement
 from tests.gateway.fakes import FakeServer, reply, running
@@ -39,9 +42,13 @@ def model_server() -> Iterator[FakeServer]:
         yield server
 
 
+def calls_to(url: str) -> Call:
+    return partial(call, connector(url))
+
+
 def smoke_tested(server: FakeServer, answer: Any, status: int = 200) -> Identity:
     server.replies = [reply(answer, status)]
-    return run_smoke_test(server.url, {"months_active": [3]}, "streamflow_churn", TARGET, SEAL)
+    return run_smoke_test(calls_to(server.url), {"months_active": [3]}, "streamflow_churn", TARGET, SEAL)
 
 
 def test_a_right_answer_gives_the_server_s_identity(model_server: FakeServer) -> None:
@@ -90,4 +97,4 @@ def test_an_error_is_refused_with_its_status(model_server: FakeServer) -> None:
 
 def test_a_server_that_is_not_there_is_refused() -> None:
     with pytest.raises(LaunchFailed, match="did not answer"):
-        run_smoke_test("http://127.0.0.1:1", {"months_active": [3]}, "streamflow_churn", TARGET, SEAL)
+        run_smoke_test(calls_to("http://127.0.0.1:1"), {"months_active": [3]}, "streamflow_churn", TARGET, SEAL)
