@@ -16,7 +16,7 @@ import psycopg2
 
 from local_stack import chain, processes
 from local_stack.database import loaded_months, postgres, reader_role
-from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
+from local_stack.lifecycle import Interrupted, interruptible, only_one, private_files, timed_step
 from local_stack.month_choice import MonthRequest, month_to_run
 from local_stack.processes import Service
 from local_stack.services import make_services, wait_for_model_server
@@ -39,7 +39,7 @@ class Stack:
 
     def run(self, request: MonthRequest) -> None:
         """Start everything, show a first answer, run until interrupted. Ends every process and keeps all data."""
-        with only_one(self.settings), interruptible():
+        with only_one(self.settings), private_files(self.settings), interruptible():
             try:
                 self._start_all(request)
                 self._supervise()
