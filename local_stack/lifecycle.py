@@ -12,7 +12,7 @@ from typing import TextIO
 
 from local_stack.settings import Settings, StackError
 
-OTHERS = 0o077
+ACCESS_OF_OTHERS = 0o077
 
 
 class Interrupted(BaseException):
@@ -45,7 +45,7 @@ def only_one(settings: Settings) -> Iterator[TextIO]:
 def private_files(settings: Settings) -> Iterator[None]:
     """Customers' data is for its owner alone: that of earlier starts, and what the stack's processes write from now on,
     whatever the umask of the shell."""
-    before = os.umask(OTHERS)
+    before = os.umask(ACCESS_OF_OTHERS)
     try:
         for folder in data_folders(settings):
             folder.mkdir(parents=True, exist_ok=True)
@@ -68,8 +68,8 @@ def close_to_others(folder: Path) -> None:
             entry = Path(path, name)
             with suppress(FileNotFoundError, PermissionError):  # it is gone, or another user's
                 mode = entry.lstat().st_mode
-                if mode & OTHERS and not entry.is_symlink():
-                    entry.chmod(mode & 0o7777 & ~OTHERS)
+                if mode & ACCESS_OF_OTHERS and not entry.is_symlink():
+                    entry.chmod(mode & 0o7777 & ~ACCESS_OF_OTHERS)
 
 
 @contextmanager
