@@ -1,5 +1,6 @@
 """A user's id in MLflow's runs: in descriptions, which repeat error messages, and as a parameter of erase_user."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -97,7 +98,7 @@ def _description(run: Run, subject: Subject, *, apply: bool) -> list[Trace]:
 
 def _parameter(run: Run, subject: Subject, *, apply: bool) -> list[Trace]:
     """Of a failed run that plain `mlflow run` has recorded."""
-    if run.data.params.get(PARAMETER) != subject.user_id:
+    if run.data.params.get(PARAMETER) not in (subject.user_id, shlex.quote(subject.user_id)):  # MLflow quotes it
         return []
     possible = forget_parameter(run, PARAMETER) if apply else hasattr(_get_store(), "engine")
     return [Trace(f"parameter {PARAMETER} of run {run.info.run_id}", 1, "" if possible else _gc(run.info.run_id))]

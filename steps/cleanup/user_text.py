@@ -12,8 +12,8 @@ from steps.cli import spreadsheet
 
 ERASED = "[erased]"
 IN_WORDS = rb"[0-9A-Za-z_\x80-\xff-]"
-# \n, \t and \r in JSON, and %2F in an address, end in a letter but begin no word
-ESCAPES = rb"(?:(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+# \n, \t and \r in JSON, \x before hex digits, and %2F in an address, end in a letter but begin no word
+ESCAPES = rb"(?:(?<=\\[nrtx])|(?<=%[0-9A-Fa-f]{2}))"
 # before a number that is an id and no count: in quotes, in /features/12, user_id=12, PostgreSQL's (user_id)=(12)
 BEFORE_NUMBER = rb"(?:(?<=['\"/])|(?<=user_id=)|(?<=%2[Ff])|(?<=\)=\())"
 

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+import psycopg
 import pytest
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from feature_enricher.app import create_app
 from feature_enricher.prediction.features import FeastFeatures
 from local_stack.settings import Settings
-from steps import build_dataset, labels, materialize
+from steps import build_dataset, labels, materialize, train
 from steps.cli.errors import BadParameter
 from steps.features import lake
+from steps.registry import provenance
 from steps.registry.links import month_links
 from steps.runs.entry_points import arguments
 from tests.conftest import JANUARY
@@ -31,6 +34,7 @@ from tests.steps.states.erasure import (
 from tests.steps.states.killed import held, kill, start, wait_until_stuck
 from tests.steps.states.months import month_of, write_month
 from tests.steps.states.online import served
+from tests.steps.states.trainings import model_id, train_quickly
 
 __all__ = ["redis_online", "redis_server"]
 
@@ -61,11 +65,16 @@ def dataset(tracking: str) -> tuple[str, pd.DataFrame]:
 
 
 def test_the_user_is_only_in_the_places_that_the_report_lists(month: Path, server: Settings, tracking: str) -> None:
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        execute(f"SELECT no_such_column FROM users WHERE user_id = '{USER}'")  # noqa: S608
+    server_log = server.state / "postgres" / "log"
+    assert USER in server_log.read_text()
     before = places_with(server, USER)
     assert {"streamflow", "mlflow", "statistics"} <= before
     assert {Path(place).name for place in before} > {"snapshot.parquet", "scores.parquet", "top_3.csv", "gateway.log.1"}
     assert all(USER in users_in(table) for table in TABLES), "the state has the user everywhere"
     erase(USER)
+    assert USER not in server_log.read_text()
     listed = report(tracking)
     erased, remains = (set(listed[listed["outcome"] == outcome]["place"]) for outcome in ("erased", "remains"))
     dataset_run = dataset(tracking)[0]
@@ -196,6 +205,30 @@ def test_it_waits_for_a_step_that_could_write_the_user_again(month: Path, server
     output, _ = process.communicate(120)
     assert process.returncode == 0, output
     assert not any(USER in users_in(table) for table in TABLES)
+
+
+def test_a_deleted_training_set_of_an_erased_user_is_not_called_broken(month: Path, tracking: str) -> None:
+    run_id = dataset(tracking)[0]
+    tags = {"dataset_run_id": run_id, "dataset_sha256": mlflow.get_run(run_id).data.tags["dataset_sha256"]}
+    erase(USER)
+    get_artifact_repository(mlflow.get_run(run_id).info.artifact_uri).delete_artifacts("dataset.parquet")
+    (link,) = provenance._dataset(tags)
+    day = fetch("SELECT erased_at FROM erased_users")[0][0].date()
+    assert link.state == "differs"
+    assert link.text.startswith(f"run {run_id} had a user who was erased on {day}: ")
+
+
+def test_a_model_from_before_whose_example_is_the_users_row_is_listed(
+    january_loaded: Settings, tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
+    monkeypatch.setattr(train, "input_example", lambda rows: rows.head(1))  # as earlier versions did
+    model = model_id(train_quickly("logistic_regression", tracking))
+    first, second = dataset(tracking)[1]["user_id"].head(2)
+    for user_id, is_listed in ((second, False), (first, True)):
+        erase(user_id)
+        places = report(tracking)["place"]
+        assert any(f"{model}/" in place and "has the user's values" in place for place in places) == is_listed
 
 
 def test_lineage_says_that_the_training_set_had_an_erased_user(month: Path, tracking: str) -> None:
