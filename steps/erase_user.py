@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import mlflow
 import pandas as pd
 
-from feature_store.online_views import online_views
-from feature_store.settings import redis_url
 from feature_store.store import apply_definitions
 from steps import warehouse
 from steps.cleanup import user_artifacts, user_copies, user_logs, user_runs
@@ -47,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not args.dry_run:
             with progress.timed("erase"):
                 traces, _before = process(store, subject, apply=True)
-            warehouse.vacuum(online_tables(store))
+            warehouse.vacuum()
         publish([*traces, *recorded, *user_copies.listed(subject)], erased_before, dry_run=args.dry_run)
 
 
@@ -82,7 +80,7 @@ def chosen(user_id: str | None, file: Path | None) -> str:
 def process(store: "FeatureStore", subject: Subject, *, apply: bool) -> tuple[list[Trace], date | None]:
     """The traces, and the day of an earlier erasure of the user. Without apply it only counts."""
     loaded = warehouse.loaded_months()
-    with warehouse.erased(subject.user_id, subject.entity_key, online_tables(store), commit=apply) as rows:
+    with warehouse.erased(subject.user_id, subject.entity_key, commit=apply) as rows:
         files = lake.erase_user(subject.user_id, rows.cur, loaded, rows.fingerprints, apply=apply)
         keys = online_month.erase_from_redis(store, subject.entity_key, apply=apply)
         before = rows.erased_before.date() if rows.erased_before else None
@@ -92,11 +90,6 @@ def process(store: "FeatureStore", subject: Subject, *, apply: bool) -> tuple[li
         user_runs.mark_datasets(datasets, before or datetime.now(UTC).date())
     runs, logs = user_runs.erase(subject, apply=apply), user_logs.erase(subject, apply=apply)
     return [*stored, *artifacts, *runs, *logs], before
-
-
-def online_tables(store: "FeatureStore") -> list[str]:
-    """PostgreSQL's, none with Redis."""
-    return [] if redis_url() else [view.table for view in online_views(store)]
 
 
 def require_any(traces: Sequence[Trace], erased_before: date | None) -> None:

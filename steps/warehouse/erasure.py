@@ -52,7 +52,7 @@ def tables() -> list[str]:
 
 
 @contextmanager
-def erased(user_id: str, entity_key: bytes, online_tables: Sequence[str], *, commit: bool) -> Iterator[ErasedRows]:
+def erased(user_id: str, entity_key: bytes, *, commit: bool) -> Iterator[ErasedRows]:
     """Deletes the user's rows, from Feast's online tables too, and commits when the block ends, or without `commit`
     rolls back. Until then no load, materialisation, scoring or removal of a month runs: none can write the user again.
 
@@ -64,7 +64,7 @@ def erased(user_id: str, entity_key: bytes, online_tables: Sequence[str], *, com
         cur.execute("LOCK TABLE churn_scores IN SHARE ROW EXCLUSIVE MODE")
         _set_target(cur, user_id, entity_key)
         rows = ErasedRows(cur, _erased_before(cur))
-        _delete(rows, online_tables)
+        _delete(rows)
         yield rows
         if commit:
             _record(rows)
@@ -83,7 +83,7 @@ def _erased_before(cur: Cursor) -> datetime | None:
     return next((at for (at,) in cur.fetchall()), None)
 
 
-def _delete(rows: ErasedRows, online_tables: Sequence[str]) -> None:
+def _delete(rows: ErasedRows) -> None:
     cur = rows.cur
     cur.execute(statement("months_of_erased"))
     months = [moment.date() for (moment,) in cur.fetchall()]
@@ -91,13 +91,16 @@ def _delete(rows: ErasedRows, online_tables: Sequence[str]) -> None:
     for table in tables():
         cur.execute(sql.SQL(statement("erase_rows")).format(table=sql.Identifier(table)))
         rows.rows[table] = cur.rowcount
-    for table in online_tables:
+    for table in _online_tables(cur):
         cur.execute(sql.SQL(statement("erase_online")).format(table=sql.Identifier(names.ONLINE_SCHEMA, table)))
         rows.rows[f"{names.ONLINE_SCHEMA}.{table}"] = cur.rowcount
-        # a build that was killed; under the lock none is running
-        cur.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(names.ONLINE_SCHEMA, f"{table}__next")))
-    for file in MONTH_TABLES:
+    for file in MONTH_TABLES:  # of a load that was killed; under the lock none is running
         cur.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("staging", file)))
+
+
+def _online_tables(cur: Cursor) -> list[str]:
+    cur.execute(statement("online_tables"), {"schema": names.ONLINE_SCHEMA})
+    return [table for (table,) in cur.fetchall()]
 
 
 def _record(rows: ErasedRows) -> None:
@@ -113,11 +116,11 @@ def _fingerprint(cur: Cursor, as_of: date) -> str:
     return str(cur.fetchall()[0][0])
 
 
-def vacuum(online_tables: Sequence[str]) -> None:
+def vacuum() -> None:
     """Removes deleted rows from the tables, and the user from the planner's statistics about values."""
-    online = [sql.Identifier(names.ONLINE_SCHEMA, table) for table in online_tables]
     with translated(BUSY), connect() as connection:
         connection.autocommit = True
+        online = [sql.Identifier(names.ONLINE_SCHEMA, table) for table in _online_tables(connection.cursor())]
         for table in [*map(sql.Identifier, tables()), *online]:
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
 

@@ -165,6 +165,19 @@ def test_an_unknown_user_is_an_error_that_is_not_recorded(month: Path, server: S
     assert fetch("SELECT count(*) FROM erased_users") == [(0,)]
 
 
+def test_values_of_a_killed_build_of_a_removed_view_and_of_a_killed_load_go_too(month: Path, tracking: str) -> None:
+    table = "feast_online.streamflow_usage_agg_30d_fv"
+    for copy in (f"{table}__next", "feast_online.streamflow_removed_fv"):
+        execute(f"CREATE TABLE {copy} AS SELECT * FROM {table}")  # noqa: S608
+    execute("CREATE UNLOGGED TABLE staging.users AS SELECT * FROM users")
+    erase(USER)
+    places = set(report(tracking)["place"])
+    assert {f"{table}__next", "feast_online.streamflow_removed_fv"} <= places
+    counts = fetch(f"SELECT count(*) FROM {table} UNION SELECT count(*) FROM {table}__next")  # noqa: S608
+    assert len(counts) == 1
+    assert fetch("SELECT to_regclass('staging.users')") == [(None,)]
+
+
 def test_a_second_erasure_finds_nothing_and_says_when_the_first_was(
     month: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +242,7 @@ def test_a_model_from_before_whose_example_is_the_users_row_is_listed(
         erase(user_id)
         places = report(tracking)["place"]
         assert any(f"{model}/" in place and "has the user's values" in place for place in places) == is_listed
+        assert user_id not in dump(january_loaded, january_loaded["MLFLOW_DATABASE"])
 
 
 def test_lineage_says_that_the_training_set_had_an_erased_user(month: Path, tracking: str) -> None:

@@ -23,10 +23,12 @@ def loaded(empty_warehouse: Settings, tracking: str, tmp_path: Path) -> Settings
 
 
 def mlflow_run(server: Settings, command: tuple[str, ...], *parameters: str) -> "subprocess.CompletedProcess[str]":
-    options = [word for parameter in parameters for word in ("-P", parameter)]
-    words = [*command, "run", ".", "-e", "erase_user", "--env-manager", "local", *options]
+    options = [option for parameter in parameters for option in ("-P", parameter)]
+    arguments = [*command, "run", ".", "-e", "erase_user", "--env-manager", "local", *options]
     environment = {**server.child_environment(), "PYTHONPATH": str(ROOT)}  # .venv may be another checkout's
-    return subprocess.run(words, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        arguments, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.mark.parametrize("command", [ACTIVATED, PLAIN], ids=["activated", "plain"])
