@@ -44,11 +44,26 @@ class Erasure:
     after: str
 
 
-def tables() -> list[str]:
-    """The tables with a column user_id."""
-    snapshots = [table for table in MONTH_TABLES.values() if table.is_snapshot]
-    of_months = [name for table in snapshots for name in (table.name, table.superseded)]
-    return ["users", *of_months, "labels", "labels_superseded", "churn_scores"]
+@dataclass(frozen=True)
+class UserTable:
+    """column: user_id, or entity_key in Feast's online tables."""
+
+    schema: str
+    name: str
+    column: str
+
+    def __str__(self) -> str:
+        return self.name if self.column == "user_id" else f"{self.schema}.{self.name}"
+
+    @property
+    def names(self) -> dict[str, sql.Identifier]:
+        return {"table": sql.Identifier(self.schema, self.name), "column": sql.Identifier(self.column)}
+
+
+def _tables(cur: Cursor) -> list[UserTable]:
+    """Read from the catalogue: a later migration's table is among them."""
+    cur.execute(statement("tables_of_users"), {"online": names.ONLINE_SCHEMA})
+    return [UserTable(*row) for row in cur.fetchall()]
 
 
 @contextmanager
@@ -88,19 +103,11 @@ def _delete(rows: ErasedRows) -> None:
     cur.execute(statement("months_of_erased"))
     months = [moment.date() for (moment,) in cur.fetchall()]
     rows.fingerprints = {month: _fingerprint(cur, month) for month in months}
-    for table in tables():
-        cur.execute(sql.SQL(statement("erase_rows")).format(table=sql.Identifier(table)))
-        rows.rows[table] = cur.rowcount
-    for table in _online_tables(cur):
-        cur.execute(sql.SQL(statement("erase_online")).format(table=sql.Identifier(names.ONLINE_SCHEMA, table)))
-        rows.rows[f"{names.ONLINE_SCHEMA}.{table}"] = cur.rowcount
+    for table in _tables(cur):
+        cur.execute(sql.SQL(statement("erase_rows")).format(**table.names))
+        rows.rows[str(table)] = cur.rowcount
     for file in MONTH_TABLES:  # of a load that was killed; under the lock none is running
         cur.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("staging", file)))
-
-
-def _online_tables(cur: Cursor) -> list[str]:
-    cur.execute(statement("online_tables"), {"schema": names.ONLINE_SCHEMA})
-    return [table for (table,) in cur.fetchall()]
 
 
 def _record(rows: ErasedRows) -> None:
@@ -120,9 +127,8 @@ def vacuum() -> None:
     """Removes deleted rows from the tables, and the user from the planner's statistics about values."""
     with translated(BUSY), connect() as connection:
         connection.autocommit = True
-        online = [sql.Identifier(names.ONLINE_SCHEMA, table) for table in _online_tables(connection.cursor())]
-        for table in [*map(sql.Identifier, tables()), *online]:
-            connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
+        for table in _tables(connection.cursor()):
+            connection.execute(sql.SQL("VACUUM (ANALYZE) {table}").format(**table.names))
 
 
 def erasures_of(as_of: date) -> list[Erasure]:

@@ -165,14 +165,15 @@ def test_an_unknown_user_is_an_error_that_is_not_recorded(month: Path, server: S
     assert fetch("SELECT count(*) FROM erased_users") == [(0,)]
 
 
-def test_values_of_a_killed_build_of_a_removed_view_and_of_a_killed_load_go_too(month: Path, tracking: str) -> None:
+def test_rows_of_killed_runs_of_removed_views_and_of_later_tables_go_too(month: Path, tracking: str) -> None:
     table = "feast_online.streamflow_usage_agg_30d_fv"
     for copy in (f"{table}__next", "feast_online.streamflow_removed_fv"):
         execute(f"CREATE TABLE {copy} AS SELECT * FROM {table}")  # noqa: S608
     execute("CREATE UNLOGGED TABLE staging.users AS SELECT * FROM users")
+    execute("CREATE TABLE of_a_later_migration AS SELECT * FROM users")
     erase(USER)
     places = set(report(tracking)["place"])
-    assert {f"{table}__next", "feast_online.streamflow_removed_fv"} <= places
+    assert {f"{table}__next", "feast_online.streamflow_removed_fv", "of_a_later_migration"} <= places
     counts = fetch(f"SELECT count(*) FROM {table} UNION SELECT count(*) FROM {table}__next")  # noqa: S608
     assert len(counts) == 1
     assert fetch("SELECT to_regclass('staging.users')") == [(None,)]

@@ -1,1 +1,1 @@
-DELETE FROM {table} WHERE user_id = (SELECT user_id FROM erased_now)
+DELETE FROM {table} WHERE {column} = (SELECT {column} FROM erased_now)
