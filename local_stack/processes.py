@@ -87,8 +87,10 @@ def answers(address: str) -> bool:
 
 def log_file(settings: Settings, name: str) -> Path:
     folder = settings.state / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name.replace(' ', '_')}.log"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = folder / f"{name.replace(' ', '_')}.log"
+    log.touch(mode=0o600)
+    return log
 
 
 def log_tail(settings: Settings, name: str) -> str:

@@ -18,7 +18,7 @@ from configuration import passwords
 from local_stack import chain, mlflow_login, processes
 from local_stack.database import loaded_months, postgres
 from local_stack.database.long_transactions import LongTransactions
-from local_stack.lifecycle import Interrupted, interruptible, only_one, timed_step
+from local_stack.lifecycle import Interrupted, interruptible, only_one, private_files, timed_step
 from local_stack.month_choice import MonthRequest, month_to_run
 from local_stack.processes import Service
 from local_stack.services import make_services, wait_for_model_server
@@ -42,7 +42,7 @@ class Stack:
 
     def run(self, request: MonthRequest) -> None:
         """Start everything, show a first answer, run until interrupted. Ends every process and keeps all data."""
-        with only_one(self.settings), interruptible():
+        with only_one(self.settings), private_files(self.settings), interruptible():
             try:
                 self._start_all(request)
                 self._supervise()

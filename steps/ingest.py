@@ -117,7 +117,13 @@ def summary(as_of: date, changes: Mapping[str, warehouse.Change], new: NewCatego
     rows = sum(change.rows for change in changes.values())
     result = f"{written} rows written, {deleted} deleted" if written or deleted else "nothing changed"
     files = "six files" if changes["labels"].rows else "five files; without labels.csv, labels stay unchanged"
-    return f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {result}.{_warning(new)}"
+    loaded = f"[OK] Ingested {as_of}: {changes['users'].rows} users, {rows} rows in {files}; {result}."
+    return f"{loaded}{_erased(changes)}{_warning(new)}"
+
+
+def _erased(changes: Mapping[str, warehouse.Change]) -> str:
+    rows = sum(change.erased for change in changes.values())
+    return f" {rows} rows of {changes['users'].erased} erased users were left out (see erase_user)." if rows else ""
 
 
 def _warning(new: NewCategories) -> str:

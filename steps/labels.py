@@ -13,11 +13,14 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from steps import warehouse
 from steps.cli import console, dates, parameters, progress, spreadsheet
 from steps.cli.errors import FaultyMonth
 from steps.month import files
+from steps.month.csv_text import TextFile
 from steps.runs import descriptions, tracking
 
 
@@ -52,7 +55,7 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
     warehouse.apply_schema()
     try:
         with progress.timed("check the file"), progress.bar("check") as advance:
-            labels = files.read_labels(file, as_of, warehouse.users_of(as_of), advance)
+            labels = files.read_labels(file, as_of, allowed_users(file, as_of), advance)
     except FaultyMonth as error:
         mlflow.log_text(spreadsheet.to_csv(pd.DataFrame(error.faults)), "faults.csv")
         raise
@@ -62,11 +65,23 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
         return warehouse.load_late_labels(labels_load, labels.chunks(), advance)
 
 
+def allowed_users(file: Path, as_of: date) -> pa.Array:
+    """The month's users, and those of the file who were erased: their labels are left out."""
+    users, unknown = warehouse.users_of(as_of), list[str]()
+    if not warehouse.any_erased():
+        return users
+    for chunk in TextFile(file, list(files.FILES["labels"].columns)).chunks():
+        ids = chunk.rows["user_id"]
+        unknown += ids.filter(pc.invert(pc.is_in(ids, value_set=users))).to_pylist()
+    return pa.concat_arrays([users, pa.array(warehouse.erased_among(unknown), pa.string())])
+
+
 def summary(as_of: date, change: warehouse.Change) -> str:
     result = f"{change.written} written" if change.written else "nothing changed"
     missing = warehouse.count_without_label(as_of)
     rest = f"{missing} users of the month have no label yet" if missing else "every user of the month has a label"
-    return f"[OK] Loaded {change.rows} labels of {as_of}: {result}; {rest}."
+    erased = f" {change.erased} labels of erased users were left out." if change.erased else ""
+    return f"[OK] Loaded {change.rows} labels of {as_of}: {result}; {rest}.{erased}"
 
 
 if __name__ == "__main__":

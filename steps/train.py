@@ -20,6 +20,7 @@ from steps.cli.settings import LABEL
 from steps.registry import seals
 from steps.runs import descriptions, tracking
 from steps.training import dataset_runs, evaluation, logged_model, pipelines, report
+from steps.training.input_example import input_example
 from steps.training.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
 
 MIN_PER_CLASS = 2 * FOLDS
@@ -190,7 +191,7 @@ def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> logged_mo
         "calibration": training.calibration,
         "threshold": training.threshold,
     }
-    return logged_model.log(fitted, config, training.facts["types"], training.rows[training.features].head(1))
+    return logged_model.log(fitted, config, training.facts["types"], input_example(training.rows[training.features]))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ RUN_BY = {
     "mlflow run . -e materialize": (NEW_FEATURE, 'step(patched, "materialize"'),
     "mlflow run . -e labels": ("tests/steps/test_labels.py", "labels.main("),
     "mlflow run . -e remove_month": ("tests/steps/test_remove_month.py", "remove_month.main("),
+    "mlflow run . -e erase_user": ("tests/steps/runs/test_no_id_in_mlflow.py", '"erase_user"'),
     "mlflow models serve -m models:/streamflow_churn/Production": (LAUNCHER, "mlflow models serve -m models:/"),
     "curl -X POST": (REPORT, "curl -s -X POST"),
     "mlflow run . -e register -P as_of=2024-02-29": (REPORT, "$ mlflow run . -e register -P as_of=2024-02-29"),

@@ -8,6 +8,7 @@
   work, and every run is ended, named and described.
 - `run` with only an entry point and parameters loads only MLflow's projects, and `models` only MLflow's models. (The
   command line first loads every server, which takes longer than most steps.)
+- `run -e erase_user`: the user_id is not recorded in MLflow.
 - A port in use: `models serve` takes another, `server` and `ui` name the process's address.
 - `gc` does not remove runs that a registered version was made from.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 from local_stack import inherited_variables, libpq_variables
-from local_stack.mlflow_command import addresses, created_runs, gc, ports, store
+from local_stack.mlflow_command import addresses, created_runs, gc, ports, private_values, store
 from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, parse_tokens, value_of
 from local_stack.settings import Settings, StackError
 from rollout import loopback
@@ -122,7 +123,7 @@ def command_line(arguments: list[str]) -> None:
 
 def run_project(arguments: list[str]) -> None:
     tokens = prepare_run(arguments)
-    with addresses.local_project(tokens) as runnable:
+    with private_values.in_files(tokens) as recordable, addresses.local_project(recordable) as runnable:
         run_arguments = ["run", *(argument for token in runnable for argument in token.arguments())]
         plain = plain_run(run_arguments)
         start = plain.start if plain else lambda: command_line(run_arguments)

@@ -22,6 +22,15 @@ def as_of(text: str) -> date:
     raise argparse.ArgumentTypeError(f"{text!r} is not a date. Write it as YYYY-MM-DD, for example 2024-01-31")
 
 
+def text(value: str) -> str:
+    """Any text in UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # bytes of the command line that are no text
+        raise argparse.ArgumentTypeError(f"{value!r} is not UTF-8 text") from error
+    return value
+
+
 def path(text: str) -> Path:
     """The text as a path; ~ is the home folder. Shell text in it is a plain name."""
     if CONTROL_CHARACTERS.search(text):

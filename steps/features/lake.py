@@ -8,7 +8,7 @@ repairs it.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -52,6 +52,41 @@ def files_of_month(as_of: date) -> list[Path]:
 def remove_month(as_of: date) -> None:
     for table in warehouse.snapshot_tables():
         shutil.rmtree(path(table.name, as_of).parent, ignore_errors=True)
+
+
+def erase_user(
+    user_id: str, cur: Cursor, loaded: Collection[date], months: Collection[date], *, apply: bool
+) -> dict[str, int]:
+    """File -> rows of the user. With apply, writes the files of loaded months anew, and deletes other months' files and
+    those that a killed load left. Runs inside the transaction that deletes the user's rows.
+
+    months: those in which the database had the user; a killed erasure may have written their files already.
+    """
+    rows: dict[str, int] = {}
+    for table in warehouse.snapshot_tables():
+        for month in sorted((folder() / table.name).glob("as_of=*")):
+            as_of = date.fromisoformat(month.name.removeprefix("as_of="))
+            file = path(table.name, as_of)
+            if count := _count(file, user_id):
+                rows[str(file)] = count
+            if apply:
+                (file.with_name(f".{file.name}.partial")).unlink(missing_ok=True)
+            if apply and as_of in loaded and (count or as_of in months) and file.is_file():
+                warehouse.record_lake_file(cur, table.name, as_of, _write(cur, table, as_of, file))
+            elif apply and count and as_of not in loaded:
+                file.unlink()
+    return rows
+
+
+def _count(file: Path, user_id: str) -> int:
+    """The rows of the user. An unreadable file may have some."""
+    if not file.is_file():
+        return 0
+    try:
+        rows = pq.read_table(file, columns=["user_id"], filters=[("user_id", "=", user_id)], partitioning=None)
+        return int(rows.num_rows)
+    except pa.ArrowInvalid:
+        return 1
 
 
 def require_month(as_of: date) -> None:

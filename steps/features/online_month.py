@@ -48,6 +48,22 @@ def take_offline(store: "FeatureStore", as_of: date) -> None:
         warehouse.clear_online([view.table for view in online_views(store)])
 
 
+def erase_from_redis(store: "FeatureStore", entity_key: bytes, *, apply: bool) -> dict[str, int]:
+    """Place -> number of keys; empty with PostgreSQL as online store. Without apply it only counts."""
+    if not redis_url():
+        return {}
+    from steps.features import online_redis  # noqa: PLC0415 - Redis' client is an extra
+
+    return {"Redis": online_redis.erase_user(store, entity_key, apply=apply)}
+
+
+def entity_key(user_id: str) -> bytes:
+    """The user's key in the online store."""
+    from feature_store.postgres.online_store import entity_keys  # noqa: PLC0415 - imports Feast
+
+    return next(iter(entity_keys([user_id])))
+
+
 def _replace(
     store: "FeatureStore",
     views: Sequence[OnlineView],

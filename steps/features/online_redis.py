@@ -15,6 +15,7 @@ import redis
 
 from feature_store.online_views import OnlineView
 from feature_store.postgres.online_store import entity_keys
+from feature_store.redis import erasure as redis_erasure
 from feature_store.redis.store import NextMonth, OvertakenError, online_moment
 from steps import warehouse
 from steps.cli.errors import OnlineStoreUnavailable
@@ -61,6 +62,14 @@ def clear_online(store: "FeatureStore", as_of: date) -> None:
         month.take_offline()
         month.clear()
         month.close()
+
+
+def erase_user(store: "FeatureStore", entity_key: bytes, *, apply: bool) -> int:
+    """The number of the user's keys. Under the lock of materialisations. Raises OnlineStoreUnavailable."""
+    with _translated():
+        return redis_erasure.erase_user(
+            store.config.online_store.connection_string, store.project, entity_key, apply=apply
+        )
 
 
 def _next_month(store: "FeatureStore", as_of: date) -> NextMonth:

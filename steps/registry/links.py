@@ -5,14 +5,16 @@ differs: nothing is broken, but the version was made with something else. broken
 recorded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from mlflow.entities import Run
 
 from steps import warehouse
 from steps.runs import search, tracking
+from steps.warehouse import Erasure
 
 State = Literal["same", "recorded", "differs", "broken"]
 
@@ -51,7 +53,28 @@ def _rows(as_of: str, source: Run) -> Link:
     current = warehouse.month_fingerprint(date.fromisoformat(as_of))
     if recorded == current:
         return Link("rows", f"fingerprint {current}, as in the warehouse")
-    return Link("rows", f"fingerprint {recorded}, in the warehouse it is {current}", "differs")
+    why = _not_rebuilt(date.fromisoformat(as_of), source, recorded, current)
+    return Link("rows", f"fingerprint {recorded}, in the warehouse it is {current}{why}", "differs")
+
+
+def _not_rebuilt(as_of: date, source: Run, recorded: str | None, current: str) -> str:
+    """Why a training set cannot be rebuilt from a month with another fingerprint; '' where nobody was erased since."""
+    erasures = warehouse.erasures_of(as_of)
+    fingerprint, explaining = recorded, list[Erasure]()
+    for erasure in erasures:
+        if erasure.before == fingerprint:
+            fingerprint = erasure.after
+            explaining.append(erasure)
+    if fingerprint == current:
+        return f": {_days(explaining)}; it can no longer be rebuilt"
+    built = datetime.fromtimestamp(source.info.start_time / 1000, UTC)
+    since = [erasure for erasure in erasures if erasure.erased_at >= built]
+    return f": {_days(since)}, and rows were changed; it can no longer be rebuilt" if since else ""
+
+
+def _days(erasures: Sequence[Erasure]) -> str:
+    days = sorted({str(erasure.erased_at.astimezone(UTC).date()) for erasure in erasures})
+    return f"a user was erased on {' and '.join(days)}"
 
 
 def _ingest(load: Run) -> Link:

@@ -114,6 +114,8 @@ def _dataset(tags: Mapping[str, str]) -> list[Link]:
     try:
         rows, facts = dataset_runs.read(run.info.run_id)
     except DatasetMismatch as error:
+        if day := run.data.tags.get(tracking.ERASED_TAG):
+            return [Link("dataset", f"run {run_id} had a user who was erased on {day}: {error}", "differs")]
         return [Link("dataset", str(error), "broken")]
     sha256 = facts["dataset_sha256"]
     outcome = "recomputed from dataset.parquet: the same" if sha256 == recorded else f"recomputed, it is {sha256}"

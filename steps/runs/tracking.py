@@ -23,6 +23,7 @@ from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
 from steps.month.digest import file_sha256
 from steps.runs import dead_runs, descriptions, search
+from steps.runs.private_files import private_files
 
 STEP_TAG = names.STEP_TAG
 CODE_TAG = "streamflow.code_sha256"
@@ -30,6 +31,7 @@ LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
+ERASED_TAG = "streamflow.user_erased_on"  # of a dataset with a user who was erased later
 CODE_FOLDERS = ("configuration", "sealing", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
 NO_COMMIT = "not a git checkout"
@@ -89,7 +91,7 @@ def _held(run: Run) -> Iterator[str]:
     except StepError:
         mlflow.end_run("FAILED")
         raise
-    with held:
+    with held, private_files():
         yield place
 
 

@@ -75,7 +75,7 @@ def update_labels(cur: Cursor, file: Staged, load: LabelsLoad) -> Change:
         cur.execute("DROP TABLE affected_labels, planned_labels")
     if written or deleted:
         cur.execute("ANALYZE labels")
-    return Change(file.rows, written, deleted)
+    return Change(file.rows, written, deleted, file.erased)
 
 
 def record_label_file(cur: Cursor, load: LabelsLoad) -> None:

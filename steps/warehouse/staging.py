@@ -24,20 +24,22 @@ USERS_FILE = "users"
 
 @dataclass(frozen=True)
 class Change:
-    """The rows that a load wrote to and deleted from one table."""
+    """The rows that a load wrote to and deleted from one table. erased: rows of erased users, which it left out."""
 
     rows: int
     written: int
     deleted: int
+    erased: int = 0
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A file whose rows are in its staging table."""
+    """A file whose rows are in its staging table. erased: the rows of erased users, which are not."""
 
     name: str
     columns: list[str]
     rows: int
+    erased: int
 
 
 def staging_table(file: str) -> sql.Composable:
@@ -80,13 +82,23 @@ def _stage(side: Connection, file: str, table: str, batches: Iterator[pa.RecordB
             for batch in chain([first], batches):
                 copy.write(_csv_text(batch))
                 rows += batch.num_rows
+        erased = _leave_out_erased(cur, names)
         # refuses a repeated user, and gives the order in which rows are inserted
         cur.execute(sql.SQL("ALTER TABLE {staging} ADD PRIMARY KEY (user_id)").format(**names))
         # without statistics the planner joined a first month in 35 s instead of 0.3
         cur.execute(sql.SQL("ANALYZE {staging}").format(**names))
         if of_users:
             _require_known_users(cur, file, names)
-    return Staged(file, list(first.schema.names), rows)
+    return Staged(file, list(first.schema.names), rows - erased, erased)
+
+
+def _leave_out_erased(cur: Cursor, names: Mapping[str, sql.Composable]) -> int:
+    cur.execute(statement("any_erased"))
+    [any_erased] = cur.fetchall()[0]
+    if not any_erased:
+        return 0
+    cur.execute(sql.SQL(statement("leave_out_erased")).format(**names))
+    return int(cur.rowcount)
 
 
 def _require_known_users(cur: Cursor, file: str, names: Mapping[str, sql.Composable]) -> None:

@@ -308,6 +308,7 @@ def test_the_run_says_what_was_loaded(january: Path, tracking: str, capsys: pyte
         "rows": 3,
         "written": 3,
         "deleted": 0,
+        "erased": 0,
     }
 
 

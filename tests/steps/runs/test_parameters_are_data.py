@@ -41,6 +41,7 @@ TEXTS = (
     "x" * 5000,
 )
 FREE_PATHS = {"out_dir"}  # a folder of any name can be created
+FREE_TEXTS = {"user_id"}
 # `python` writes its arguments to a file; each ends with a NUL
 RECORDER = 'python() { printf "%s\\0" "$@" >> ../record; }'
 
@@ -91,6 +92,8 @@ def test_a_step_refuses_a_value_and_names_it_with_its_parameter(
         argv = arguments(entry_point, {**values(entry_point, empty_folder), parameter: text})
         if parameter in FREE_PATHS and "\n" not in text and not text.startswith("~"):
             assert getattr(parse_args(argv), parameter) == Path(text)
+        elif parameter in FREE_TEXTS:
+            assert getattr(parse_args(argv), parameter) == text
         else:
             with pytest.raises(SystemExit, match="2"):
                 parse_args(argv)

@@ -8,8 +8,8 @@ with warnings.catch_warnings():
     import mlflow.store.tracking.sqlalchemy_store
 
     from feature_store.plain_feast import import_feast
-    from steps import labels, main, materialize, register, remove_month
+    from steps import erase_user, labels, main, materialize, register, remove_month
 
     import_feast()
 
-__all__ = ["labels", "main", "materialize", "mlflow", "register", "remove_month"]
+__all__ = ["erase_user", "labels", "main", "materialize", "mlflow", "register", "remove_month"]

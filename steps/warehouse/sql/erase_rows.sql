@@ -1,0 +1,1 @@
+DELETE FROM {table} WHERE {column} = (SELECT {column} FROM erased_now)
