@@ -55,6 +55,13 @@ def month_of(data: Path, as_of: str | None) -> Month:
     return Month(folder, day)
 
 
+def day_of(number: int) -> date:
+    """The day of the folder month_NNN."""
+    months = FIRST_MONTH.month - 1 + number
+    year, month = FIRST_MONTH.year + months // 12, months % 12 + 1
+    return date(year, month, calendar.monthrange(year, month)[1])
+
+
 def _is_readable(path: Path) -> bool:
     try:
         path.open("rb").close()
@@ -103,14 +110,18 @@ def create_tables(settings: Settings) -> None:
 
 def is_finished(settings: Settings, experiment: str, month: Month) -> bool:
     """True if a chain has finished for exactly these files."""
+    return bool(_client(settings).search_runs([experiment], filter_string=finished_runs(month), max_results=1))
+
+
+def finished_runs(month: Month) -> str:
+    """MLflow's filter for finished chains of exactly these files."""
     conditions = {
         "attributes.status": "FINISHED",
         f"tags.`{names.STEP_TAG}`": "main",
         "tags.as_of": str(month.as_of),
         "tags.files_sha256": files_sha256(month.folder),
     }
-    query = " and ".join(f"{name} = '{value}'" for name, value in conditions.items())
-    return bool(_client(settings).search_runs([experiment], filter_string=query, max_results=1))
+    return " and ".join(f"{name} = '{value}'" for name, value in conditions.items())
 
 
 def production_version(settings: Settings) -> str | None:

@@ -8,9 +8,12 @@ set -eu
 [ ! -e "$1" ] || { echo "$1 already exists. Name a new folder" >&2; exit 2; }
 source=$(CDPATH="" cd -- "$(dirname -- "$0")/../.." && pwd)
 mkdir -p "$1"
-for name in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration sealing steps feature_repo feature_store deploy; do
+for name in MLproject pyproject.toml requirements.txt conda.yaml .env.example configuration sealing steps feature_repo feature_store; do
     cp -R "$source/$name" "$1/"
 done
+# not the rest of deploy: deploy/kubernetes/mine has passwords, and MLflow copies the whole folder into an image
+mkdir -p "$1/deploy/kubernetes"
+cp "$source/deploy/kubernetes/config.json" "$source/deploy/kubernetes/job.yaml" "$1/deploy/kubernetes/"
 find "$1" -name __pycache__ -type d -prune -exec rm -rf {} +
 sed "s|^conda_env: .*|docker_env: {image: \"$2\"}|" "$source/MLproject" > "$1/MLproject"
 # the image has no git; without a commit here, the job's own text stays

@@ -1,0 +1,137 @@
+"""The programs start as their pods start them: with the command and the variables of the manifests."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from configuration.environment import InvalidSettings
+from feature_enricher.errors.base import InvalidSetting
+from feature_enricher.settings import load_settings
+from local_stack import variables
+from local_stack.settings import ROOT, Settings
+from steps.cli.settings import Settings as StepSettings
+from tests.conftest import free_port
+from tests.deploy.manifests import Object, command_of, containers_of, environment_of, template_of
+from tests.waiting import answers, wait_until
+
+POD = "10.42.0.7"  # probes have the pod's address as host
+
+
+@contextmanager
+def started(command: list[str], environment: dict[str, str], port: int) -> Iterator[str]:
+    url = f"http://127.0.0.1:{port}"
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    with subprocess.Popen(command, cwd=ROOT, env=inherited | environment) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or answers(f"{url}/health"), seconds=90, pause=0.1)
+            assert process.poll() is None
+            yield url
+        finally:
+            process.terminate()
+
+
+def status(url: str, host: str) -> int:
+    return requests.get(url, headers={"Host": host}, timeout=10).status_code
+
+
+def of_pod(objects: list[Object], name: str) -> tuple[list[str], dict[str, str]]:
+    """Command and variables of a Deployment's container."""
+    [container] = containers_of(template_of(objects, name))
+    environment = environment_of(objects, container)
+    return command_of(container, environment), environment
+
+
+def test_a_gateway_answers_probes_at_its_address_and_needs_a_key(objects: list[Object], tmp_path: Path) -> None:
+    command, environment = of_pod(objects, "gateway")
+    port = free_port()
+    environment |= {
+        "GATEWAY_PORT": str(port),
+        "ENRICHER_DRAIN_S": "0",
+        "TMPDIR": str(tmp_path),
+        "PGHOST": str(tmp_path),
+    }
+    key = environment["ENRICHER_API_KEYS"].removeprefix("web:")
+    with started(command, environment, port) as url:
+        probes = {path: status(f"{url}{path}", f"{POD}:8000") for path in ("/health", "/ready")}
+        assert probes == {"/health": 200, "/ready": 503}
+        hosts = ("gateway:8000", "predict.example.org", "evil.example")
+        assert [status(f"{url}/metrics", host) for host in hosts] == [401, 401, 421]
+        metrics = requests.get(f"{url}/metrics", headers={"Host": "gateway", "X-API-Key": key}, timeout=10)
+        assert metrics.status_code == 200
+
+
+def test_a_watcher_answers_probes_at_its_address_and_the_gateway(objects: list[Object], tmp_path: Path) -> None:
+    command, environment = of_pod(objects, "watcher")
+    _gateway, of_gateway = of_pod(objects, "gateway")
+    port = free_port()
+    environment |= {
+        "ROLLOUT_PORT": str(port),
+        "ROLLOUT_FOLDER": str(tmp_path),
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+    }
+    with started(command, environment, port) as url:
+        assert status(f"{url}/health", f"{POD}:5001") == 200
+        gateway_asks = urlsplit(of_gateway["ENRICHER_ROLLOUT_URL"]).netloc
+        assert [status(f"{url}/live", host) for host in (gateway_asks, "evil.example")] == [200, 421]
+
+
+def test_mlflow_answers_probes_at_its_address_and_the_pods(
+    objects: list[Object], server: Settings, tracking: str, tmp_path: Path
+) -> None:
+    command, environment = of_pod(objects, "mlflow")
+    _watcher, of_watcher = of_pod(objects, "watcher")
+    port = free_port()
+    command = [item.replace("=5000", f"={port}").replace("=/artifacts", f"={tmp_path}") for item in command]
+    environment |= {name: server[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSSLMODE")}
+    environment |= {"TMPDIR": str(tmp_path), "PGSSLROOTCERT": "", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with started(command, environment, port) as url:
+        assert status(f"{url}/health", f"{POD}:5000") == 200
+        experiment = f"{url}/api/2.0/mlflow/experiments/get?experiment_id={tracking}"
+        client_asks = urlsplit(of_watcher["MLFLOW_TRACKING_URI"]).netloc
+        assert [status(experiment, host) for host in (client_asks, "evil.example")] == [200, 403]
+
+
+def test_the_steps_accept_their_settings(objects: list[Object], monkeypatch: pytest.MonkeyPatch) -> None:
+    _command, environment = of_pod(objects, "steps")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.from_env()["PGHOST"] == "postgres.example.org"
+    [mounts] = [container["volumeMounts"] for container in containers_of(template_of(objects, "steps"))]
+    paths = {mount["mountPath"] for mount in mounts}
+    settings = StepSettings.from_env()
+    assert {
+        str(settings.lake),
+        str(settings.private_seal_key.parent),
+        str(Path(environment["PGSSLROOTCERT"]).parent),
+    } <= paths
+
+
+def service_links(objects: list[Object]) -> dict[str, str]:
+    """The variables that the kubelet sets in every pod that does not forbid it; headless services have none."""
+    return {
+        f"{item['metadata']['name'].upper()}_PORT": f"tcp://10.43.0.9:{item['spec']['ports'][0]['port']}"
+        for item in objects
+        if item["kind"] == "Service" and item["spec"].get("clusterIP") != "None"
+    }
+
+
+def test_the_links_of_services_would_be_read_as_settings(
+    objects: list[Object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = service_links(objects)
+    assert {"GATEWAY_PORT", "MLFLOW_PORT"} <= set(links)
+    for name, value in links.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSetting, match=r"GATEWAY_PORT='tcp://10\.43\.0\.9:8000'"):
+        load_settings()
+    with pytest.raises(InvalidSettings, match=r"MLFLOW_PORT='tcp://10\.43\.0\.9:5000'"):
+        variables.StackVariables.read()
+    assert {template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps")} == {
+        False
+    }
