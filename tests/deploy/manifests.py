@@ -40,7 +40,11 @@ def fill_in(parent: Path) -> Path:
 
 def value_of(variable: str, file: str) -> str:
     """A value for a line of a secret's file that ends with `=`."""
-    return "web:a-key-of-the-web-site-01" if variable == "ENRICHER_API_KEYS" else f"{variable}-of-{file}".lower()
+    if variable == "ENRICHER_API_KEYS":
+        return "web:a-key-of-the-web-site-01"
+    if variable == "MLFLOW_TRACKING_PASSWORD":  # a client's, which mlflow.env has too
+        variable, file = f"MLFLOW_{file.removesuffix('.env')}_PASSWORD", "mlflow.env"
+    return f"{variable}-of-{file}".lower()
 
 
 def build(folder: Path) -> "subprocess.CompletedProcess[str]":

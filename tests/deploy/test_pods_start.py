@@ -36,8 +36,8 @@ def started(command: list[str], environment: dict[str, str], port: int) -> Itera
             process.terminate()
 
 
-def status(url: str, host: str) -> int:
-    return requests.get(url, headers={"Host": host}, timeout=10).status_code
+def status(url: str, host: str, login: tuple[str, str] | None = None) -> int:
+    return requests.get(url, headers={"Host": host}, auth=login, timeout=10).status_code
 
 
 def of_pod(objects: list[Object], name: str) -> tuple[list[str], dict[str, str]]:
@@ -81,20 +81,25 @@ def test_a_watcher_answers_probes_at_its_address_and_the_gateway(objects: list[O
         assert [status(f"{url}/live", host) for host in (gateway_asks, "evil.example")] == [200, 421]
 
 
-def test_mlflow_answers_probes_at_its_address_and_the_pods(
+def test_mlflow_answers_probes_at_its_address_and_pods_with_a_login(
     objects: list[Object], server: Settings, tracking: str, tmp_path: Path
 ) -> None:
     command, environment = of_pod(objects, "mlflow")
-    _watcher, of_watcher = of_pod(objects, "watcher")
     port = free_port()
     command = [item.replace("=5000", f"={port}").replace("=/artifacts", f"={tmp_path}") for item in command]
     environment |= {name: server[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSSLMODE")}
     environment |= {"TMPDIR": str(tmp_path), "PGSSLROOTCERT": "", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment["MLFLOW_LOGIN_FOLDER"] = str(tmp_path / "login")
     with started(command, environment, port) as url:
         assert status(f"{url}/health", f"{POD}:5000") == 200
         experiment = f"{url}/api/2.0/mlflow/experiments/get?experiment_id={tracking}"
-        client_asks = urlsplit(of_watcher["MLFLOW_TRACKING_URI"]).netloc
-        assert [status(experiment, host) for host in (client_asks, "evil.example")] == [200, 403]
+        for name in ("watcher", "steps"):
+            _client, values = of_pod(objects, name)
+            host = urlsplit(values["MLFLOW_TRACKING_URI"]).netloc
+            login = (values["MLFLOW_TRACKING_USERNAME"], values["MLFLOW_TRACKING_PASSWORD"])
+            assert status(experiment, host) == 401
+            assert status(experiment, host, login) == 200
+            assert status(experiment, "evil.example", login) == 403
 
 
 def test_the_steps_accept_their_settings(objects: list[Object], monkeypatch: pytest.MonkeyPatch) -> None:
