@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml
 
+from configuration.model_address import AUTHORITY, CERTIFICATE, KEY
 from local_stack.settings import ROOT
 from sealing import keys
+from tests.rollout import certificates
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 KUBECTL = Path(sys.executable).parent / "kubectl"
@@ -32,6 +34,11 @@ def fill_in(parent: Path) -> Path:
         filled = [f"{line}{value_of(line[:-1], example.stem)}" if line.endswith("=") else line for line in lines]
         example.with_suffix("").write_text("\n".join(filled))
     keys.make_pair(mine / "secrets" / "private.pem")
+    made = certificates.make(parent / "certificates")
+    for name in ("watcher", "gateway"):
+        shutil.copy(made / CERTIFICATE, mine / "secrets" / f"{name}.crt")
+        shutil.copy(made / KEY, mine / "secrets" / f"{name}.key")
+    shutil.copy(made / AUTHORITY, mine / "secrets")
     (mine / "settings" / "ca.pem").write_text("a certificate")
     image = mine / "image" / "kustomization.yaml"
     image.write_text(image.read_text().replace("sha256:DIGEST", DIGEST))

@@ -4,8 +4,11 @@ import copy
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +39,8 @@ KUBERNETES = "1.37.0"
 KUSTOMIZATIONS = {"Kustomization", "Component"}  # kubectl itself refuses unknown fields in these
 # pod -> the secrets whose values it gets
 SECRETS = {
-    "gateway": {"gateway"},
-    "watcher": {"watcher"},
+    "gateway": {"gateway", "model-tls-client"},
+    "watcher": {"watcher", "model-tls-server"},
     "mlflow": {"mlflow"},
     "steps": {"streamflow", "streamflow-seal"},
 }
@@ -110,10 +113,34 @@ def test_the_documented_commands_make_the_secrets_files_for_their_owner_alone(tm
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(["sh", "-ec", commands], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60)
-    files = (tmp_path / "deploy" / "kubernetes" / "mine" / "secrets").iterdir()
-    modes = {path.name: path.stat().st_mode & 0o777 for path in files if path.suffix != ".example"}
-    private = ("gateway.env", "watcher.env", "mlflow.env", "steps.env", "private.pem")
-    assert modes == {**dict.fromkeys(private, 0o600), "public.pem": 0o644}
+    secrets = tmp_path / "deploy" / "kubernetes" / "mine" / "secrets"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in secrets.iterdir() if path.suffix != ".example"}
+    names = {
+        *(f"{name}.env" for name in SECRETS),
+        *(f"{name}.{end}" for name in ("ca", "watcher", "gateway") for end in ("key", "crt")),
+    }
+    assert modes == {**dict.fromkeys((*names, "private.pem"), 0o600), "public.pem": 0o644}
+    assert shakes_hands(secrets)
+
+
+def context_of(secrets: Path, name: str, purpose: ssl.Purpose) -> ssl.SSLContext:
+    context = ssl.create_default_context(purpose, cafile=str(secrets / "ca.crt"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
+    context.load_cert_chain(secrets / f"{name}.crt", secrets / f"{name}.key")
+    return context
+
+
+def shakes_hands(secrets: Path) -> bool:
+    """Whether gateway and model server accept each other's certificate, under the name of the watcher's Service."""
+    first, second = socket.socketpair()
+    server = context_of(secrets, "watcher", ssl.Purpose.CLIENT_AUTH)
+    client = context_of(secrets, "gateway", ssl.Purpose.SERVER_AUTH)
+    with ThreadPoolExecutor() as executor, first, second:
+        accepted = executor.submit(server.wrap_socket, first, server_side=True)
+        with client.wrap_socket(second, server_hostname="watcher") as connection, accepted.result(10) as other:
+            connection.sendall(b"ping")
+            return other.recv(4) == b"ping"
 
 
 def test_every_pod_runs_the_image_with_the_user_s_digest(objects: list[Object]) -> None:
@@ -190,7 +217,7 @@ def known_variables() -> set[str]:
 
 
 def test_every_setting_exists(objects: list[Object]) -> None:
-    files = {"ca.pem", "public.pem", "private.pem"}
+    files = {"ca.pem", "public.pem", "private.pem", "tls.crt", "tls.key", "ca.crt"}
     held: set[Any] = {key for item in objects if item["kind"] in ("Secret", "ConfigMap") for key in item["data"]}
     assert {"PGHOST", "ENRICHER_DRAIN_S", "ROLLOUT_SEAL_KEY", "STREAMFLOW_LAKE", "PGPASSWORD"} <= held
     assert held - files - known_variables() == set()

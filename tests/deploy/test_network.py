@@ -1,12 +1,14 @@
 """Who may connect to whom, computed from the network policies; both ends of each connection must allow it."""
 
 import copy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from rollout.settings import load_settings
 from tests.deploy.manifests import NAME, Object, containers_of, environment_of, named, pod_templates, template_of
+from tests.rollout import certificates
 
 PODS = ("gateway", "watcher", "mlflow", "steps")
 CLIENTS, NAMES, POSTGRES = "namespaces labelled by the user", "names", "PostgreSQL"
@@ -115,13 +117,15 @@ def test_every_pod_is_in_the_table(objects: list[Object]) -> None:
     assert {template["metadata"]["labels"][NAME] for template in pod_templates(objects)} == set(PODS)
 
 
-def test_ports_are_those_of_the_programs(objects: list[Object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_are_those_of_the_programs(
+    objects: list[Object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def listens(name: str) -> list[Any]:
         return [port["containerPort"] for port in containers_of(template_of(objects, name))[0]["ports"]]
 
     for name, value in environment_of(objects, containers_of(template_of(objects, "watcher"))[0]).items():
         monkeypatch.setenv(name, value)
-    settings = load_settings()
+    settings = load_settings({"MODEL_TLS": str(certificates.make(tmp_path / "tls"))})
     assert tcp("gateway", "watcher", settings.model_ports[0], settings.model_ports[-1]) in ALLOWED
     assert {edge.ports[0] for edge in ALLOWED if edge.target in PODS} == {
         *listens("gateway"), *listens("watcher"), *listens("mlflow"), settings.model_ports[0],

@@ -1,5 +1,6 @@
 """The programs start as their pods start them: with the command and the variables of the manifests."""
 
+import base64
 import os
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from local_stack import variables
 from local_stack.settings import ROOT, Settings
 from steps.cli.settings import Settings as StepSettings
 from tests.conftest import free_port
-from tests.deploy.manifests import Object, command_of, containers_of, environment_of, template_of
+from tests.deploy.manifests import Object, command_of, containers_of, environment_of, named, template_of
 from tests.waiting import answers, wait_until
 
 POD = "10.42.0.7"  # probes have the pod's address as host
@@ -40,15 +41,41 @@ def status(url: str, host: str, login: tuple[str, str] | None = None) -> int:
     return requests.get(url, headers={"Host": host}, auth=login, timeout=10).status_code
 
 
-def of_pod(objects: list[Object], name: str) -> tuple[list[str], dict[str, str]]:
-    """Command and variables of a Deployment's container."""
-    [container] = containers_of(template_of(objects, name))
+def of_pod(objects: list[Object], name: str, root: Path | None = None) -> tuple[list[str], dict[str, str]]:
+    """Command and variables of a Deployment's container. root: of its files, which the variables then name."""
+    template = template_of(objects, name)
+    [container] = containers_of(template)
     environment = environment_of(objects, container)
+    if root is not None:
+        write_files(objects, template, root)
+        inside = ("/etc/streamflow/", "/tmp/")  # noqa: S108 - the pod's
+        environment |= {key: f"{root}{value}" for key, value in environment.items() if value.startswith(inside)}
     return command_of(container, environment), environment
 
 
+def write_files(objects: list[Object], template: Object, root: Path) -> None:
+    """What the pod mounts from ConfigMaps and Secrets."""
+    volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+    for mount in containers_of(template)[0]["volumeMounts"]:
+        folder, volume = root / mount["mountPath"][1:], volumes[mount["name"]]
+        folder.mkdir(parents=True, exist_ok=True)
+        if "configMap" in volume:
+            files = {name: text.encode() for name, text in data_of(objects, "ConfigMap", volume["configMap"]["name"])}
+        elif "secret" in volume:
+            secret = data_of(objects, "Secret", volume["secret"]["secretName"])
+            files = {name: base64.b64decode(text) for name, text in secret}
+        else:
+            files = {}
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+
+
+def data_of(objects: list[Object], kind: str, name: str) -> list[tuple[str, str]]:
+    return list(named(objects, kind, name)["data"].items())
+
+
 def test_a_gateway_answers_probes_at_its_address_and_needs_a_key(objects: list[Object], tmp_path: Path) -> None:
-    command, environment = of_pod(objects, "gateway")
+    command, environment = of_pod(objects, "gateway", tmp_path)
     port = free_port()
     environment |= {
         "GATEWAY_PORT": str(port),
@@ -67,14 +94,10 @@ def test_a_gateway_answers_probes_at_its_address_and_needs_a_key(objects: list[O
 
 
 def test_a_watcher_answers_probes_at_its_address_and_the_gateway(objects: list[Object], tmp_path: Path) -> None:
-    command, environment = of_pod(objects, "watcher")
+    command, environment = of_pod(objects, "watcher", tmp_path)
     _gateway, of_gateway = of_pod(objects, "gateway")
     port = free_port()
-    environment |= {
-        "ROLLOUT_PORT": str(port),
-        "ROLLOUT_FOLDER": str(tmp_path),
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
-    }
+    environment |= {"ROLLOUT_PORT": str(port), "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
     with started(command, environment, port) as url:
         assert status(f"{url}/health", f"{POD}:5001") == 200
         gateway_asks = urlsplit(of_gateway["ENRICHER_ROLLOUT_URL"]).netloc
