@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 
-from local_stack import chain, mlflow_login
+from deploy.containers import tables
 from local_stack.database import old_superuser, roles
 from local_stack.settings import Settings, StackError
-from steps import warehouse
 from steps.cli import console
 
 
@@ -30,9 +29,7 @@ def prepare(settings: Settings) -> None:
         raise StackError("PGUSER='postgres' in .env is the superuser. Set another name, which gets all that it owns")
     old_superuser.replace(_connect, settings["PGUSER"], (settings["PGDATABASE"], settings["MLFLOW_DATABASE"]))
     roles.apply(_connect_as_superuser, settings)
-    warehouse.apply_schema()
-    chain.create_tables(settings)
-    mlflow_login.create_tables(settings)
+    tables.create(settings)
     roles.apply(_connect_as_superuser, settings)  # now that the tables exist
     console.say(f"[OK] The databases and roles of {settings['PGUSER']} are ready.")
 
