@@ -4,6 +4,7 @@ MLflow has an API for it, but only for users that exist, on a server that runs, 
 is not documented: tests/tracking_server/test_login.py notices a change.
 """
 
+import warnings
 from typing import TYPE_CHECKING
 
 from tracking_server import logins
@@ -27,10 +28,12 @@ def grants(settings: Settings) -> dict[str, tuple[Grant, ...]]:
 
 def open_store(uri: str | None) -> "SqlAlchemyStore":
     """Creates the tables that are missing: as the owner of MLflow's database, because its server's role cannot."""
-    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415 - imports all of MLflow's server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its imports and migrations
+        from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415 - imports all of that server
 
-    store = SqlAlchemyStore()
-    store.init_db(uri)
+        store = SqlAlchemyStore()
+        store.init_db(uri)
     return store
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from local_stack import mlflow_login
 from local_stack.settings import ROOT, Settings
 from rollout import processes
 from tests.conftest import free_port
@@ -69,6 +70,7 @@ def without_login(
 @pytest.fixture(scope="session")
 def with_login(server: Settings, tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     variables = {"MLFLOW_AUTH": "basic", "MLFLOW_ALLOWED_HOSTS": "localhost:*,127.0.0.1:*,published.example:*"}
+    mlflow_login.create_tables(Settings({**server.values, **variables}))
     with tracking_server(server, tmp_path_factory.mktemp("with_login"), **variables) as running:
         yield running
 
