@@ -38,6 +38,8 @@ RUN_BY = {
     "mlflow run . -e remove_month": ("tests/steps/test_remove_month.py", "remove_month.main("),
     "mlflow run . -e erase_user": ("tests/steps/runs/test_no_id_in_mlflow.py", '"erase_user"'),
     "mlflow models serve -m models:/streamflow_churn/Production": (LAUNCHER, "mlflow models serve -m models:/"),
+    "curl -s http://127.0.0.1:5001/live": ("tests/rollout/conftest.py", 'requests.get(f"{self.url}/live"'),
+    "curl --unix-socket": ("tests/rollout/test_serving.py", "watcher.socket()"),
     "curl -X POST": (REPORT, "curl -s -X POST"),
     "mlflow run . -e register -P as_of=2024-02-29": (REPORT, "$ mlflow run . -e register -P as_of=2024-02-29"),
     "mlflow run . -e register -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e register -P as_of=2024-01-31"),
@@ -51,6 +53,10 @@ RUN_BY = {
     "docker compose run --rm pipeline": (COMPOSE, '"run", "--rm", "-T", "pipeline"'),
     "docker compose run --rm pipeline mlflow run . -e train": (COMPOSE, '"run", ".", "-e", "train"'),
     "docker compose run --rm pipeline mlflow run . -e register": (COMPOSE, '"run", ".", "-e", "register"'),
+    "docker compose run --rm passwords --show": (
+        "deploy/containers/outside.py",
+        '"run", "--rm", "-T", "passwords", "--show"',
+    ),
     "docker compose down": (COMPOSE, 'compose("down")'),
 }
 # make target -> a part of its command, as the tests run it

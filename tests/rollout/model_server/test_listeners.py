@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from tests.rollout.fakes import FakeRecorder
 
 
 @pytest.fixture
-def sockets() -> Path:
-    return Path(tempfile.mkdtemp())
+def sockets() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is too long
+        yield Path(folder)
 
 
 @pytest.fixture
