@@ -47,7 +47,7 @@ def main() -> None:
             hand_over(SECRETS / service, of_service, (user.pw_uid, user.pw_gid))
     except (OSError, ValueError) as error:
         sys.exit(f"[ERROR] {error}")
-    for name in passwords.published(values):
+    for name in passwords.published(values) if not args.show else []:
         print(f"[WARNING] {name} in .env is a password that everybody knows. Set another", file=sys.stderr)
     print(values[args.show] if args.show else f"[OK] Passwords of {', '.join(SERVICES)} are in their volumes.")
 
