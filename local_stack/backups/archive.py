@@ -81,6 +81,7 @@ def unpack(source: Path, folder: Path) -> dict[str, Any]:
         raise StackError(f"FROM={source} is not a backup. Name a file written by make backup")
     try:
         with tarfile.open(source) as tar:
+            tar.extraction_filter = lambda member, _folder: member  # _plain_members() is the filter
             tar.extractall(folder, members=_plain_members(tar, source))  # noqa: S202 - the members are checked
     except (tarfile.TarError, EOFError) as error:
         raise StackError(f"FROM={source} is damaged ({error}); nothing was restored") from error

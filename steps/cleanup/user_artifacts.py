@@ -4,7 +4,7 @@ models are identified by a sha256, stay as they are, and are listed."""
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,21 +109,13 @@ def _table_without(path: Path, subject: Subject) -> tuple[int, bytes]:
 
 
 def _csv_without(text: str, subject: Subject) -> tuple[int, bytes]:
-    end = "\r\n" if "\r\n" in text else "\n"
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    places = {place for place, name in enumerate(rows[0] if rows else ()) if name in ("user_id", "value")}
-
-    def is_users(row: list[str]) -> bool:
+    def is_users(header: Sequence[str], cells: Sequence[str]) -> bool:
         """A rank or a line may be the same number as the id."""
-        cells = list(map(spreadsheet.unescape, row))
-        return any(
-            cell == subject.user_id if place in places else subject.is_in(cell) for place, cell in enumerate(cells)
-        )
+        ids = {place for place, name in enumerate(header) if name in ("user_id", "value")}
+        return any(cell == subject.user_id if place in ids else subject.is_in(cell) for place, cell in enumerate(cells))
 
-    kept = [row for row in rows if not is_users(row)]
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator=end).writerows(kept)
-    return len(rows) - len(kept), out.getvalue().encode()
+    count, kept = spreadsheet.without_rows(text, is_users)
+    return count, kept.encode()
 
 
 def _row(repository: ArtifactRepository, subject: Subject) -> dict[str, Any] | None:

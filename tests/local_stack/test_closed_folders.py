@@ -38,6 +38,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     with open_folder() as folder:
         folder.chmod(0o755)
         monkeypatch.setenv("STREAMFLOW_STATE", str(folder / "state"))
+        monkeypatch.delenv("STREAMFLOW_LAKE", raising=False)  # of the tests' database
         (folder / "state").mkdir()
         (folder / "state").chmod(0o755)
         yield Settings.from_env()

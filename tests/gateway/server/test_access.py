@@ -43,6 +43,7 @@ def access_log(gateway: Deployed) -> list[dict[str, Any]]:
 
 
 def test_a_foreign_host_reads_nothing_but_the_two_probes(gateway: Deployed) -> None:
+    wait_until(lambda: get(gateway, "/ready").json()["serving"])
     paths = ("/metrics", "/docs/", "/%6detrics", "/predict", "/features/x", "/health", "/ready")
     answers = {path: get(gateway, path, Host="evil.example") for path in paths}
 

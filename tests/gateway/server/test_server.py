@@ -369,7 +369,7 @@ def test_the_states_of_killed_processes_are_not_counted(
         waiting = [socket.create_connection(gateway.address) for _ in range(4)]
         for client in waiting:
             client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: "/ping" in [path for path, _body in model_server.seen])
+        wait_until(lambda: "/ping" in [path for path, _body in model_server.seen], 10)
         in_flight_before = in_flight(gateway)
         for worker in psutil.Process(gateway.process.pid).children():
             worker.kill()

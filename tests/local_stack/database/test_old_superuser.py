@@ -36,7 +36,7 @@ SELECT DISTINCT owner FROM (
 
 
 def connect_in(folder: Path, user: str, database: str) -> Connection:
-    return psycopg2.connect(host=str(folder), user=user, dbname=database)
+    return psycopg2.connect(host=str(folder), port=5432, user=user, dbname=database)
 
 
 def run(connection: Connection, statement: str) -> list[tuple[object, ...]]:
@@ -55,7 +55,7 @@ def old_volume() -> Iterator[old_superuser.Connect]:
         cluster._give_to_system_user(server, server.pgdata)
         data = str(server.pgdata)
         assert cluster.run(server, "initdb", "--auth-local=trust", "-U", OWNER, "-D", data).returncode == 0
-        options = f"-c listen_addresses='' -k {folder}"
+        options = f"-c listen_addresses='' -c port=5432 -k {folder}"
         done = cluster.run(server, "pg_ctl", "-w", "-D", data, "-l", f"{data}/log", "-o", options, "start")
         assert done.returncode == 0, done.stdout
         connect = partial(connect_in, folder)

@@ -66,6 +66,7 @@ def test_env_wins_and_a_published_password_is_named(tmp_path: Path, monkeypatch:
 def test_nothing_is_made_for_another_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("STREAMFLOW_POSTGRES", "external")
+    monkeypatch.delenv("PGPASSWORD", raising=False)  # of the tests' database
     settings = Settings.from_env()
     assert not (tmp_path / "state").exists()
     login = {"PGUSER": "streamflow", "PGPASSWORD": ""}  # libpq then looks into ~/.pgpass

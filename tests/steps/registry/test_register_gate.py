@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from steps import build_dataset, ingest, register, warehouse
 from steps.cli.errors import DatabaseUnavailable
 from steps.cli.settings import MODEL_NAME
-from steps.registry import duplicates
+from steps.registry import duplicates, loaded_version
 from steps.runs.entry_points import arguments
 from steps.training.split import split
 from tests.conftest import JANUARY
@@ -284,7 +284,7 @@ def test_a_training_on_the_second_list_encodes_both_text_columns(runs: dict[str,
 
 def test_a_version_is_tagged_with_the_answer_to_its_own_example(registered: Register, runs: dict[str, str]) -> None:
     version = registered("better")
-    example = rows(runs["better"]).drop(columns=["user_id", "churn_label"]).head(1)
+    example = loaded_version.load(version.version).example
     (expected,) = pipeline(runs["better"]).predict_proba(example)[:, 1].tolist()
     assert version.tags["example_probability"] == repr(expected)
 
