@@ -5,8 +5,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 
+from local_stack import variables
 from local_stack.settings import ROOT
 
 PAGES = ("CONTRIBUTING.md", "SECURITY.md")
@@ -50,4 +50,4 @@ def test_constants_named_in_a_recipe_are_in_the_named_file() -> None:
 def test_every_setting_named_in_security_exists() -> None:
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=\w+)?`", text("SECURITY.md")))
     assert named
-    assert named <= set(dotenv_values(ROOT / ".env.example"))
+    assert named <= variables.all_names()
