@@ -366,20 +366,19 @@ def test_the_states_of_killed_processes_are_not_counted(
     model_server.replies = [only_live]
     several = environment | {"ENRICHER_WORKERS": "2", "ENRICHER_MODEL_TIMEOUT_S": "5", "ENRICHER_DEADLINE_S": "10"}
     for gateway in started(COMMAND, several, several["GATEWAY_PORT"], tmp_path):
-        waiting = [socket.create_connection(gateway.address) for _ in range(4)]
-        for client in waiting:
-            client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: "/ping" in [path for path, _body in model_server.seen], 10)
-        in_flight_before = in_flight(gateway)
-        for worker in psutil.Process(gateway.process.pid).children():
-            worker.kill()
-            worker.wait(5)
-        wait_until_it_answers(gateway.url)
+        with contextlib.ExitStack() as clients:
+            for _ in range(4):
+                client = clients.enter_context(socket.create_connection(gateway.address))
+                client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: "/ping" in [path for path, _body in model_server.seen], 10)
+            in_flight_before = in_flight(gateway)
+            for worker in psutil.Process(gateway.process.pid).children():
+                worker.kill()
+                worker.wait(5)
+            wait_until_it_answers(gateway.url)
 
-        assert in_flight_before > 1
-        assert in_flight(gateway) == 1  # the request for the metrics
-        for client in waiting:
-            client.close()
+            assert in_flight_before > 1
+            assert in_flight(gateway) == 1  # the request for the metrics
 
 
 def in_flight(gateway: Deployed) -> float:
