@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -355,6 +356,13 @@ def test_several_processes_answer_and_their_metrics_are_added_up(environment: di
         assert len(counted) == 10
 
 
+def several_wait(gateway: Deployed, model_server: FakeServer, clients: contextlib.ExitStack) -> bool:
+    """Sends another request, which waits once the watcher has named the model server."""
+    client = clients.enter_context(socket.create_connection(gateway.address))
+    client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+    return [path for path, _body in model_server.seen].count("/ping") > 1
+
+
 def test_the_states_of_killed_processes_are_not_counted(
     environment: dict[str, str], tmp_path: Path, model_server: FakeServer
 ) -> None:
@@ -367,10 +375,7 @@ def test_the_states_of_killed_processes_are_not_counted(
     several = environment | {"ENRICHER_WORKERS": "2", "ENRICHER_MODEL_TIMEOUT_S": "5", "ENRICHER_DEADLINE_S": "10"}
     for gateway in started(COMMAND, several, several["GATEWAY_PORT"], tmp_path):
         with contextlib.ExitStack() as clients:
-            for _ in range(4):
-                client = clients.enter_context(socket.create_connection(gateway.address))
-                client.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
-            wait_until(lambda: "/ping" in [path for path, _body in model_server.seen], 10)
+            wait_until(partial(several_wait, gateway, model_server, clients), 10, pause=0.1)
             in_flight_before = in_flight(gateway)
             for worker in psutil.Process(gateway.process.pid).children():
                 worker.kill()
