@@ -49,9 +49,15 @@ SHAPE = {
 Datasets = dict[date, tuple[str, str]]
 
 
+def make_empty() -> None:
+    """A database in which nothing was ever made."""
+    empty_registry_too()
+    execute("DROP TABLE IF EXISTS seals")
+
+
 @pytest.fixture
 def nothing(server: Settings) -> None:
-    empty_registry_too()
+    make_empty()
     execute("DROP SCHEMA IF EXISTS staging CASCADE")
 
 
@@ -84,7 +90,7 @@ def shape() -> dict[str, list[tuple[Any, ...]]]:
 def test_an_old_warehouse_migrated_equals_a_new_one(load_old: Callable[[str], None], landing: str) -> None:
     warehouse.apply_schema()
     new = shape()
-    empty_registry_too()
+    make_empty()
     execute("DROP SCHEMA staging")
     load_old(landing)
     warehouse.apply_schema()
@@ -104,7 +110,7 @@ def test_old_warehouses_give_the_training_sets_of_a_new_one_and_take_their_month
     ingest(february, FEBRUARY)
     new = datasets()
     for landing in LANDINGS:
-        empty_registry_too()
+        make_empty()
         load_old(landing)
         assert datasets() == new
         before = contents()
