@@ -20,12 +20,13 @@ ENVIRONMENT = Environment("3.11.7", "a" * 64, "b" * 64)
 
 
 def seal(name: str, number: str, verdict: Verdict | None = PASSED, dataset_sha256: str = "abc") -> None:
-    """Seals the version with its files as they are."""
+    """Seals the version with its files as they are, without the bytecode that MLflow may have uploaded with them."""
     version = MlflowClient().get_model_version(name, number)
     model_id, created = model_id_of(version), version.creation_timestamp
     run_id = MlflowClient().get_logged_model(model_id).source_run_id
     with tempfile.TemporaryDirectory() as folder:
         model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{number}", dst_path=folder))
+        files.remove_bytecode(model)
         sealed = files.digests(model)
     sealed_at = datetime.now(UTC).isoformat()
     stated = Statement(
