@@ -102,7 +102,7 @@ def test_the_owner_is_no_superuser_and_runs_no_programs(tables: Settings) -> Non
     with closing(postgres.connect(tables, tables["PGDATABASE"])) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user")
         assert cursor.fetchall() == [(False,)]
-        for statement in ("COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('/etc/passwd')"):
+        for statement in ("COPY (SELECT 1) TO PROGRAM 'cat'", "SELECT pg_read_file('/etc/passwd')"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect("") as owner:
                 owner.execute(statement)
 

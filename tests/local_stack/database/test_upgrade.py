@@ -51,7 +51,7 @@ def old_login_works(settings: Settings) -> bool:
 def test_the_next_start_takes_the_rights_away_and_keeps_the_data(monkeypatch: pytest.MonkeyPatch, runs: bool) -> None:
     with new_state(monkeypatch) as settings:
         make_old(settings)
-        execute(settings, "postgres", "COPY (SELECT 1) TO PROGRAM 'true'")  # the attack
+        execute(settings, "postgres", "COPY (SELECT 1) TO PROGRAM 'cat'")  # the attack
         if not runs:
             postgres.stop(settings)
 
@@ -60,7 +60,7 @@ def test_the_next_start_takes_the_rights_away_and_keeps_the_data(monkeypatch: py
         assert not old_login_works(settings)
         assert postgres.query(settings, "streamflow", "SELECT user_id FROM users", {}) == [("anna",)]
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            postgres.query(settings, "streamflow", "COPY (SELECT 1) TO PROGRAM 'true'", {})
+            postgres.query(settings, "streamflow", "COPY (SELECT 1) TO PROGRAM 'cat'", {})
         for part, database in {"mlflow": "mlflow", "watcher": "mlflow", "reader": "streamflow"}.items():
             login = settings.login(part)
             psycopg2.connect(user=login["PGUSER"], password=login["PGPASSWORD"], dbname=database).close()

@@ -179,10 +179,10 @@ def test_of_several_at_once_one_applies_each_migration(nothing: None, capsys: py
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(warehouse.apply_schema) for _ in range(4)]:
             done.result()
-    names = [migration.name for migration in migrations_in(MIGRATIONS_FOLDER)]
-    assert fetch("SELECT count(*) FROM schema_migrations") == [(len(names),)]
-    said = re.findall(r"\(applied: (.*)\)", capsys.readouterr().out)
-    assert sorted(", ".join(said).split(", ")) == sorted(names)
+    migrations = [migration.name for migration in migrations_in(MIGRATIONS_FOLDER)]
+    assert fetch("SELECT count(*) FROM schema_migrations") == [(len(migrations),)]
+    printed = re.findall(r"\(applied: (.*)\)", capsys.readouterr().out)
+    assert sorted(", ".join(printed).split(", ")) == sorted(migrations)
 
 
 @pytest.fixture
