@@ -20,6 +20,10 @@ from sealing.keys import key_id
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:streamflow:model-seal:v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+NO_SEAL = (
+    "it has no seal: it was logged without `train`, or before seals. Train it again, or accept its files as they are "
+    "now: mlflow run . -e register -P run_id={run_id} -P accept_unsealed=true"
+)
 SERVABLE = ("passed", "forced")  # verdicts of the gate with which a version may serve
 
 

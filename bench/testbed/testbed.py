@@ -83,6 +83,13 @@ class Testbed:
         except requests.RequestException:
             return False
 
+    def require_serving(self) -> None:
+        """Raises RuntimeError unless a version serves: requests to none would measure nothing."""
+        status = self.live()
+        if status["serving"] is None:
+            reason = status["problem"] or status["warnings"]
+            raise RuntimeError(f"No version serves: {reason}. Delete {self.settings.state} to start anew")
+
     def await_ready(self, timeout_s: float) -> None:
         """Raises TimeoutError unless the gateway is ready within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
@@ -100,8 +107,10 @@ def open_testbed(data: Path, state: str) -> Iterator[Testbed]:
         settings = Settings.from_env()
         with mock.patch.dict(os.environ, settings.exported()):
             _stack("up", "--data", str(data))
+            testbed = Testbed(settings, read_users(data))
             try:
-                yield Testbed(settings, read_users(data))
+                testbed.require_serving()
+                yield testbed
             finally:
                 _stack("down")
 

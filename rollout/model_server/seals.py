@@ -8,30 +8,25 @@ from rollout.registry import TargetVersion
 from rollout.settings import Settings
 from sealing import keys, statement
 from sealing.files import SealBroken
-from sealing.statement import Statement
+from sealing.statement import NO_SEAL, Statement
 from steps import warehouse
 from steps.warehouse import SealedObject
-
-NO_SEAL = (
-    "it has no seal: it was logged without `train`, or before seals. Train it again, or accept its files as they are "
-    "now: mlflow run . -e register -P run_id={run_id} -P accept_unsealed=true"
-)
 
 
 def seal_of(settings: Settings, target: TargetVersion) -> Statement:
     """The newest seal of the version, or of its model. Raises Refused."""
     about = SealedObject(settings.model_name, target.version, target.created_ms, target.model_id)
     try:
-        key, envelope = keys.load_public(settings.seal_key), warehouse.newest_seal(about)
-    except keys.KeyUnusable as error:
-        raise Refused(f"its seal cannot be verified: {error}") from error
+        envelope = warehouse.newest_seal(about)
     except Exception as error:
         raise Refused(f"its seal cannot be read: {first_line(error)}") from error
-    if envelope is None:
+    if envelope is None:  # before the key: where nothing was ever sealed, there is none
         raise Refused(NO_SEAL.format(run_id=target.run_id or "…"))
     try:
-        seal = statement.verify(envelope, key)
+        seal = statement.verify(envelope, keys.load_public(settings.seal_key))
         seal.require_identity(settings.model_name, target.version, target.created_ms, target.model_id)
+    except keys.KeyUnusable as error:
+        raise Refused(f"its seal cannot be verified: {error}") from error
     except SealBroken as error:
         raise Refused(str(error)) from error
     return seal

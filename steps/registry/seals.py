@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from configuration import names
 from sealing import files, keys, statement
 from sealing.files import SealBroken
-from sealing.statement import Environment, Statement, Verdict
+from sealing.statement import NO_SEAL, Environment, Statement, Verdict
 from steps import warehouse
 from steps.cli.disk import disk_full
 from steps.cli.errors import SealKeyUnusable, UnusableVersion
@@ -25,10 +25,6 @@ from steps.runs import environment, search, tracking
 from steps.warehouse import SealedObject
 
 SEAL_TAG = "seal"
-NO_SEAL = (
-    "it has no seal: it was logged without `train`, or before seals. Train it again, or accept its files as they are "
-    "now: mlflow run . -e register -P run_id={run_id} -P accept_unsealed=true"
-)
 
 
 def require_key() -> Ed25519PrivateKey:

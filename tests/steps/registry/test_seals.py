@@ -159,6 +159,14 @@ def test_without_the_public_key_nothing_is_started(launched: Callable[..., Path]
         launched(SEAL_KEY=str(tmp_path / "none"))
 
 
+def test_a_version_from_before_seals_is_said_to_have_none_where_there_is_no_key_yet(
+    launched: Callable[..., Path], tmp_path: Path, server: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGDATABASE", server["MLFLOW_DATABASE"])  # without seals
+    with pytest.raises(Refused, match=r"it has no seal: .* accept its files .* -P accept_unsealed=true"):
+        launched(SEAL_KEY=str(tmp_path / "none"))
+
+
 def test_a_pair_made_anew_verifies_no_earlier_seal(launched: Callable[..., Path], tmp_path: Path) -> None:
     keys.make_pair(tmp_path / "anew" / "private.pem")
     with pytest.raises(Refused, match=r"its seal was not signed with key [0-9a-f]{16}"):
