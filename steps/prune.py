@@ -1,5 +1,6 @@
 """Free disk space. In: the number of newest months to keep. Out: a list of deletable data, which apply=true deletes:
-artifacts of older runs that no version needs, scores of older months, and all but the newest part of the stack's logs.
+artifacts of older runs that no version needs, scores of older months, days of the prediction log
+older than STREAMFLOW_PREDICTION_LOG_DAYS, and all but the newest part of the stack's logs.
 
 Versions, their trainings and datasets stay, and so do all runs with their metrics: lineage, rollback and serving lose
 nothing. Safe to repeat, and to kill: the next run deletes the rest.
@@ -9,7 +10,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import mlflow
@@ -21,7 +22,7 @@ from steps.cleanup.leftovers import Leftover
 from steps.cli import console, parameters, progress, spreadsheet
 from steps.cli.settings import Settings
 from steps.runs import descriptions, tracking
-from steps.warehouse import OldScores
+from steps.warehouse import LogDay, OldScores
 
 MB = 1e6
 MOST_MONTHS = 1000
@@ -35,11 +36,12 @@ class Deletable:
     artifacts: Sequence[Leftover]
     scores: Sequence[OldScores]
     logs: dict[Path, int]
+    log_days: Sequence[LogDay]
 
     @property
     def bytes(self) -> int:
         months = sum(run.bytes for run in self.artifacts) + sum(month.bytes for month in self.scores)
-        return months + sum(self.logs.values())
+        return months + sum(day.bytes for day in self.log_days) + sum(self.logs.values())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,11 +79,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def find(keep_months: int) -> Deletable:
     """Raises DatabaseUnavailable, TrackingUnavailable, ArtifactsUnavailable."""
     warehouse.apply_schema()
-    months, logs = warehouse.loaded_months(), old_logs.excess(Settings.from_env().logs)
+    settings = Settings.from_env()
+    months, logs = warehouse.loaded_months(), old_logs.excess(settings.logs)
+    oldest_kept = datetime.now(UTC).date() - timedelta(days=settings.prediction_log_days)
+    log_days = warehouse.log_days(oldest_kept)
     if len(months) <= keep_months:
-        return Deletable(None, [], [], logs)
+        return Deletable(None, [], [], logs, log_days)
     before = months[-keep_months]
-    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs)
+    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs, log_days)
 
 
 def delete(deletable: Deletable) -> int:
@@ -93,6 +98,10 @@ def delete(deletable: Deletable) -> int:
     for scores in deletable.scores:
         warehouse.delete_old_scores(scores.as_of)
         freed += scores.bytes
+    for log_day in deletable.log_days:
+        warehouse.delete_log_day(log_day.day)
+        freed += log_day.bytes
+    warehouse.make_log_days()
     return freed + sum(old_logs.cut(log) for log in deletable.logs)
 
 
@@ -113,7 +122,9 @@ def lines(deletable: Deletable, keep_months: int) -> list[str]:
     beyond = sum(deletable.logs.values())
     logs = ", ".join(path.name for path in deletable.logs) or "none"
     kept = f"beyond their newest {old_logs.KEPT_BYTES / MB:.0f} MB"
-    return [*old, f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
+    days, size = len(deletable.log_days), sum(day.bytes for day in deletable.log_days)
+    predictions = f"  prediction log  {days} days older than STREAMFLOW_PREDICTION_LOG_DAYS; {size / MB:.1f} MB"
+    return [*old, predictions, f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
 
 
 def listed(artifacts: Sequence[Leftover]) -> str:

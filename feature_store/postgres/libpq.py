@@ -17,6 +17,10 @@ from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTim
 from feature_store.settings import libpq_variable
 
 
+class CopyUnconfirmed(OnlineReadError):
+    """PostgreSQL got all rows of a COPY, and its answer did not arrive."""
+
+
 class PostgresConnection:
     """Not thread-safe. Close it after any error."""
 
@@ -45,6 +49,24 @@ class PostgresConnection:
         except Error as error:
             raise OnlineReadError(str(error)) from error
 
+    def copy_in(self, statement: bytes, data: bytes, deadline: Deadline) -> None:
+        """COPY … FROM STDIN. Raises OnlineReadError; CopyUnconfirmed where the rows may be stored all the same."""
+        try:
+            self._libpq.send_query(statement)
+            self._result(deadline, ExecStatus.COPY_IN)
+            while not self._libpq.put_copy_data(data):  # 0: no room to buffer it yet
+                self._flush(deadline)
+            self._flush(deadline)
+            self._libpq.put_copy_end()
+        except Error as error:
+            raise OnlineReadError(str(error)) from error
+        try:
+            self._result(deadline, ExecStatus.COMMAND_OK)
+        except OnlineReadRefused:
+            raise
+        except (OnlineReadError, Error) as error:
+            raise CopyUnconfirmed(str(error)) from error
+
     def _connect(self, deadline: Deadline) -> None:
         while (step := self._poll()) != PollingStatus.OK:
             _wait(self._libpq.socket, select.POLLIN if step == PollingStatus.READING else select.POLLOUT, deadline)
@@ -58,13 +80,18 @@ class PostgresConnection:
             raise OnlineReadError(self._libpq.get_error_message())
         return step
 
-    def _result(self, deadline: Deadline, expected: ExecStatus) -> PGresult:
+    def _flush(self, deadline: Deadline) -> None:
         while self._libpq.flush():
             _wait(self._libpq.socket, select.POLLIN | select.POLLOUT, deadline)
             self._libpq.consume_input()
-        results = []
+
+    def _result(self, deadline: Deadline, expected: ExecStatus) -> PGresult:
+        self._flush(deadline)
+        results: list[PGresult] = []
         while (result := self._next_result(deadline)) is not None:
             results.append(result)
+            if result.status == ExecStatus.COPY_IN:  # the next one follows only after the data
+                break
         if len(results) == 1 and results[0].status == expected:
             return results[0]
         message = results[0].get_error_message() if results else "no result"
