@@ -9,12 +9,19 @@ import socket
 
 from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
 
 from feature_store.deadline import Deadline
 from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_store.settings import libpq_variable
+
+# SQLSTATE's classes of a data exception and of an integrity constraint
+OF_ROWS = (b"22", b"23")
+
+
+class RowsRefused(OnlineReadRefused):
+    """PostgreSQL refuses these rows; others it would take."""
 
 
 class CopyUnconfirmed(OnlineReadError):
@@ -95,8 +102,10 @@ class PostgresConnection:
         if len(results) == 1 and results[0].status == expected:
             return results[0]
         message = results[0].get_error_message() if results else "no result"
-        connected = self._libpq.status == ConnStatus.OK
-        raise OnlineReadRefused(message) if connected else OnlineReadError(message)
+        if self._libpq.status != ConnStatus.OK:
+            raise OnlineReadError(message)
+        state = results[0].error_field(DiagnosticField.SQLSTATE) if results else None
+        raise (RowsRefused if state and state.startswith(OF_ROWS) else OnlineReadRefused)(message)
 
     def _next_result(self, deadline: Deadline) -> PGresult | None:
         while self._libpq.is_busy():

@@ -8,16 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-import psycopg.errors
 import pytest
+from psycopg import sql
 
 from feature_enricher.app import create_app
 from feature_enricher.errors.requests import UnknownUser
-from feature_enricher.prediction import log_writer
+from feature_enricher.prediction import log_queue, log_writer
 from feature_enricher.prediction.log_writer import PredictionLog
 from feature_enricher.prediction.predictor import Item
 from feature_enricher.upstream.model_server import Prediction
@@ -26,12 +26,12 @@ from feature_store.reading import FeatureRow
 from local_stack.database import postgres
 from local_stack.settings import Settings
 from steps import warehouse
+from steps.warehouse.connection import event_time
 from tests.gateway.fakes import USER, FakeFeatureList, FakeFeatures, FakeModel
 from tests.steps.states.database import execute, fetch
 from tests.waiting import wait_until
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
-INSERT = "INSERT INTO prediction_log (answered_at, request_id, user_id, code, milliseconds) VALUES"
 VALUES = {"float": 0.1 + 0.2, "minus": -0.0, "large": 1e16, "huge": 1.7976931348623157e308, "tiny": 5e-324,
           "whole": 2**63 - 1, "flag": True, "text": 'a\\b\t"é\u2028'}  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_the_last_rows_are_written_at_the_end(database: Settings, counted: Count
 def test_a_full_queue_loses_the_newest_rows_and_says_so(
     log: PredictionLog, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_writer, "MOST_ROWS", 2)
+    monkeypatch.setattr(log_queue, "MOST_ROWS", 2)
     error = UnknownUser("b", ["a"])
     log.append("id", [Item("b")] * 2, [error] * 2, 1)
     log.append("id", [Item("b")], [error], 1)
@@ -144,42 +144,51 @@ def test_a_connection_that_was_cut_costs_no_row(log: PredictionLog, counted: Cou
     assert fetch("SELECT count(*) FROM prediction_log") == [(2,)]
 
 
-def test_rows_of_a_day_without_a_partition_move_into_it(log: PredictionLog, counted: Counter[str]) -> None:
+def test_rows_wait_while_the_table_is_missing(log: PredictionLog, counted: Counter[str]) -> None:
+    execute("ALTER TABLE prediction_log RENAME TO hidden")
     log.append("id", [Item("b")], [UnknownUser("b", ["a"])], 1)
+    wait_until(log.warnings, 20)
+    execute("ALTER TABLE hidden RENAME TO prediction_log")
+    wait_until(written(counted, 1), 30)
+    assert counted == {"written": 1}
+    assert log.warnings() == []
+
+
+def test_a_row_that_is_refused_costs_no_other(log: PredictionLog, counted: Counter[str]) -> None:
+    execute("ALTER TABLE prediction_log ADD CHECK (user_id <> 'refused')")
+    for user_id in ("a", "refused", "b", "c"):
+        log.append("id", [Item(user_id)], [UnknownUser("b", ["a"])], 1)
+    wait_until(written(counted, 3), 20)
+    assert counted == {"written": 3, "refused": 1}
+    assert [row for (row,) in fetch("SELECT user_id FROM prediction_log ORDER BY 1")] == ["a", "b", "c"]
+
+
+def test_rows_that_wait_while_their_day_is_made_are_stored_in_it(log: PredictionLog, counted: Counter[str]) -> None:
+    with closing(psycopg.connect()) as owner:  # as make_log_days does it, until it commits
+        first, end = (event_time(datetime.now(UTC).date() + timedelta(days=days)) for days in (0, 1))
+        owner.execute("LOCK TABLE prediction_log_default IN ACCESS EXCLUSIVE MODE")
+        log.append("id", [Item("b")], [UnknownUser("b", ["a"])], 1)
+        wait_until(lambda: fetch("SELECT 1 FROM pg_locks WHERE NOT granted"), 20)
+        day = sql.SQL("CREATE TABLE prediction_log_19990101 PARTITION OF prediction_log FOR VALUES FROM ({}) TO ({})")
+        owner.execute(day.format(first, end))
+        owner.commit()
     wait_until(written(counted, 1), 20)
-    assert fetch("SELECT count(*) FROM prediction_log_default") == [(1,)]
-    today = datetime.now(UTC).date()
-
-    made = warehouse.make_log_days(today + timedelta(days=1))  # nobody made one in time
-
-    assert made[0] == today
-    assert fetch("SELECT count(*) FROM prediction_log_default") == [(0,)]
-    partitions = fetch("SELECT tableoid::regclass::text FROM prediction_log")
-    assert partitions == [(f"prediction_log_{today:%Y%m%d}",)]
-    assert warehouse.make_log_days(today) == []
+    assert counted == {"written": 1}
+    assert fetch("SELECT tableoid::regclass::text FROM prediction_log") == [("prediction_log_19990101",)]
 
 
-def test_a_day_begins_and_ends_at_midnight_utc(database: Settings) -> None:
-    warehouse.make_log_days(date(2026, 3, 5))
-    for moment in ("2026-03-05 23:59:59.999999+00", "2026-03-06 00:00:00+00", "2031-01-01 00:00:00+00"):
-        execute(f"{INSERT} ('{moment}', 'r', 'u', 'ok', 1)")
-    tables = fetch("SELECT tableoid::regclass::text FROM prediction_log ORDER BY answered_at")
-    assert tables == [("prediction_log_20260305",), ("prediction_log_20260306",), ("prediction_log_default",)]
-    warehouse.make_log_days(date(2026, 3, 5))  # a clock that is wrong by years gets no partition
-    assert len(warehouse.log_days()) == 15
-
-
-def test_a_hostile_session_of_the_role_does_not_keep_a_day_from_being_made(
-    database: Settings, monkeypatch: pytest.MonkeyPatch
+def test_lost_rows_are_logged_once_in_a_while(
+    log: PredictionLog, counted: Counter[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("steps.warehouse.prediction_log.PATIENCE_S", 0.5)
-    login = database.login("log")
-    unlimited = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
-    with closing(psycopg.connect(user=login["PGUSER"], password=login["PGPASSWORD"], options=unlimited)) as session:
-        session.execute(f"{INSERT} ('2031-01-01', 'r', 'u', 'ok', 1)")
-        assert len(warehouse.make_log_days(date(2026, 3, 5))) == 15
-        with pytest.raises(psycopg.OperationalError):
-            session.execute("SELECT 1")
+    monkeypatch.setattr(log_queue, "MOST_ROWS", 0)
+    for _ in range(20):
+        log.append("id", [Item("b")], [UnknownUser("b", ["a"])], 1)
+        time.sleep(0.1)
+    log.close()
+    assert counted == {"queue_full": 20}
+    lines = [record.getMessage() for record in caplog.records if "rows lost" in record.getMessage()]
+    assert lines[-1] == "Prediction log: rows lost since the start: 20 queue_full"
+    assert len(lines) <= 2, "one while it runs, one at the end"
 
 
 def test_an_append_takes_microseconds(log: PredictionLog) -> None:
