@@ -10,7 +10,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import mlflow
@@ -22,7 +22,7 @@ from steps.cleanup.leftovers import Leftover
 from steps.cli import console, parameters, progress, spreadsheet
 from steps.cli.settings import Settings
 from steps.runs import descriptions, tracking
-from steps.warehouse import LogDay, OldScores
+from steps.warehouse import OldLog, OldScores
 
 MB = 1e6
 MOST_MONTHS = 1000
@@ -36,12 +36,12 @@ class Deletable:
     artifacts: Sequence[Leftover]
     scores: Sequence[OldScores]
     logs: dict[Path, int]
-    log_days: Sequence[LogDay]
+    predictions: OldLog
 
     @property
     def bytes(self) -> int:
         months = sum(run.bytes for run in self.artifacts) + sum(month.bytes for month in self.scores)
-        return months + sum(day.bytes for day in self.log_days) + sum(self.logs.values())
+        return months + self.predictions.bytes + sum(self.logs.values())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -79,14 +79,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def find(keep_months: int) -> Deletable:
     """Raises DatabaseUnavailable, TrackingUnavailable, ArtifactsUnavailable."""
     warehouse.apply_schema()
-    settings = Settings.from_env()
-    months, logs = warehouse.loaded_months(), old_logs.excess(settings.logs)
-    oldest_kept = datetime.now(UTC).date() - timedelta(days=settings.prediction_log_days)
-    log_days = warehouse.log_days(oldest_kept)
+    months, logs = warehouse.loaded_months(), old_logs.excess(Settings.from_env().logs)
+    predictions = warehouse.old_log(warehouse.oldest_kept())
     if len(months) <= keep_months:
-        return Deletable(None, [], [], logs, log_days)
+        return Deletable(None, [], [], logs, predictions)
     before = months[-keep_months]
-    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs, log_days)
+    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs, predictions)
 
 
 def delete(deletable: Deletable) -> int:
@@ -98,11 +96,9 @@ def delete(deletable: Deletable) -> int:
     for scores in deletable.scores:
         warehouse.delete_old_scores(scores.as_of)
         freed += scores.bytes
-    for log_day in deletable.log_days:
-        warehouse.delete_log_day(log_day.day)
-        freed += log_day.bytes
+    warehouse.delete_old_log(deletable.predictions)
     warehouse.make_log_days()
-    return freed + sum(old_logs.cut(log) for log in deletable.logs)
+    return freed + deletable.predictions.bytes + sum(old_logs.cut(log) for log in deletable.logs)
 
 
 def lines(deletable: Deletable, keep_months: int) -> list[str]:
@@ -122,9 +118,15 @@ def lines(deletable: Deletable, keep_months: int) -> list[str]:
     beyond = sum(deletable.logs.values())
     logs = ", ".join(path.name for path in deletable.logs) or "none"
     kept = f"beyond their newest {old_logs.KEPT_BYTES / MB:.0f} MB"
-    days, size = len(deletable.log_days), sum(day.bytes for day in deletable.log_days)
-    predictions = f"  prediction log  {days} days older than STREAMFLOW_PREDICTION_LOG_DAYS; {size / MB:.1f} MB"
-    return [*old, predictions, f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
+    return [*old, _line(deletable.predictions), f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
+
+
+def _line(predictions: OldLog) -> str:
+    late = f", {predictions.rows_without_a_day} rows without a day" if predictions.rows_without_a_day else ""
+    return (
+        f"  predictions  logged before {predictions.before} (STREAMFLOW_PREDICTION_LOG_DAYS): "
+        f"{len(predictions.days)} days{late}; {predictions.bytes / MB:.1f} MB"
+    )
 
 
 def listed(artifacts: Sequence[Leftover]) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from psycopg import sql
 
+from steps.cli.settings import Settings
 from steps.warehouse.connection import (
     SCHEMA_LOCK,
     Cursor,
@@ -19,7 +20,8 @@ from steps.warehouse.connection import (
     without_blocking_readers,
 )
 
-DAYS_AHEAD = 14
+# longer than from one month's materialize to the next
+DAYS_AHEAD = 45
 # A write takes milliseconds; only a session that was taken over blocks for longer
 PATIENCE_S = 10.0
 PREFIX = "prediction_log_"
@@ -33,37 +35,74 @@ class LogDay:
     bytes: int
 
 
+@dataclass(frozen=True)
+class OldLog:
+    """The prediction log's rows from before a day."""
+
+    before: date
+    days: list[LogDay]
+    """Oldest first"""
+    rows_without_a_day: int
+    """In the default partition"""
+
+    @property
+    def bytes(self) -> int:
+        return sum(day.bytes for day in self.days)
+
+
+def oldest_kept() -> date:
+    """In UTC. Earlier days are old."""
+    return datetime.now(UTC).date() - timedelta(days=Settings.from_env().prediction_log_days)
+
+
 def make_log_days(today: date | None = None) -> list[date]:
-    """Makes the missing partitions: of today, of the days ahead, and of earlier days with rows in the default one.
-    today: in UTC. Raises DatabaseUnavailable."""
+    """Makes the missing partitions: of today, of the days ahead, and of kept days with rows in the default partition.
+
+    today: in UTC. Returns the days that were made. Raises DatabaseUnavailable.
+    """
     first = today or datetime.now(UTC).date()
-    last = first + timedelta(days=DAYS_AHEAD)
+    ahead = {first + timedelta(days=number) for number in range(DAYS_AHEAD + 1)}
     with transaction() as cur:
-        cur.execute(statement("log_days_in_default"), {"before": event_time(last)})
-        wanted = {day for (day,) in cur.fetchall()} | {first + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)}
-    missing = sorted(wanted - {log_day.day for log_day in log_days()})
-    for day in missing:
+        # of wrong clocks, or of a gateway that was taken over, no days are made without limit
+        limits = {"since": event_time(min(first, oldest_kept())), "before": event_time(max(ahead))}
+        cur.execute(statement("log_days_in_default"), limits)
+        late = {day for (day,) in cur.fetchall()}
+    missing = sorted((ahead | late) - {log_day.day for log_day in _log_days()})
+    return [day for day in missing if _make(day)]
+
+
+def old_log(before: date) -> OldLog:
+    with transaction() as cur:
+        cur.execute(statement("log_rows_in_default"), {"before": event_time(before)})
+        [rows] = cur.fetchall()[0]
+    return OldLog(before, [day for day in _log_days() if day.day < before], rows)
+
+
+def delete_old_log(old: OldLog) -> None:
+    for log_day in old.days:
         with _changed_log() as cur:
-            cur.execute("SELECT to_regclass(%s)", (_name(day),))
-            if cur.fetchall() != [(None,)]:  # another process was first
-                continue
-            names = {"partition": sql.Identifier(_name(day)), "first": sql.Literal(event_time(day))}
-            end = sql.Literal(event_time(day + timedelta(days=1)))
-            cur.execute(sql.SQL(statement("make_log_day")).format(**names, end=end))
-    return missing
+            cur.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(_name(log_day.day))))
+    with transaction() as cur:
+        cur.execute(statement("delete_log_rows_in_default"), {"before": event_time(old.before)})
 
 
-def log_days(before: date = date.max) -> list[LogDay]:
+def _make(day: date) -> bool:
+    """False where another process was first."""
+    with _changed_log() as cur:
+        cur.execute("SELECT to_regclass(%s)", (_name(day),))
+        if cur.fetchall() != [(None,)]:
+            return False
+        names = {"partition": sql.Identifier(_name(day)), "first": sql.Literal(event_time(day))}
+        end = sql.Literal(event_time(day + timedelta(days=1)))
+        cur.execute(sql.SQL(statement("make_log_day")).format(**names, end=end))
+    return True
+
+
+def _log_days() -> list[LogDay]:
     """Oldest first, without the default partition."""
     with transaction() as cur:
         cur.execute(statement("log_days"))
-        days = [LogDay(datetime.strptime(name, f"{PREFIX}%Y%m%d").date(), size) for name, size in cur.fetchall()]  # noqa: DTZ007 - a date
-    return [day for day in days if day.day < before]
-
-
-def delete_log_day(day: date) -> None:
-    with _changed_log() as cur:
-        cur.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(_name(day))))
+        return [LogDay(datetime.strptime(name, f"{PREFIX}%Y%m%d").date(), size) for name, size in cur.fetchall()]  # noqa: DTZ007 - a date
 
 
 def _name(day: date) -> str:
