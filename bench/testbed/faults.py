@@ -17,6 +17,7 @@ MODEL_SERVER_LIMIT_S, SERVICE_LIMIT_S = 15.0, 5.0
 BACK_TIMEOUT_S = 90.0
 POLL_S = 0.1
 AS_OF = "2024-01-31"
+LOG_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'prediction log'"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ def all_faults(frozen_s: float) -> list[InjectedFault]:
         InjectedFault("PostgreSQL's connections cut", cut_connections, SERVICE_LIMIT_S),
         InjectedFault(
             f"PostgreSQL frozen for {frozen_s:g} s", lambda testbed: freeze_postgres(testbed, frozen_s), SERVICE_LIMIT_S
+        ),
+        InjectedFault(
+            f"the prediction log's connections to PostgreSQL frozen for {frozen_s:g} s",
+            lambda testbed: freeze_log(testbed, frozen_s),
+            SERVICE_LIMIT_S,
+            must_not_hurt=True,
         ),
         InjectedFault(
             f"model server frozen for {frozen_s:g} s", lambda testbed: freeze_model(testbed, frozen_s), SERVICE_LIMIT_S
@@ -68,6 +75,11 @@ def freeze_postgres(testbed: Testbed, seconds: float) -> float:
     return freeze([postmaster, *postmaster.children(recursive=True)], seconds)
 
 
+def freeze_log(testbed: Testbed, seconds: float) -> float:
+    backends = postgres.query(testbed.settings, testbed.settings["PGDATABASE"], LOG_BACKENDS, {})
+    return freeze([psutil.Process(pid) for (pid,) in backends], seconds)
+
+
 def freeze_model(testbed: Testbed, seconds: float) -> float:
     return freeze([testbed.model_server()], seconds)
 
@@ -82,6 +94,14 @@ def freeze(processes: Iterable[psutil.Process], seconds: float) -> float:
         for process in stopped:
             if process.is_running():
                 process.send_signal(signal.SIGCONT)
+    return time.monotonic()
+
+
+def kill_gateway(testbed: Testbed) -> float:
+    """kill -9 of all its processes: the stack has to start it again. Returns the time of the kill."""
+    gateway = testbed.service("gateway")
+    for process in [gateway, *gateway.children(recursive=True)]:
+        process.kill()
     return time.monotonic()
 
 
