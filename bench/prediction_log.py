@@ -13,12 +13,8 @@ from bench import report
 from bench.checker import Offline
 from bench.scenarios import Outcome
 from bench.testbed.testbed import LIVE_TIMEOUT_S, Testbed
-from local_stack.database import postgres
+from local_stack.database import prediction_log
 
-ROWS = "SELECT count(*) FROM prediction_log WHERE code = 'ok'"
-DISTINCT = """
-SELECT DISTINCT model_version, features::text, prediction, probability FROM prediction_log WHERE code = 'ok'
-"""
 STILL_S, LONGEST_S = 3.0, 60.0
 
 
@@ -77,7 +73,7 @@ def recomputed(testbed: Testbed) -> tuple[int, int]:
     """Scores the values of every distinct row again, offline, by the version that it names. Rows, and how many differ
     in a bit."""
     rows_of: dict[str, list[tuple[str, int, float]]] = defaultdict(list)
-    for version, *row in postgres.query(testbed.settings, testbed.settings["PGDATABASE"], DISTINCT, {}):
+    for version, *row in prediction_log.distinct_predictions(testbed.settings):
         rows_of[version].append(tuple(row))
     wrong = 0
     for version, rows in rows_of.items():
@@ -92,9 +88,9 @@ def _rows(testbed: Testbed) -> int:
     until = time.monotonic() + LONGEST_S
     before = -1
     while time.monotonic() < until:
-        [[rows]] = postgres.query(testbed.settings, testbed.settings["PGDATABASE"], ROWS, {})
+        rows = prediction_log.predictions(testbed.settings)
         if rows == before and not _waiting(testbed):
-            return int(rows)
+            return rows
         before = rows
         time.sleep(STILL_S)
     raise TimeoutError(f"The prediction log still changes after {LONGEST_S:g} s")

@@ -10,14 +10,13 @@ import psutil
 
 from bench.testbed.testbed import Testbed
 from local_stack import chain
-from local_stack.database import postgres
+from local_stack.database import postgres, prediction_log
 from local_stack.settings import StackError
 
 MODEL_SERVER_LIMIT_S, SERVICE_LIMIT_S = 15.0, 5.0
 BACK_TIMEOUT_S = 90.0
 POLL_S = 0.1
 AS_OF = "2024-01-31"
-LOG_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'prediction log'"
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,7 @@ def freeze_postgres(testbed: Testbed, seconds: float) -> float:
 
 
 def freeze_log(testbed: Testbed, seconds: float) -> float:
-    backends = postgres.query(testbed.settings, testbed.settings["PGDATABASE"], LOG_BACKENDS, {})
-    return freeze([psutil.Process(pid) for (pid,) in backends], seconds)
+    return freeze([psutil.Process(pid) for pid in prediction_log.writers(testbed.settings)], seconds)
 
 
 def freeze_model(testbed: Testbed, seconds: float) -> float:

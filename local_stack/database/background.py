@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from local_stack.database.log_days import LogDays
 from local_stack.database.long_transactions import LongTransactions
+from local_stack.database.prediction_log import LogDays
 from local_stack.settings import Settings
 
 

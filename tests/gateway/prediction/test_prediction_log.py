@@ -210,16 +210,15 @@ def test_users_of_requests_are_logged_as_they_were_answered(
     config = {"LOG_USER": login["PGUSER"], "LOG_PASSWORD": login["PGPASSWORD"]}
     app = create_app(config, features=features, targets=FixedModelServer("http://model", model, FakeFeatureList()))
     client, components = app.test_client(), app.extensions["streamflow"]
-    known = USER
-    answer = client.post("/predict", json={"user_id": known}, headers={"X-Request-ID": "of-a-client"})
-    client.post("/predict", json={"user_ids": [known, "nobody"]})
+    answer = client.post("/predict", json={"user_id": USER}, headers={"X-Request-ID": "of-a-client"})
+    client.post("/predict", json={"user_ids": [USER, "nobody"]})
     components.close()
 
     rows = fetch(
         "SELECT request_id, user_id, code, features::text, probability FROM prediction_log ORDER BY answered_at"
     )
     body = answer.get_json()
-    assert rows[0][:3] == ("of-a-client", known, "ok")
+    assert rows[0][:3] == ("of-a-client", USER, "ok")
     assert (json.loads(rows[0][3]), rows[0][4]) == (body["features_used"], body["probability"])
-    assert sorted(row[1:3] for row in rows[1:]) == sorted([(known, "ok"), ("nobody", "unknown_user")])
+    assert sorted(row[1:3] for row in rows[1:]) == sorted([(USER, "ok"), ("nobody", "unknown_user")])
     assert b'gateway_prediction_log_rows_total{outcome="written"} 3.0' in components.metrics.page()

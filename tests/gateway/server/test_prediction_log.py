@@ -42,8 +42,8 @@ def gateway(database: Settings, tmp_path: Path) -> Iterator[Deployed]:
     yield from started(command, environment, port, tmp_path)
 
 
-def ask(gateway: Deployed, times: int) -> None:
-    """Each on a connection of its own, so that both processes are asked."""
+def predict(gateway: Deployed, times: int) -> None:
+    """Each on a connection of its own, so that both processes get some."""
 
     def once(_number: int) -> int:
         return requests.post(f"{gateway.url}/predict", json={"user_id": "x"}, timeout=20).status_code
@@ -57,7 +57,7 @@ def rows() -> int:
 
 
 def test_each_process_writes_its_rows_and_the_metric_counts_all(gateway: Deployed) -> None:
-    ask(gateway, 40)
+    predict(gateway, 40)
     wait_until(lambda: rows() == 40, 20)
     wait_until(lambda: len(fetch(WRITERS)) == WORKERS, 20)
     line = re.compile(r'^gateway_prediction_log_rows_total{outcome="written"} 40\.0$', re.MULTILINE)
@@ -65,7 +65,7 @@ def test_each_process_writes_its_rows_and_the_metric_counts_all(gateway: Deploye
 
 
 def test_the_last_rows_are_written_when_it_stops(gateway: Deployed) -> None:
-    ask(gateway, 40)
+    predict(gateway, 40)
     gateway.process.terminate()
     assert gateway.process.wait(30) == 0
     assert rows() == 40
@@ -86,18 +86,18 @@ def test_a_kill_loses_at_most_a_second(gateway: Deployed) -> None:
 
 
 def test_a_frozen_postgresql_delays_no_answer_and_no_stop(gateway: Deployed) -> None:
-    asked = 0
-    while len(backends := [pid for (pid,) in fetch(WRITERS)]) < WORKERS or rows() < asked:
-        ask(gateway, 8)
-        asked += 8
+    sent = 0
+    while len(backends := [pid for (pid,) in fetch(WRITERS)]) < WORKERS or rows() < sent:
+        predict(gateway, 8)
+        sent += 8
         time.sleep(1)
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:
-        ask(gateway, 40)
+        predict(gateway, 40)
         gateway.process.terminate()
         assert gateway.process.wait(30) == 0
-        assert rows() == asked
+        assert rows() == sent
     finally:
         for pid in backends:
             os.kill(pid, signal.SIGCONT)
@@ -110,7 +110,7 @@ def test_without_its_role_there_is_no_log(database: Settings, tmp_path: Path) ->
     port = str(free_port())
     command = [sys.executable, "-m", "tests.gateway.server.quick_app", port]
     for gateway in started(command, dict(os.environ), port, tmp_path):
-        ask(gateway, 8)
+        predict(gateway, 8)
         gateway.process.terminate()
         gateway.process.wait(30)
     assert rows() == 0

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
-from local_stack.database import log_days, postgres
+from local_stack.database import postgres
+from local_stack.database import prediction_log as stack
 from local_stack.settings import Settings
 from steps import warehouse
 from steps.warehouse import prediction_log
@@ -137,9 +138,9 @@ def test_a_hostile_session_of_the_role_does_not_keep_a_day_from_being_made(
 def test_the_stack_makes_them_while_it_runs(
     database: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(log_days, "EVERY_S", 0.1)
+    monkeypatch.setattr(stack, "EVERY_S", 0.1)
     execute("ALTER TABLE prediction_log RENAME TO hidden")
-    days = log_days.LogDays(database)
+    days = stack.LogDays(database)
     days.start()
     try:
         wait_until(lambda: "days of the prediction log were not made" in capfd.readouterr().out, 60)
