@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import requests
@@ -72,9 +73,9 @@ def logged(testbed: Testbed, run: Callable[[], Outcome]) -> tuple[Outcome, Logge
 def recomputed(testbed: Testbed) -> tuple[int, int]:
     """Scores the values of every distinct row again, offline, by the version that it names. Rows, and how many differ
     in a bit."""
-    rows_of: dict[str, list[tuple[str, int, float]]] = defaultdict(list)
+    rows_of: dict[str, list[list[Any]]] = defaultdict(list)
     for version, *row in prediction_log.distinct_predictions(testbed.settings):
-        rows_of[version].append(tuple(row))
+        rows_of[version].append(row)
     wrong = 0
     for version, rows in rows_of.items():
         prediction, probability = Offline.load(version).answers([json.loads(values) for values, _class, _share in rows])
