@@ -4,13 +4,15 @@ Writes reports/reliability.md.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from bench import client_report, report, scenarios
+from bench import client_report, prediction_log, report, scenarios
 from bench.checker import Checker
 from bench.client_scenarios import ClientOutcome, all_client_scenarios
+from bench.prediction_log import logged
 from bench.scenarios import Outcome
-from bench.testbed.faults import InjectedFault, all_faults
+from bench.testbed.faults import InjectedFault, all_faults, kill_gateway
 from bench.testbed.testbed import DEADLINE_S, Testbed, open_testbed
 from local_stack.settings import ROOT
 
@@ -18,6 +20,8 @@ RATE = 100.0
 PEAK_S, OVERLOAD_S, AFTER_S, AROUND_S, FROZEN_S, CLIENTS_S = 10.0, 60.0, 20.0, 10.0, 10.0, 10.0
 FLAT, TAIL, GOODPUT = 0.05, 5.0, 0.8
 NORMAL_S = 5.0
+# apart from the other faults: while no gateway runs, requests get no answer
+KILL = InjectedFault("gateway killed", kill_gateway, limit_s=30.0)
 HOW = """\
 Open loop: requests are sent by the clock, and latency counts from the scheduled time. Every 200 is compared bit for \
 bit with the offline result of the version and the values that it names. Every other answer must be a named error, \
@@ -31,37 +35,37 @@ def main(data: Path, state: str, minutes: float, scale: float) -> None:
     with open_testbed(data, state) as testbed:
         top = scenarios.peak(testbed, PEAK_S * scale)
         report.say(f"  peak: {top:.0f} requests/s at 64 connections")
-        steady = scenarios.steady(testbed, checker, top * scenarios.STEADY_SHARE, minutes * 60)
+        load = partial(scenarios.steady, testbed, checker, top * scenarios.STEADY_SHARE, minutes * 60)
+        steady, steady_log = logged(testbed, load)
         say(steady)
         during, after = scenarios.overload(testbed, checker, top, OVERLOAD_S * scale, AFTER_S * scale)
         say(during)
         say(after)
         clients = [printed(result) for result in all_client_scenarios(testbed, checker, CLIENTS_S * scale)]
         faults = all_faults(FROZEN_S * scale)
-        under_faults = [inject(testbed, checker, fault, scale) for fault in faults]
-    head = [
-        "# Reliability",
-        machine,
-        HOW.format(minutes=minutes, scale=scale, deadline=DEADLINE_S),
-        f"Peak: {top:.0f} requests/s (64 clients).",
-    ]
-    body = [
+        results = [logged(testbed, partial(inject, testbed, checker, fault, scale)) for fault in [*faults, KILL]]
+        again = prediction_log.recomputed(testbed)
+    under_faults, logs = [outcome for outcome, _log in results], [log for _outcome, log in results]
+    outcomes = [steady, during, after, *(result.outcome for result in clients), *under_faults]
+    text = [
+        *head(machine, top, minutes, scale),
         "## Steady and overloaded",
         report.table(["what", "goal", "measured", ""], [*steady_goals(steady), *overload_goals(during, after, top)]),
         "## Slow clients and many clients",
         *client_report.paragraphs(clients),
         f"## Faults under {RATE:g} requests a second",
-        report.table(
-            FAULT_HEAD, [fault_row(fault, result) for fault, result in zip(faults, under_faults, strict=True)]
-        ),
+        report.table(FAULT_HEAD, list(map(fault_row, faults, under_faults))),  # without the killed gateway
+        *prediction_log.paragraphs(steady_log, logs[:-1], logs[-1], *again),
         "## Every answer",
-        "\n".join(
-            f"- {outcome.name}: {outcome.check}; other answers: {outcome.codes}"
-            for outcome in [steady, during, after, *(result.outcome for result in clients), *under_faults]
-        ),
+        "\n".join(f"- {outcome.name}: {outcome.check}; other answers: {outcome.codes}" for outcome in outcomes),
     ]
-    path = report.write("reliability.md", [*head, *body])
+    path = report.write("reliability.md", text)
     report.say(f"[OK] {path.relative_to(ROOT)} is written")
+
+
+def head(machine: str, top: float, minutes: float, scale: float) -> list[str]:
+    how = HOW.format(minutes=minutes, scale=scale, deadline=DEADLINE_S)
+    return ["# Reliability", machine, how, f"Peak: {top:.0f} requests/s (64 clients)."]
 
 
 def inject(testbed: Testbed, checker: Checker, fault: InjectedFault, scale: float) -> Outcome:

@@ -12,7 +12,10 @@ from dotenv import dotenv_values
 
 FILE_NAME = "passwords"
 OWNER = "PGPASSWORD"
-OF_ROLES = {"mlflow": "MLFLOW_DATABASE_PASSWORD", "watcher": "WATCHER_PASSWORD", "reader": "READER_PASSWORD"}
+OF_ROLES = {
+    "mlflow": "MLFLOW_DATABASE_PASSWORD", "watcher": "WATCHER_PASSWORD", "reader": "READER_PASSWORD",
+    "log": "PREDICTION_LOG_PASSWORD",
+}  # fmt: skip
 NAMES = (OWNER, *OF_ROLES.values())
 SUPERUSER = "SUPERUSER_PASSWORD"  # in the file only: no process gets it in its environment
 # those of .env.example until they were made

@@ -53,6 +53,9 @@ class Metrics:
         )
         self._wrong_keys = Counter("gateway_wrong_keys_total", "Requests with a wrong API key", registry=registry)
         self._users = Counter("gateway_results_total", "Answers for users by outcome", ["code"], registry=registry)
+        self._logged = Counter(
+            "gateway_prediction_log_rows_total", "Rows of the prediction log by outcome", ["outcome"], registry=registry
+        )
         self._latency = Histogram(
             "gateway_request_seconds", "Whole requests", ["route"], buckets=SECONDS, registry=registry
         )
@@ -110,6 +113,10 @@ class Metrics:
     def count_results(self, codes: Sequence[str]) -> None:
         for code in codes:
             self._users_of(code).inc()
+
+    def count_logged(self, outcome: str, rows: int) -> None:
+        """outcome: written, or the reason of their loss."""
+        self._logged.labels(outcome).inc(rows)
 
     def batch_sent(self, users: int) -> None:
         self._batches.observe(users)

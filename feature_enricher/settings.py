@@ -115,6 +115,16 @@ class Settings(EnvironmentSettings):
         le=MOST_REQUESTS_PER_S,
         allow_inf_nan=False,
     )
+    prediction_log: Number = setting(
+        1.0,
+        "The prediction log: the share of requests whose users are logged in PostgreSQL, each as a row; 0: off",
+        "a number from 0 to 1",
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+    )
+    log_user: Text | None = text(None, "The role that appends to it; without one, it is off", derived=True)
+    log_password: Text | None = text(None, "That role's password", secret=True, derived=True)
     access_log: Literal["all", "errors", "off"] = choice(
         "errors", "One JSON line per request: all, errors (5xx) or off"
     )

@@ -15,6 +15,7 @@ from feature_enricher.prediction.batching import Batches
 from feature_enricher.prediction.feature_list import FeatureListOfModel
 from feature_enricher.prediction.features import FeastFeatures, Features
 from feature_enricher.prediction.freshness import Freshness, FreshnessPoller
+from feature_enricher.prediction.log_writer import PredictionLog
 from feature_enricher.prediction.predictor import Item, Predictor, Result
 from feature_enricher.settings import Settings, metrics_folder
 from feature_enricher.upstream.http_client import Upstream
@@ -39,11 +40,22 @@ class Components:
     metrics: Metrics
     access: AccessControl
     freshness_poller: FreshnessPoller | None
+    prediction_log: PredictionLog | None = None
 
     def predict(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         results = self.batches.predict(items, deadline)
         self.metrics.count_results([result.code for result in results])
         return results
+
+    def log_prediction(
+        self, request_id: str, items: Sequence[Item], results: Sequence[Result], milliseconds: float
+    ) -> None:
+        if self.prediction_log:
+            self.prediction_log.append(request_id, items, results, milliseconds)
+
+    def warnings(self) -> list[str]:
+        """For /ready."""
+        return self.prediction_log.warnings() if self.prediction_log else []
 
     def live_plan(self) -> Plan | None:
         """The live version's plan, or None if it is not known within half a second."""
@@ -61,6 +73,8 @@ class Components:
         """Ends the background threads."""
         self.batches.close()
         self.predictor.targets.close()
+        if self.prediction_log:
+            self.prediction_log.close()
         if self.freshness_poller:
             self.freshness_poller.close()
 
@@ -81,7 +95,17 @@ def build_components(settings: Settings, features: Features | None, targets: Tar
     )
     poller = _freshness_poller(settings, store, predictor, freshness) if isinstance(store, FeastFeatures) else None
     access = AccessControl(settings, metrics.count_wrong_key)
-    return Components(store, predictor, batches, metrics, access, poller)
+    return Components(store, predictor, batches, metrics, access, poller, _prediction_log(settings, metrics))
+
+
+def _prediction_log(settings: Settings, metrics: Metrics) -> PredictionLog | None:
+    if not settings.prediction_log or settings.log_user is None:
+        return None
+    prediction_log = PredictionLog(
+        settings.log_user, settings.log_password, settings.prediction_log, metrics.count_logged
+    )
+    prediction_log.start()
+    return prediction_log
 
 
 def build_targets(settings: Settings, features: Features) -> Targets:

@@ -66,18 +66,7 @@ class DeadlinePool(Generic[C]):
                 raise
             except OnlineReadError:
                 pass  # it was cut while idle, or prepared for an older form of the tables: reading again is safe
-        return self._run_on(self._connected(deadline), query)
-
-    def _connected(self, deadline: Deadline) -> C:
-        """A new connection, made in a thread of its own: a host's name is looked up without a time limit."""
-        connecting = background.begin(partial(self._connect, deadline))
-        try:
-            return connecting.result(deadline.left())
-        except OnlineReadError:
-            raise
-        except TimeoutError as error:
-            connecting.add_done_callback(_close_late)
-            raise OnlineReadTimeout("No connection could be made by the deadline") from error
+        return self._run_on(connect_by(deadline, self._connect), query)
 
     def _run_on(self, connection: C, query: Callable[[C], T]) -> T:
         try:
@@ -88,6 +77,18 @@ class DeadlinePool(Generic[C]):
         with self._lock:
             self._idle.append(connection)
         return result
+
+
+def connect_by(deadline: Deadline, connect: Callable[[Deadline], C]) -> C:
+    """A new connection, made in a thread of its own: a host's name is looked up without a time limit."""
+    connecting = background.begin(partial(connect, deadline))
+    try:
+        return connecting.result(deadline.left())
+    except OnlineReadError:
+        raise
+    except TimeoutError as error:
+        connecting.add_done_callback(_close_late)
+        raise OnlineReadTimeout("No connection could be made by the deadline") from error
 
 
 def _close_late(connecting: "Future[C]") -> None:

@@ -48,6 +48,9 @@ def _of_watcher(settings: Settings) -> dict[str, str]:
 def _of_gateway(settings: Settings) -> dict[str, str]:
     environment, names = settings.child_environment(), ("ENRICHER_API_KEYS", "STREAMFLOW_REDIS")
     own = {name: value for name, value in environment.items() if name in names}
+    log = settings.login("log")
+    if log["PGUSER"] != settings["PGUSER"]:  # never the owner's login for a part that only appends
+        own |= {"ENRICHER_LOG_USER": log["PGUSER"], "ENRICHER_LOG_PASSWORD": log["PGPASSWORD"]}
     return {**settings.login("reader"), **own}
 
 

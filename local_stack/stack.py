@@ -17,7 +17,7 @@ import psycopg2
 from configuration import passwords
 from local_stack import chain, mlflow_login, processes
 from local_stack.database import loaded_months, postgres
-from local_stack.database.long_transactions import LongTransactions
+from local_stack.database.background import background_threads
 from local_stack.lifecycle import Interrupted, interruptible, only_one, private_files, timed_step
 from local_stack.month_choice import MonthRequest, month_to_run
 from local_stack.processes import Service
@@ -38,7 +38,7 @@ class Stack:
         self.failed = False  # the stack is up, but the requested month was not run
         self.owns_state = False
         self.supervisor = Supervisor(settings, self.services, self._save)
-        self.long_transactions = LongTransactions(settings)
+        self.background = background_threads(settings)
 
     def run(self, request: MonthRequest) -> None:
         """Start everything, show a first answer, run until interrupted. Ends every process and keeps all data."""
@@ -144,8 +144,8 @@ class Stack:
         service.wait_until_healthy(self.settings, HEALTH_S[service.name], self.supervisor.step)
 
     def _supervise(self) -> None:
-        if self.settings.embedded:
-            self.long_transactions.start()
+        for thread in self.background:
+            thread.start()
         while True:
             with suppress(OSError):  # a full disk, on which logs cannot be written, must not end the servers
                 self.supervisor.step()
@@ -166,7 +166,8 @@ class Stack:
     def _stop_all(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        self.long_transactions.stop()
+        for thread in self.background:
+            thread.stop()
         for service in reversed(self.services):
             if service.process is not None and service.process.poll() is None:
                 processes.end(psutil.Process(service.process.pid))

@@ -30,7 +30,7 @@ class StackVariables(EnvironmentSettings):
     pguser: Text = text("streamflow", "The role that owns both databases; no superuser", variable="PGUSER")
     pgpassword: Text | None = text(
         None,
-        "Its password. The stack on one machine makes this password and the three below, which are in\n"
+        "Its password. The stack on one machine makes this password and the four below, which are in\n"
         "STREAMFLOW_STATE/passwords; values here win. For another server, set them",
         variable="PGPASSWORD", secret=True,
     )  # fmt: skip
@@ -47,6 +47,11 @@ class StackVariables(EnvironmentSettings):
     reader_password: Text | None = text(
         None, "The password of PGUSER_reader, the gateway: reads features and nothing else",
         variable="READER_PASSWORD", secret=True,
+    )  # fmt: skip
+    prediction_log_password: Text | None = text(
+        None, "The password of PGUSER_log, with which the gateway appends to the prediction log.\n"
+        "Of another server (external), there is no prediction log without it",
+        variable="PREDICTION_LOG_PASSWORD", secret=True,
     )  # fmt: skip
     pgdatabase: Text = text("streamflow", "The database of the warehouse and the feature store", variable="PGDATABASE")
     pgsslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = choice(

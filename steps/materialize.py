@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tracking.step_run("materialize", f"materialize_{args.as_of}", vars(args)):
         warehouse.require_month(args.as_of)
+        warehouse.apply_schema()
+        warehouse.make_log_days()
         store = engines.open_online()
         apply_definitions(store)
         descriptions.conclude(materialize(store, args.as_of))

@@ -1,5 +1,6 @@
 """Free disk space. In: the number of newest months to keep. Out: a list of deletable data, which apply=true deletes:
-artifacts of older runs that no version needs, scores of older months, and all but the newest part of the stack's logs.
+artifacts of older runs that no version needs, scores of older months, days of the prediction log
+older than STREAMFLOW_PREDICTION_LOG_DAYS, and all but the newest part of the stack's logs.
 
 Versions, their trainings and datasets stay, and so do all runs with their metrics: lineage, rollback and serving lose
 nothing. Safe to repeat, and to kill: the next run deletes the rest.
@@ -21,7 +22,7 @@ from steps.cleanup.leftovers import Leftover
 from steps.cli import console, parameters, progress, spreadsheet
 from steps.cli.settings import Settings
 from steps.runs import descriptions, tracking
-from steps.warehouse import OldScores
+from steps.warehouse import OldLog, OldScores
 
 MB = 1e6
 MOST_MONTHS = 1000
@@ -35,11 +36,12 @@ class Deletable:
     artifacts: Sequence[Leftover]
     scores: Sequence[OldScores]
     logs: dict[Path, int]
+    predictions: OldLog
 
     @property
     def bytes(self) -> int:
         months = sum(run.bytes for run in self.artifacts) + sum(month.bytes for month in self.scores)
-        return months + sum(self.logs.values())
+        return months + self.predictions.bytes + sum(self.logs.values())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -78,10 +80,11 @@ def find(keep_months: int) -> Deletable:
     """Raises DatabaseUnavailable, TrackingUnavailable, ArtifactsUnavailable."""
     warehouse.apply_schema()
     months, logs = warehouse.loaded_months(), old_logs.excess(Settings.from_env().logs)
+    predictions = warehouse.old_log(warehouse.oldest_kept())
     if len(months) <= keep_months:
-        return Deletable(None, [], [], logs)
+        return Deletable(None, [], [], logs, predictions)
     before = months[-keep_months]
-    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs)
+    return Deletable(before, leftovers.leftovers(before), warehouse.old_scores(before), logs, predictions)
 
 
 def delete(deletable: Deletable) -> int:
@@ -93,7 +96,9 @@ def delete(deletable: Deletable) -> int:
     for scores in deletable.scores:
         warehouse.delete_old_scores(scores.as_of)
         freed += scores.bytes
-    return freed + sum(old_logs.cut(log) for log in deletable.logs)
+    warehouse.delete_old_log(deletable.predictions)
+    warehouse.make_log_days()
+    return freed + deletable.predictions.bytes + sum(old_logs.cut(log) for log in deletable.logs)
 
 
 def lines(deletable: Deletable, keep_months: int) -> list[str]:
@@ -113,7 +118,15 @@ def lines(deletable: Deletable, keep_months: int) -> list[str]:
     beyond = sum(deletable.logs.values())
     logs = ", ".join(path.name for path in deletable.logs) or "none"
     kept = f"beyond their newest {old_logs.KEPT_BYTES / MB:.0f} MB"
-    return [*old, f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
+    return [*old, _line(deletable.predictions), f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
+
+
+def _line(predictions: OldLog) -> str:
+    late = f", {predictions.rows_without_a_day} rows without a day" if predictions.rows_without_a_day else ""
+    return (
+        f"  predictions  logged before {predictions.before} (STREAMFLOW_PREDICTION_LOG_DAYS): "
+        f"{len(predictions.days)} days{late}; {predictions.bytes / MB:.1f} MB"
+    )
 
 
 def listed(artifacts: Sequence[Leftover]) -> str:

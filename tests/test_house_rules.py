@@ -159,8 +159,8 @@ LAYERS = {
         "inherited_variables",
     ),
     "bench": (
-        "__main__", "chaos", "swap", "speed", "kills", "any_request", "client_report", "client_scenarios", "scenarios",
-        "speed_report", "gate_rates", "scale", "testbed", "checker", "report", "load",
+        "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "client_report",
+        "client_scenarios", "scenarios", "speed_report", "gate_rates", "scale", "testbed", "checker", "report", "load",
     ),
 }  # fmt: skip
 MOST_MODULES_IN_A_FOLDER = 14

@@ -10,7 +10,7 @@ import psutil
 
 from bench.testbed.testbed import Testbed
 from local_stack import chain
-from local_stack.database import postgres
+from local_stack.database import postgres, prediction_log
 from local_stack.settings import StackError
 
 MODEL_SERVER_LIMIT_S, SERVICE_LIMIT_S = 15.0, 5.0
@@ -35,6 +35,12 @@ def all_faults(frozen_s: float) -> list[InjectedFault]:
         InjectedFault("PostgreSQL's connections cut", cut_connections, SERVICE_LIMIT_S),
         InjectedFault(
             f"PostgreSQL frozen for {frozen_s:g} s", lambda testbed: freeze_postgres(testbed, frozen_s), SERVICE_LIMIT_S
+        ),
+        InjectedFault(
+            f"the prediction log's connections to PostgreSQL frozen for {frozen_s:g} s",
+            lambda testbed: freeze_log(testbed, frozen_s),
+            SERVICE_LIMIT_S,
+            must_not_hurt=True,
         ),
         InjectedFault(
             f"model server frozen for {frozen_s:g} s", lambda testbed: freeze_model(testbed, frozen_s), SERVICE_LIMIT_S
@@ -68,6 +74,10 @@ def freeze_postgres(testbed: Testbed, seconds: float) -> float:
     return freeze([postmaster, *postmaster.children(recursive=True)], seconds)
 
 
+def freeze_log(testbed: Testbed, seconds: float) -> float:
+    return freeze([psutil.Process(pid) for pid in prediction_log.writers(testbed.settings)], seconds)
+
+
 def freeze_model(testbed: Testbed, seconds: float) -> float:
     return freeze([testbed.model_server()], seconds)
 
@@ -82,6 +92,14 @@ def freeze(processes: Iterable[psutil.Process], seconds: float) -> float:
         for process in stopped:
             if process.is_running():
                 process.send_signal(signal.SIGCONT)
+    return time.monotonic()
+
+
+def kill_gateway(testbed: Testbed) -> float:
+    """kill -9 of all its processes: the stack has to start it again. Returns the time of the kill."""
+    gateway = testbed.service("gateway")
+    for process in [gateway, *gateway.children(recursive=True)]:
+        process.kill()
     return time.monotonic()
 
 

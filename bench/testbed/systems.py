@@ -19,6 +19,7 @@ from bench.testbed.empty_app import ANSWER_VARIABLE
 from bench.testbed.testbed import Testbed
 from local_stack import processes
 from local_stack.processes import Service, free_port
+from local_stack.services import make_services
 from local_stack.settings import LOOPBACK, Settings
 from steps.training.served_model import TRUSTED_TYPES
 
@@ -37,7 +38,9 @@ def all_systems(testbed: Testbed) -> Iterator[dict[str, LoadTarget]]:
     example = answer_of(testbed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        parts = [published(example, folder), empty(example, folder), empty_stock(example, folder)]
+        parts = [
+            without_log(testbed), published(example, folder), empty(example, folder), empty_stock(example, folder)
+        ]  # fmt: skip
         with running(testbed, parts) as targets:
             yield {"gateway": testbed.target(PATIENCE_S), **targets}
 
@@ -67,6 +70,14 @@ def answer_of(testbed: Testbed) -> Answer:
     answer.raise_for_status()
     body: Answer = answer.json()
     return body
+
+
+def without_log(testbed: Testbed) -> Service:
+    """The same gateway of the same stack, without the prediction log."""
+    [gateway] = [service for service in make_services(testbed.settings) if service.name == "gateway"]
+    port = free_port()
+    environment = {**gateway.environment, "ENRICHER_PREDICTION_LOG": "0"}
+    return replace(gateway, name="without_log", port=port, health=_health(port), environment=environment)
 
 
 def published(example: Answer, folder: Path) -> Service:

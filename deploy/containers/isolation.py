@@ -10,7 +10,7 @@ from deploy.containers.outside import Containers, require
 
 MLFLOW_PORT, POSTGRES_PORT, WATCHER_PORT = 5000, 5432, 5001
 VOLUMES_OF_GATEWAY = {"secrets-gateway", "sockets"}
-OF_GATEWAY = {"READER_PASSWORD", "ENRICHER_API_KEYS"}
+OF_GATEWAY = {"READER_PASSWORD", "PREDICTION_LOG_PASSWORD", "ENRICHER_API_KEYS"}
 READ_PASSWORDS = (
     "import json, pathlib; print(json.dumps({p.name: p.read_text() for p in pathlib.Path('/passwords').iterdir()}))"
 )

@@ -14,6 +14,7 @@ from deploy.containers.first_month import ensure_experiment, mlflow_run
 from local_stack import chain
 from local_stack.chain import Month
 from local_stack.settings import StackError
+from steps import warehouse
 
 FOLDER = re.compile(r"month_(\d{3,4})", re.ASCII)
 
@@ -33,6 +34,8 @@ def run_chains(data: Path, as_of: str | None) -> None:
     """Raises StackError for a wrong folder, and at the first chain that fails: later months build on earlier ones."""
     months = [chain.month_of(data, as_of)] if as_of else list_months(data)
     ensure_experiment()
+    warehouse.apply_schema()
+    warehouse.make_log_days()  # also in a month without files
     if as_of is None:
         months = unfinished(months)
     for month in months:

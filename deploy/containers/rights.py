@@ -10,8 +10,11 @@ from deploy.containers.outside import ANSWER_TIMEOUT_S, Containers, require
 STATEMENTS = Path(__file__).with_name("statements")
 REFUSED = "InsufficientPrivilege"
 TRY = """
-import json, sys, psycopg2
-connection = psycopg2.connect(dbname=sys.argv[1], options="-c default_transaction_read_only=off -c statement_timeout=0")
+import json, os, sys, psycopg2
+names = {"user": "ENRICHER_LOG_USER", "password": "ENRICHER_LOG_PASSWORD"} if sys.argv[3] == "log" else {}
+login = {word: os.environ[name] for word, name in names.items()}
+options = "-c default_transaction_read_only=off -c statement_timeout=0"
+connection = psycopg2.connect(dbname=sys.argv[1], **login, options=options)
 results = {}
 for statement in json.loads(sys.argv[2]):
     connection.rollback()
@@ -27,6 +30,7 @@ print(json.dumps(results))
 # list of statements -> service, and the variable that names its database
 LISTS = {
     "reader": ("gateway", "PGDATABASE"),
+    "log": ("gateway", "PGDATABASE"),
     "watcher": ("model", "PGDATABASE"),
     "watcher_in_mlflow": ("model", "MLFLOW_DATABASE"),
     "mlflow": ("mlflow", "MLFLOW_DATABASE"),
@@ -42,7 +46,7 @@ def check(containers: Containers) -> None:
 def role_is_refused_what_it_does_not_need(containers: Containers, name: str) -> None:
     service, database = LISTS[name]
     may, may_not, all_may_not = (statements(part) for part in (f"{name}_may", f"{name}_may_not", "all_may_not"))
-    words = (containers.settings[database], json.dumps([*may, *may_not, *all_may_not]))
+    words = (containers.settings[database], json.dumps([*may, *may_not, *all_may_not]), name)
     results = json.loads(containers.python(service, TRY, *words).splitlines()[-1])
     failed = {statement: results[statement] for statement in may if results[statement] != "done"}
     allowed = {statement: results[statement] for statement in may_not + all_may_not if results[statement] != REFUSED}

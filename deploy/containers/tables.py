@@ -24,6 +24,7 @@ def main(_argv: Sequence[str] | None = None) -> None:
 def create(settings: Settings) -> None:
     """The warehouse's, MLflow's, and those of MLflow's users if it asks for a login. Raises StackError."""
     warehouse.apply_schema()
+    warehouse.make_log_days()
     chain.create_tables(settings)
     mlflow_login.create_tables(settings)
 

@@ -22,10 +22,18 @@ Result = tuple[dict[str, Any], list[str]]
 class Readiness:
     """One check at a time: anyone may ask, and a server that hangs must not make the probes wait for each other."""
 
-    def __init__(self, predictor: Predictor, deadline_s: float, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        deadline_s: float,
+        is_stopping: Callable[[], bool],
+        warnings: Callable[[], list[str]] = list,
+    ) -> None:
+        """warnings: further ones than the watcher's."""
         self._predictor = predictor
         self._deadline_s = deadline_s
         self._is_stopping = is_stopping
+        self._warnings = warnings
         self._running = threading.Lock()
         self._finished = -1.0
         self._result: Result = ({}, [])
@@ -37,7 +45,8 @@ class Readiness:
         arrived = deadline.until - self._deadline_s
         with self._running:
             if self._finished < arrived:
-                self._result = check(self._predictor, deadline)
+                state, failed = check(self._predictor, deadline)
+                self._result = {**state, "warnings": [*state["warnings"], *self._warnings()]}, failed
                 self._finished = time.monotonic()
             return self._result
 

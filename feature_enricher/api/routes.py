@@ -1,5 +1,6 @@
 """The endpoints."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from werkzeug.routing import BaseConverter
 
 from feature_enricher.api import answers, problems, schemas
 from feature_enricher.api.readiness import Readiness
+from feature_enricher.api.request_ids import request_id
 from feature_enricher.api.requests import RequestParser
 from feature_enricher.deadline import deadline_of
 from feature_enricher.settings import Settings
@@ -38,7 +40,7 @@ def add_routes(
     key_errors = {401: problems.Failure} if settings.api_keys else {}
     limit_errors = {429: problems.Failure} if settings.requests_per_s else {}
     refusals = {421: problems.Failure, **key_errors, **limit_errors}
-    readiness = Readiness(components.predictor, settings.deadline_s, is_stopping)
+    readiness = Readiness(components.predictor, settings.deadline_s, is_stopping, components.warnings)
     _add_state(app, components, settings, key_errors, readiness)
     _add_features(app, components, settings, refusals, parser)
     _add_predict(app, components, settings, refusals, parser)
@@ -119,4 +121,5 @@ def _add_predict(
         body = parser.parse_body(request)
         items = body.items()
         results = components.predict(items, deadline_of(request.environ, settings.deadline_s))
+        components.log_prediction(request_id(), items, results, 1000 * (time.perf_counter() - g.began))
         return answers.list_of_answers(items, results) if body.is_list else answers.one_answer(items[0], results[0])

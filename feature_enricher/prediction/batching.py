@@ -94,7 +94,10 @@ class Batches:
         if not isinstance(current, CallGreenlet):
             return self._predicted(items, deadline)
         current.call.items, current.call.deadline = items, deadline
-        return current.wait()
+        results = current.wait()
+        if current.call.abandoned:  # its client was told so
+            return [DeadlineExceeded("The deadline passed before there was an answer")] * len(items)
+        return results
 
     def queue_length(self) -> int:
         return len(self._waiting)

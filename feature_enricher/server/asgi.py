@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.util import Finalize
 
 from feature_enricher.api.access_log import set_level, write_to
 from feature_enricher.app import create_app
@@ -35,6 +36,8 @@ def create(is_stopping: Callable[[], bool]) -> Front:
     set_level(settings.access_log)
     app = create_app(is_stopping=is_stopping)
     components = app.extensions["streamflow"]
+    if components.prediction_log:  # granian's workers are processes of multiprocessing: atexit is not run
+        Finalize(None, components.prediction_log.close, exitpriority=1)
     threading.Thread(target=_sample, args=(components,), daemon=True).start()
     return Front(
         app,

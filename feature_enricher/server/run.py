@@ -60,7 +60,8 @@ def _serve(target: str, settings: Settings, host: str, port: int) -> None:
         log_access=False,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
-        workers_kill_timeout=1 + math.ceil(settings.deadline_s),
+        # also time for the last rows of the prediction log
+        workers_kill_timeout=3 + math.ceil(settings.deadline_s),
         ssl_cert=cert,
         ssl_key=key,
         ssl_protocol_min=SSLProtocols.tls12,

@@ -9,12 +9,23 @@ import socket
 
 from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, PGconn, PollingStatus
 from psycopg.pq.abc import PGresult
 
 from feature_store.deadline import Deadline
 from feature_store.pool import OnlineReadError, OnlineReadRefused, OnlineReadTimeout
 from feature_store.settings import libpq_variable
+
+# SQLSTATE's classes of a data exception and of an integrity constraint
+OF_ROWS = (b"22", b"23")
+
+
+class RowsRefused(OnlineReadRefused):
+    """PostgreSQL refuses these rows; others it would take."""
+
+
+class CopyUnconfirmed(OnlineReadError):
+    """PostgreSQL got all rows of a COPY, and its answer did not arrive."""
 
 
 class PostgresConnection:
@@ -45,6 +56,24 @@ class PostgresConnection:
         except Error as error:
             raise OnlineReadError(str(error)) from error
 
+    def copy_in(self, statement: bytes, data: bytes, deadline: Deadline) -> None:
+        """COPY … FROM STDIN. Raises OnlineReadError; CopyUnconfirmed where the rows may be stored all the same."""
+        try:
+            self._libpq.send_query(statement)
+            self._result(deadline, ExecStatus.COPY_IN)
+            while not self._libpq.put_copy_data(data):  # 0: no room to buffer it yet
+                self._flush(deadline)
+            self._flush(deadline)
+            self._libpq.put_copy_end()
+        except Error as error:
+            raise OnlineReadError(str(error)) from error
+        try:
+            self._result(deadline, ExecStatus.COMMAND_OK)
+        except OnlineReadRefused:
+            raise
+        except (OnlineReadError, Error) as error:
+            raise CopyUnconfirmed(str(error)) from error
+
     def _connect(self, deadline: Deadline) -> None:
         while (step := self._poll()) != PollingStatus.OK:
             _wait(self._libpq.socket, select.POLLIN if step == PollingStatus.READING else select.POLLOUT, deadline)
@@ -58,18 +87,25 @@ class PostgresConnection:
             raise OnlineReadError(self._libpq.get_error_message())
         return step
 
-    def _result(self, deadline: Deadline, expected: ExecStatus) -> PGresult:
+    def _flush(self, deadline: Deadline) -> None:
         while self._libpq.flush():
             _wait(self._libpq.socket, select.POLLIN | select.POLLOUT, deadline)
             self._libpq.consume_input()
-        results = []
+
+    def _result(self, deadline: Deadline, expected: ExecStatus) -> PGresult:
+        self._flush(deadline)
+        results: list[PGresult] = []
         while (result := self._next_result(deadline)) is not None:
             results.append(result)
+            if result.status == ExecStatus.COPY_IN:  # the next one follows only after the data
+                break
         if len(results) == 1 and results[0].status == expected:
             return results[0]
         message = results[0].get_error_message() if results else "no result"
-        connected = self._libpq.status == ConnStatus.OK
-        raise OnlineReadRefused(message) if connected else OnlineReadError(message)
+        if self._libpq.status != ConnStatus.OK:
+            raise OnlineReadError(message)
+        state = results[0].error_field(DiagnosticField.SQLSTATE) if results else None
+        raise (RowsRefused if state and state.startswith(OF_ROWS) else OnlineReadRefused)(message)
 
     def _next_result(self, deadline: Deadline) -> PGresult | None:
         while self._libpq.is_busy():

@@ -24,7 +24,10 @@ class LoadedMonth:
 
 
 def migrate(settings: Settings) -> None:
-    """Apply the warehouse's missing migrations. Raises StackError if this code cannot use the warehouse."""
+    """Apply the warehouse's missing migrations, and make the prediction log's coming days.
+
+    Raises StackError if this code cannot use the warehouse.
+    """
     command = [sys.executable, "-m", "steps.warehouse"]
     done = subprocess.run(command, env=settings.child_environment(), cwd=ROOT, stdin=subprocess.DEVNULL, check=False)  # noqa: S603 - the project's own
     if done.returncode:

@@ -49,7 +49,7 @@ def start(settings: Settings) -> None:
         cluster.reset_superuser(server, settings, folder)
     if not is_running(settings):
         (folder / "pg_hba.conf").write_text(ACCESS_RULES)
-        parameters = {**WAL, "max_connections": roles.reader_connections(settings) + OTHERS_CONNECTIONS}
+        parameters = {**WAL, "max_connections": roles.gateway_connections(settings) + OTHERS_CONNECTIONS}
         address = f"-h {LOOPBACK} -p {settings['PGPORT']} -k ''"
         options = " ".join([address, *(f"-c {name}={value}" for name, value in parameters.items())])
         _control(settings, server, "start", "-l", str(folder / "log"), "-o", options)

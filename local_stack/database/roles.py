@@ -1,4 +1,5 @@
-"""The database's roles: the owner (steps), MLflow, the watcher and the reader (gateway). sql/roles say what each may.
+"""The database's roles: the owner (steps), MLflow, the watcher, and the gateway's two (reader, log). sql/roles say
+what each may.
 
 The same files serve psql, for a PostgreSQL of the user's own (all.sql), and the containers.
 """
@@ -21,6 +22,7 @@ VARIABLE = re.compile(r""":(["']?)([a-z_]+)\1(?![a-z_:])""")
 OWNER, PARTS = "owner", tuple(passwords.OF_ROLES)
 LONGEST_NAME = 63 - len("_watcher")
 SMALLEST_LIMIT, CONNECTIONS_OF_A_WORKER = 40, 10  # a worker's pool has 8
+SMALLEST_LOG_LIMIT, LOG_CONNECTIONS_OF_A_WORKER = 10, 2  # it has one, and perhaps one that is being ended
 
 
 def name_of(settings: Settings, part: str) -> str:
@@ -29,8 +31,20 @@ def name_of(settings: Settings, part: str) -> str:
 
 def reader_connections(settings: Settings) -> int:
     """The reader's limit, enough for every worker process of the gateway."""
+    return max(SMALLEST_LIMIT, CONNECTIONS_OF_A_WORKER * _workers(settings))
+
+
+def log_connections(settings: Settings) -> int:
+    return max(SMALLEST_LOG_LIMIT, LOG_CONNECTIONS_OF_A_WORKER * _workers(settings))
+
+
+def gateway_connections(settings: Settings) -> int:
+    return reader_connections(settings) + log_connections(settings)
+
+
+def _workers(settings: Settings) -> int:
     workers = settings.values.get("ENRICHER_WORKERS", "")
-    return max(SMALLEST_LIMIT, CONNECTIONS_OF_A_WORKER * int(workers) if workers.isdecimal() else 0)
+    return int(workers) if workers.isdecimal() else 0
 
 
 def apply(connect: Connect, settings: Settings) -> None:
@@ -88,7 +102,9 @@ def _create_database(connection: Connection, settings: Settings, name: str) -> N
 
 def statement(settings: Settings, name: str, **more: str) -> sql.Composed:
     """The text of roles/NAME.sql with the values of psql's variables, :'text', :"name" and :number."""
-    values = {OWNER: settings["PGUSER"], "reader_connections": str(reader_connections(settings)), **more}
+    values = {OWNER: settings["PGUSER"], **more}
+    values["reader_connections"] = str(reader_connections(settings))
+    values["log_connections"] = str(log_connections(settings))
     values |= {part: name_of(settings, part) for part in PARTS}
     text, parts, end = (FOLDER / f"{name}.sql").read_text(), [], 0
     for match in VARIABLE.finditer(text):

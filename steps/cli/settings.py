@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 
 from configuration import names
 from configuration.environment import EnvironmentSettings
-from configuration.fields import Folder, Text, choice, folder, setting, text
+from configuration.fields import Folder, Text, Whole, choice, count, folder, setting, text
 from feature_store.settings import StoreSettings
 from sealing.keys import PRIVATE
 from steps.cli.errors import BadParameter
@@ -49,6 +49,7 @@ class Settings(StoreSettings):
         "a file",
         derived=True,
     )
+    prediction_log_days: Whole = count(400, "Days of the prediction log that `prune` keeps", most=36_500)
     logs: Folder | None = folder(None, "The local stack's logs, which `prune` may delete", derived=True)
     java_home: Folder | None = folder(
         None, "Java, for Spark, where it is not on PATH", variable="JAVA_HOME", derived=True

@@ -87,7 +87,10 @@ def test_a_service_s_files_belong_to_the_image_s_user_and_others_are_removed(tmp
 
 
 def test_no_service_gets_another_s_password() -> None:
-    assert passwords.SERVICES["gateway"] == {"PGPASSWORD": "READER_PASSWORD", "ENRICHER_API_KEYS": "ENRICHER_API_KEYS"}
+    assert passwords.SERVICES["gateway"] == {
+        "PGPASSWORD": "READER_PASSWORD", "ENRICHER_LOG_PASSWORD": "PREDICTION_LOG_PASSWORD",
+        "ENRICHER_API_KEYS": "ENRICHER_API_KEYS",
+    }  # fmt: skip
     assert {name for variables in passwords.SERVICES.values() for name in variables.values()} == {
         *passwords.PASSWORDS,
         *passwords.OPTIONAL,

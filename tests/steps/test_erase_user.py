@@ -44,6 +44,7 @@ TABLES = (
     "users", "subscriptions_profile_snapshots", "subscriptions_profile_superseded", "usage_agg_30d_snapshots",
     "usage_agg_30d_superseded", "payments_agg_90d_snapshots", "payments_agg_90d_superseded",
     "support_agg_90d_snapshots", "support_agg_90d_superseded", "labels", "labels_superseded", "churn_scores",
+    "prediction_log",
 )  # fmt: skip
 
 

@@ -243,3 +243,28 @@ def test_a_full_disk_is_named_and_nothing_is_left_on_it(own_state: Settings, tmp
 
 def test_backups_and_ingest_use_the_same_lock() -> None:
     assert f"pg_advisory_lock({SCHEMA_LOCK})" in (loaded_months.SQL_FOLDER / "lock_loads.sql").read_text()
+
+
+def test_a_backup_has_the_prediction_log_and_the_restored_role_appends_to_it(
+    own_state: Settings, tmp_path: Path
+) -> None:
+    postgres.start(own_state)
+    loaded_months.migrate(own_state)
+    postgres.apply_roles(own_state)
+    insert = "INSERT INTO prediction_log (answered_at, request_id, user_id, code, milliseconds) SELECT"
+    for moment in ("now()", "timestamptz '2099-01-01'"):
+        run_sql(own_state, "streamflow", f"{insert} {moment}, 'r', 'u', 'ok', 0.1")
+    places = "SELECT *, tableoid::regclass::text FROM prediction_log ORDER BY answered_at"
+    before = run_sql(own_state, "streamflow", places)
+    postgres.stop(own_state)
+    file = backup.backup(own_state, tmp_path / "state.tar")
+
+    backup.restore(own_state, file)
+
+    postgres.start(own_state)
+    postgres.apply_roles(own_state)
+    assert run_sql(own_state, "streamflow", places) == before
+    as_log = replace(own_state, values={**own_state.values, **own_state.login("log")})
+    run_sql(as_log, "streamflow", f"{insert} now(), 'r', 'new', 'ok', 0.1")
+    assert len(run_sql(own_state, "streamflow", places)) == len(before) + 1
+    postgres.stop(own_state)

@@ -17,7 +17,7 @@ from local_stack.services import make_services
 from local_stack.settings import Settings, StackError
 from tests.local_stack.database.test_cluster import new_state
 
-SECRET = ("PGPASSWORD", "MLFLOW_DATABASE_PASSWORD", "WATCHER_PASSWORD", "READER_PASSWORD")
+SECRET = ("PGPASSWORD", "MLFLOW_DATABASE_PASSWORD", "WATCHER_PASSWORD", "READER_PASSWORD", "PREDICTION_LOG_PASSWORD")
 
 
 def mode(path: Path) -> int:
@@ -70,7 +70,7 @@ def test_nothing_is_made_for_another_server(tmp_path: Path, monkeypatch: pytest.
     settings = Settings.from_env()
     assert not (tmp_path / "state").exists()
     login = {"PGUSER": "streamflow", "PGPASSWORD": ""}  # libpq then looks into ~/.pgpass
-    assert [settings.login(part) for part in roles.PARTS] == [login] * 3
+    assert [settings.login(part) for part in roles.PARTS] == [login] * 4
 
 
 def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,11 +107,15 @@ def test_the_stack_s_own_record_is_closed_to_others(server: Settings) -> None:
 def test_each_server_gets_its_own_login_and_no_other(server: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENRICHER_API_KEYS", "a:k3y")
     secrets = {**{name: server[name] for name in SECRET}, "SUPERUSER": str(passwords.superuser(server.state))}
-    expected = {"MLflow": "MLFLOW_DATABASE_PASSWORD", "watcher": "WATCHER_PASSWORD", "gateway": "READER_PASSWORD"}
+    expected = {
+        "MLflow": ["MLFLOW_DATABASE_PASSWORD"],
+        "watcher": ["WATCHER_PASSWORD"],
+        "gateway": ["READER_PASSWORD", "PREDICTION_LOG_PASSWORD"],
+    }
     for service in make_services(server):
         environment = {**server.service_environment(), **service.environment}
         text = "\n".join(f"{name}={value}" for name, value in environment.items())
-        assert [name for name, secret in secrets.items() if secret in text] == [expected[service.name]]
+        assert [name for name, secret in secrets.items() if secret in text] == expected[service.name]
         assert ("a:k3y" in text) == (service.name == "gateway")
         assert not any(secret in " ".join(service.command) for secret in secrets.values())
 

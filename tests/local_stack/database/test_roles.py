@@ -30,7 +30,7 @@ WITHOUT_LIMITS = " ".join(
         "idle_in_transaction_session_timeout=0",
     )
 )  # fmt: skip
-PARTS = {"reader": "PGDATABASE", "watcher": "PGDATABASE", "mlflow": "MLFLOW_DATABASE"}
+PARTS = {"reader": "PGDATABASE", "log": "PGDATABASE", "watcher": "PGDATABASE", "mlflow": "MLFLOW_DATABASE"}
 LISTS = [*PARTS.items(), ("watcher_in_mlflow", "MLFLOW_DATABASE")]
 
 

@@ -56,6 +56,7 @@ def put_everywhere(user_id: str, folder: Path, tracking: str) -> Path:
     materialize.main(["--as-of", str(JANUARY)])
     build_dataset.main(arguments("build_dataset", {"as_of": str(JANUARY)}))
     score([*STAYING, user_id])
+    log_predictions([*STAYING, user_id])
     return month
 
 
@@ -71,6 +72,17 @@ def score(user_ids: list[str]) -> None:
     for user_id in user_ids:
         quoted = user_id.replace("'", "''")
         execute(f"INSERT INTO churn_scores VALUES ('{quoted}', '2024-01-31', 0.5, 1, '7', now())")  # noqa: S608
+
+
+def log_predictions(user_ids: list[str]) -> None:
+    """Today's, in its partition, and that of a wrong clock, in none."""
+    for user_id in user_ids:
+        quoted = user_id.replace("'", "''")
+        for moment in ("now()", "'2099-01-01'"):
+            execute(
+                "INSERT INTO prediction_log (answered_at, request_id, user_id, code, milliseconds)"  # noqa: S608
+                f" VALUES ({moment}, 'id', '{quoted}', 'ok', 1)"
+            )
 
 
 def write_logs(settings: Settings, user_id: str) -> None:

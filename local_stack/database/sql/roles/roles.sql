@@ -1,8 +1,8 @@
--- The four roles without a password, and their limits. Safe to repeat: it also undoes what a role has set for itself.
+-- The five roles without a password, and their limits. Safe to repeat: it also undoes what a role has set for itself.
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['owner', 'mlflow', 'watcher', 'reader'] LOOP
+    FOREACH name IN ARRAY ARRAY['owner', 'mlflow', 'watcher', 'reader', 'log'] LOOP
         name := current_setting('streamflow.' || name);
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I', name);
@@ -15,17 +15,18 @@ BEGIN
     END LOOP;
 END $$;
 
--- materialize ends their sessions if they stand in its way
-GRANT :"watcher", :"reader" TO :"owner";
+-- materialize and prune end their sessions if they stand in the way
+GRANT :"watcher", :"reader", :"log" TO :"owner";
 
 ALTER ROLE :"reader" CONNECTION LIMIT :reader_connections;
+ALTER ROLE :"log" CONNECTION LIMIT :log_connections;
 ALTER ROLE :"watcher" CONNECTION LIMIT 10;
 ALTER ROLE :"mlflow" CONNECTION LIMIT 40;
 
 DO $$
 DECLARE part text; name text; setting text; base text; value text; seconds int;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['reader=10', 'watcher=30', 'mlflow=60'] LOOP
+    FOREACH part IN ARRAY ARRAY['reader=10', 'log=10', 'watcher=30', 'mlflow=60'] LOOP
         name := current_setting('streamflow.' || split_part(part, '=', 1));
         seconds := split_part(part, '=', 2);
         EXECUTE format('ALTER ROLE %I RESET ALL', name);

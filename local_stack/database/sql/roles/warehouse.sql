@@ -1,11 +1,12 @@
--- The warehouse's database (PGDATABASE): the reader reads features, and the watcher seals.
-GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader";
+-- The warehouse's database (PGDATABASE): the reader reads features, the watcher seals, and the
+-- gateway's second role appends to the prediction log.
+GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader", :"log";
 CREATE SCHEMA IF NOT EXISTS feast_online AUTHORIZATION :"owner";
 CREATE SCHEMA IF NOT EXISTS feast_registry AUTHORIZATION :"owner";
 GRANT USAGE ON SCHEMA feast_online, feast_registry TO :"reader";
 GRANT SELECT ON ALL TABLES IN SCHEMA feast_online, feast_registry TO :"reader";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA feast_online, feast_registry GRANT SELECT ON TABLES TO :"reader";
-GRANT USAGE ON SCHEMA public TO :"watcher";
+GRANT USAGE ON SCHEMA public TO :"watcher", :"log";
 
 -- the watcher starts before the first month is loaded
 DO $$
@@ -16,4 +17,7 @@ BEGIN
             EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, current_setting('streamflow.watcher'));
         END IF;
     END LOOP;
+    IF to_regclass('public.prediction_log') IS NOT NULL THEN
+        EXECUTE format('GRANT INSERT ON public.prediction_log TO %I', current_setting('streamflow.log'));
+    END IF;
 END $$

@@ -1,0 +1,1 @@
+DELETE FROM prediction_log_default WHERE answered_at < %(before)s

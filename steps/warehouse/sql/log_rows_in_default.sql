@@ -1,0 +1,1 @@
+SELECT count(*) FROM prediction_log_default WHERE answered_at < %(before)s
