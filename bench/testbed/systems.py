@@ -37,7 +37,7 @@ def all_systems(testbed: Testbed) -> Iterator[dict[str, LoadTarget]]:
     example = answer_of(testbed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        parts = [published(example, folder), empty(example, folder), empty_stock(example, folder)]
+        parts = [published(testbed, example, folder), empty(example, folder), empty_stock(example, folder)]
         with running(testbed, parts) as targets:
             yield {"gateway": testbed.target(PATIENCE_S), **targets}
 
@@ -69,11 +69,13 @@ def answer_of(testbed: Testbed) -> Answer:
     return body
 
 
-def published(example: Answer, folder: Path) -> Service:
+def published(testbed: Testbed, example: Answer, folder: Path) -> Service:
+    """With the owner's login, as tutorials have it."""
     feature_list = save_for_all_cores(example["model"]["version"], folder / "model")
-    return _under_gunicorn(
-        "published", f"bench.testbed.published_app:create_app({str(folder / 'model')!r}, {feature_list!r})"
-    )
+    app = f"bench.testbed.published_app:create_app({str(folder / 'model')!r}, {feature_list!r})"
+    service = _under_gunicorn("published", app)
+    login = {name: testbed.settings[name] for name in ("PGUSER", "PGPASSWORD")}
+    return replace(service, environment=login)
 
 
 def empty_stock(example: Answer, folder: Path) -> Service:
