@@ -39,8 +39,11 @@ def all_systems(testbed: Testbed) -> Iterator[dict[str, LoadTarget]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = [
-            without_log(testbed), published(example, folder), empty(example, folder), empty_stock(example, folder)
-        ]  # fmt: skip
+            without_log(testbed),
+            published(testbed, example, folder),
+            empty(example, folder),
+            empty_stock(example, folder),
+        ]
         with running(testbed, parts) as targets:
             yield {"gateway": testbed.target(PATIENCE_S), **targets}
 
@@ -80,11 +83,13 @@ def without_log(testbed: Testbed) -> Service:
     return replace(gateway, name="without_log", port=port, health=_health(port), environment=environment)
 
 
-def published(example: Answer, folder: Path) -> Service:
+def published(testbed: Testbed, example: Answer, folder: Path) -> Service:
+    """With the owner's login, as tutorials have it."""
     feature_list = save_for_all_cores(example["model"]["version"], folder / "model")
-    return _under_gunicorn(
-        "published", f"bench.testbed.published_app:create_app({str(folder / 'model')!r}, {feature_list!r})"
-    )
+    app = f"bench.testbed.published_app:create_app({str(folder / 'model')!r}, {feature_list!r})"
+    service = _under_gunicorn("published", app)
+    login = {name: testbed.settings[name] for name in ("PGUSER", "PGPASSWORD")}
+    return replace(service, environment=login)
 
 
 def empty_stock(example: Answer, folder: Path) -> Service:

@@ -8,6 +8,7 @@ from statistics import median
 from unittest import mock
 
 import pytest
+import requests
 
 from bench import any_request, client_scenarios, scenarios, swap
 from bench.checker import Checker
@@ -51,6 +52,15 @@ def test_the_gateway_keeps_at_least_half_of_its_usual_speed_beside_an_empty_appl
             for seed in range(5)
         ]
     assert median(rates["gateway"] / rates["empty"] for rates in rounds) > USUAL_RATIO / 2, rounds
+
+
+def test_the_published_baseline_gives_the_answer_of_the_gateway(testbed: Testbed, tmp_path: Path) -> None:
+    """Benchmarks compare the two."""
+    answer = systems.answer_of(testbed)
+    with systems.running(testbed, [systems.published(testbed, answer, tmp_path)]) as published:
+        address = f"http://127.0.0.1:{published['published'].port}/predict"
+        same = requests.post(address, json={"user_id": answer["user_id"]}, timeout=30).json()
+    assert {name: answer[name] for name in ("user_id", "prediction", "features_used")} == same
 
 
 def test_a_steady_load_gets_only_right_answers(testbed: Testbed, checker: Checker) -> None:
