@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 Verdict = Literal["ok", "watch", "alarm", "none"]
@@ -26,6 +27,7 @@ class Row:
     reference: str = ""
     threshold: float | None = None
     reason: str = ""
+    month: date | None = None  # None: the month that is monitored
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

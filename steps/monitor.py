@@ -1,0 +1,70 @@
+"""See whether a version is still right in a month. In: the month's snapshots, the month before, the version's training
+set, and every label that is there. Out: a run with metrics, tags and report.html, and rows in the table `monitoring`.
+
+The last line says what to do: NO_ACTION or RETRAINING_TRIGGERED, with the figures that decided. Nothing is started.
+"""
+
+import argparse
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+
+from steps import warehouse
+from steps.cli import console, parameters, progress
+from steps.monitoring import assessment, reading, record, verdict
+from steps.monitoring.assessment import Subject
+from steps.registry import versions
+from steps.runs import descriptions, tracking
+from steps.scoring import scores
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_args(argv)
+    with tracking.step_run("monitor", f"monitor_{args.as_of}", vars(args)) as run:
+        warehouse.require_month(args.as_of)
+        warehouse.apply_schema()
+        version = versions.get_or_production(args.version)
+        with tracking.artifact_folder() as folder:
+            text = monitor(args.as_of, version, folder, run.info.run_id)
+        descriptions.conclude(text)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="monitor", description=__doc__)
+    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    parser.add_argument(
+        "--version",
+        type=parameters.optional(parameters.version),
+        required=True,
+        help="of the model; '' for the version in Production",
+    )
+    return parser.parse_args(argv)
+
+
+def monitor(as_of: date, version: ModelVersion, folder: Path, run_id: str) -> str:
+    """Returns the closing line. Raises UnusableVersion, TrackingUnavailable, TooFewToLearn."""
+    number = str(version.version)
+    subject = read(as_of, version)
+    with progress.timed("compare"):
+        rows = assessment.assess(subject)
+    frozen = verdict.frozen_columns(rows)
+    judgement = verdict.judge(rows, frozen)
+    mlflow.set_tags(record.tags(as_of, number, judgement, frozen))
+    mlflow.log_metrics(record.metrics(rows))
+    record.write(folder, as_of, rows)
+    warehouse.record_monitoring(warehouse.Monitored(as_of, number, run_id), record.figures(as_of, rows, judgement))
+    return "\n".join([*map(record.line, judgement.reasons), verdict.last_line(as_of, number, judgement, rows)])
+
+
+def read(as_of: date, version: ModelVersion) -> Subject:
+    with progress.timed("read and score"), tracking.scratch_folder() as scratch:
+        rows, trained_on = reading.trained(version)
+        with scores.features_of(str(version.version), trained_on) as model:
+            return reading.read(model, rows, as_of, scratch)
+
+
+if __name__ == "__main__":
+    console.run(main)

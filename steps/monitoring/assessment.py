@@ -1,0 +1,136 @@
+"""All figures of a version in a month, as rows, from samples, scores and labels. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from steps.cli.settings import LABEL
+from steps.monitoring import across_months, drift, performance
+from steps.monitoring.drift import Rules
+from steps.monitoring.rows import ALL, Row, Verdict
+from steps.monitoring.samples import Pair, Sample
+from steps.scoring import quality
+from steps.scoring.quality import Figure
+from steps.scoring.scores import MonthScores
+
+LEFT_OUT_WATCH, LEFT_OUT_ALARM = 0.01, 0.1
+NO_SCORES = np.array([], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month's sample, scores by the version, and labels as known now; without rows where there are none."""
+
+    sample: Sample
+    scored: MonthScores
+    labels: pd.DataFrame
+
+    @property
+    def unseen(self) -> NDArray[np.float64]:
+        """The probabilities of the users that the version was never trained on."""
+        trained_on = self.scored.trained_on
+        return NO_SCORES if trained_on is None else self.scored.probability[~trained_on]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The version's training set, and its validation users' probabilities and labels."""
+
+    sample: Sample
+    left: NDArray[np.bool_]
+    probability: NDArray[np.float64]
+    validated_left: NDArray[np.bool_]
+    calibrated: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.sample.name} {self.sample.as_of}"
+
+    def validated(self) -> Figure | None:
+        measured = quality.measure(self.probability, self.validated_left)
+        return measured.auc if measured else None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """now: the monitored month. labelled: earlier months with labels, by day. attributes: for slices of the newest
+    labelled month."""
+
+    now: Month
+    before: Month | None
+    training: Training | None
+    rules: Rules
+    labelled: Mapping[date, tuple[MonthScores, pd.DataFrame]] = field(default_factory=dict)
+    attributes: pa.Table | None = None
+
+
+def assess(subject: Subject) -> list[Row]:
+    references = [side.sample for side in (subject.training, subject.before) if side]
+    comparisons = max(1, len(references) * (len(subject.rules) + 1))
+    validated = subject.training.validated() if subject.training else None
+    rows = [*_left_out(subject.now)]
+    for reference in references:
+        rows += drift.of_features(Pair(reference, subject.now.sample), subject.rules, comparisons)
+    rows += _predictions_and_target(subject, comparisons)
+    if subject.before:
+        rows += across_months.check(Pair(subject.before.sample, subject.now.sample), subject.rules)
+    calibrated = subject.training.calibrated if subject.training else False
+    rows += performance.without_labels(subject.now.unseen, validated, calibrated=calibrated)
+    return rows + _realised(subject, validated)
+
+
+def _predictions_and_target(subject: Subject, comparisons: int) -> list[Row]:
+    now, rows = subject.now, []
+    if subject.training:
+        training = subject.training
+        rows += drift.of_predictions(training.probability, now.unseen, training.name, comparisons)
+        rows += drift.of_target(training.left, _left(now.labels), training.name)
+    if subject.before:
+        before = subject.before
+        name = f"{before.sample.name} {before.sample.as_of}"
+        rows += drift.of_predictions(before.unseen, now.unseen, name, comparisons)
+        rows += drift.of_target(_left(before.labels), _left(now.labels), name)
+    return rows
+
+
+def _left(labels: pd.DataFrame) -> NDArray[np.bool_]:
+    return labels[LABEL].to_numpy(dtype=np.bool_)
+
+
+def _realised(subject: Subject, validated: Figure | None) -> list[Row]:
+    months = {**subject.labelled, subject.now.sample.as_of: (subject.now.scored, subject.now.labels)}
+    labelled = {as_of: months[as_of] for as_of in sorted(months) if len(months[as_of][1])}
+    rows = (
+        [Row("validated_AUC", "validation users", 0, validated.value, validated.low, validated.high)]
+        if validated
+        else []
+    )
+    for as_of, (scored, labels) in labelled.items():
+        rows += performance.realised(as_of, scored, labels, validated)
+    if labelled and subject.attributes is not None:
+        as_of = max(labelled)
+        scored, labels = labelled[as_of]
+        users = performance.unseen(scored, performance.labelled(scored, labels))
+        rows += performance.slices(as_of, users, scored, subject.attributes)
+    return rows
+
+
+def _left_out(now: Month) -> list[Row]:
+    """Users that the version cannot score."""
+    users, scored = now.sample.users, now.scored.users
+    share = 1 - scored / users if users else 0.0
+    left_out = now.scored.left_out
+    reason = (
+        f"{users - scored:,} of {users:,} users cannot be scored: {left_out.missing_features:,} have missing features, "
+        f"{left_out.unknown_category:,} a category that the version was not trained on"
+    )
+    verdict: Verdict = "alarm" if share > LEFT_OUT_ALARM else "watch" if share > LEFT_OUT_WATCH else "ok"
+    return [
+        Row("left_out_share", ALL, users, share, verdict=verdict, threshold=LEFT_OUT_WATCH,
+            reason="" if verdict == "ok" else reason)
+    ]  # fmt: skip

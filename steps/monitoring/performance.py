@@ -1,0 +1,154 @@
+"""What came true: a version's quality on labelled months, overall and by slice, and the estimate without labels. Pure.
+
+The verdict is from users that the version was never trained on, against its own validation: an alarm where even the
+upper end of the interval is below the lower end of the validated one, or below MIN_AUC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.monitoring.estimate import BLIND, estimate
+from steps.monitoring.rows import ALL, UNSEEN, Row, Verdict
+from steps.scoring import quality, report
+from steps.scoring.quality import Figure, Labels, Probabilities
+from steps.scoring.scores import MonthScores
+from steps.training.evaluation import calibration_error
+
+MIN_AUC = 0.7  # the gate's default
+MIN_SLICE = 100
+NORMAL_95 = 1.959963984540054
+TENURE = {"0 to 12 months": 12, "13 to 24 months": 24, "25 to 48 months": 48, "over 48 months": 10**9}
+
+
+class Labelled(NamedTuple):
+    """Labelled users: their positions among the scored ones, probabilities and labels."""
+
+    positions: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
+    probability: Probabilities
+    left: Labels
+
+    def where(self, chosen: Labels) -> "Labelled":
+        return Labelled(self.positions[chosen], self.probability[chosen], self.left[chosen])
+
+
+def labelled(scored: MonthScores, labels: pd.DataFrame) -> Labelled:
+    positions, left = report.labelled(scored, labels)
+    order = np.argsort(positions)
+    return Labelled(positions[order], scored.probability[positions[order]], left[order])
+
+
+def unseen(scored: MonthScores, users: Labelled) -> Labelled:
+    """Nobody where the training users are unknown."""
+    if scored.trained_on is None:
+        return users.where(np.zeros(len(users.left), dtype=np.bool_))
+    return users.where(~scored.trained_on[users.positions])
+
+
+def realised(as_of: date, scored: MonthScores, labels: pd.DataFrame, validated: Figure | None) -> list[Row]:
+    """Of a month; nothing without labels. validated: the AUC of the version's validation."""
+    everyone = labelled(scored, labels)
+    if not len(everyone.left):
+        return []
+    new = unseen(scored, everyone)
+    rows = [*_quality(everyone, ALL), *_judged(_quality(new, UNSEEN), validated)]
+    return [replace(row, month=as_of) for row in rows]
+
+
+def _quality(users: Labelled, name: str) -> list[Row]:
+    measured = quality.measure(users.probability, users.left)
+    if measured is None:
+        leaving = int(users.left.sum())
+        few = (
+            f"no figures for {name}: {len(users.left):,} labelled users, {leaving:,} of them left; at least "
+            f"{quality.MIN_USERS} are needed, {quality.MIN_PER_CLASS} of each class"
+        )
+        return [Row("AUC", name, len(users.left), None, reason=few)]
+    rows = [
+        Row(metric, name, measured.users, figure.value, figure.low, figure.high)
+        for metric, figure in measured.by_name.items()
+    ]
+    gaps = users.probability - users.left
+    error = NORMAL_95 * float(gaps.std()) / np.sqrt(len(gaps))
+    gap = float(gaps.mean())
+    rows.append(Row("calibration_gap", name, measured.users, gap, gap - error, gap + error))
+    rows.append(Row("calibration_error", name, measured.users, calibration_error(users.left, users.probability)))
+    return rows
+
+
+def _judged(rows: list[Row], validated: Figure | None) -> list[Row]:
+    return [_judge_auc(row, validated) if row.metric == "AUC" and row.estimate is not None else row for row in rows]
+
+
+def _judge_auc(row: Row, validated: Figure | None) -> Row:
+    if row.estimate is None or row.high is None:
+        return row
+    floor = _floor(validated)
+    verdict: Verdict = "alarm" if row.high < floor else "watch" if row.estimate < floor else "ok"
+    was = f"validation had {validated.value:.4f} ({validated.low:.4f} to {validated.high:.4f})" if validated else ""
+    reason = (
+        f"AUC {row.estimate:.4f} ({row.low:.4f} to {row.high:.4f}) on {row.n:,} users {row.slice}; "
+        f"{was or f'at least {MIN_AUC} is asked'}"
+    )
+    return replace(row, verdict=verdict, threshold=floor, reason="" if verdict == "ok" else reason)
+
+
+def _floor(validated: Figure | None) -> float:
+    """A version that was registered below MIN_AUC is judged by its own validation alone."""
+    if validated is None:
+        return MIN_AUC
+    return validated.low if validated.value < MIN_AUC else max(MIN_AUC, validated.low)
+
+
+def slices(as_of: date, users: Labelled, scored: MonthScores, attributes: pa.Table) -> list[Row]:
+    """AUC by gender and so on. attributes: user_id and the columns of groups_of, a row per user of the month."""
+    ids = scored.user_ids.take(pa.array(users.positions))
+    places = pc.index_in(ids, value_set=attributes["user_id"].combine_chunks())
+    rows: list[Row] = []
+    for name, groups in groups_of(attributes.take(places.combine_chunks())).items():
+        for value in sorted(set(groups.tolist())):
+            rows += _slice(f"{name}={value}", users.where(np.asarray(groups == value)))
+    return [replace(row, month=as_of) for row in rows]
+
+
+def _slice(name: str, users: Labelled) -> list[Row]:
+    number = len(users.left)
+    if number < MIN_SLICE:
+        few = f"{name}: {number} labelled users never trained on, fewer than {MIN_SLICE}: no figure"
+        return [Row("AUC", name, number, None, reason=few)]
+    return [row for row in _quality(users, name) if row.metric in ("AUC", "calibration_gap")]
+
+
+def groups_of(attributes: pa.Table) -> Mapping[str, "np.ndarray[tuple[int, ...], np.dtype[np.str_]]"]:
+    """For each user the slice by gender, senior, contract type, internet service and tenure."""
+    tenure = attributes["months_active"].to_numpy()
+    band = np.array(list(TENURE))[np.searchsorted(list(TENURE.values()), tenure, side="left")]
+    senior = np.where(attributes["user_is_senior"].to_numpy().astype(bool), "yes", "no")
+    texts = {"gender": "user_gender", "contract": "contract_type", "internet": "net_service"}
+    named = {name: np.asarray(attributes[column].to_pylist(), dtype=np.str_) for name, column in texts.items()}
+    return {**named, "senior": senior, "tenure": band}
+
+
+def without_labels(probability: Probabilities, validated: Figure | None, *, calibrated: bool) -> list[Row]:
+    """The estimate of the AUC over users never trained on; it never alarms."""
+    if not calibrated:
+        return [Row("AUC_estimate", UNSEEN, len(probability), None, reason="no estimate: scores are not calibrated")]
+    estimated = estimate(probability)
+    if estimated is None:
+        return [Row("AUC_estimate", UNSEEN, len(probability), None, reason="no estimate: too few users")]
+    floor = _floor(validated)
+    value, low, high = estimated.auc.value, estimated.auc.low, estimated.auc.high
+    verdict: Verdict = "watch" if high < floor else "ok"
+    reason = f"the estimated AUC is {value:.4f} ({low:.4f} to {high:.4f}); {BLIND}" if verdict == "watch" else ""
+    users = estimated.users
+    return [
+        Row("AUC_estimate", UNSEEN, users, value, low, high, verdict, threshold=floor, reason=reason),
+        Row("Brier_estimate", UNSEEN, users, estimated.brier),
+        Row("target_share_estimate", UNSEEN, users, estimated.share_who_leave),
+    ]
