@@ -14,8 +14,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from steps import warehouse
 from steps.cli import console, parameters, progress
-from steps.monitoring import assessment, reading, record, verdict
+from steps.monitoring import assessment, page, plots, reading, record, verdict
 from steps.monitoring.assessment import Subject
+from steps.monitoring.plots import RealisedAuc
+from steps.monitoring.rows import UNSEEN, Row
 from steps.registry import versions
 from steps.runs import descriptions, tracking
 from steps.scoring import scores
@@ -54,9 +56,14 @@ def monitor(as_of: date, version: ModelVersion, folder: Path, run_id: str) -> st
     judgement = verdict.judge(rows, frozen)
     mlflow.set_tags(record.tags(as_of, number, judgement, frozen))
     mlflow.log_metrics(record.metrics(rows))
+    closing = verdict.last_line(as_of, number, judgement, rows)
     record.write(folder, as_of, rows)
+    with progress.timed("report"):
+        pictures = plots.draw_all(folder, subject, rows, realised(number, rows))
+        document = page.page(as_of, number, judgement, closing, rows)
+        (folder / page.REPORT).write_text(page.with_pictures(document, pictures), encoding="utf-8")
     warehouse.record_monitoring(warehouse.Monitored(as_of, number, run_id), record.figures(as_of, rows, judgement))
-    return "\n".join([*map(record.line, judgement.reasons), verdict.last_line(as_of, number, judgement, rows)])
+    return "\n".join([*(f"  {reason}" for reason in judgement.reasons), closing])
 
 
 def read(as_of: date, version: ModelVersion) -> Subject:
@@ -64,6 +71,19 @@ def read(as_of: date, version: ModelVersion) -> Subject:
         rows, trained_on = reading.trained(version)
         with scores.features_of(str(version.version), trained_on) as model:
             return reading.read(model, rows, as_of, scratch)
+
+
+def realised(version: str, rows: Sequence[Row]) -> list[RealisedAuc]:
+    """Of all versions that were monitored before, and of this run."""
+    before = [RealisedAuc(*row) for row in warehouse.realised_auc(UNSEEN)]
+    now = [
+        RealisedAuc(version, row.month, row.estimate, row.low, row.high)
+        for row in rows
+        if (row.metric, row.slice) == ("AUC", UNSEEN)
+        and row.month and row.estimate is not None and row.low is not None and row.high is not None
+    ]  # fmt: skip
+    months = {(auc.version, auc.month): auc for auc in [*before, *now]}
+    return list(months.values())
 
 
 if __name__ == "__main__":

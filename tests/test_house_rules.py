@@ -161,7 +161,7 @@ LAYERS = {
     ),
     "bench": (
         "__main__", "chaos", "swap", "speed", "kills", "any_request", "client_report", "client_scenarios", "scenarios",
-        "speed_report", "gate_rates", "scale", "testbed", "checker", "report", "load",
+        "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker", "report", "load",
     ),
 }  # fmt: skip
 MOST_MODULES_IN_A_FOLDER = 14

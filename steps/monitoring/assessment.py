@@ -70,18 +70,23 @@ class Subject:
 
 
 def assess(subject: Subject) -> list[Row]:
+    validated = subject.training.validated() if subject.training else None
+    calibrated = subject.training.calibrated if subject.training else False
+    estimated = performance.without_labels(subject.now.unseen, validated, calibrated=calibrated)
+    return [*compare(subject), *estimated, *_realised(subject, validated)]
+
+
+def compare(subject: Subject) -> list[Row]:
+    """Drift against the training set and the month before, and the rules across months."""
     references = [side.sample for side in (subject.training, subject.before) if side]
     comparisons = max(1, len(references) * (len(subject.rules) + 1))
-    validated = subject.training.validated() if subject.training else None
-    rows = [*_left_out(subject.now)]
+    rows = _left_out(subject.now)
     for reference in references:
         rows += drift.of_features(Pair(reference, subject.now.sample), subject.rules, comparisons)
     rows += _predictions_and_target(subject, comparisons)
     if subject.before:
         rows += across_months.check(Pair(subject.before.sample, subject.now.sample), subject.rules)
-    calibrated = subject.training.calibrated if subject.training else False
-    rows += performance.without_labels(subject.now.unseen, validated, calibrated=calibrated)
-    return rows + _realised(subject, validated)
+    return rows
 
 
 def _predictions_and_target(subject: Subject, comparisons: int) -> list[Row]:

@@ -1,7 +1,7 @@
 """The rows of a run as tags, metrics, a file and figures of the table. Pure, except that `write` writes the file."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def _name(row: Row) -> str:
     return re.sub(r"[^\w.\- /]", "_", f"{row.metric}{part}").replace(" ", "_")[:250]
 
 
-def figures(as_of: date, rows: Sequence[Row], judgement: Judgement) -> Iterator[Mapping[str, Any]]:
+def figures(as_of: date, rows: Sequence[Row], judgement: Judgement) -> Iterator[dict[str, Any]]:
     """For the table; the last is the verdict itself, with all reasons."""
     whole = Row(VERDICT, ALL, 0, None, verdict=judgement.verdict, reason="; ".join(judgement.reasons))
     for row in [*rows, whole]:
@@ -61,7 +61,3 @@ def figures(as_of: date, rows: Sequence[Row], judgement: Judgement) -> Iterator[
 def write(folder: Path, as_of: date, rows: Sequence[Row]) -> None:
     frame = pd.DataFrame([{**vars(row), "month": row.month or as_of} for row in rows])
     (folder / FILE).write_text(spreadsheet.to_csv(frame), encoding="utf-8", newline="")
-
-
-def line(reason: str) -> str:
-    return f"  {reason}"

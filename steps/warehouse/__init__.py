@@ -36,6 +36,7 @@ from steps.warehouse.monitoring import (
     Monitored,
     monitored,
     monitored_months,
+    realised_auc,
     record_monitoring,
     slice_attributes,
 )
@@ -67,8 +68,8 @@ __all__ = [
     "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint", "labels_of", "lake_files",
     "load_late_labels", "load_month", "loaded_months", "monitored", "monitored_months", "month_fingerprint",
     "month_rows", "month_state", "newest_labels_of", "newest_seal", "old_scores", "online_as_of", "ping",
-    "promotion_lock", "read_features", "read_snapshot", "record_cutover", "record_lake_file", "record_monitoring",
-    "record_seal", "recorded_lake_files", "remove_month", "replace_online", "replaced_scores", "require_known",
-    "require_month", "run_held", "run_if_free", "scores_of_month", "side_by_side", "slice_attributes",
+    "promotion_lock", "read_features", "read_snapshot", "realised_auc", "record_cutover", "record_lake_file",
+    "record_monitoring", "record_seal", "recorded_lake_files", "remove_month", "replace_online", "replaced_scores",
+    "require_known", "require_month", "run_held", "run_if_free", "scores_of_month", "side_by_side", "slice_attributes",
     "snapshot_tables", "statement", "transaction", "users_of", "vacuum",
 ]  # fmt: skip

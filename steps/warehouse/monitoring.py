@@ -52,6 +52,13 @@ def monitored_months(version: str) -> list[date]:
         return [row[0] for row in cur.fetchall()]
 
 
+def realised_auc(part: str) -> list[tuple[str, date, float, float, float]]:
+    """Version, month, AUC and its 95% interval, of all that was monitored. part: the slice of the users."""
+    with transaction() as cur:
+        cur.execute(statement("realised_auc"), {"slice": part})
+        return list(cur.fetchall())
+
+
 def slice_attributes(as_of: date) -> pa.Table:
     """user_id and the columns that users are divided by, a row per user of the month."""
     parts: list[pa.Table] = []
