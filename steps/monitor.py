@@ -7,6 +7,7 @@ The last line says what to do: NO_ACTION or RETRAINING_TRIGGERED, with the figur
 import argparse
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -14,9 +15,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from steps import warehouse
 from steps.cli import console, parameters, progress
-from steps.monitoring import assessment, page, plots, reading, record, verdict
+from steps.monitoring import assessment, reading, verdict
 from steps.monitoring.assessment import Subject
-from steps.monitoring.plots import RealisedAuc
+from steps.monitoring.report import card, page, plots, record
+from steps.monitoring.report.plots import RealisedAuc
 from steps.monitoring.rows import UNSEEN, Row
 from steps.registry import versions
 from steps.runs import descriptions, tracking
@@ -47,23 +49,29 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def monitor(as_of: date, version: ModelVersion, folder: Path, run_id: str) -> str:
-    """Returns the closing line. Raises UnusableVersion, TrackingUnavailable, TooFewToLearn."""
+    """Returns the reasons and the closing line. Raises UnusableVersion, TrackingUnavailable, TooFewToLearn."""
     number = str(version.version)
     subject = read(as_of, version)
     with progress.timed("compare"):
         rows = assessment.assess(subject)
-    frozen = verdict.frozen_columns(rows)
-    judgement = verdict.judge(rows, frozen)
-    mlflow.set_tags(record.tags(as_of, number, judgement, frozen))
-    mlflow.log_metrics(record.metrics(rows))
+    judgement = verdict.judge(rows)
     closing = verdict.last_line(as_of, number, judgement, rows)
-    record.write(folder, as_of, rows)
+    mlflow.set_tags(record.tags(as_of, number, judgement))
+    mlflow.log_metrics(record.metrics(rows))
     with progress.timed("report"):
-        pictures = plots.draw_all(folder, subject, rows, realised(number, rows))
-        document = page.page(as_of, number, judgement, closing, rows)
-        (folder / page.REPORT).write_text(page.with_pictures(document, pictures), encoding="utf-8")
+        write(folder, subject, rows, page.page(as_of, number, judgement, closing, rows), number)
+    text = card.card(number, versions.training_of(version), as_of, judgement, rows)
+    (folder / card.FILE).write_text(text + "\n", encoding="utf-8")
     warehouse.record_monitoring(warehouse.Monitored(as_of, number, run_id), record.figures(as_of, rows, judgement))
+    versions.describe(number, partial(card.description, text))
     return "\n".join([*(f"  {reason}" for reason in judgement.reasons), closing])
+
+
+def write(folder: Path, subject: Subject, rows: Sequence[Row], document: str, version: str) -> None:
+    """Writes monitoring.csv, the pictures, and the document with them."""
+    record.write(folder, subject.now.sample.as_of, rows)
+    pictures = plots.draw_all(folder, subject, rows, realised(version, rows))
+    (folder / page.REPORT).write_text(page.with_pictures(document, pictures), encoding="utf-8")
 
 
 def read(as_of: date, version: ModelVersion) -> Subject:

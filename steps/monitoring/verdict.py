@@ -17,18 +17,19 @@ RETRAIN_ON = ("AUC", "drift_share")
 
 @dataclass(frozen=True)
 class Judgement:
-    """reasons: of alarms first. retrain: whether a newer training may mend it."""
+    """reasons: of alarms first. retrain: whether a newer training may help. frozen: the columns with the same value for
+    every user of both months, may they stay or not."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
     retrain: bool
+    frozen: tuple[str, ...]
 
 
-def judge(rows: Sequence[Row], frozen: Sequence[str] = ()) -> Judgement:
-    """frozen: the unchanged columns, named in one reason where one of them must change.
-
-    Of realised figures only those of the newest labelled month count.
-    """
+def judge(rows: Sequence[Row]) -> Judgement:
+    """Of realised figures only those of the newest labelled month count. The frozen columns are named together where
+    one of them must change."""
+    frozen = tuple(row.slice for row in rows if row.metric == "unchanged_share" and row.estimate == 1)
     newest = max((row.month for row in rows if row.month), default=None)
     counted = [row for row in rows if row.month in (None, newest)]
     alarms = [row for row in counted if row.verdict == "alarm"]
@@ -41,12 +42,7 @@ def judge(rows: Sequence[Row], frozen: Sequence[str] = ()) -> Judgement:
             f"{', '.join(frozen)}"
         )
     retrain = any(row.metric in RETRAIN_ON for row in alarms)
-    return Judgement(worst(row.verdict for row in counted), tuple(dict.fromkeys(reasons)), retrain)
-
-
-def frozen_columns(rows: Sequence[Row]) -> list[str]:
-    """The columns with the same value for every user of both months, may they stay or not."""
-    return [row.slice for row in rows if row.metric == "unchanged_share" and row.estimate == 1]
+    return Judgement(worst(row.verdict for row in counted), tuple(dict.fromkeys(reasons)), retrain, frozen)
 
 
 def figures(rows: Sequence[Row]) -> str:

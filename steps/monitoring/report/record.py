@@ -17,14 +17,14 @@ LONGEST_TAG = 5000  # MLflow refuses a tag of more than 8000 characters
 VERDICT = "verdict"
 
 
-def tags(as_of: date, version: str, judgement: Judgement, frozen: Sequence[str]) -> dict[str, str]:
+def tags(as_of: date, version: str, judgement: Judgement) -> dict[str, str]:
     reasons = "; ".join(judgement.reasons)
     return {
         "as_of": str(as_of),
         "model_version": version,
         "verdict": judgement.verdict,
         "reasons": (reasons or "none")[:LONGEST_TAG],
-        "unchanged_columns": (", ".join(frozen) or "none")[:LONGEST_TAG],
+        "unchanged_columns": (", ".join(judgement.frozen) or "none")[:LONGEST_TAG],
     }
 
 
