@@ -7,7 +7,9 @@ import pytest
 
 from bench.scale.stages import AS_OF, NEXT_MONTH, Stage, stages
 
-STEPS = [stage for stage in stages(Path(__file__).parent, Path(__file__).parent) if stage.command[1].startswith("steps.")]
+STEPS = [
+    stage for stage in stages(Path(__file__).parent, Path(__file__).parent) if stage.command[1].startswith("steps.")
+]
 
 
 @pytest.mark.parametrize("stage", STEPS, ids=lambda stage: stage.name)
