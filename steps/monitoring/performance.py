@@ -23,6 +23,7 @@ from steps.training.evaluation import calibration_error
 
 MIN_AUC = 0.7  # the gate's default
 MIN_SLICE = 100
+FEW_DRAWS = 500  # of the bootstrap, for figures that are not judged
 NORMAL_95 = 1.959963984540054
 TENURE = {"0 to 12 months": 12, "13 to 24 months": 24, "25 to 48 months": 48, "over 48 months": 10**9}
 
@@ -57,12 +58,12 @@ def realised(as_of: date, scored: MonthScores, labels: pd.DataFrame, validated: 
     if not len(everyone.left):
         return []
     new = unseen(scored, everyone)
-    rows = [*_quality(everyone, ALL), *_judged(_quality(new, UNSEEN), validated)]
+    rows = [*_quality(everyone, ALL, FEW_DRAWS), *_judged(_quality(new, UNSEEN, quality.DRAWS), validated)]
     return [replace(row, month=as_of) for row in rows]
 
 
-def _quality(users: Labelled, name: str) -> list[Row]:
-    measured = quality.measure(users.probability, users.left)
+def _quality(users: Labelled, name: str, draws: int) -> list[Row]:
+    measured = quality.measure(users.probability, users.left, draws)
     if measured is None:
         leaving = int(users.left.sum())
         few = (
@@ -122,7 +123,7 @@ def _slice(name: str, users: Labelled) -> list[Row]:
     if number < MIN_SLICE:
         few = f"{name}: {number} labelled users never trained on, fewer than {MIN_SLICE}: no figure"
         return [Row("AUC", name, number, None, reason=few)]
-    return [row for row in _quality(users, name) if row.metric in ("AUC", "calibration_gap")]
+    return [row for row in _quality(users, name, FEW_DRAWS) if row.metric in ("AUC", "calibration_gap")]
 
 
 def groups_of(attributes: pa.Table) -> Mapping[str, "np.ndarray[tuple[int, ...], np.dtype[np.str_]]"]:

@@ -47,7 +47,7 @@ class Quality:
         return {"AUC": self.auc, "Brier": self.brier, "lift_at_10_percent": self.lift_at_10_percent}
 
 
-def measure(probability: Probabilities, left: Labels) -> Quality | None:
+def measure(probability: Probabilities, left: Labels, draws: int = DRAWS) -> Quality | None:
     """left: true for users who left. None with fewer than MIN_USERS users, or MIN_PER_CLASS of a class."""
     leaving = int(left.sum())
     if len(left) < MIN_USERS or min(leaving, len(left) - leaving) < MIN_PER_CLASS:
@@ -58,7 +58,7 @@ def measure(probability: Probabilities, left: Labels) -> Quality | None:
         float(lift(probability, left)[TENTH]),
     )
     ordered = _Ordered(probability, left)
-    drawn = np.array([ordered.figures(times) for times in ordered.draws()])
+    drawn = np.array([ordered.figures(times) for times in ordered.draws(draws)])
     lows, highs = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     figures = [Figure(value, float(low), float(high)) for value, low, high in zip(values, lows, highs, strict=True)]
     return Quality(len(left), leaving, *figures)
@@ -89,10 +89,10 @@ class _Ordered:
         self.ends_of_ties = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1)
         self.tenth = int(_contacted(len(order))[TENTH])
 
-    def draws(self) -> Iterator[NDArray[np.int64]]:
+    def draws(self, most: int) -> Iterator[NDArray[np.int64]]:
         chance = np.random.default_rng(RANDOM_STATE)
         classes = [np.flatnonzero(self.left), np.flatnonzero(~self.left)]
-        for _ in range(min(DRAWS, max(MIN_DRAWS, MAX_ROWS_DRAWN // len(self.left)))):
+        for _ in range(min(most, max(MIN_DRAWS, MAX_ROWS_DRAWN // len(self.left)))):
             times = np.zeros(len(self.left), dtype=np.int64)
             for rows in classes:
                 times[rows] = np.bincount(chance.integers(0, len(rows), len(rows)), minlength=len(rows))
