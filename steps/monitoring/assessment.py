@@ -59,7 +59,7 @@ class Training:
 @dataclass(frozen=True)
 class Subject:
     """now: the monitored month. labelled: earlier months with labels, by day. attributes: for slices of the newest
-    labelled month."""
+    labelled month. unknown: why there is no training set."""
 
     now: Month
     before: Month | None
@@ -67,6 +67,7 @@ class Subject:
     rules: Rules
     labelled: Mapping[date, tuple[MonthScores, pd.DataFrame]] = field(default_factory=dict)
     attributes: pa.Table | None = None
+    unknown: str = ""
 
 
 def assess(subject: Subject) -> list[Row]:
@@ -81,6 +82,9 @@ def compare(subject: Subject) -> list[Row]:
     references = [side.sample for side in (subject.training, subject.before) if side]
     comparisons = max(1, len(references) * (len(subject.rules) + 1))
     rows = _left_out(subject.now)
+    if subject.training is None:
+        reason = f"not compared with its training set: {subject.unknown}"
+        rows.append(Row("training_set", ALL, 0, None, verdict="watch", reason=reason))
     for reference in references:
         rows += drift.of_features(Pair(reference, subject.now.sample), subject.rules, comparisons)
     rows += _predictions_and_target(subject, comparisons)

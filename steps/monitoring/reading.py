@@ -60,7 +60,7 @@ def read(model: ScoringModel, rows: TrainingSet | None, as_of: date, scratch: Pa
     labelled = _labelled(model, [day for day in earlier if day >= since], before, scratch)
     months = [*labelled, *([as_of] if len(now.labels) else [])]
     attributes = warehouse.slice_attributes(max(months)) if months else None
-    return Subject(now, before, training, rules_of(model.types), labelled, attributes)
+    return Subject(now, before, training, rules_of(model.types), labelled, attributes, model.trained_on.reason)
 
 
 def rules_of(features: Mapping[str, str]) -> dict[str, AcrossMonths]:

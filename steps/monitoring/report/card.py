@@ -52,7 +52,7 @@ def _origin(training: Run | None) -> list[str]:
         return ["- training: its run no longer exists"]
     tags, params, metrics = training.data.tags, training.data.params, training.data.metrics
     facts = {name: tags.get(name) or params.get(name) for name in FACTS}
-    settings = {name: value for name, value in params.items() if name not in FACTS and value}
+    settings = {name: value for name, value in params.items() if name not in (*FACTS, "run_id") and value}
     figures = {name: f"{metrics[name]:.4f}" for name in VALIDATION if name in metrics}
     users = (int(metrics.get(name, 0)) for name in ("rows_train", "rows_validation"))
     return [

@@ -18,8 +18,13 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 .scroll { overflow-x: auto; }
 .scroll table { font-size: .875rem; white-space: nowrap; overflow-wrap: normal; }
 """
+ESTIMATED, DRIFT = "Without labels", "Drift of features and predictions"
 QUALITY = ("AUC", "Brier", "lift_at_10_percent", "calibration_gap", "calibration_error")
 ACROSS = ("unchanged_share", "advanced_share", "one_value_share", "new_category_share", "missing_share")
+NOTES = {
+    ESTIMATED: f"This is {BLIND}.",
+    DRIFT: "PSI: up to 0.05, and up to what chance makes of so few users, nothing has drifted.",
+}
 OF_USERS = ("users_ratio", "users_gone_share", "users_new_share", "left_out_share")
 CELLS = ("month", "figure", "of", "users", "estimate", "95% interval", "threshold", "verdict")
 
@@ -61,8 +66,8 @@ def _sections(rows: Sequence[Row]) -> Mapping[str, list[Row]]:
     realised = [row for row in rows if row.metric in (*QUALITY, "validated_AUC") and row not in slices]
     return {
         "What came true": realised,
-        f"Without labels: {BLIND}": [row for row in rows if row.metric.endswith("_estimate")],
-        "Drift of features and predictions": [row for row in rows if row.metric in ("PSI", "drift_share")],
+        ESTIMATED: [row for row in rows if row.metric.endswith("_estimate")],
+        DRIFT: [row for row in rows if row.metric in ("PSI", "drift_share")],
         "Other measures of drift": [
             row for row in rows if row.metric in ("PSI_plain", "jensen_shannon", "wasserstein_deviations")
         ],
@@ -76,7 +81,8 @@ def _sections(rows: Sequence[Row]) -> Mapping[str, list[Row]]:
 def _section(name: str, rows: Sequence[Row]) -> str:
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in CELLS)
     body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row))}</tr>" for row in rows)
-    return f'<h2>{escape(name)}</h2>\n<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
+    note = f"<p>{escape(NOTES[name])}</p>\n" if name in NOTES else ""
+    return f'<h2>{escape(name)}</h2>\n{note}<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
 
 
 def _cells(row: Row) -> tuple[str, ...]:
