@@ -74,8 +74,8 @@ class Pair:
 def equal(left: Column, right: Column) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     """True where two columns have the same value, or both none."""
     if is_number(left):
-        ours, theirs = numbers(left), numbers(right)
-        return np.asarray((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
+        first, second = numbers(left), numbers(right)
+        return np.asarray((first == second) | (np.isnan(first) & np.isnan(second)))
     same = pc.equal(left, right).fill_null(False)
     both_missing = pc.and_(left.is_null(), right.is_null())
     return np.asarray(pc.or_(same, both_missing).to_numpy(zero_copy_only=False), dtype=np.bool_)
