@@ -99,8 +99,8 @@ def test_66_times_the_users_are_named(months: list[Sample]) -> None:
 
 
 def test_other_users_are_named(months: list[Sample]) -> None:
-    others = replace(months[1], user_ids=pa.array([f"new-{number}" for number in range(3000)]))
-    reasons = problems(months[0], others)
+    strangers = replace(months[1], user_ids=pa.array([f"new-{number}" for number in range(3000)]))
+    reasons = problems(months[0], strangers)
     assert "3,000 of 3,000 users are gone" in reasons
     assert "3,000 of 3,000 users are new" in reasons
 
