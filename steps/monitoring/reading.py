@@ -57,10 +57,10 @@ def trained(version: ModelVersion) -> Trained:
         rows = training_set(training)
     except DatasetMismatch as error:
         return Trained(None, TrainedOn(None, str(error)))
-    return Trained(_in_arrow(rows), TrainedOn(rows.trained_users))
+    return Trained(in_arrow(rows), TrainedOn(rows.trained_users))
 
 
-def _in_arrow(rows: TrainingSet) -> TrainingRows:
+def in_arrow(rows: TrainingSet) -> TrainingRows:
     train, validation = rows.parts.train, rows.parts.validation
 
     def column(name: str) -> pa.Array:
