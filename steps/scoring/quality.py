@@ -113,8 +113,8 @@ class _Rows:
         staying = np.append(0, (drawn - left)[self.ends_of_ties])
         auc = float(np.trapezoid(leaving, staying) / (leaving[-1] * staying[-1]))
         tenth = int(_contacted(int(drawn[-1]))[TENTH])
-        found = np.interp(tenth, leaving + staying, leaving)  # users that tie at the end count in part
-        lift_at_tenth = found / left[-1] * drawn[-1] / tenth
+        caught = np.interp(tenth, leaving + staying, leaving)  # users that tie at the end count in part
+        lift_at_tenth = caught / left[-1] * drawn[-1] / tenth
         return auc, float(times @ self.squared_errors / drawn[-1]), float(lift_at_tenth)
 
 

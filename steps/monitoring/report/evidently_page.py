@@ -2,7 +2,6 @@
 telemetry is switched off before it is imported. It judges nothing here: the verdict is ours."""
 
 import importlib.util
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from steps.cli.errors import ExtraMissing
+from steps.cli.settings import stop_telemetry
 from steps.monitoring.effects import Column, is_number
 from steps.monitoring.samples import Sample
 
@@ -27,7 +27,7 @@ def require() -> None:
 
 def write(folder: Path, before: Sample, now: Sample) -> None:
     """Of the columns of both samples, the version's features: no user ids and no labels."""
-    os.environ.update(dict.fromkeys(NO_TELEMETRY, "1"))
+    stop_telemetry(*NO_TELEMETRY)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Evidently's own code: escapes in its texts, correlations of a constant
         _write(folder / FILE, before, now)
