@@ -16,7 +16,7 @@ from steps.monitoring.effects import Counts, psi
 SMALLEST_PSI = 0.05  # half of 0.1, from which on a shift is usually called moderate: 0.1 is found in 95 of 100 months
 FALSE_ALARMS = 0.01  # runs without drift in which any feature exceeds what chance makes
 DRAWS = 10_000
-FEW_DRAWS, MANY_USERS = 2_000, 100_000  # where the smallest effect decides anyhow
+FEW_DRAWS, MANY_USERS = 2_000, 5_000  # where the smallest effect decides anyhow
 
 
 def by_chance(reference: Counts, users: int, comparisons: int) -> float:
