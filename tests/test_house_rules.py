@@ -142,7 +142,8 @@ LAYERS = {
         "settings", "version", "errors", "named_keys",
     ),
     "steps": (
-        *ENTRY_POINTS, "cleanup", "scoring", "registry", "training", "features", "runs", "warehouse", "month", "cli",
+        *ENTRY_POINTS, "cleanup", "monitoring", "scoring", "registry", "training", "features", "runs", "warehouse",
+        "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
@@ -160,7 +161,8 @@ LAYERS = {
     ),
     "bench": (
         "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "client_report",
-        "client_scenarios", "scenarios", "speed_report", "gate_rates", "scale", "testbed", "checker", "report", "load",
+        "client_scenarios", "scenarios", "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker",
+        "report", "load",
     ),
 }  # fmt: skip
 MOST_MODULES_IN_A_FOLDER = 14

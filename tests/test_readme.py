@@ -43,6 +43,7 @@ RUN_BY = {
     "curl -X POST": (REPORT, "curl -s -X POST"),
     "mlflow run . -e register -P as_of=2024-02-29": (REPORT, "$ mlflow run . -e register -P as_of=2024-02-29"),
     "mlflow run . -e register -P as_of=2024-01-31": (REPORT, "$ mlflow run . -e register -P as_of=2024-01-31"),
+    "mlflow run . -e monitor -P as_of=2024-02-29": ("tests/steps/chain/test_monitored_months.py", "monitor.main("),
     "make lineage": (REPORT, "$ make lineage"),
     "make rollback VERSION=1": (REPORT, "$ make rollback"),
     "make history": (REPORT, "$ make history"),

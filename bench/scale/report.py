@@ -47,7 +47,13 @@ class Measured:
 
     @property
     def rows(self) -> int:
-        per_user = {"ingest": 6, "ingest again": 6, "materialize": 5, "materialize: redis": 5}
+        per_user = {
+            "ingest": 6,
+            "ingest again": 6,
+            "ingest: the next month": 6,
+            "materialize": 5,
+            "materialize: redis": 5,
+        }
         return self.users * per_user.get(self.stage, 1)
 
 

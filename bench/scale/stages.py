@@ -1,5 +1,6 @@
-"""Measures ingest, materialize, training sets on each engine, train, register, score and look-up for months of growing
-size, next to their stock variants -> reports/scale.md. Each stage runs in its own process, so its memory is its own.
+"""Measures ingest, materialize, training sets on each engine, train, register, score, monitor and look-up for months
+of growing size, next to their stock variants -> reports/scale.md. Each stage runs in its own process, so its memory is
+its own.
 
     python -m bench.scale --sizes 7043,100000,1000000 --stock-up-to 100000 --state .streamflow-scale
 """
@@ -25,7 +26,8 @@ from local_stack.processes import free_port
 from local_stack.settings import ROOT, Settings
 from steps.runs import entry_points
 
-AS_OF = "2024-01-31"
+AS_OF, NEXT_MONTH = "2024-01-31", "2024-02-29"
+WIDE = "churn_v2"  # the FeatureService of 16 features
 IN_REDIS = {"STREAMFLOW_ONLINE_STORE": "redis"}
 STOCK = ["-m", "bench.scale.stock"]
 
@@ -91,11 +93,11 @@ def redis_if_installed() -> Iterator[dict[str, str]]:
 def measure_size(size: int, environment: dict[str, str], state: Path, *, stock: bool) -> Iterator[Measured]:
     months = state.resolve() / f"users_{size}"
     run(
-        ["-m", "steps.sample_months", "--out-dir", str(months), "--users", str(size), "--months", "1", "--seed", "42"],
+        ["-m", "steps.sample_months", "--out-dir", str(months), "--users", str(size), "--months", "2", "--seed", "42"],
         {},
     )
     run([*STOCK, "empty"], environment)
-    for stage in stages(months / "month_000"):
+    for stage in stages(months / "month_000", months / "month_001"):
         if stage.way == "stock" and not stock:
             continue
         if stage.extra == IN_REDIS and redis_server.missing():
@@ -108,7 +110,7 @@ def measure_size(size: int, environment: dict[str, str], state: Path, *, stock: 
         yield Measured(size, stage.name, stage.way, seconds, peak_mb, figure)
 
 
-def stages(month: Path) -> list[Stage]:
+def stages(month: Path, next_month: Path) -> list[Stage]:
     def step(name: str, entry_point: str, extra: Mapping[str, str] | None = None, **parameters: str) -> Stage:
         arguments = entry_points.arguments(entry_point, {"as_of": AS_OF, **parameters})
         return Stage(name, "project", ["-m", f"steps.{entry_point}", *arguments], extra or {})
@@ -133,6 +135,10 @@ def stages(month: Path) -> list[Stage]:
         step("train", "train", model="hist_gradient_boosting"),
         step("register", "register", min_auc="0.5", force="true"),
         step("score", "score"),
+        step("train: 16 features", "train", model="hist_gradient_boosting", feature_service=WIDE),
+        step("register: 16 features", "register", min_auc="0.5", force="true"),
+        step("ingest: the next month", "ingest", as_of=NEXT_MONTH, month_dir=str(next_month)),
+        step("monitor: 16 features", "monitor", as_of=NEXT_MONTH),
         Stage("look-up", "project", [*STOCK, "look-up", str(month)], {}),
         Stage("look-up: redis", "project", [*STOCK, "look-up", str(month)], IN_REDIS),
         *([joins["spark"]] if report.spark_is_installed() else []),

@@ -100,3 +100,8 @@ def let_children_use_this_python() -> None:
     paths = os.environ.get("PATH", os.defpath).split(os.pathsep)
     if paths[0] != folder_of_python:
         os.environ["PATH"] = os.pathsep.join([folder_of_python, *paths])
+
+
+def stop_telemetry(*variables: str) -> None:
+    """Of libraries that this process imports later. variables: those that switch it off."""
+    os.environ.update(dict.fromkeys(variables, "1"))

@@ -33,8 +33,7 @@ from steps.month.rules import (
     with_whole_numbers,
 )
 
-HOURS_IN_30_DAYS = 30 * 24
-MINUTES_IN_A_DAY = 24 * 60
+HOURS_IN_30_DAYS, MINUTES_IN_A_DAY = 30 * 24, 24 * 60
 PLANS = ("plan_stream_tv", "plan_stream_movies")
 
 Adapt = Callable[[DataFrameSchema], DataFrameSchema]
@@ -59,13 +58,13 @@ FILES: Mapping[str, DataFrameSchema] = {
     "subscriptions": DataFrameSchema(
         {
             "user_id": user_id(),
-            "months_active": whole(high=1200),
+            "months_active": whole(high=1200, advances_by=1),
             "plan_stream_tv": flag(may_be_empty=True),
             "plan_stream_movies": flag(may_be_empty=True),
             "contract_type": category("Month-to-month", "One year", "Two year"),
             "paperless_billing": flag(),
             "monthly_fee": number(high=10_000),
-            "total_paid": number(),
+            "total_paid": number(advances_by="monthly_fee"),
             "net_service": category("DSL", "Fiber optic", "No"),
         },
         checks=[
@@ -76,19 +75,21 @@ FILES: Mapping[str, DataFrameSchema] = {
     "usage_agg_30d": DataFrameSchema(
         {
             "user_id": user_id(),
-            "watch_hours_30d": number(high=HOURS_IN_30_DAYS),
-            "avg_session_mins_7d": number(high=MINUTES_IN_A_DAY),
+            "watch_hours_30d": number(high=HOURS_IN_30_DAYS, must_change=True),
+            "avg_session_mins_7d": number(high=MINUTES_IN_A_DAY, must_change=True),
             "unique_devices_30d": whole(high=10_000),
-            "skips_7d": whole(),
-            "rebuffer_events_7d": whole(),
+            "skips_7d": whole(must_change=True),
+            "rebuffer_events_7d": whole(must_change=True),
         }
     ),
-    "payments_agg_90d": DataFrameSchema({"user_id": user_id(), "failed_payments_90d": whole(high=10_000)}),
+    "payments_agg_90d": DataFrameSchema(
+        {"user_id": user_id(), "failed_payments_90d": whole(high=10_000, must_change=True)}
+    ),
     "support_agg_90d": DataFrameSchema(
         {
             "user_id": user_id(),
-            "support_tickets_90d": whole(high=100_000),
-            "ticket_avg_resolution_hrs_90d": number(high=100_000),
+            "support_tickets_90d": whole(high=100_000, must_change=True),
+            "ticket_avg_resolution_hrs_90d": number(high=100_000, must_change=True),
         }
     ),
     "labels": DataFrameSchema({"user_id": user_id(), "churn_label": flag()}),
@@ -145,8 +146,7 @@ def read_month(folder: Path, as_of: date, advance: Advance = ignore, *, new_cate
 
 def read_labels(path: Path, as_of: date, users: pa.Array, advance: Advance = ignore) -> CheckedLabels:
     """Checks a file of labels. users: ids of the month's users, the only ones allowed. Raises FaultyMonth."""
-    schema = FILES[LABELS]
-    allowed = AllowedUsers(fingerprints(users), f"is not a user of {as_of}")
+    schema, allowed = FILES[LABELS], AllowedUsers(fingerprints(users), f"is not a user of {as_of}")
     checked, _fingerprints = check_file(TextFile(path, list(schema.columns)), schema, allowed, advance)
     require_no_faults(path, as_of, {LABELS: checked})
     return CheckedLabels(path, file_sha256(path), checked.rows)

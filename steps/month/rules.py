@@ -6,6 +6,7 @@ problem of a text that breaks it.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from steps.month.csv_lines import bytes_of
 
 CATEGORIES = "categories"
 IS_WHOLE = "is whole"
+ACROSS_MONTHS = "across months"
 TEXT = pd.ArrowDtype(pa.string())
 INT32_MAX = 2**31 - 1
 WHOLE = r"^[+-]?[0-9]{1,18}\z"
@@ -68,10 +70,24 @@ def _in_range(low: float, high: float) -> Check:
     return _check(f"is not between {low:g} and {high:g}", holds)
 
 
-def whole(low: int = 0, high: int = INT32_MAX) -> Column:
+@dataclass(frozen=True)
+class AcrossMonths:
+    """How the values of the same users move from month to month; the monitor checks it, a load does not."""
+
+    must_change: bool = False  # for some users at least
+    advances_by: int | str = ""  # a number a month, or the column that has it; '' where the value does not advance
+
+
+def across_months(schema: DataFrameSchema) -> dict[str, AcrossMonths]:
+    """Of each column; a column without a declaration may stay as it is."""
+    return {name: (column.metadata or {}).get(ACROSS_MONTHS, AcrossMonths()) for name, column in schema.columns.items()}
+
+
+def whole(low: int = 0, high: int = INT32_MAX, *, must_change: bool = False, advances_by: int | str = "") -> Column:
     """A whole number in any notation: pandas writes 34.0 for 34 in a column with missing values."""
     is_whole = _check("is not a whole number", lambda texts: pc.is_valid(_as_whole(texts)))
-    return Column(TEXT, [is_whole, _in_range(low, high)], metadata={IS_WHOLE: True})
+    metadata = {IS_WHOLE: True, ACROSS_MONTHS: AcrossMonths(must_change, advances_by)}
+    return Column(TEXT, [is_whole, _in_range(low, high)], metadata=metadata)
 
 
 def with_whole_numbers(rows: pa.RecordBatch, schema: DataFrameSchema) -> pa.RecordBatch:
@@ -105,9 +121,10 @@ def _whole_text(text: str) -> str | None:
     return str(int(value)) if value.adjusted() < LONGEST_NUMBER and value == value.to_integral_value() else None
 
 
-def number(low: float = 0.0, high: float = 1e9) -> Column:
+def number(low: float = 0.0, high: float = 1e9, *, must_change: bool = False, advances_by: int | str = "") -> Column:
     shape = _shape(DECIMAL, "is not a number")
-    return _column(shape, _check("is beyond double precision", _is_double), _in_range(low, high))
+    checks = [shape, _check("is beyond double precision", _is_double), _in_range(low, high)]
+    return Column(TEXT, checks, metadata={ACROSS_MONTHS: AcrossMonths(must_change, advances_by)})
 
 
 def _is_double(texts: pa.ChunkedArray) -> pa.ChunkedArray:

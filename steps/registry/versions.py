@@ -1,7 +1,7 @@
 """Versions of the registered model: which exist, which training each comes from, their tags and stages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import mlflow
 from mlflow.entities import Run
@@ -117,6 +117,15 @@ def tag(number: str, tags: Mapping[str, str]) -> None:
     client = MlflowClient()
     for name, value in tags.items():
         client.set_model_version_tag(MODEL_NAME, number, name, value)
+
+
+def describe(number: str, change: Callable[[str], str]) -> None:
+    """Replaces the version's description. change: from the present one, where the watcher writes too."""
+    client = MlflowClient()
+    before = client.get_model_version(MODEL_NAME, number).description or ""
+    after = change(before)
+    if after != before:
+        client.update_model_version(MODEL_NAME, number, after)
 
 
 def put_in_stage(number: str, stage: str) -> list[str]:

@@ -91,14 +91,19 @@ def features_of(version: str, trained_on: TrainedOn) -> Iterator[ScoringModel]:
         yield ScoringModel(loaded, types, tables, trained_on)
 
 
-def score_month(model: ScoringModel, as_of: date, predict: Predict, store: Store, folder: Path) -> MonthScores:
+def score_month(
+    model: ScoringModel, as_of: date, predict: Predict, store: Store, folder: Path, *, see: Store | None = None
+) -> MonthScores:
     """Passes user_id, probability and prediction to `store` chunk by chunk; writes them, with trained_on, to
-    scores.parquet. Leaves out users with a missing feature or with a category outside the training."""
+    scores.parquet. Leaves out users with a missing feature or with a category outside the training. see: called with
+    the features of all users, chunk by chunk."""
     chunks: list[pa.Table] = []
     left_out = LeftOut()
     with progress.bar("score", warehouse.count_snapshot(engines.PROFILES, as_of)) as advance:
 
         def take(rows: pa.Table) -> None:
+            if see:
+                see(rows)
             scorable = _scorable(rows, model, left_out)
             if scorable.num_rows:
                 scores = _scores(scorable, model, predict)

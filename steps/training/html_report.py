@@ -31,7 +31,7 @@ def page(title: str, intro: str, rows: Mapping[str, str], pictures: Sequence[tup
     table = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows.items()
     )
-    figures = "\n".join(_figure(caption, path) for caption, path in pictures)
+    figures = "\n".join(picture(caption, path) for caption, path in pictures)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -54,7 +54,8 @@ def page(title: str, intro: str, rows: Mapping[str, str], pictures: Sequence[tup
 """
 
 
-def _figure(caption: str, path: Path) -> str:
+def picture(caption: str, path: Path) -> str:
+    """The PNG file inside the HTML, with its caption."""
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     text = escape(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

@@ -32,6 +32,14 @@ from steps.warehouse.known_labels import (
 from steps.warehouse.labels import LabelsLoad, load_late_labels
 from steps.warehouse.loading import MONTH_TABLES, USERS, MonthLoad, MonthTable, load_month
 from steps.warehouse.migrations import apply_schema
+from steps.warehouse.monitoring import (
+    Monitored,
+    monitored,
+    monitored_months,
+    realised_auc,
+    record_monitoring,
+    slice_attributes,
+)
 from steps.warehouse.months import (
     count_snapshot,
     count_versions,
@@ -55,14 +63,15 @@ from steps.warehouse.staging import Change
 
 __all__ = [
     "MONTH_TABLES", "USERS", "Change", "Cursor", "Cutover", "ErasedRows", "Erasure", "LabelsLoad", "LakeFile",
-    "MonthLoad", "MonthTable", "OldLog", "OldScores", "OnlineTable", "SealedObject", "any_erased", "any_label",
-    "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "cutovers",
-    "delete_old_log", "delete_old_scores", "entities", "entities_of_file", "erased", "erased_among", "erasures_of",
-    "event_time", "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint", "labels_of",
-    "lake_files", "load_late_labels", "load_month", "loaded_months", "make_log_days", "month_fingerprint", "month_rows",
-    "month_state", "newest_labels_of", "newest_seal", "old_log", "old_scores", "oldest_kept", "online_as_of", "ping",
-    "promotion_lock", "read_features", "read_snapshot", "record_cutover", "record_lake_file", "record_seal",
+    "Monitored", "MonthLoad", "MonthTable", "OldLog", "OldScores", "OnlineTable", "SealedObject", "any_erased",
+    "any_label", "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label",
+    "cutovers", "delete_old_log", "delete_old_scores", "entities", "entities_of_file", "erased", "erased_among",
+    "erasures_of", "event_time", "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint",
+    "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months", "make_log_days", "monitored",
+    "monitored_months", "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "newest_seal",
+    "old_log", "old_scores", "oldest_kept", "online_as_of", "ping", "promotion_lock", "read_features",
+    "read_snapshot", "realised_auc", "record_cutover", "record_lake_file", "record_monitoring", "record_seal",
     "recorded_lake_files", "remove_month", "replace_online", "replaced_scores", "require_known", "require_month",
-    "run_held", "run_if_free", "scores_of_month", "side_by_side", "snapshot_tables", "statement", "transaction",
-    "users_of", "vacuum",
+    "run_held", "run_if_free", "scores_of_month", "side_by_side", "slice_attributes", "snapshot_tables",
+    "statement", "transaction", "users_of", "vacuum",
 ]  # fmt: skip
