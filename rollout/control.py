@@ -1,4 +1,4 @@
-"""The watcher's port: GET /live reports the live model server, GET /health that the watcher runs."""
+"""The watcher's port: GET /live reports the live model server, /health that the watcher runs, /metrics its metrics."""
 
 import json
 import logging
@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from configuration.hosts import AllowedHosts
 
@@ -33,9 +35,13 @@ class ControlServer(ThreadingHTTPServer):
 
 
 def serve(
-    host: str, port: int, status: Callable[[], dict[str, Any]], allowed_hosts: Sequence[str] = ()
+    host: str,
+    port: int,
+    status: Callable[[], dict[str, Any]],
+    allowed_hosts: Sequence[str] = (),
+    metrics: Callable[[], bytes] = bytes,
 ) -> ControlServer:
-    """Serve `status` at /live, in background threads. Raises OSError if the port is in use."""
+    """Serve `status` at /live and `metrics` at /metrics, in background threads. Raises OSError if the port is in use."""
     hosts = AllowedHosts(allowed_hosts, (host,))
     answers: dict[str, Callable[[], dict[str, Any]]] = {"/live": status, "/health": lambda: {"status": "ok"}}
 
@@ -49,13 +55,17 @@ def serve(
             if self.path != "/health" and not hosts.allow(requested):
                 server.count_foreign(requested, self.client_address[0])
                 self._answer(HTTPStatus.MISDIRECTED_REQUEST, _problem(requested), "application/problem+json")
+            elif self.path == "/metrics":
+                self._send(HTTPStatus.OK, metrics(), CONTENT_TYPE_LATEST)
             elif answer := answers.get(self.path):
                 self._answer(HTTPStatus.OK, answer())
             else:
-                self._answer(HTTPStatus.NOT_FOUND, {"error": "Unknown path. Use /live or /health"})
+                self._answer(HTTPStatus.NOT_FOUND, {"error": "Unknown path. Use /live, /metrics or /health"})
 
         def _answer(self, code: HTTPStatus, answer: dict[str, Any], media_type: str = "application/json") -> None:
-            body = json.dumps(answer).encode()
+            self._send(code, json.dumps(answer).encode(), media_type)
+
+        def _send(self, code: HTTPStatus, body: bytes, media_type: str) -> None:
             self.send_response(code)
             self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(body)))

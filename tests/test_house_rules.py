@@ -150,7 +150,7 @@ LAYERS = {
         "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
-        "__main__", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes", "settings",
+        "__main__", "metrics", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes", "settings",
         "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),

@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from configuration import names
 from steps import warehouse
+from steps.cli import console
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
 from steps.month.digest import file_sha256
@@ -57,6 +58,15 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
             _open_as_training(run.info.experiment_id)
             dead_runs.close_dead(run.info.run_id)
         yield run
+        _record_success(step, run)
+
+
+def _record_success(step: str, run: Run) -> None:
+    """For the watcher's metrics: the step has done its work, which a failure here does not undo."""
+    try:
+        warehouse.record_step_success(step, run.info.run_id)
+    except StepError as error:
+        console.say(f"[WARNING] The success of {step} is not recorded for the metrics: {error}")
 
 
 def _started(parent: Run | None) -> mlflow.ActiveRun:
