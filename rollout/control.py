@@ -41,7 +41,7 @@ def serve(
     allowed_hosts: Sequence[str] = (),
     metrics: Callable[[], bytes] = bytes,
 ) -> ControlServer:
-    """Serve `status` at /live and `metrics` at /metrics, in background threads. Raises OSError if the port is in use."""
+    """Serve `status` at /live and `metrics` at /metrics, in background threads. Raises OSError for a port in use."""
     hosts = AllowedHosts(allowed_hosts, (host,))
     answers: dict[str, Callable[[], dict[str, Any]]] = {"/live": status, "/health": lambda: {"status": "ok"}}
 

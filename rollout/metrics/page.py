@@ -1,4 +1,4 @@
-"""The page /metrics of the watcher, in Prometheus' text format. Makes no call: it shows what other threads have read."""
+"""The watcher's page /metrics, in Prometheus' text format. Makes no call: other threads have read what it shows."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
@@ -36,7 +36,7 @@ class MetricsPage(Collector):
         live = serving["serving"] or {}
         yield self._versions("watcher_live_version", "1 for the version that serves", live.get("version"))
         target = self._registry.target
-        yield self._versions("watcher_target_version", "1 for the version to serve", target and target.version)
+        yield self._versions("watcher_target_version", "1 for the version to serve", target.version if target else None)
         problem = bool(serving["problem"])
         yield _gauge("watcher_problem", "1 while the registry's version cannot serve: /live has the reason", problem)
         read_at = self._readings.read_at

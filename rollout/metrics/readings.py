@@ -1,4 +1,4 @@
-"""Reads the warehouse for /metrics, in a thread of its own: PostgreSQL may be down or hang, which costs metrics only."""
+"""Reads the warehouse for /metrics, in its own thread: PostgreSQL may be down or hang, which only costs metrics."""
 
 import logging
 import threading

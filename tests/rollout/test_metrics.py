@@ -24,7 +24,7 @@ from tests.rollout.conftest import NAME, watching
 from tests.waiting import wait_until
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-LIVE = {"serving": {"version": "7"}, "warnings": [], "problem": None}
+LIVE: dict[str, Any] = {"serving": {"version": "7"}, "warnings": [], "problem": None}
 
 
 def samples(text: str) -> Samples:
@@ -44,7 +44,7 @@ class Client:
 
 
 def poll(version: str | None = "7", error: str | None = None) -> RegistryPoll:
-    registry = RegistryPoll(Client(), NAME, "Production", 1.0)  # type: ignore[arg-type]
+    registry = RegistryPoll(Client(), NAME, "Production", 1.0)
     registry.has_answered, registry.error = True, error
     registry.target = TargetVersion(version, None, None, True, 0) if version else None
     return registry
@@ -139,7 +139,7 @@ def test_the_versions_and_the_registry_are_shown() -> None:
     assert values[key("watcher_target_version", model=NAME, version="7")] == 1
     assert (values[key("watcher_registry_reachable")], values[key("watcher_problem")]) == (1, 0)
 
-    failing = {"serving": None, "warnings": [], "problem": "Version 8 cannot serve"}
+    failing: dict[str, Any] = {"serving": None, "warnings": [], "problem": "Version 8 cannot serve"}
     values = page(Readings(lambda: None), failing, poll("8", error="The registry does not answer"))
     assert [name for name in values if name[0] == "watcher_live_version"] == []
     assert (values[key("watcher_registry_reachable")], values[key("watcher_problem")]) == (0, 1)

@@ -47,11 +47,12 @@ def observe(version: str | None) -> Observation:
     with transaction() as cur:
         cur.execute(f"SET LOCAL statement_timeout = {READ_LIMIT_MS}")
         cur.execute(statement("observed_months"))
-        months = cur.fetchall()[0]
+        count, newest, newest_load, unlabelled_since = cur.fetchall()[0]
         cur.execute(statement("newest_step_successes"))
         successes = dict(cur.fetchall())
         cur.execute(statement("observed_figures"), {"version": version})
-        return Observation(version, *months, successes, [ObservedFigure(*row) for row in cur.fetchall()])
+        figures = [ObservedFigure(*row) for row in cur.fetchall()]
+    return Observation(version, count, newest, newest_load, unlabelled_since, successes, figures)
 
 
 def record_step_success(step: str, run_id: str) -> None:

@@ -127,7 +127,7 @@ def test_promtool_parses_the_dashboards_expressions(tmp_path: Path) -> None:
 def test_each_panel_has_a_place_a_title_and_the_provisioned_datasource() -> None:
     [datasource] = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"]
     places = [tuple(panel["gridPos"][side] for side in "xywh") for panel in DASHBOARD["panels"]]
-    assert all(0 <= x and 0 < w and x + w <= 24 and h > 0 for x, _y, w, h in places)
+    assert all(x >= 0 and w > 0 and x + w <= 24 and h > 0 for x, _y, w, h in places)
     cells = [(x + dx, y + dy) for x, y, w, h in places for dx in range(w) for dy in range(h)]
     assert len(cells) == len(set(cells)), "panels overlap"
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
@@ -148,7 +148,7 @@ def test_compose_mounts_the_dashboards_where_they_are_provisioned_from() -> None
 
 @needs_promtool
 def test_promtool_accepts_the_configuration() -> None:
-    command = ["promtool", "check", "config", "--syntax-only", MONITORING / "prometheus.yml"]
+    command = ["promtool", "check", "config", "--syntax-only", str(MONITORING / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
