@@ -10,6 +10,7 @@ import pyarrow as pa
 from configuration import names
 from steps.cli.settings import LABEL
 from steps.monitoring.assessment import Month, Subject, Training
+from steps.monitoring.performance import LabelledMonth, labelled
 from steps.monitoring.reading import BEFORE, TRAINING, rules_of
 from steps.monitoring.samples import Sample
 from steps.month.population import monthly_snapshots
@@ -59,14 +60,14 @@ class Version:
     def _probability(self, rows: pd.DataFrame) -> pipelines.Probabilities:
         return pipelines.churn_probability(self._fitted, rows, FEATURES)
 
-    def month(self, rows: pd.DataFrame, as_of: date, name: str) -> Month:
+    def month(self, rows: pd.DataFrame, as_of: date, name: str) -> tuple[Month, LabelledMonth]:
         probability = self._probability(rows)
         trained = rows["user_id"].isin(self._trained).to_numpy(bool)
         users = sample(rows, as_of, name)
         scored = MonthScores(
             pa.chunked_array([users.user_ids]), probability, probability > names.FORMER_THRESHOLD, trained, LeftOut()
         )
-        return Month(users, scored, rows[["user_id", LABEL]])
+        return Month(users, scored, rows[LABEL].to_numpy(bool)), labelled(scored, rows)
 
 
 def subjects(seed: int, months: int, users: int) -> Iterator[Subject]:
@@ -74,5 +75,6 @@ def subjects(seed: int, months: int, users: int) -> Iterator[Subject]:
     snapshots = list(calm_months(seed, months + 1, users))
     version = Version(snapshots[0])
     for number in range(1, months + 1):
-        before = version.month(snapshots[number - 1], DAYS[number - 1], BEFORE)
-        yield Subject(version.month(snapshots[number], DAYS[number], ""), before, version.training, RULES)
+        before, _labels = version.month(snapshots[number - 1], DAYS[number - 1], BEFORE)
+        now, labels = version.month(snapshots[number], DAYS[number], "")
+        yield Subject(now, before, version.training, RULES, {DAYS[number]: labels})

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from steps.cli.settings import LABEL
 from steps.monitoring import across_months, drift, performance
 from steps.monitoring.drift import Rules
+from steps.monitoring.performance import LabelledMonth
 from steps.monitoring.rows import ALL, Row, Verdict
 from steps.monitoring.samples import Pair, Sample
 from steps.scoring import quality
@@ -24,11 +23,12 @@ NO_SCORES = np.array([], dtype=np.float64)
 
 @dataclass(frozen=True)
 class Month:
-    """A month's sample, scores by the version, and labels as known now; without rows where there are none."""
+    """A month's sample and scores by the version. left: labels as known now, also of users who were not scored; empty
+    where there are none."""
 
     sample: Sample
     scored: MonthScores
-    labels: pd.DataFrame
+    left: NDArray[np.bool_]
 
     @property
     def unseen(self) -> NDArray[np.float64]:
@@ -58,16 +58,20 @@ class Training:
 
 @dataclass(frozen=True)
 class Subject:
-    """now: the monitored month. labelled: earlier months with labels, by day. attributes: for slices of the newest
-    labelled month. unknown: why there is no training set."""
+    """now: the monitored month. labelled: it and all months before it, as far as they have labels. attributes: for
+    slices of the newest labelled month. unknown: why there is no training set."""
 
     now: Month
     before: Month | None
     training: Training | None
     rules: Rules
-    labelled: Mapping[date, tuple[MonthScores, pd.DataFrame]] = field(default_factory=dict)
+    labelled: Mapping[date, LabelledMonth] = field(default_factory=dict)
     attributes: pa.Table | None = None
     unknown: str = ""
+
+    @property
+    def newest_labelled(self) -> date | None:
+        return max(self.labelled, default=None)
 
 
 def assess(subject: Subject) -> list[Row]:
@@ -98,34 +102,25 @@ def _predictions_and_target(subject: Subject, comparisons: int) -> list[Row]:
     if subject.training:
         training = subject.training
         rows += drift.of_predictions(training.probability, now.unseen, training.name, comparisons)
-        rows += drift.of_target(training.left, _left(now.labels), training.name)
+        rows += drift.of_target(training.left, now.left, training.name)
     if subject.before:
         before = subject.before
         name = f"{before.sample.name} {before.sample.as_of}"
         rows += drift.of_predictions(before.unseen, now.unseen, name, comparisons)
-        rows += drift.of_target(_left(before.labels), _left(now.labels), name)
+        rows += drift.of_target(before.left, now.left, name)
     return rows
 
 
-def _left(labels: pd.DataFrame) -> NDArray[np.bool_]:
-    return labels[LABEL].to_numpy(dtype=np.bool_)
-
-
 def _realised(subject: Subject, validated: Figure | None) -> list[Row]:
-    months = {**subject.labelled, subject.now.sample.as_of: (subject.now.scored, subject.now.labels)}
-    labelled = {as_of: months[as_of] for as_of in sorted(months) if len(months[as_of][1])}
-    rows = (
-        [Row("validated_AUC", "validation users", 0, validated.value, validated.low, validated.high)]
-        if validated
-        else []
-    )
-    for as_of, (scored, labels) in labelled.items():
-        rows += performance.realised(as_of, scored, labels, validated)
-    if labelled and subject.attributes is not None:
-        as_of = max(labelled)
-        scored, labels = labelled[as_of]
-        users = performance.unseen(scored, performance.labelled(scored, labels))
-        rows += performance.slices(as_of, users, scored, subject.attributes)
+    rows: list[Row] = []
+    if subject.training and validated:
+        users = len(subject.training.probability)
+        rows.append(Row("validated_AUC", "validation users", users, validated.value, validated.low, validated.high))
+    for as_of in sorted(subject.labelled):
+        rows += performance.realised(as_of, subject.labelled[as_of], validated)
+    newest = subject.newest_labelled
+    if newest and subject.attributes is not None:
+        rows += performance.slices(newest, subject.labelled[newest], subject.attributes)
     return rows
 
 

@@ -5,7 +5,7 @@ upper end of the interval is below the lower end of the validated one, or below 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
@@ -28,41 +28,46 @@ NORMAL_95 = 1.959963984540054
 TENURE = {"0 to 12 months": 12, "13 to 24 months": 24, "25 to 48 months": 48, "over 48 months": 10**9}
 
 
-class Labelled(NamedTuple):
-    """Labelled users: their positions among the scored ones, probabilities and labels."""
+class Users(NamedTuple):
+    """Labelled users: their probabilities and labels."""
 
-    positions: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
     probability: Probabilities
     left: Labels
 
-    def where(self, chosen: Labels) -> "Labelled":
-        return Labelled(self.positions[chosen], self.probability[chosen], self.left[chosen])
+    def where(self, chosen: Labels) -> "Users":
+        return Users(self.probability[chosen], self.left[chosen])
 
 
-def labelled(scored: MonthScores, labels: pd.DataFrame) -> Labelled:
+@dataclass(frozen=True)
+class LabelledMonth:
+    """A month's labelled users: all that were scored, and of them those that the version was never trained on, nobody
+    where the training users are unknown."""
+
+    everyone: Users
+    unseen: Users
+    unseen_ids: pa.Array
+
+
+def labelled(scored: MonthScores, labels: pd.DataFrame) -> LabelledMonth:
+    """In the order of the scores, whatever that of the labels."""
     positions, left = report.labelled(scored, labels)
     order = np.argsort(positions)
-    return Labelled(positions[order], scored.probability[positions[order]], left[order])
+    positions = positions[order]
+    everyone = Users(scored.probability[positions], left[order])
+    unseen = np.zeros(len(positions), np.bool_) if scored.trained_on is None else ~scored.trained_on[positions]
+    ids = scored.user_ids.take(pa.array(positions[unseen]))
+    return LabelledMonth(everyone, everyone.where(unseen), ids.combine_chunks())
 
 
-def unseen(scored: MonthScores, users: Labelled) -> Labelled:
-    """Nobody where the training users are unknown."""
-    if scored.trained_on is None:
-        return users.where(np.zeros(len(users.left), dtype=np.bool_))
-    return users.where(~scored.trained_on[users.positions])
-
-
-def realised(as_of: date, scored: MonthScores, labels: pd.DataFrame, validated: Figure | None) -> list[Row]:
-    """Of a month; nothing without labels. validated: the AUC of the version's validation."""
-    everyone = labelled(scored, labels)
-    if not len(everyone.left):
+def realised(as_of: date, month: LabelledMonth, validated: Figure | None) -> list[Row]:
+    """validated: the AUC of the version's validation."""
+    if not len(month.everyone.left):
         return []
-    new = unseen(scored, everyone)
-    rows = [*_quality(everyone, ALL, FEW_DRAWS), *_judged(_quality(new, UNSEEN, quality.DRAWS), validated)]
-    return [replace(row, month=as_of) for row in rows]
+    unseen = _judged(_quality(month.unseen, UNSEEN, quality.DRAWS), validated)
+    return [replace(row, month=as_of) for row in [*_quality(month.everyone, ALL, FEW_DRAWS), *unseen]]
 
 
-def _quality(users: Labelled, name: str, draws: int) -> list[Row]:
+def _quality(users: Users, name: str, draws: int) -> list[Row]:
     measured = quality.measure(users.probability, users.left, draws)
     if measured is None:
         leaving = int(users.left.sum())
@@ -107,18 +112,17 @@ def _floor(validated: Figure | None) -> float:
     return validated.low if validated.value < MIN_AUC else max(MIN_AUC, validated.low)
 
 
-def slices(as_of: date, users: Labelled, scored: MonthScores, attributes: pa.Table) -> list[Row]:
+def slices(as_of: date, month: LabelledMonth, attributes: pa.Table) -> list[Row]:
     """AUC by gender and so on. attributes: user_id and the columns of groups_of, a row per user of the month."""
-    ids = scored.user_ids.take(pa.array(users.positions))
-    places = pc.index_in(ids, value_set=attributes["user_id"].combine_chunks())
+    places = pc.index_in(month.unseen_ids, value_set=attributes["user_id"].combine_chunks())
     rows: list[Row] = []
-    for name, groups in groups_of(attributes.take(places.combine_chunks())).items():
+    for name, groups in groups_of(attributes.take(places)).items():
         for value in sorted(set(groups.tolist())):
-            rows += _slice(f"{name}={value}", users.where(np.asarray(groups == value)))
+            rows += _slice(f"{name}={value}", month.unseen.where(np.asarray(groups == value)))
     return [replace(row, month=as_of) for row in rows]
 
 
-def _slice(name: str, users: Labelled) -> list[Row]:
+def _slice(name: str, users: Users) -> list[Row]:
     number = len(users.left)
     if number < MIN_SLICE:
         few = f"{name}: {number} labelled users never trained on, fewer than {MIN_SLICE}: no figure"

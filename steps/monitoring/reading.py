@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from steps import warehouse
 from steps.cli.errors import DatasetMismatch, TooFewToLearn
 from steps.cli.settings import LABEL
+from steps.monitoring import performance
 from steps.monitoring.assessment import Month, Subject, Training
+from steps.monitoring.performance import LabelledMonth
 from steps.monitoring.samples import Sample
 from steps.month.files import FILES
 from steps.month.rules import AcrossMonths, across_months
 from steps.registry import versions
 from steps.registry.training_sets import TrainedOn, TrainingSet, training_set
 from steps.scoring import scores
-from steps.scoring.scores import MonthScores, ScoringModel
+from steps.scoring.scores import ScoringModel
 
-MOST_LABELLED_MONTHS = 12
 CHUNK_ROWS = 50_000
 TRAINING, BEFORE = "training set of", "month before,"
 
@@ -49,17 +50,18 @@ def trained(version: ModelVersion) -> Trained:
 
 def read(model: ScoringModel, rows: TrainingSet | None, as_of: date, scratch: Path) -> Subject:
     """rows: the version's training set. Raises TooFewToLearn when no user can be scored."""
-    now = _month(model, as_of, "", scratch)
+    labelled: dict[date, LabelledMonth] = {}
+    before = None
+    now, labelled[as_of] = _month(model, as_of, "", scratch)
     if not now.scored.users:
         raise TooFewToLearn(f"No user of {as_of} can be scored with version {model.loaded.number}")
-    loaded = warehouse.loaded_months()
-    earlier = [day for day in loaded if day < as_of]
-    before = _month(model, earlier[-1], BEFORE, scratch) if earlier else None
+    earlier = [day for day in warehouse.loaded_months() if day < as_of]
+    if earlier:
+        before, labelled[earlier[-1]] = _month(model, earlier[-1], BEFORE, scratch)
+    labelled |= {day: _labelled(model, day, scratch) for day in earlier[:-1] if warehouse.any_label(day)}
+    labelled = {day: month for day, month in labelled.items() if len(month.everyone.left)}
+    attributes = warehouse.slice_attributes(max(labelled)) if labelled else None
     training = _training(model, rows) if rows else None
-    since = training.sample.as_of if training else date.min
-    labelled = _labelled(model, [day for day in earlier if day >= since], before, scratch)
-    months = [*labelled, *([as_of] if len(now.labels) else [])]
-    attributes = warehouse.slice_attributes(max(months)) if months else None
     return Subject(now, before, training, rules_of(model.types), labelled, attributes, model.trained_on.reason)
 
 
@@ -69,30 +71,21 @@ def rules_of(features: Mapping[str, str]) -> dict[str, AcrossMonths]:
     return {name: declared.get(name, AcrossMonths()) for name in features}
 
 
-def _month(model: ScoringModel, as_of: date, name: str, scratch: Path) -> Month:
+def _month(model: ScoringModel, as_of: date, name: str, scratch: Path) -> tuple[Month, LabelledMonth]:
     chunks: list[pa.Table] = []
     predict = scores.local(model)
     scored = scores.score_month(model, as_of, predict, lambda _scores: None, scratch, see=chunks.append)
     table = pa.concat_tables(chunks) if chunks else pa.table({"user_id": pa.array([], pa.string())})
     columns = {feature: table[feature] for feature in model.types} if chunks else {}
-    return Month(Sample(name, as_of, table["user_id"], columns), scored, warehouse.newest_labels_of(as_of))
+    labels = warehouse.newest_labels_of(as_of)
+    month = Month(Sample(name, as_of, table["user_id"], columns), scored, labels[LABEL].to_numpy(np.bool_))
+    return month, performance.labelled(scored, labels)
 
 
-def _labelled(
-    model: ScoringModel, days: list[date], before: Month | None, scratch: Path
-) -> dict[date, tuple[MonthScores, pd.DataFrame]]:
-    """The scores and labels of the newest of these months that have labels."""
-    months: dict[date, tuple[MonthScores, pd.DataFrame]] = {}
-    for day in sorted(days, reverse=True)[:MOST_LABELLED_MONTHS]:
-        if before and day == before.sample.as_of:
-            month = before
-        elif warehouse.any_label(day):
-            month = _month(model, day, "", scratch)
-        else:
-            continue
-        if len(month.labels):
-            months[day] = (month.scored, month.labels)
-    return months
+def _labelled(model: ScoringModel, as_of: date, scratch: Path) -> LabelledMonth:
+    """Without the features, by which only the monitored month and the one before are compared."""
+    scored = scores.score_month(model, as_of, scores.local(model), lambda _scores: None, scratch)
+    return performance.labelled(scored, warehouse.newest_labels_of(as_of))
 
 
 def _training(model: ScoringModel, rows: TrainingSet) -> Training:

@@ -6,6 +6,8 @@ a run together exceed in one run of a hundred. At 7,000 users that is about 0.01
 month does not alarm by being small. The same users are in both months, which makes real months vary less than that.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from steps.cli.settings import RANDOM_STATE
@@ -19,12 +21,17 @@ FEW_DRAWS, MANY_USERS = 2_000, 100_000  # where the smallest effect decides anyh
 
 def by_chance(reference: Counts, users: int, comparisons: int) -> float:
     """The PSI that chance exceeds with probability FALSE_ALARMS in any of so many comparisons. users: in the sample."""
-    size = int(reference.sum())
+    return _by_chance(tuple(reference[reference > 0].tolist()), users, comparisons)
+
+
+@lru_cache(maxsize=1024)  # the simulation of error rates asks for the same again and again
+def _by_chance(reference: tuple[int, ...], users: int, comparisons: int) -> float:
+    size = sum(reference)
     if not size or not users:
         return float("inf")
     chance = np.random.default_rng(RANDOM_STATE)
     draws = FEW_DRAWS if min(size, users) > MANY_USERS else DRAWS
-    shares = reference[reference > 0] / size
+    shares = np.array(reference) / size
     drawn = [chance.multinomial(count, shares, draws) for count in (size, users)]
     return float(np.quantile(psi(*drawn), (1 - FALSE_ALARMS) ** (1 / comparisons)))
 

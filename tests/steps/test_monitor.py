@@ -140,10 +140,21 @@ def test_the_first_month_has_no_month_before(run: Monitor, version: str) -> None
 
 
 def test_a_month_that_is_not_loaded_is_refused(run: Monitor) -> None:
-    with pytest.raises(NoSnapshot, match="No snapshot for 2024-03-31"):
-        run(as_of=str(date(2024, 3, 31)))
+    with pytest.raises(NoSnapshot, match="No snapshot for 2024-04-30"):
+        run(as_of=str(date(2024, 4, 30)))
 
 
 def test_a_version_that_does_not_exist_is_refused(run: Monitor) -> None:
     with pytest.raises(NoSuchVersion, match="has no version 99"):
         run(version="99")
+
+
+def test_quality_is_realised_for_every_labelled_month(run: Monitor, version: str, sample_months: Path) -> None:
+    march = date(2024, 3, 31)
+    ingest.main(arguments("ingest", {"month_dir": str(sample_months / "month_002"), "as_of": str(march)}))
+    run(as_of=str(march))
+    rows = warehouse.monitored(march, version)
+    for part in ("all users", "never trained on"):
+        realised = {row["month"] for row in rows if (row["metric"], row["slice"]) == ("Brier", part)}
+        assert realised == {JANUARY, FEBRUARY, march}
+    assert {row["month"] for row in rows if "=" in row["slice"]} == {march}

@@ -1,6 +1,7 @@
 SELECT * FROM public.users
 SELECT * FROM public.labels
 SELECT * FROM public.seals
+SELECT * FROM public.monitoring
 SELECT * FROM public.subscriptions_profile_snapshots
 SELECT * FROM feast_online.streamflow_subs_profile_fv FOR SHARE
 INSERT INTO feast_online.streamflow_subs_profile_fv SELECT * FROM feast_online.streamflow_subs_profile_fv

@@ -6,6 +6,9 @@ SELECT * FROM feast_registry.feature_services
 INSERT INTO seals (model, model_id, envelope) VALUES ('mine', 'mine', 'mine')
 DELETE FROM seals
 ALTER TABLE seals DISABLE TRIGGER ALL
+INSERT INTO monitoring (month, version, metric, slice, n, verdict, reference, reason, as_of, run_id) VALUES (now(), '1', 'AUC', 'all users', 0, 'ok', '', '', now(), 'mine')
+UPDATE monitoring SET verdict = 'ok'
+DELETE FROM monitoring
 SELECT * FROM serving_history
 UPDATE serving_history SET reason = 'mine'
 DELETE FROM serving_history

@@ -35,7 +35,8 @@ def card(version: str, training: Run | None, as_of: date, judgement: Judgement, 
 
 
 def description(text: str, before: str) -> str:
-    """The version's new description: the lines before it had, except its former card, and the card."""
+    """The version's new description: the lines before it had, except its former card, and the card,
+    shortened where there is no room for it."""
     kept, inside = [], False
     for line in before.splitlines():
         inside = inside or line.startswith(HEAD)
@@ -43,8 +44,11 @@ def description(text: str, before: str) -> str:
             kept.append(line)
         if line.startswith(END):
             inside = False
-    own = "\n".join(kept)
-    return f"{own}\n{text}"[:LONGEST] if own else text[:LONGEST]
+    lines = [*kept, *text.splitlines()]
+    while len("\n".join(lines)) > LONGEST and len(lines) > len(kept) + 2:  # the last line ends the card
+        del lines[-2]
+    described = "\n".join(lines)
+    return described if len(described) <= LONGEST else before
 
 
 def _origin(training: Run | None) -> list[str]:

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from sklearn.calibration import CalibrationDisplay
 
 from steps.monitoring.assessment import Subject
-from steps.monitoring.performance import Labelled, labelled, unseen
 from steps.monitoring.rows import UNSEEN, Row
 from steps.training.plots import TALL_INCHES, draw
 
@@ -111,10 +110,10 @@ def _distribution(folder: Path, subject: Subject) -> Pictures:
 
 
 def _calibration(folder: Path, subject: Subject) -> Pictures:
-    newest = _newest(subject)
-    if newest is None or not newest[1].left.any():
+    day = subject.newest_labelled
+    users = subject.labelled[day].unseen if day else None
+    if users is None or not users.left.any():
         return []
-    day, users = newest
 
     def curve(axes: Axes) -> None:
         CalibrationDisplay.from_predictions(
@@ -125,16 +124,6 @@ def _calibration(folder: Path, subject: Subject) -> Pictures:
     path = folder / "calibration.png"
     draw(path, title, curve, (f"mean of a bin ({BINS} bins of equally many users)", "share who left"))
     return [(title.replace("\n", ": "), path)]
-
-
-def _newest(subject: Subject) -> tuple[date, Labelled] | None:
-    """The newest labelled month and its users never trained on."""
-    months = {**subject.labelled, subject.now.sample.as_of: (subject.now.scored, subject.now.labels)}
-    days = [day for day, (_scored, labels) in months.items() if len(labels)]
-    if not days:
-        return None
-    scored, labels = months[max(days)]
-    return max(days), unseen(scored, labelled(scored, labels))
 
 
 def _slices(folder: Path, rows: Sequence[Row]) -> Pictures:

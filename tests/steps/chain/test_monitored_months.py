@@ -102,8 +102,8 @@ def test_the_estimate_without_labels_does_not_see_it(february: Monitored) -> Non
 def test_drift_counts_the_versions_fourteen_features(february: Monitored) -> None:
     row = february.row("drift_share", "features", "training set")
     assert row["n"] == 14
-    assert row["estimate"] == 0  # the other four have a PSI of at most 0.036
-    assert february.row("PSI", "rebuffer_events_7d", "month before")["estimate"] < 0.04
+    assert row["estimate"] == 0
+    assert 0.036 < february.row("PSI", "rebuffer_events_7d", "month before")["estimate"] < 0.05
     features = {row["slice"] for row in february.rows if row["metric"] == "PSI"} - {"probability"}
     assert len(features) == 14
     assert not features & {"user_id", "churn_label"}

@@ -146,3 +146,14 @@ def test_a_new_card_replaces_the_former_one_and_nothing_else() -> None:
     before = f"a person's note\n{first}\nNot served: it has no seal"
     assert card.description(second, before) == f"a person's note\nNot served: it has no seal\n{second}"
     assert card.description(first, "") == first
+
+
+def test_a_card_without_room_is_shortened_and_can_still_be_replaced() -> None:
+    text = card.card("3", training(), JANUARY, judge(CALM), CALM)
+    note = "x" * (card.LONGEST - 300)
+    described = card.description(text, note)
+    assert len(described) <= card.LONGEST
+    assert described.splitlines()[0] == note
+    assert described.splitlines()[-1].startswith(card.END)
+    assert card.description(text, described) == described
+    assert card.description(text, "x" * card.LONGEST) == "x" * card.LONGEST
