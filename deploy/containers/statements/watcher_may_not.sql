@@ -21,4 +21,3 @@ SELECT user_id FROM labels
 SELECT churn_label FROM labels
 INSERT INTO months (as_of, files_sha256) VALUES (now(), 'mine')
 INSERT INTO step_successes (step, run_id) VALUES ('mine', 'mine')
-INSERT INTO monitoring SELECT * FROM monitoring
