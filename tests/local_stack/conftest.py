@@ -20,8 +20,8 @@ from local_stack.settings import ROOT, Settings
 from steps.month.digest import FILE_NAMES
 from tests.conftest import REAL_DATA, free_port, open_folder
 
-PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT", "PROMETHEUS_PORT")
 HAS_PROMETHEUS = shutil.which("prometheus") is not None
+PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT", *(["PROMETHEUS_PORT"] if HAS_PROMETHEUS else []))
 COMMAND_TIMEOUT_S = 300
 
 
