@@ -19,11 +19,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from configuration import names
 from steps import warehouse
-from steps.cli import console
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
 from steps.month.digest import file_sha256
-from steps.runs import dead_runs, descriptions, search
+from steps.runs import dead_runs, descriptions, search, successes
 from steps.runs.private_files import private_files
 
 STEP_TAG = names.STEP_TAG
@@ -58,15 +57,7 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
             _open_as_training(run.info.experiment_id)
             dead_runs.close_dead(run.info.run_id)
         yield run
-        _record_success(step, run)
-
-
-def _record_success(step: str, run: Run) -> None:
-    """For the watcher's metrics: the step has done its work, which a failure here does not undo."""
-    try:
-        warehouse.record_step_success(step, run.info.run_id)
-    except StepError as error:
-        console.say(f"[WARNING] The success of {step} is not recorded for the metrics: {error}")
+        successes.record(step, run.info.run_id)
 
 
 def _started(parent: Run | None) -> mlflow.ActiveRun:

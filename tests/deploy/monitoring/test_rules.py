@@ -149,9 +149,9 @@ def measured_faults() -> dict[str, dict[str, int]]:
     lines = re.findall(r"^- (.+?): .*other answers: (.*)$", answers, re.MULTILINE)
     return {
         re.sub(r" for \d+ s$", "", name): {
-            code: int(number.replace(",", "")) for number, code in re.findall(r"([\d,]+) 503 (\w+)", others)
+            code: int(number.replace(",", "")) for number, code in re.findall(r"([\d,]+) 503 (\w+)", refusals)
         }
-        for name, others in lines
+        for name, refusals in lines
     }
 
 

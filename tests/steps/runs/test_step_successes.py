@@ -2,6 +2,7 @@
 
 import psycopg.errors
 import pytest
+from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
 from steps import history, warehouse
@@ -38,7 +39,7 @@ def test_a_step_has_succeeded_although_its_success_is_not_recorded(
     monkeypatch.setattr(warehouse, "record_step_success", fail)
     with tracking.step_run("history", "a name", {}) as run:
         pass
-    assert tracking.MlflowClient().get_run(run.info.run_id).info.status == "FINISHED"
+    assert MlflowClient().get_run(run.info.run_id).info.status == "FINISHED"
     printed = " ".join(capsys.readouterr().out.split())
     assert "[WARNING] The success of history is not recorded for the metrics: PostgreSQL at nowhere" in printed
 
