@@ -89,6 +89,15 @@ def test_codes_of_requests_in_the_rules_are_series_from_the_start() -> None:
     assert {code for code in named if not re.search(rf'gateway_requests_total{{code="{code}".*}} 0\.0', page)} == set()
 
 
+def test_reasons_of_lost_log_rows_are_series_from_the_start() -> None:
+    page = Metrics().page().decode()
+    [metric] = OF_THE_PREDICTION_LOG
+    if metric not in page:
+        pytest.skip("this gateway has no prediction log")
+    for reason in ("queue_full", "unconfirmed", "refused", "stopped"):
+        assert f'{metric}{{outcome="{reason}"}} 0.0' in page
+
+
 def test_requests_and_latency_also_have_the_common_names() -> None:
     records = {rule["record"] for rule in rules() if "record" in rule}
     assert {"api_requests_total", "api_request_latency_seconds_bucket"} <= records
