@@ -16,6 +16,8 @@ from feature_enricher.metrics import Metrics
 from local_stack.settings import ROOT
 from rollout.metrics.page import MetricsPage
 from rollout.metrics.readings import Readings
+from steps.monitoring import verdict
+from steps.monitoring.rows import UNSEEN
 from steps.warehouse import Observation, ObservedFigure
 from tests.deploy.monitoring.series import MONITORING, RULES, needs_promtool
 from tests.rollout.test_metrics import poll
@@ -79,6 +81,13 @@ def test_the_rules_name_existing_metrics() -> None:
 
 def test_the_dashboard_names_existing_metrics_and_rules() -> None:
     assert unknown(expressions()) == set()
+
+
+def test_the_monitors_figures_have_the_names_that_rules_and_dashboard_use() -> None:
+    of_alerts = {figure for rule in alerts() for figure in re.findall(r'metric="(\w+)"', rule["expr"])}
+    assert of_alerts == set(verdict.RETRAIN_ON)
+    slices = {part for expression in expressions() for part in re.findall(r'slice="([^"]+)"', expression)}
+    assert slices == {UNSEEN}
 
 
 def test_codes_of_requests_in_the_rules_are_series_from_the_start() -> None:
