@@ -19,7 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAME_ORIGIN = {"same-origin", "none"}  # none: typed by the user, or a bookmark
 LINKED_PAGE = "/"  # MLflow's UI is this page; the rest of its addresses follows a #
-# MLflow's assistant lets a program like Claude Code run commands as the server's user, for everybody on this machine
+# MLflow's assistant lets a coding assistant run commands as the server's user, for everybody on this machine
 CLOSED = "/ajax-api/3.0/mlflow/assistant"
 POLICY_VIOLATION = 1008
 

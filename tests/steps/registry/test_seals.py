@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -168,10 +169,12 @@ def test_an_examination_that_could_not_seal_its_verdict_is_no_run(
     version: str, tracking: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
+    examinations = partial(MlflowClient().search_runs, [tracking], "tags.`streamflow.step` = 'examine'")
+    before = {run.info.run_id for run in examinations()}
     monkeypatch.setenv("STREAMFLOW_SEAL_KEY", str(tmp_path / "file" / "private.pem"))
     with pytest.raises(SealKeyUnusable, match=r"private\.pem, .*public\.pem cannot be made: "):
         examine.main(arguments("examine", {"version": version}))
-    assert MlflowClient().search_runs([tracking], "tags.`streamflow.step` = 'examine'") == []
+    assert {run.info.run_id for run in examinations()} == before
 
 
 def test_an_examined_version_keeps_its_verdict(version: str, tracking: str) -> None:
