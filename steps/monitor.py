@@ -17,7 +17,7 @@ from steps import warehouse
 from steps.cli import console, parameters, progress
 from steps.monitoring import assessment, reading, verdict
 from steps.monitoring.assessment import Subject
-from steps.monitoring.report import card, page, plots, record
+from steps.monitoring.report import card, evidently_page, page, plots, record
 from steps.monitoring.report.plots import RealisedAuc
 from steps.monitoring.rows import UNSEEN, Row
 from steps.registry import versions
@@ -27,12 +27,17 @@ from steps.scoring import scores
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.evidently:
+        evidently_page.require()
     with tracking.step_run("monitor", f"monitor_{args.as_of}", vars(args)) as run:
         warehouse.require_month(args.as_of)
         warehouse.apply_schema()
         version = versions.get_or_production(args.version)
         with tracking.artifact_folder() as folder:
-            text = monitor(args.as_of, version, folder, run.info.run_id)
+            subject = read(args.as_of, version)
+            if args.evidently:
+                beside(folder, subject)
+            text = monitor(subject, version, folder, run.info.run_id)
         descriptions.conclude(text)
 
 
@@ -45,13 +50,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="of the model; '' for the version in Production",
     )
+    parser.add_argument(
+        "--evidently", type=parameters.yes_or_no, required=True, help="true: Evidently's report, too (an extra)"
+    )
     return parser.parse_args(argv)
 
 
-def monitor(as_of: date, version: ModelVersion, folder: Path, run_id: str) -> str:
-    """Returns the reasons and the closing line. Raises UnusableVersion, TrackingUnavailable, TooFewToLearn."""
-    number = str(version.version)
-    subject = read(as_of, version)
+def monitor(subject: Subject, version: ModelVersion, folder: Path, run_id: str) -> str:
+    """Returns the reasons and the closing line."""
+    number, as_of = str(version.version), subject.now.sample.as_of
     with progress.timed("compare"):
         rows = assessment.assess(subject)
     judgement = verdict.judge(rows)
@@ -74,7 +81,16 @@ def write(folder: Path, subject: Subject, rows: Sequence[Row], document: str, ve
     (folder / page.REPORT).write_text(page.with_pictures(document, pictures), encoding="utf-8")
 
 
+def beside(folder: Path, subject: Subject) -> None:
+    """Evidently's report against the training set, or the month before where that is unknown."""
+    reference = subject.training or subject.before
+    if reference:
+        with progress.timed("Evidently"):
+            evidently_page.write(folder, reference.sample, subject.now.sample)
+
+
 def read(as_of: date, version: ModelVersion) -> Subject:
+    """Raises UnusableVersion, TrackingUnavailable, TooFewToLearn."""
     with progress.timed("read and score"), tracking.scratch_folder() as scratch:
         rows, trained_on = reading.trained(version)
         with scores.features_of(str(version.version), trained_on) as model:

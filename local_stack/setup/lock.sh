@@ -10,7 +10,7 @@ compile=".venv/bin/uv pip compile --quiet --universal --python-version $lowest -
 $compile pyproject.toml --output-file requirements.txt
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-for extra in dev spark redis; do
+for extra in dev spark redis evidently; do
     # uv keeps the versions in its output file
     cat requirements.txt "requirements-$extra.txt" > "$scratch/whole" 2>/dev/null || true
     $compile --extra "$extra" --constraint requirements.txt pyproject.toml --output-file "$scratch/whole"

@@ -18,6 +18,7 @@ StepError                  base: a message of one line, and the exit code of the
   NoRollback               no version to go back to, or it must not serve
   LakeDisagrees            a month's Parquet files are not the recorded ones
   EngineUnavailable        the configured offline engine misses a dependency
+  ExtraMissing             a package of an optional extra is not installed
   OnlineStoreUnavailable   the configured online store is invalid, misses a dependency, or is down
   DatabaseUnavailable      PostgreSQL is down
   SchemaMismatch           the warehouse is newer than this code, or was migrated by other files
@@ -103,6 +104,10 @@ class LakeDisagrees(StepError):
 
 
 class EngineUnavailable(StepError):
+    pass
+
+
+class ExtraMissing(StepError):
     pass
 
 

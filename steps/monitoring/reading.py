@@ -1,12 +1,12 @@
 """Reads what the monitor compares: a month's features, scores and labels, and the version's training set."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from mlflow.entities.model_registry import ModelVersion
 from numpy.typing import NDArray
@@ -24,15 +24,27 @@ from steps.registry import versions
 from steps.registry.training_sets import TrainedOn, TrainingSet, training_set
 from steps.scoring import scores
 from steps.scoring.scores import ScoringModel
+from steps.training import dataset
 
 CHUNK_ROWS = 50_000
 TRAINING, BEFORE = "training set of", "month before,"
 
 
+@dataclass(frozen=True)
+class TrainingRows:
+    """A version's training set, in Arrow: its rows in pandas need not stay in memory. validation: the features of the
+    users who validated."""
+
+    sample: Sample
+    left: NDArray[np.bool_]
+    validation: pa.Table
+    validated_left: NDArray[np.bool_]
+
+
 class Trained(NamedTuple):
     """A version's training set, and its training users; without the set, the reason why it is unknown."""
 
-    set: TrainingSet | None
+    rows: TrainingRows | None
     on: TrainedOn
 
 
@@ -45,10 +57,25 @@ def trained(version: ModelVersion) -> Trained:
         rows = training_set(training)
     except DatasetMismatch as error:
         return Trained(None, TrainedOn(None, str(error)))
-    return Trained(rows, TrainedOn(rows.trained_users))
+    return Trained(_in_arrow(rows), TrainedOn(rows.trained_users))
 
 
-def read(model: ScoringModel, rows: TrainingSet | None, as_of: date, scratch: Path) -> Subject:
+def _in_arrow(rows: TrainingSet) -> TrainingRows:
+    train, validation = rows.parts.train, rows.parts.validation
+
+    def column(name: str) -> pa.Array:
+        return pa.concat_arrays([pa.array(part[name].to_numpy()) for part in (train, validation)])
+
+    columns = {name: column(name) for name in rows.facts["types"]}
+    return TrainingRows(
+        Sample(TRAINING, date.fromisoformat(rows.facts["as_of"]), column("user_id"), columns),
+        column(LABEL).to_numpy(zero_copy_only=False),
+        pa.table({name: values[len(train) :] for name, values in columns.items()}),
+        validation[LABEL].to_numpy(np.bool_),
+    )
+
+
+def read(model: ScoringModel, rows: TrainingRows | None, as_of: date, scratch: Path) -> Subject:
     """rows: the version's training set. Raises TooFewToLearn when no user can be scored."""
     labelled: dict[date, LabelledMonth] = {}
     before = None
@@ -88,21 +115,18 @@ def _labelled(model: ScoringModel, as_of: date, scratch: Path) -> LabelledMonth:
     return performance.labelled(scored, warehouse.newest_labels_of(as_of))
 
 
-def _training(model: ScoringModel, rows: TrainingSet) -> Training:
-    parts = rows.parts
-    everyone = pd.concat([parts.train, parts.validation]).sort_values("user_id", kind="stable")
-    columns = {name: pa.array(everyone[name].to_numpy()) for name in model.types}
-    as_of = date.fromisoformat(rows.facts["as_of"])
-    sample = Sample(TRAINING, as_of, pa.array(everyone["user_id"], pa.string()), columns)
+def _training(model: ScoringModel, rows: TrainingRows) -> Training:
     return Training(
-        sample=sample,
-        left=everyone[LABEL].to_numpy(np.bool_),
-        probability=_probabilities(model, rows.validation_features),
-        validated_left=parts.validation[LABEL].to_numpy(np.bool_),
+        sample=rows.sample,
+        left=rows.left,
+        probability=_probabilities(model, rows.validation),
+        validated_left=rows.validated_left,
         calibrated=model.loaded.config.get("calibration") not in (None, "none"),
     )
 
 
-def _probabilities(model: ScoringModel, features: pd.DataFrame) -> NDArray[np.float64]:
-    parts = [features.iloc[start : start + CHUNK_ROWS] for start in range(0, len(features), CHUNK_ROWS)]
-    return np.concatenate([model.loaded.answers(part)["probability"].to_numpy(np.float64) for part in parts])
+def _probabilities(model: ScoringModel, rows: pa.Table) -> NDArray[np.float64]:
+    types = {name: dataset.DTYPES[kind] for name, kind in model.types.items()}
+    chunks = [rows.slice(start, CHUNK_ROWS) for start in range(0, len(rows), CHUNK_ROWS)]
+    answers = [model.loaded.answers(chunk.to_pandas().astype(types)) for chunk in chunks]
+    return np.concatenate([answer["probability"].to_numpy(np.float64) for answer in answers])

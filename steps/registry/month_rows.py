@@ -72,7 +72,7 @@ def answered(store: "FeatureStore", month: MonthRows, sides: tuple[Side, Side], 
     """user_id, label and both probabilities of the rows that both can answer and neither was trained on."""
     rows, by_name = month.rows, dict(zip(("candidate", "production"), sides, strict=True))
     for name, side in by_name.items():
-        trained = rows["user_id"].isin(side.training_set.trained_users)
+        trained = rows["user_id"].isin(side.training_set.trained_users.to_pylist())
         left_out[f"trained_on_by_{name}"] += int(trained.sum())
         rows = rows[~trained]
     features: dict[str, pd.DataFrame] = {}

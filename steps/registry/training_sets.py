@@ -30,9 +30,9 @@ class TrainingSet:
     facts: Mapping[str, Any]
 
     @property
-    def trained_users(self) -> frozenset[str]:
+    def trained_users(self) -> pa.Array:
         """The users of the rows that the model was fitted to: figures over them are no evidence of quality."""
-        return frozenset(self.parts.train["user_id"])
+        return pa.array(self.parts.train["user_id"], pa.string())
 
     @property
     def validation_features(self) -> pd.DataFrame:
@@ -44,14 +44,14 @@ class TrainingSet:
 class TrainedOn:
     """users: None where they are unknown; reason: why."""
 
-    users: frozenset[str] | None
+    users: pa.Array | None
     reason: str = ""
 
     def contains(self, user_ids: pa.ChunkedArray) -> NDArray[np.bool_] | None:
         """True for each user in the training part; None when the training users are unknown."""
         if self.users is None:
             return None
-        return np.asarray(pc.is_in(user_ids, value_set=pa.array(sorted(self.users), pa.string())), dtype=np.bool_)
+        return np.asarray(pc.is_in(user_ids, value_set=self.users), dtype=np.bool_)
 
 
 def training_set(training: Run) -> TrainingSet:
