@@ -129,7 +129,7 @@ def main() -> None:
         unknown_user(containers)
         rights.check(containers)
         lake_is_written(containers)
-        monitoring.check(containers)
+        monitoring.check(containers, user)
         promotion_swaps(containers, user)
         postgres_restarts(containers, user)
         data_stays(containers, user)

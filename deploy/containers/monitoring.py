@@ -25,18 +25,19 @@ RUN install --directory --owner=nobody --group=nogroup {folder}
 USER nobody
 ENTRYPOINT ["{package}"]
 """
-READY_S, FIRING_S = 90.0, 180.0
+READY_S, FIRING_S, BACK_S = 90.0, 180.0, 120.0
 MAY = ("gateway:8000", "model:5001", "alertmanager:9093")
 MAY_NOT = ("postgres:5432", "mlflow:5000")
 
 
-def check(containers: Containers) -> None:
+def check(containers: Containers, user: str) -> None:
     build_missing(containers)
     containers.compose("--profile", "monitoring", "up", "-d", "prometheus", "alertmanager")
     targets_are_read(containers)
     prometheus_reaches_its_targets_only(containers)
     no_alert_fires(containers)
     a_stopped_watcher_raises_an_alert(containers)
+    predictions_are_back(containers, user)
     # `down` without the profile would leave them
     containers.compose("--profile", "monitoring", "rm", "--stop", "--force", "prometheus", "alertmanager")
 
@@ -106,6 +107,14 @@ def a_stopped_watcher_raises_an_alert(containers: Containers) -> None:
     seconds = time.monotonic() - started
     containers.compose("start", "model")
     print(f"  Alertmanager has the alert WatcherDown {seconds:.1f} s after the watcher was stopped")
+
+
+def predictions_are_back(containers: Containers, user: str) -> None:
+    """The checks after this one expect that no request fails."""
+    started = time.monotonic()
+    while containers.status(user) != requests.codes.ok:
+        require(time.monotonic() - started < BACK_S, f"no prediction {BACK_S:g} s after the watcher was started again")
+        time.sleep(1)
 
 
 def alerts(containers: Containers) -> list[str]:
