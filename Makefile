@@ -34,7 +34,7 @@ dev: ## .venv with the tools for tests and checks
 run: env ## start the stack until Ctrl-C (DATA=dir AS_OF=date MIX=true)
 	@$(STACK) run $(MONTH)
 
-up: env ## start the stack in the background (same variables as run)
+up: env ## start it in the background (as run; MONITORING=1)
 	@$(STACK) up $(MONTH)
 
 down: env ## stop the stack; the data stays

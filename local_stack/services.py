@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from local_stack import mlflow_login
+from local_stack.monitoring import prometheus
 from local_stack.processes import HEALTH_TIMEOUT_S, POLL_S, Service
 from local_stack.settings import LOOPBACK, Settings, StackError
 from rollout import loopback
@@ -32,6 +33,16 @@ def make_services(settings: Settings) -> tuple[Service, Service, Service]:
         Service("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health", _of_watcher(settings)),
         Service("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready", _of_gateway(settings)),
     )
+
+
+def ports(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Setting -> the service that needs its port, and the port."""
+    of_setting = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway"}
+    if settings.embedded:
+        of_setting = {"PGPORT": "PostgreSQL", **of_setting}
+    if prometheus.is_on(settings):
+        of_setting[prometheus.PORT] = "Prometheus"
+    return {setting: (service, settings.port(setting)) for setting, service in of_setting.items()}
 
 
 def _of_mlflow(settings: Settings) -> dict[str, str]:

@@ -18,7 +18,7 @@ ROOT = variables.ROOT
 LOOPBACK = names.LOOPBACK
 SECRETS = (
     *passwords.NAMES, "PGUSER", "MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI", "ENRICHER_API_KEYS",
-    "ENRICHER_LOG_PASSWORD", "STREAMFLOW_REDIS", "STREAMFLOW_SEAL_KEY",
+    "ENRICHER_LOG_PASSWORD", "STREAMFLOW_REDIS", "STREAMFLOW_SEAL_KEY", "GRAFANA_ADMIN_PASSWORD",
 )  # fmt: skip
 # each for one server alone
 OF_ONE_SERVER = {*passwords.OF_ROLES.values(), *TrackingServerSettings.password_variables()}

@@ -19,13 +19,14 @@ from local_stack import chain, mlflow_login, processes
 from local_stack.database import loaded_months, postgres
 from local_stack.database.background import background_threads
 from local_stack.lifecycle import Interrupted, interruptible, only_one, private_files, timed_step
+from local_stack.monitoring import prometheus
 from local_stack.month_choice import MonthRequest, month_to_run
 from local_stack.processes import Service
-from local_stack.services import make_services, wait_for_model_server
+from local_stack.services import make_services, ports, wait_for_model_server
 from local_stack.settings import Settings, StackError
 from local_stack.supervisor import Supervisor
 
-HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0}
+HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0, "Prometheus": 60.0}
 SUPERVISE_S = 0.5
 
 
@@ -57,7 +58,8 @@ class Stack:
         for name in passwords.published(self.settings.values) if self.settings.embedded else []:
             self.warnings.append(f"{name} is a password that everybody knows. Remove it from .env and the shell")
         mlflow_login.server_settings(self.settings)
-        processes.require_free_ports(self._ports())
+        monitoring = prometheus.services(self.settings)
+        processes.require_free_ports(ports(self.settings))
         self._save()
         mlflow_server, watcher, gateway = make_services(self.settings)
         self._start_postgres()
@@ -73,7 +75,9 @@ class Stack:
         self._run_chain(experiment, request)
         self._start(gateway)
         self._wait_for_gateway(gateway)
-        for service, port in ((watcher, "ROLLOUT_PORT"), (mlflow_server, "MLFLOW_PORT")):
+        for service in monitoring.values():
+            self._start(service)
+        for port, service in {"ROLLOUT_PORT": watcher, "MLFLOW_PORT": mlflow_server, **monitoring}.items():
             with self._as_warning(), timed_step(service.name, self.settings.address(port)):
                 self._wait_for(service)
         self._print_summary(time.monotonic() - started)
@@ -159,6 +163,8 @@ class Stack:
         print(f"  MLflow   {self.settings.address('MLFLOW_PORT')} ({mlflow_login.note(self.settings)})")
         print(f"  gateway  {gateway}")
         print(f"  docs     {gateway}/docs")
+        if prometheus.is_on(self.settings):
+            print(f"  alerts   {self.settings.address(prometheus.PORT)}/alerts")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)
         self.ready = True  # last: `up` shows the lines printed until then
         self._save()
@@ -190,9 +196,3 @@ class Stack:
             ],
         }
         processes.save_state(self.settings, state)
-
-    def _ports(self) -> dict[str, tuple[str, int]]:
-        services = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway"}
-        if self.settings.embedded:
-            services = {"PGPORT": "PostgreSQL", **services}
-        return {setting: (service, self.settings.port(setting)) for setting, service in services.items()}

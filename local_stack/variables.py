@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 from configuration import names
 from configuration.environment import EnvironmentSettings, prefixed, unknown_variables
-from configuration.fields import Folder, Text, Whole, choice, count, folder, port, text
+from configuration.fields import Folder, Text, Whole, choice, count, flag, folder, port, text
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIXES = ("STREAMFLOW_", "ENRICHER_", "ROLLOUT_")
@@ -69,6 +69,11 @@ class StackVariables(EnvironmentSettings):
     )  # fmt: skip
     rollout_port: Whole = port(names.WATCHER_PORT, "Port of the watcher", variable="ROLLOUT_PORT")
     gateway_port: Whole = port(names.GATEWAY_PORT, "Port of the gateway", variable="GATEWAY_PORT")
+    monitoring: bool = flag(
+        False, "Starts Prometheus with the rules and alerts of deploy/monitoring; its program must be installed",
+        variable="MONITORING",
+    )  # fmt: skip
+    prometheus_port: Whole = port(9090, "Port of Prometheus and its page", variable="PROMETHEUS_PORT")
     state: Folder = folder(".streamflow", "The folder for data, artifacts and logs")
     postgres: Literal["embedded", "external"] = choice(
         "embedded",
@@ -90,6 +95,18 @@ class StackVariables(EnvironmentSettings):
         "ENRICHER_API_KEYS",
         variable="PUBLISH_ADDRESS",
     )
+
+    prometheus_image: Text = text(
+        "prom/prometheus:v2.55.1", "Prometheus' image, for the profile `monitoring`", variable="PROMETHEUS_IMAGE"
+    )
+    alertmanager_image: Text = text("prom/alertmanager:v0.27.0", "Alertmanager's image", variable="ALERTMANAGER_IMAGE")
+    grafana_image: Text = text("grafana/grafana:11.3.0", "Grafana's image", variable="GRAFANA_IMAGE")
+    alertmanager_port: Whole = port(9093, "Port of Alertmanager, on 127.0.0.1", variable="ALERTMANAGER_PORT")
+    grafana_port: Whole = port(3000, "Port of Grafana, at PUBLISH_ADDRESS", variable="GRAFANA_PORT")
+    grafana_password: Text | None = text(
+        None, "The password of Grafana's user admin. It is made if it is not set", variable="GRAFANA_ADMIN_PASSWORD",
+        secret=True,
+    )  # fmt: skip
 
 
 def defaults() -> dict[str, str]:

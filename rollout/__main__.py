@@ -8,6 +8,8 @@ import warnings
 
 from rollout import control
 from rollout.errors import InvalidSetting
+from rollout.metrics.page import MetricsPage
+from rollout.metrics.readings import Readings
 from rollout.recorder import HistoryRecorder
 from rollout.registry import RegistryPoll
 from rollout.settings import Settings, load_settings, shorten_waits
@@ -26,9 +28,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     shorten_waits()
-    watcher = _watcher(settings)
+    watcher, metrics = _watcher(settings)
     try:
-        server = control.serve(settings.host, settings.port, watcher.status, settings.allowed_hosts)
+        server = control.serve(settings.host, settings.port, watcher.status, settings.allowed_hosts, metrics.text)
     except OSError as error:
         sys.exit(
             f"[ERROR] ROLLOUT_HOST={settings.host!r}, ROLLOUT_PORT={settings.port}: "
@@ -38,7 +40,7 @@ def main() -> None:
     server.shutdown()
 
 
-def _watcher(settings: Settings) -> Watcher:
+def _watcher(settings: Settings) -> tuple[Watcher, MetricsPage]:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -48,7 +50,10 @@ def _watcher(settings: Settings) -> Watcher:
     history = HistoryRecorder(settings.model_name)
     registry.start()
     history.start()
-    return Watcher(settings, registry, history)
+    watcher = Watcher(settings, registry, history)
+    readings = Readings(lambda: (watcher.status()["serving"] or {}).get("version"))
+    readings.start()
+    return watcher, MetricsPage(settings.model_name, watcher.status, registry, readings)
 
 
 if __name__ == "__main__":

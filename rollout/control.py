@@ -1,4 +1,4 @@
-"""The watcher's port: GET /live reports the live model server, GET /health that the watcher runs."""
+"""The watcher's port: GET /live reports the live model server, /health that the watcher runs, /metrics its metrics."""
 
 import json
 import logging
@@ -8,10 +8,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
+
 from configuration.hosts import AllowedHosts
 
 IDLE_TIMEOUT_S = 75
 LONGEST_HOST = 100  # characters in the log
+JSON = "application/json"
+UNKNOWN_PATH = b'{"error": "Unknown path. Use /live, /metrics or /health"}'
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +37,15 @@ class ControlServer(ThreadingHTTPServer):
 
 
 def serve(
-    host: str, port: int, status: Callable[[], dict[str, Any]], allowed_hosts: Sequence[str] = ()
+    host: str,
+    port: int,
+    status: Callable[[], dict[str, Any]],
+    allowed_hosts: Sequence[str] = (),
+    metrics: Callable[[], bytes] = bytes,
 ) -> ControlServer:
-    """Serve `status` at /live, in background threads. Raises OSError if the port is in use."""
+    """Serve `status` at /live and `metrics` at /metrics, in background threads. Raises OSError for a port in use."""
     hosts = AllowedHosts(allowed_hosts, (host,))
-    answers: dict[str, Callable[[], dict[str, Any]]] = {"/live": status, "/health": lambda: {"status": "ok"}}
+    pages = _pages(status, metrics)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # connections stay open: gateways poll several times a second
@@ -48,14 +56,13 @@ def serve(
             requested = ",".join(self.headers.get_all("Host", []))
             if self.path != "/health" and not hosts.allow(requested):
                 server.count_foreign(requested, self.client_address[0])
-                self._answer(HTTPStatus.MISDIRECTED_REQUEST, _problem(requested), "application/problem+json")
-            elif answer := answers.get(self.path):
-                self._answer(HTTPStatus.OK, answer())
+                self._send(HTTPStatus.MISDIRECTED_REQUEST, _problem(requested), "application/problem+json")
+            elif page := pages.get(self.path):
+                self._send(HTTPStatus.OK, page[0](), page[1])
             else:
-                self._answer(HTTPStatus.NOT_FOUND, {"error": "Unknown path. Use /live or /health"})
+                self._send(HTTPStatus.NOT_FOUND, UNKNOWN_PATH, JSON)
 
-        def _answer(self, code: HTTPStatus, answer: dict[str, Any], media_type: str = "application/json") -> None:
-            body = json.dumps(answer).encode()
+        def _send(self, code: HTTPStatus, body: bytes, media_type: str) -> None:
             self.send_response(code)
             self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(body)))
@@ -70,10 +77,21 @@ def serve(
     return server
 
 
-def _problem(host: str) -> dict[str, Any]:
+def _pages(
+    status: Callable[[], dict[str, Any]], metrics: Callable[[], bytes]
+) -> dict[str, tuple[Callable[[], bytes], str]]:
+    """Path -> what makes its body, and the body's type."""
+    return {
+        "/live": (lambda: json.dumps(status()).encode(), JSON),
+        "/health": (lambda: b'{"status": "ok"}', JSON),
+        "/metrics": (metrics, CONTENT_TYPE_LATEST),
+    }
+
+
+def _problem(host: str) -> bytes:
     """As RFC 9457 describes it, and as the gateway's."""
     message = f"The watcher does not serve the host {host[:LONGEST_HOST]!r}. ROLLOUT_ALLOWED_HOSTS lists further names"
-    return {
+    problem = {
         "type": "urn:streamflow:error:foreign_host",
         "title": "The watcher does not serve this host",
         "status": int(HTTPStatus.MISDIRECTED_REQUEST),
@@ -81,3 +99,4 @@ def _problem(host: str) -> dict[str, Any]:
         "detail": message,
         "error": message,
     }
+    return json.dumps(problem).encode()

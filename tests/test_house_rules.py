@@ -150,14 +150,14 @@ LAYERS = {
         "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
-        "__main__", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes", "settings",
-        "loopback", "errors",
+        "__main__", "metrics", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes",
+        "settings", "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "local_stack": (
-        "__main__", "mlflow_command", "stack", "services", "supervisor", "backups", "month_choice", "mlflow_login",
-        "chain", "lifecycle", "database", "processes", "disk", "settings", "libpq_variables", "variables",
-        "inherited_variables",
+        "__main__", "mlflow_command", "stack", "services", "supervisor", "monitoring", "backups", "month_choice",
+        "mlflow_login", "chain", "lifecycle", "database", "processes", "disk", "settings", "libpq_variables",
+        "variables", "inherited_variables",
     ),
     "bench": (
         "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "client_report",

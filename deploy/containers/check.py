@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 
-from deploy.containers import isolation, rights
+from deploy.containers import isolation, monitoring, rights
 from deploy.containers.outside import CheckFailed, Containers, require
 from rollout import loopback
 
@@ -129,6 +129,7 @@ def main() -> None:
         unknown_user(containers)
         rights.check(containers)
         lake_is_written(containers)
+        monitoring.check(containers, user)
         promotion_swaps(containers, user)
         postgres_restarts(containers, user)
         data_stays(containers, user)

@@ -22,7 +22,8 @@ SECRETS = Path("/secrets")
 USER = "streamflow"  # of the image
 OF_ROLES = passwords.NAMES
 OF_MLFLOW = ("MLFLOW_ADMIN_PASSWORD", "MLFLOW_STEPS_PASSWORD", "MLFLOW_WATCHER_PASSWORD")
-PASSWORDS = (*OF_ROLES, *OF_MLFLOW)
+OF_GRAFANA = "GRAFANA_ADMIN_PASSWORD"
+PASSWORDS = (*OF_ROLES, *OF_MLFLOW, OF_GRAFANA)
 # .env sets them, or nobody does
 OPTIONAL = ("ENRICHER_API_KEYS",)
 # service -> its variables, and the secret that each holds
@@ -37,6 +38,10 @@ SERVICES: Mapping[str, Mapping[str, str]] = {
         "ENRICHER_API_KEYS": "ENRICHER_API_KEYS",
     },
 }
+# of the images of the profile `monitoring`: service -> the user, by number, that reads its files
+USERS = {"prometheus": 65534, "grafana": 472}
+SCRAPER = "prometheus"
+"""The name of the API key with which Prometheus reads the gateway's metrics"""
 
 
 def main() -> None:
@@ -49,6 +54,8 @@ def main() -> None:
         for service, variables in SERVICES.items():
             of_service = {variable: values[name] for variable, name in variables.items() if name in values}
             hand_over(SECRETS / service, of_service, (user.pw_uid, user.pw_gid))
+        for service, of_service in of_monitoring(values).items():
+            hand_over(SECRETS / service, of_service, (USERS[service], USERS[service]))
     except (OSError, ValueError) as error:
         sys.exit(f"[ERROR] {error}")
     for name in passwords.published(values) if not args.show else []:
@@ -63,6 +70,13 @@ def make(env_file: Path, folder: Path) -> dict[str, str]:
     values = {name: chosen.get(name) or _kept(folder / name) or secrets.token_urlsafe(32) for name in PASSWORDS}
     write(folder, values, (os.getuid(), os.getgid()))
     return {**values, **{name: chosen[name] for name in OPTIONAL if name in chosen}}
+
+
+def of_monitoring(values: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Service -> its files. The gateway takes any key, also an empty one, where ENRICHER_API_KEYS is not set."""
+    parts = (part.partition(":") for part in values.get("ENRICHER_API_KEYS", "").split(","))
+    keys = {name.strip(): key.strip() for name, _colon, key in parts}
+    return {"prometheus": {"API_KEY": keys.get(SCRAPER, "")}, "grafana": {"ADMIN_PASSWORD": values[OF_GRAFANA]}}
 
 
 def refuse_line_breaks(chosen: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from steps import warehouse
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
 from steps.month.digest import file_sha256
-from steps.runs import dead_runs, descriptions, search
+from steps.runs import dead_runs, descriptions, search, successes
 from steps.runs.private_files import private_files
 
 STEP_TAG = names.STEP_TAG
@@ -57,6 +57,7 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
             _open_as_training(run.info.experiment_id)
             dead_runs.close_dead(run.info.run_id)
         yield run
+        successes.record(step, run.info.run_id)
 
 
 def _started(parent: Run | None) -> mlflow.ActiveRun:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from steps.cli import console
 from steps.warehouse.migrations import apply_schema
-from steps.warehouse.prediction_log import make_log_days
+from steps.warehouse.records.prediction_log import make_log_days
 
 
 def main(_argv: Sequence[str] | None = None) -> None:

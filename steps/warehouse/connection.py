@@ -45,7 +45,10 @@ def connect() -> Connection:
     """A connection in UTC. The server ends its statement within a second after the client was killed."""
     session = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c client_connection_check_interval=1000"
     # values are put into the statements here: the server takes none in DDL or where there are several statements
-    return psycopg.connect(connect_timeout=CONNECT_TIMEOUT_S, options=session, cursor_factory=psycopg.ClientCursor[Any])
+    return psycopg.connect(
+        connect_timeout=CONNECT_TIMEOUT_S, options=session, cursor_factory=psycopg.ClientCursor[Any],
+        keepalives_idle=30, keepalives_interval=10, keepalives_count=3,  # the server's host may go down, too
+    )  # fmt: skip
 
 
 @contextmanager

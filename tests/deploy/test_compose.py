@@ -18,7 +18,8 @@ SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 NETWORKS: dict[str, Any] = yaml.safe_load(TEXT)["networks"]
 ONE_SHOT = {"pipeline", "roles", "keys", "passwords"}
 LONG_RUNNING = {name: service for name, service in SERVICES.items() if name not in ONE_SHOT}
-PROJECT_SERVICES = {name: service for name, service in SERVICES.items() if name != "postgres"}
+MONITORING = {name: service for name, service in SERVICES.items() if service.get("profiles") == ["monitoring"]}
+PROJECT_SERVICES = {name: service for name, service in SERVICES.items() if name not in ("postgres", *MONITORING)}
 WITH_SECRETS = {name: service for name, service in PROJECT_SERVICES.items() if name not in ("passwords", "keys")}
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
 PROGRAMS: dict[str, type[EnvironmentSettings]] = {"model": WatcherSettings, "gateway": GatewaySettings}
@@ -31,8 +32,46 @@ OF_MODEL_PORTS = {
 PUBLISHED = "${PUBLISH_ADDRESS:?PUBLISH_ADDRESS is not set; run cp .env.example .env and see there}"
 
 
-def test_there_are_eight_services() -> None:
-    assert set(SERVICES) == {"postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "model", "gateway"}
+def test_there_are_eight_services_and_three_that_monitor() -> None:
+    assert set(MONITORING) == {"prometheus", "alertmanager", "grafana"}
+    assert set(SERVICES) - set(MONITORING) == {
+        "postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "model", "gateway",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MONITORING)
+def test_a_monitoring_service_is_read_only_pinned_and_reads_files_of_the_project_only(name: str) -> None:
+    service = MONITORING[name]
+    assert service["read_only"] is True
+    assert re.fullmatch(rf"\$\{{{name.upper()}_IMAGE:-[\w/]+:v?\d+\.\d+\.\d+\}}", service["image"])
+    data, *mounts = [volume.split(":") for volume in service["volumes"]]
+    assert data[0] == name
+    assert all(mount[-1] == "ro" for mount in mounts)
+    assert all((ROOT / mount[0]).exists() for mount in mounts if mount[0].startswith("."))
+    secrets = [mount[0] for mount in mounts if mount[0].startswith("secrets")]
+    assert secrets == ([f"secrets-{name}"] if name in passwords.USERS else [])
+    assert set(passwords.USERS) <= set(MONITORING)
+    assert all(f"secrets-{user}:/secrets/{user}" in SERVICES["passwords"]["volumes"] for user in passwords.USERS)
+
+
+def test_prometheus_reaches_the_gateway_and_the_watcher_only_and_has_no_way_out() -> None:
+    assert reachable("prometheus") == {"gateway", "model", "alertmanager", "grafana"}
+    assert all(NETWORKS[name]["internal"] for name in SERVICES["prometheus"]["networks"])
+    assert (
+        reachable("grafana")
+        == {"prometheus", "alertmanager"}
+        == reachable("alertmanager") ^ {"grafana", "alertmanager"}
+    )
+    assert SERVICES["alertmanager"]["ports"] == ["127.0.0.1:${ALERTMANAGER_PORT:-9093}:9093"]
+
+
+def test_prometheus_scrapes_what_listens_at_these_ports() -> None:
+    text = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text())
+    found_at = {job["job_name"]: job["dns_sd_configs"][0] for job in text["scrape_configs"]}
+    targets = {name: (at["names"], at["port"]) for name, at in found_at.items()}
+    assert targets == {"gateway": (["gateway"], 8000), "watcher": (["model"], 5001)}
+    assert {"gateway", "model"} <= reachable("prometheus")
+    assert text["alerting"]["alertmanagers"][0]["static_configs"] == [{"targets": ["alertmanager:9093"]}]
 
 
 def test_pipeline_is_not_started_by_up() -> None:
@@ -111,9 +150,10 @@ def test_the_image_contains_what_the_services_run() -> None:
     assert ".env" not in included
 
 
-def test_only_mlflow_and_the_gateway_are_published_at_the_set_address() -> None:
+def test_only_mlflow_the_gateway_and_grafana_are_published_at_the_set_address() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"mlflow", "gateway"}
+    assert published.pop("alertmanager")[0].startswith("127.0.0.1:")
+    assert set(published) == {"mlflow", "gateway", "grafana"}
     for [port] in published.values():
         assert port.startswith("${PUBLISH_ADDRESS:?")
     assert dotenv_values(ROOT / ".env.example")["PUBLISH_ADDRESS"] == "127.0.0.1"
@@ -121,7 +161,10 @@ def test_only_mlflow_and_the_gateway_are_published_at_the_set_address() -> None:
 
 def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> None:
     # MLflow's login: a .env from before there was one stays valid
-    optional = {"AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT", "PYTHON_IMAGE", "POSTGRES_IMAGE", "MLFLOW_AUTH"}
+    optional = {
+        "AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT", "PYTHON_IMAGE", "POSTGRES_IMAGE", "MLFLOW_AUTH", "GRAFANA_PORT",
+        "ALERTMANAGER_PORT", *(f"{name.upper()}_IMAGE" for name in MONITORING),
+    }  # fmt: skip
     examples = dotenv_values(ROOT / ".env.example")
     used = dict(VARIABLE.findall(TEXT))
     assert {"PGUSER", "PUBLISH_ADDRESS"} <= set(used)
@@ -174,7 +217,7 @@ def reachable(name: str) -> set[str]:
 
 
 def test_each_service_shares_networks_with_those_it_needs() -> None:
-    assert reachable("gateway") == {"postgres", "model"}
+    assert reachable("gateway") - set(MONITORING) == {"postgres", "model"}
     assert reachable("mlflow") == {"postgres", "model", "pipeline"}
     assert all(
         service.get("network_mode") == "none"
@@ -254,5 +297,5 @@ def test_the_project_s_services_reach_each_other_without_a_proxy(name: str, monk
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     assert Settings.from_env()["PGHOST"] == "postgres"
-    assert set(SERVICES) - ONE_SHOT <= set(environment["NO_PROXY"].split(","))
+    assert set(SERVICES) - ONE_SHOT - set(MONITORING) <= set(environment["NO_PROXY"].split(","))
     assert environment["no_proxy"] == environment["NO_PROXY"]

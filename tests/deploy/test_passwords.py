@@ -94,6 +94,21 @@ def test_no_service_gets_another_s_password() -> None:
     assert {name for variables in passwords.SERVICES.values() for name in variables.values()} == {
         *passwords.PASSWORDS,
         *passwords.OPTIONAL,
+    } - {passwords.OF_GRAFANA}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [("", ""), ("web:a,prometheus:b:c", "b:c"), ("prometheus : b ,web:a", "b"), ("web:a", ""), ("abc", "")],
+)
+def test_prometheus_gets_the_key_of_its_name_and_no_other(
+    env_file: Path, folder: Path, keys: str, expected: str
+) -> None:
+    env_file.write_text(f"ENRICHER_API_KEYS={keys}\n")
+    values = passwords.make(env_file, folder)
+    assert passwords.of_monitoring(values) == {
+        "prometheus": {"API_KEY": expected},
+        "grafana": {"ADMIN_PASSWORD": values["GRAFANA_ADMIN_PASSWORD"]},
     }
 
 

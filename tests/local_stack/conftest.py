@@ -20,7 +20,8 @@ from local_stack.settings import ROOT, Settings
 from steps.month.digest import FILE_NAMES
 from tests.conftest import REAL_DATA, free_port, open_folder
 
-PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
+HAS_PROMETHEUS = shutil.which("prometheus") is not None
+PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT", *(["PROMETHEUS_PORT"] if HAS_PROMETHEUS else []))
 COMMAND_TIMEOUT_S = 300
 
 
@@ -63,7 +64,8 @@ def make_stack(folder: Path, months: Path) -> OwnStack:
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != virtual)
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "USER", "SSL_CERT_FILE") if name in os.environ}
     ports = {name: str(free_port()) for name in PORTS}
-    return OwnStack({**kept, **ports, "PATH": path, "STREAMFLOW_STATE": str(folder / "state")}, months)
+    monitoring = {"MONITORING": "1"} if HAS_PROMETHEUS else {}
+    return OwnStack({**kept, **ports, **monitoring, "PATH": path, "STREAMFLOW_STATE": str(folder / "state")}, months)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from configuration import passwords
 from local_stack import processes
 from local_stack.settings import ROOT
 from tests.conftest import free_port, needs_real_data
-from tests.local_stack.conftest import PORTS, OwnStack, is_free
+from tests.local_stack.conftest import HAS_PROMETHEUS, PORTS, OwnStack, is_free
 from tests.waiting import answers, wait_until
 
 CHURN_V1 = [
@@ -61,7 +61,7 @@ def test_no_process_of_this_machine_shows_a_password(up_stack: OwnStack) -> None
 def test_status_lists_every_service_as_answering(up_stack: OwnStack) -> None:
     done = up_stack.stack("status")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count(" answers") == 4
+    assert done.stdout.count(" answers") == 4 + HAS_PROMETHEUS
     for service in ("PostgreSQL", "MLflow", "watcher", "gateway", "model server"):
         assert service in done.stdout
 

@@ -2,3 +2,7 @@ SELECT envelope FROM seals
 SELECT number FROM schema_migrations
 SELECT month, metric, estimate, verdict FROM monitoring
 INSERT INTO serving_history (model, at, reason) VALUES ('a test', now(), 'stop')
+SELECT as_of, loaded_at FROM months
+SELECT period_start FROM labels
+SELECT step, at FROM step_successes
+SELECT metric, estimate FROM monitoring

@@ -17,3 +17,7 @@ LOCK TABLE seals
 LOCK TABLE serving_history
 LOCK TABLE serving_history IN SHARE MODE
 LOCK TABLE public.users IN ACCESS SHARE MODE
+SELECT user_id FROM labels
+SELECT churn_label FROM labels
+INSERT INTO months (as_of, files_sha256) VALUES (now(), 'mine')
+INSERT INTO step_successes (step, run_id) VALUES ('mine', 'mine')

@@ -11,8 +11,8 @@ from local_stack.database import postgres
 from local_stack.database import prediction_log as stack
 from local_stack.settings import Settings
 from steps import warehouse
-from steps.warehouse import prediction_log
-from steps.warehouse.prediction_log import DAYS_AHEAD
+from steps.warehouse.records import prediction_log
+from steps.warehouse.records.prediction_log import DAYS_AHEAD
 from tests.steps.states.database import execute, fetch
 from tests.waiting import wait_until
 

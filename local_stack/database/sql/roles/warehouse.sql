@@ -1,5 +1,5 @@
--- The warehouse's database (PGDATABASE): the reader reads features; the watcher reads seals and what the monitor found;
--- the gateway's second role appends to the prediction log.
+-- The warehouse's database (PGDATABASE): the reader reads features; the watcher reads seals and what its metrics show, of
+-- labels only the months that have any; the gateway's second role appends to the prediction log.
 GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader", :"log";
 CREATE SCHEMA IF NOT EXISTS feast_online AUTHORIZATION :"owner";
 CREATE SCHEMA IF NOT EXISTS feast_registry AUTHORIZATION :"owner";
@@ -12,8 +12,9 @@ GRANT USAGE ON SCHEMA public TO :"watcher", :"log";
 DO $$
 DECLARE name text; rights text;
 BEGIN
-    FOR name, rights IN VALUES ('seals', 'SELECT'), ('schema_migrations', 'SELECT'), ('monitoring', 'SELECT'),
-                               ('serving_history', 'INSERT') LOOP
+    FOR name, rights IN VALUES
+        ('seals', 'SELECT'), ('schema_migrations', 'SELECT'), ('serving_history', 'INSERT'), ('months', 'SELECT'),
+        ('labels', 'SELECT (period_start)'), ('step_successes', 'SELECT'), ('monitoring', 'SELECT') LOOP
         IF to_regclass('public.' || name) IS NOT NULL THEN
             EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, current_setting('streamflow.watcher'));
         END IF;

@@ -1,0 +1,1 @@
+"""Prometheus beside the stack, with MONITORING=1."""

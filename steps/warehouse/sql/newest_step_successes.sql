@@ -1,0 +1,1 @@
+SELECT step, max(at) FROM step_successes GROUP BY step ORDER BY step
