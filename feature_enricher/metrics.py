@@ -28,17 +28,11 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from feature_enricher.metric_series import COUNTED_FROM_ZERO, LOST_LOG_ROWS
+
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 BREAKER_STATES = ("closed", "half_open", "open")
-# Outcomes that deploy/monitoring counts: from the start they are series at 0, because Prometheus sees no increase in a
-# series that begins at 1
-COUNTED_FROM_ZERO = (
-    ("/predict", 200, "ok"), ("/predict", 503, "store_circuit_open"), ("/predict", 503, "model_circuit_open"),
-    ("/predict", 503, "store_unavailable"), ("/predict", 503, "model_unavailable"), ("/predict", 503, "no_live_model"),
-    ("/predict", 503, "rollout_unavailable"), ("/predict", 503, "deadline_exceeded"), ("/predict", 503, "overloaded"),
-    ("/predict", 500, "internal_error"), ("shed", 503, "overloaded"),
-)  # fmt: skip
 
 
 class Metrics:
@@ -80,10 +74,15 @@ class Metrics:
         # finding a series by its labels takes longer than counting in it; there are few codes and routes
         self._clients_of = cache(self._clients.labels)
         self._requests_of, self._latency_of = cache(self._requests.labels), cache(self._latency.labels)
-        for route, status, code in COUNTED_FROM_ZERO:
-            self._requests_of(route, str(status), code)
+        self._begin_at_zero()
         self._users_of = cache(self._users.labels)
         self._oldest_times: dict[str, datetime] = {}
+
+    def _begin_at_zero(self) -> None:
+        for route, status, code in COUNTED_FROM_ZERO:
+            self._requests_of(route, str(status), code)
+        for outcome in LOST_LOG_ROWS:
+            self._logged.labels(outcome)
 
     def _add_gauges(self) -> None:
         """The modes say how the values of several processes are combined."""

@@ -138,8 +138,8 @@ def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
 LAYERS = {
     "sealing": ("__main__", "statement", "files", "keys"),
     "feature_enricher": (
-        "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics", "deadline",
-        "settings", "version", "errors", "named_keys",
+        "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics",
+        "metric_series", "deadline", "settings", "version", "errors", "named_keys",
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "monitoring", "scoring", "registry", "training", "features", "runs", "warehouse",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from psycopg.conninfo import make_conninfo
 
 from feature_enricher.errors.base import reason
+from feature_enricher.metric_series import QUEUE_FULL, REFUSED, STOPPED, UNCONFIRMED
 from feature_enricher.prediction.log_queue import LogQueue
 from feature_enricher.prediction.log_rows import COPY, Answered, answered, copy_data
 from feature_enricher.prediction.predictor import Item, Result
@@ -29,7 +30,6 @@ REPORT_EVERY_S = 30.0
 WARN_FOR_S = 300.0
 WRITTEN = "written"
 WAITING = "Prediction log: rows wait, because PostgreSQL does not take them; see the gateway's log"
-QUEUE_FULL, UNCONFIRMED, REFUSED, STOPPED = "queue_full", "unconfirmed", "refused", "stopped"
 
 log = logging.getLogger(__name__)
 

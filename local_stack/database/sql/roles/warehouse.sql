@@ -1,5 +1,5 @@
--- The warehouse's database (PGDATABASE): the reader reads features; the watcher reads seals and what its metrics show, of
--- labels only the months that have any; the gateway's second role appends to the prediction log.
+-- The warehouse's database (PGDATABASE): the reader reads features; the watcher reads seals and what its metrics show,
+-- of labels only the months that have any; the gateway's second role appends to the prediction log.
 GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader", :"log";
 CREATE SCHEMA IF NOT EXISTS feast_online AUTHORIZATION :"owner";
 CREATE SCHEMA IF NOT EXISTS feast_registry AUTHORIZATION :"owner";
