@@ -5,30 +5,27 @@ mode, which server/run.py turns on). Metrics of the process itself are then left
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     GCCollector,
     Histogram,
-    Metric,
     PlatformCollector,
-    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
 from feature_enricher.metric_series import COUNTED_FROM_ZERO, LOST_LOG_ROWS
+from feature_enricher.process_metrics import SampledProcess, forget_ended_processes
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -42,22 +39,12 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self._shared_folder = shared_folder
         if shared_folder:
-            _forget_ended_processes(Path(shared_folder))
+            forget_ended_processes(Path(shared_folder))
         for collector in (PlatformCollector, GCCollector):
             collector(registry=registry)
-        self._process = _Sampled()
+        self._process = SampledProcess()
         registry.register(self._process)
-        self._requests = Counter(
-            "gateway_requests_total", "Requests by route and outcome", ["route", "status", "code"], registry=registry
-        )
-        self._clients = Counter(
-            "gateway_client_requests_total", "Requests by client's key", ["client", "status"], registry=registry
-        )
-        self._wrong_keys = Counter("gateway_wrong_keys_total", "Requests with a wrong API key", registry=registry)
-        self._users = Counter("gateway_results_total", "Answers for users by outcome", ["code"], registry=registry)
-        self._logged = Counter(
-            "gateway_prediction_log_rows_total", "Rows of the prediction log by outcome", ["outcome"], registry=registry
-        )
+        self._add_counters()
         self._latency = Histogram(
             "gateway_request_seconds", "Whole requests", ["route"], buckets=SECONDS, registry=registry
         )
@@ -77,6 +64,27 @@ class Metrics:
         self._begin_at_zero()
         self._users_of = cache(self._users.labels)
         self._oldest_times: dict[str, datetime] = {}
+
+    def _add_counters(self) -> None:
+        self._requests = Counter(
+            "gateway_requests_total",
+            "Requests by route and outcome",
+            ["route", "status", "code"],
+            registry=self._registry,
+        )
+        self._clients = Counter(
+            "gateway_client_requests_total", "Requests by client's key", ["client", "status"], registry=self._registry
+        )
+        self._wrong_keys = Counter("gateway_wrong_keys_total", "Requests with a wrong API key", registry=self._registry)
+        self._users = Counter(
+            "gateway_results_total", "Answers for users by outcome", ["code"], registry=self._registry
+        )
+        self._logged = Counter(
+            "gateway_prediction_log_rows_total",
+            "Rows of the prediction log by outcome",
+            ["outcome"],
+            registry=self._registry,
+        )
 
     def _begin_at_zero(self) -> None:
         for route, status, code in COUNTED_FROM_ZERO:
@@ -174,24 +182,3 @@ class Metrics:
         if live:
             self._served.labels(*live).set(1)
         self._live = live
-
-
-def _forget_ended_processes(folder: Path) -> None:
-    """Removes the states of processes that were killed. What they counted stays, as counters must not decrease."""
-    for file in folder.glob("gauge_live*.db"):
-        if not psutil.pid_exists(int(file.stem.rpartition("_")[2])):
-            file.unlink(missing_ok=True)  # another process that starts now may do the same
-
-
-class _Sampled(Collector):
-    """The process's own values. Beside 5,000 clients it takes 70 ms to count that many open files: no scrape waits."""
-
-    def __init__(self) -> None:
-        self._collector = ProcessCollector(registry=CollectorRegistry())
-        self._sample: list[Metric] = []
-
-    def sample(self) -> None:
-        self._sample = list(self._collector.collect())
-
-    def collect(self) -> Iterable[Metric]:
-        return self._sample or self._collector.collect()

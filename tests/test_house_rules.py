@@ -139,7 +139,7 @@ LAYERS = {
     "sealing": ("__main__", "statement", "files", "keys"),
     "feature_enricher": (
         "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics",
-        "metric_series", "deadline", "settings", "version", "errors", "named_keys",
+        "metric_series", "process_metrics", "deadline", "settings", "version", "errors", "named_keys",
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "monitoring", "scoring", "registry", "training", "features", "runs", "warehouse",

@@ -24,7 +24,7 @@ WITH_SECRETS = {name: service for name, service in PROJECT_SERVICES.items() if n
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
 PROGRAMS: dict[str, type[EnvironmentSettings]] = {"model": WatcherSettings, "gateway": GatewaySettings}
 PROGRAMS_SETTINGS = {name for program in PROGRAMS.values() for name in program.variables()}
-SECRETS = {*passwords.PASSWORDS, *passwords.OPTIONAL}
+SECRETS = {*passwords.PASSWORDS, *passwords.OPTIONAL, "ENRICHER_LOG_PASSWORD"}
 # model servers have sockets here, and no port
 OF_MODEL_PORTS = {
     "ROLLOUT_MODEL_HOST", "ROLLOUT_MODEL_ADDRESS", "ROLLOUT_MODEL_PORTS", "ROLLOUT_MODEL_TLS", "ENRICHER_MODEL_TLS",
@@ -162,8 +162,8 @@ def test_only_mlflow_the_gateway_and_grafana_are_published_at_the_set_address() 
 def test_every_value_is_in_env_example_and_a_missing_one_stops_the_start() -> None:
     # MLflow's login: a .env from before there was one stays valid
     optional = {
-        "AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT", "PYTHON_IMAGE", "POSTGRES_IMAGE", "MLFLOW_AUTH", "GRAFANA_PORT",
-        "ALERTMANAGER_PORT", *(f"{name.upper()}_IMAGE" for name in MONITORING),
+        "AS_OF", "DATA", "MIX", "STREAMFLOW_COMMIT", "STREAMFLOW_PREDICTION_LOG_DAYS", "PYTHON_IMAGE", "POSTGRES_IMAGE",
+        "MLFLOW_AUTH", "GRAFANA_PORT", "ALERTMANAGER_PORT", *(f"{name.upper()}_IMAGE" for name in MONITORING),
     }  # fmt: skip
     examples = dotenv_values(ROOT / ".env.example")
     used = dict(VARIABLE.findall(TEXT))
@@ -206,7 +206,7 @@ def test_a_program_gets_its_settings_of_env_one_by_one(program: str) -> None:
     settings, environment = PROGRAMS[program].variables(), SERVICES[program]["environment"]
     assert {name for name in settings if name not in environment} - OF_MODEL_PORTS <= SECRETS
     assert {name for name in environment if name.startswith(("ROLLOUT_", "ENRICHER_"))} <= set(settings)
-    for name in PROGRAMS_SETTINGS & set(environment) - {"GATEWAY_PORT"}:
+    for name in PROGRAMS_SETTINGS & set(environment) - {"GATEWAY_PORT", "ENRICHER_LOG_USER"}:
         assert not environment[name].startswith("$") or environment[name] in (f"${{{name}-}}", PUBLISHED), name
 
 
