@@ -21,6 +21,7 @@ from steps.cli.errors import UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import seals
 from steps.runs import search
+from steps.training.fast_path import row_by_row
 from steps.training.served_model import TRUSTED_TYPES
 
 
@@ -76,19 +77,20 @@ class LoadedVersion:
 
     def answer_issues(self, features: pd.DataFrame) -> list[str]:
         """What forbids serving: no example or pipeline, or answers that differ, in any bit of any row, from the
-        pipeline's, or that name another version. features: rows to compare on. Raises UnusableVersion."""
+        pipeline's for that row alone, or that name another version. features: rows to compare on.
+        Raises UnusableVersion."""
         if self.example is None:
             return ["the model has no input example, which the smoke test of a model server needs"]
         if self.pipeline is None:
             return ["the model has no pipeline.skops to compare its answers with"]
         answers, issues = self.answers(features), []
-        served, expected = answers["probability"].to_numpy(), self.pipeline.predict_proba(features)[:, 1]
+        served, expected = answers["probability"].to_numpy(), row_by_row(self.pipeline).predict_proba(features)[:, 1]
         equal = (served == expected) & (answers["prediction"].to_numpy() == (expected > self.threshold))
         if not equal.all():
             row = int(np.flatnonzero(~equal)[0])
             issues.append(
                 f"the served prediction differs from the pipeline's on {(~equal).sum()} of {len(equal)} validation "
-                f"rows; the first is {served[row]} instead of the pipeline's {expected[row]}"
+                f"rows; the first is {served[row]} instead of the pipeline's {expected[row]}. Train the model again"
             )
         numbers = sorted(set(map(str, answers["model_version"])))
         if numbers != [self.number]:

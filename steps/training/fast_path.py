@@ -3,6 +3,7 @@ Must not import other files of the project: this file is copied into the model.
 """
 
 import contextlib
+import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils.validation import validate_data
 
 FEW_ROWS = 256  # see docs/decisions/0030
 CALIBRATIONS = ("sigmoid", "isotonic")
@@ -37,8 +39,6 @@ class FastPath:
         encode, classify = pipeline["encode"], pipeline["classify"]
         self._fills = _fills(encode)
         self._score = _score(classify, packed_forest)
-        if type(_uncalibrated(classify)) is LogisticRegression and not _is_row_major(encode):
-            raise Unsupported
         self._width = classify.n_features_in_
 
     @classmethod
@@ -49,12 +49,36 @@ class FastPath:
         return None
 
     def predict_proba(self, rows: pd.DataFrame) -> Matrix:
-        """(rows, 2), equal to the pipeline's. Raises Unsupported for an unknown category or an invalid number, and
-        OverflowError for a number too large for a forest."""
+        """(rows, 2), each row equal to the pipeline's for that row alone. Raises Unsupported for an unknown category or
+        an invalid number, and OverflowError for a number too large for a forest."""
         matrix, columns = np.zeros((len(rows), self._width)), _columns(rows)
         for fill in self._fills:
             fill(columns, matrix)
         return self._score(matrix)
+
+
+def row_by_row(fitted: Any) -> Any:
+    """A copy of a pipeline or classifier that gives each row of a batch the bits that scikit-learn gives it alone. Only
+    a linear model needs it: BLAS sums a matrix product in another order for another number of rows."""
+    copied = copy.copy(fitted)
+    if isinstance(fitted, Pipeline):
+        copied.steps = [(name, row_by_row(step)) for name, step in fitted.steps]
+    elif isinstance(fitted, CalibratedClassifierCV):
+        copied.calibrated_classifiers_ = [copy.copy(inner) for inner in fitted.calibrated_classifiers_]
+        for inner in copied.calibrated_classifiers_:
+            inner.estimator = row_by_row(inner.estimator)
+    elif isinstance(fitted, LogisticRegression):
+        copied.decision_function = _decision_row_by_row(fitted)
+    return copied
+
+
+def _decision_row_by_row(linear: LogisticRegression) -> Callable[[Any], Matrix]:
+    def decision_function(matrix: Any) -> Matrix:
+        # (1, features) each: the product of a single row. Not in C's order, BLAS would sum a row's numbers differently
+        stack = validate_data(linear, matrix, reset=False, order="C")[:, None, :]
+        return np.asarray((stack @ linear.coef_.T)[:, 0, 0] + linear.intercept_)
+
+    return decision_function
 
 
 def _columns(rows: pd.DataFrame) -> Columns:
@@ -80,13 +104,6 @@ def _fills(encode: Any) -> list[Fill]:
         else:
             fills.append(_numbers(columns, transformer, target))
     return fills
-
-
-def _is_row_major(encode: ColumnTransformer) -> bool:
-    """Whether the encoder's own matrix is stored row by row: the last bit of a matrix product depends on it. Without a
-    one-hot column it keeps the DataFrame's order, column by column."""
-    one_hot = [encode.output_indices_[name] for name, kind, _ in encode.transformers_ if type(kind) is OneHotEncoder]
-    return any(target.stop - target.start > 1 for target in one_hot)
 
 
 def _one_hot(encoder: OneHotEncoder, columns: list[str], target: slice) -> list[Fill]:
@@ -133,7 +150,8 @@ def _score(classify: Any, packed_forest: Any) -> Score:
     if type(classify) is CalibratedClassifierCV:
         return _calibrated_score(classify, packed_forest)
     if type(classify) in (HistGradientBoostingClassifier, LogisticRegression):
-        return lambda matrix: np.asarray(classify.predict_proba(matrix))
+        classifier = row_by_row(classify)
+        return lambda matrix: np.asarray(classifier.predict_proba(matrix))
     if type(classify) is not RandomForestClassifier:
         raise Unsupported
     mean: Score = packed_forest([tree.tree_ for tree in classify.estimators_], classify.n_features_in_).mean
@@ -145,7 +163,7 @@ def _calibrated_score(classify: CalibratedClassifierCV, packed_forest: Any) -> S
     inner = _uncalibrated(classify)
     calibrate = _calibrate(classify.calibrated_classifiers_[0].calibrators[0], classify.method)
     if hasattr(inner, "decision_function"):
-        leaving = inner.decision_function
+        leaving = row_by_row(inner).decision_function
     else:
         votes = _score(inner, packed_forest)
 
@@ -165,8 +183,7 @@ def _calibrated_score(classify: CalibratedClassifierCV, packed_forest: Any) -> S
 
 def _calibrate(calibrator: Any, method: str) -> Callable[[Matrix], Matrix]:
     if method == "isotonic":
-        interpolate: Callable[[Matrix], Matrix] = calibrator.predict
-        return interpolate
+        return lambda score: np.asarray(calibrator.predict(score))
     slope, shift = calibrator.a_, calibrator.b_
     return lambda score: np.asarray(expit(-(slope * score + shift)))
 

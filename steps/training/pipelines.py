@@ -20,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from steps.cli.settings import LABEL, RANDOM_STATE
-from steps.training.fast_path import FastPath
+from steps.training.fast_path import FastPath, row_by_row
 from steps.training.packed_forest import PackedForest
 from steps.training.split import FOLDS, Positions
 
@@ -118,8 +118,9 @@ def fit(unfitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Pipe
 
 
 def churn_probability(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Probabilities:
+    """Each row's does not depend on the other rows."""
     with threadpool_limits(limits=1):
-        return np.asarray(fitted.predict_proba(rows[list(features)])[:, 1])
+        return np.asarray(row_by_row(fitted).predict_proba(rows[list(features)])[:, 1])
 
 
 def fast_churn_probability(fitted: Pipeline, features: Sequence[str]) -> Callable[[pd.DataFrame], Probabilities]:

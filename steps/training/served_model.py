@@ -55,12 +55,13 @@ class Answers(pd.DataFrame):
 class ChurnModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         path, config = Path(context.artifacts["pipeline"]), context.model_config
-        self.pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
+        pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
         self.features = list(config["features"])
-        self.categories = trained_categories(self.pipeline)
+        self.categories = trained_categories(pipeline)
         self.threshold = float(config["threshold"])
         fast, forest = (run_code(Path(context.artifacts[name])) for name in ("fast_path", "packed_forest"))
-        self.fast_path = fast["FastPath"].of(self.pipeline, forest["PackedForest"])
+        self.pipeline = fast["row_by_row"](pipeline)
+        self.fast_path = fast["FastPath"].of(pipeline, forest["PackedForest"])
         self.unsupported = (fast["Unsupported"], OverflowError)
         training_facts = {name: config[name] for name in ("run_id", "feature_service", "calibration", "threshold")}
         self.identity = registered_as(path.parents[1]) | training_facts
@@ -69,6 +70,7 @@ class ChurnModel(PythonModel):
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """One row per input row: prediction (1 above the threshold, else 0), probability of churn, and the identity of
         this model: name, version, run, features, calibration ("none": the probability is a score) and threshold.
+        A row's answer does not depend on the other rows.
 
         params: {"unknown_categories": "refuse"} raises for a row with a category that the model was not trained on;
         "mark" leaves that row's prediction and probability empty, with feature and value in a further column.

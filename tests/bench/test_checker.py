@@ -18,7 +18,7 @@ USERS = ["anna", "ben", "carl", "dora"]
 FEW = pipelines.Hyperparameters(n_estimators=5, max_iter=5, max_leaf_nodes=8, learning_rate=0.1, C=1.0)
 
 
-def offline(version: str) -> Offline:
+def offline(version: str, model: str = "random_forest") -> Offline:
     """A different model for each version."""
     random = np.random.default_rng(int(version))
     rows = pd.DataFrame(
@@ -28,7 +28,7 @@ def offline(version: str) -> Offline:
             "net_service": random.choice(["DSL", "No"], 100),
         }
     ).assign(churn_label=random.random(100) < 0.5)
-    unfitted = pipelines.pipeline("random_forest", FEW, {"net_service": ["DSL", "No"]})
+    unfitted = pipelines.pipeline(model, FEW, {"net_service": ["DSL", "No"]})
     return Offline(pipelines.fit(unfitted, rows, list(FEATURES)), FEATURES, f"run-{version}", "churn_v1", 0.5)
 
 
@@ -65,6 +65,13 @@ def test_right_answers_pass_and_all_are_counted() -> None:
     result = Checker(VERSIONS.__getitem__).check(recorded(), USERS)
     assert result.wrong == []
     assert (result.checked, result.distinct, result.versions) == (16, 8, ["1", "2"])
+
+
+def test_a_linear_versions_answers_are_checked_as_those_of_single_rows() -> None:
+    linear, random = offline("1", "logistic_regression"), np.random.default_rng(0)
+    features = [{"months": nth, "fee": random.uniform(18, 119), "net_service": "No"} for nth in range(60)]
+    alone = [linear.answers([row])[1][0] for row in features]
+    assert linear.answers(features)[1].tolist() == alone
 
 
 def last_bit(answer: dict[str, Any]) -> None:

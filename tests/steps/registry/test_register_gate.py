@@ -349,6 +349,20 @@ BLOCKING_ISSUES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def test_answers_that_depend_on_the_batch_are_a_blocking_issue(registered: Register, trainings: dict[str, str]) -> None:
+    """As of a linear model whose copied code is from before each row had an answer of its own."""
+
+    def of_the_batch(source: str) -> str:
+        return source.replace('fast["row_by_row"](pipeline)', "pipeline").replace(
+            "if self.fast_path is not None", "if False"
+        )
+
+    version = registered(lookalike(trainings["logistic_regression"], source=of_the_batch), force="true")
+    assert (in_production(), version.tags["gate"]) == ([], "refused")
+    assert "the served prediction differs from the pipeline's on" in version.tags["gate_reason"]
+    assert version.tags["gate_reason"].endswith("Train the model again")
+
+
 @pytest.mark.filterwarnings("ignore:.*An input example was not provided")  # the lookalikes have none
 @pytest.mark.parametrize(("changes", "reason"), BLOCKING_ISSUES.values(), ids=BLOCKING_ISSUES)
 def test_a_version_with_a_blocking_issue_is_refused_despite_force(

