@@ -52,7 +52,7 @@ def test_up_prints_a_prediction_and_the_addresses(up_stack: OwnStack) -> None:
 
 def test_no_process_of_this_machine_shows_a_password(up_stack: OwnStack) -> None:
     secrets = [value for value in dotenv_values(up_stack.settings.state / passwords.FILE_NAME).values() if value]
-    assert len(secrets) == 5
+    assert len(secrets) == 6
     lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     assert len(lines) > 5
     assert [line for line in lines if any(secret in line for secret in secrets)] == []
@@ -249,7 +249,8 @@ def test_a_second_run_reuses_the_state_and_ctrl_c_stops_it(up_stack: OwnStack) -
     assert "the chain has already run for these files" in output
     assert "mlflow run" not in output
     assert '"prediction":' in output
-    assert [service["name"] for service in state["services"]] == ["MLflow", "watcher", "gateway"]
+    names = [service["name"] for service in state["services"]]
+    assert names == ["MLflow", "watcher", "gateway", *["Prometheus"] * HAS_PROMETHEUS]
     assert [process for process in [state["supervisor"], *state["services"]] if processes.find(process)] == []
     assert all(is_free(int(up_stack.environment[name])) for name in PORTS)
 
