@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.load.recording import Recording
 from steps.cli.settings import MODEL_NAME
-from steps.training.served_model import TRUSTED_TYPES
+from steps.training.model.served_model import TRUSTED_TYPES
 
 MOST_SHOWN = 5
 DTYPES = {"long": "int64", "double": "float64", "boolean": "bool", "string": "object"}

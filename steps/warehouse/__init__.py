@@ -48,8 +48,8 @@ from steps.warehouse.months import (
     scores_of_month,
 )
 from steps.warehouse.online import OnlineTable, clear_online, month_state, read_snapshot, replace_online, side_by_side
+from steps.warehouse.records.serving import Cutover, SealedObject, cutovers, newest_seal, record_cutover, record_seal
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
-from steps.warehouse.serving import Cutover, SealedObject, cutovers, newest_seal, record_cutover, record_seal
 from steps.warehouse.staging import Change
 
 __all__ = [

@@ -1,0 +1,1 @@
+"""Tables that are only appended to."""
