@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from bench.load.recording import Recording
 from steps.cli.settings import MODEL_NAME
-from steps.training.fast_path import row_by_row
-from steps.training.served_model import TRUSTED_TYPES
+from steps.training.model.fast_path import row_by_row
+from steps.training.model.served_model import TRUSTED_TYPES
 
 MOST_SHOWN = 5
 DTYPES = {"long": "int64", "double": "float64", "boolean": "bool", "string": "object"}

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bench.report import table
 from local_stack.settings import ROOT
-from steps.registry import interval, rules
+from steps.registry.examination import interval, rules
 from steps.runs import entry_points
 
 SEED = 42

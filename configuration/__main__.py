@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from configuration.environment import EnvironmentSettings, mark
 from feature_enricher.settings import Settings as GatewaySettings
 from feature_store.settings import StoreSettings
-from local_stack.variables import StackVariables
+from local_stack.environment.variables import StackVariables
 from rollout.settings import Settings as WatcherSettings
 from steps.cli.settings import Settings as StepSettings
 from tracking_server.settings import Settings as TrackingServerSettings

@@ -13,9 +13,10 @@ import psutil
 import psycopg2
 import requests
 
-from local_stack import disk, libpq_variables, processes, variables
+from local_stack import disk, processes
 from local_stack.backups import backup
 from local_stack.database import postgres
+from local_stack.environment import libpq_variables, variables
 from local_stack.month_choice import parse_request
 from local_stack.settings import ROOT, Settings, StackError
 from local_stack.stack import Stack
@@ -147,8 +148,7 @@ def status(settings: Settings, _args: argparse.Namespace) -> int:
         print("StreamFlow is down. Start it: make up")
         return 1
     all_answer = postgres.answers(settings)
-    address = f"{settings['PGHOST']}:{settings['PGPORT']}"
-    print(f"PostgreSQL    {address:<32} {ANSWERS[all_answer]}")
+    print(f"PostgreSQL    {':'.join((settings['PGHOST'], settings['PGPORT'])):<32} {ANSWERS[all_answer]}")
     for service in state.get("services", []):
         ok = processes.find(service) is not None and processes.answers(service["health"])
         all_answer = all_answer and ok

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from configuration import names, passwords
 from configuration.environment import InvalidSettings
-from local_stack import inherited_variables, libpq_variables, variables
+from local_stack.environment import inherited_variables, libpq_variables, variables
 from rollout import loopback
 from tracking_server.settings import Settings as TrackingServerSettings
 

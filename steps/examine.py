@@ -12,7 +12,8 @@ import mlflow
 from steps import warehouse
 from steps.cli import console, parameters, progress
 from steps.cli.settings import MODEL_NAME
-from steps.registry import seals, validation, versions
+from steps.registry import seals, versions
+from steps.registry.examination import validation
 from steps.runs import descriptions, tracking
 
 

@@ -1,5 +1,6 @@
 """Make a version of streamflow_churn from a training run, and promote it if it passes the gate. In: a finished train
-run. Out: the version, with the verdict as its tags; in Production only if the gate passed it (registry/gate.py).
+run. Out: the version, with the verdict as its tags; in Production only if the gate passed it
+(registry/examination/gate.py).
 
 A refusal is no failure: the run is FINISHED, and the version exists, in no stage. A training has one version: if an
 earlier register was killed before the verdict, or the UI made the version, this step continues with it. A duplicate of
@@ -17,9 +18,10 @@ from steps import warehouse
 from steps.cli import console, parameters, progress
 from steps.cli.errors import BadParameter, NoTraining
 from steps.cli.settings import MODEL_NAME
-from steps.registry import duplicates, rules, seals, validation, versions
-from steps.registry.gate import GateResult
-from steps.registry.rules import Rules
+from steps.registry import seals, versions
+from steps.registry.examination import duplicates, rules, validation
+from steps.registry.examination.gate import GateResult
+from steps.registry.examination.rules import Rules
 from steps.runs import descriptions, search, tracking
 
 STAGES = (names.PRODUCTION, "Staging", "None")

@@ -17,7 +17,8 @@ from steps import warehouse
 from steps.cli import console, parameters
 from steps.cli.errors import NoRollback
 from steps.cli.settings import MODEL_NAME
-from steps.registry import validation, versions
+from steps.registry import versions
+from steps.registry.examination import validation
 from steps.runs import descriptions, tracking
 from steps.warehouse import Cutover
 

@@ -19,8 +19,9 @@ from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import LABEL
 from steps.registry import seals
 from steps.runs import descriptions, tracking
-from steps.training import dataset_runs, evaluation, logged_model, pipelines, report
-from steps.training.input_example import input_example
+from steps.training import dataset_runs, evaluation, pipelines, report
+from steps.training.model import logged_model
+from steps.training.model.input_example import input_example
 from steps.training.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
 
 MIN_PER_CLASS = 2 * FOLDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import variables
+from local_stack.environment import variables
 from local_stack.settings import ROOT
 
 PAGES = ("CONTRIBUTING.md", "SECURITY.md")

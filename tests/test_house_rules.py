@@ -156,8 +156,7 @@ LAYERS = {
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "local_stack": (
         "__main__", "mlflow_command", "stack", "services", "supervisor", "monitoring", "backups", "month_choice",
-        "mlflow_login", "chain", "lifecycle", "database", "processes", "disk", "settings", "libpq_variables",
-        "variables", "inherited_variables",
+        "mlflow_login", "chain", "lifecycle", "database", "processes", "disk", "settings", "environment",
     ),
     "bench": (
         "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "client_report",
@@ -165,7 +164,7 @@ LAYERS = {
         "report", "load",
     ),
 }  # fmt: skip
-MOST_MODULES_IN_A_FOLDER = 14
+MOST_MODULES_IN_A_FOLDER = 13
 
 
 def dotted(path: Path) -> str:
@@ -247,7 +246,10 @@ def test_the_feature_store_imports_only_definitions_feast_and_drivers() -> None:
 def test_the_served_model_and_the_digest_import_no_package_of_the_project() -> None:
     standalone = [
         ROOT / "steps" / f"{name}.py"
-        for name in ("training/served_model", "training/fast_path", "training/packed_forest", "month/digest")
+        for name in (
+            *(f"training/model/{name}" for name in ("served_model", "fast_path", "packed_forest")),
+            "month/digest",
+        )
     ]
     assert importing(standalone, *PACKAGES) == []
 
@@ -299,7 +301,7 @@ def test_attributes_of_other_packages_are_replaced_in_two_files() -> None:
     assert files.pop("feature_enricher/api/routes.py", None) in (None, ["g.code"])
     assert files.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])
     switch = "sys.dont_write_bytecode"  # Python's own, and set back
-    assert files.pop("steps/training/logged_model.py", None) in (None, [switch, switch])
+    assert files.pop("steps/training/model/logged_model.py", None) in (None, [switch, switch])
     assert files == {
         "feature_store/plain_feast.py": ["typeguard.typechecked", "typeguard.typechecked"],
         "local_stack/mlflow_command/created_runs.py": ["MlflowClient.create_run", "MlflowClient.create_run"],

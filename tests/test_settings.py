@@ -16,7 +16,7 @@ from configuration.environment import EnvironmentSettings, allowed, mark
 from feature_enricher.settings import Settings as GatewaySettings
 from feature_repo.features import DEFINITIONS
 from feature_store.settings import StoreSettings
-from local_stack import variables
+from local_stack.environment import variables
 from local_stack.settings import ROOT, Settings, StackError
 from rollout.settings import Settings as WatcherSettings
 from steps.cli import console

@@ -18,7 +18,7 @@ from steps import build_dataset, register, train
 from steps.cli.settings import MODEL_NAME
 from steps.registry import seals, versions
 from steps.runs.entry_points import arguments
-from steps.training import logged_model
+from steps.training.model import logged_model
 
 RAISES = """
 import mlflow

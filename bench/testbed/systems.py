@@ -21,7 +21,7 @@ from local_stack import processes
 from local_stack.processes import Service, free_port
 from local_stack.services import make_services
 from local_stack.settings import LOOPBACK, Settings
-from steps.training.served_model import TRUSTED_TYPES
+from steps.training.model.served_model import TRUSTED_TYPES
 
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 10.0

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from local_stack import inherited_variables, libpq_variables
+from local_stack.environment import inherited_variables, libpq_variables
 from local_stack.mlflow_command import addresses, created_runs, gc, ports, private_values, store
 from local_stack.mlflow_command.options import PARAMETER, RUN_FLAGS, RUN_OPTIONS, Token, parse_tokens, value_of
 from local_stack.settings import Settings, StackError

@@ -122,8 +122,9 @@ def _size(uri: str) -> int:
 
 @contextmanager
 def _artifacts_of(run_id: str) -> Iterator[None]:
-    """Raises ArtifactsUnavailable when the artifact store fails."""
+    """Raises ArtifactsUnavailable when the artifact store fails, or is one of MLflow's that cannot list or delete."""
     try:
         yield
     except (MlflowException, OSError, NotImplementedError) as error:
-        raise ArtifactsUnavailable(f"The artifacts of run {run_id} cannot be read or deleted: {error}") from error
+        reason = str(error) or "this kind of store cannot do it"  # NotImplementedError has no text
+        raise ArtifactsUnavailable(f"The artifacts of run {run_id} cannot be read or deleted: {reason}") from error

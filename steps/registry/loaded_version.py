@@ -21,8 +21,8 @@ from steps.cli.errors import UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import seals
 from steps.runs import search
-from steps.training.fast_path import row_by_row
-from steps.training.served_model import TRUSTED_TYPES
+from steps.training.model.fast_path import row_by_row
+from steps.training.model.served_model import TRUSTED_TYPES
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ def private_files() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            if len(_blocks) == 1:
-                os.umask(_blocks[0])
-                _blocks.clear()
-            else:
-                _blocks.pop()
+            first = _blocks[0]
+            _blocks.pop()
+            if not _blocks:
+                os.umask(first)

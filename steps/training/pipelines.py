@@ -20,8 +20,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from steps.cli.settings import LABEL, RANDOM_STATE
-from steps.training.fast_path import FastPath, row_by_row
-from steps.training.packed_forest import PackedForest
+from steps.training.model.fast_path import FastPath, row_by_row
+from steps.training.model.packed_forest import PackedForest
 from steps.training.split import FOLDS, Positions
 
 Probabilities = NDArray[np.float64]

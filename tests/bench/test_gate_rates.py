@@ -7,7 +7,7 @@ import pytest
 
 from bench import gate_rates
 from bench.gate_rates import DOCUMENT, GAINS, RULES, SETTINGS, Setting, cell, population, section, usual_margin
-from steps.registry import interval
+from steps.registry.examination import interval
 
 SMALL = Setting(users=2_000, leave=0.265, comparisons=60)
 

@@ -17,7 +17,7 @@ import mlflow.environment_variables
 import psycopg
 import pytest
 
-from local_stack import variables
+from local_stack.environment import variables
 from local_stack.settings import ROOT
 from sealing.keys import EVERYBODY
 from tests.deploy.manifests import (

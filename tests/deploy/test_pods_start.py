@@ -14,7 +14,7 @@ import requests
 from configuration.environment import InvalidSettings
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import load_settings
-from local_stack import variables
+from local_stack.environment import variables
 from local_stack.settings import ROOT, Settings
 from steps.cli.settings import Settings as StepSettings
 from tests.conftest import free_port

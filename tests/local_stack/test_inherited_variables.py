@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import inherited_variables
+from local_stack.environment import inherited_variables
 from local_stack.settings import Settings
 
 

@@ -5,8 +5,8 @@ import os
 import pytest
 from psycopg import pq
 
-from local_stack import libpq_variables
 from local_stack.database import postgres
+from local_stack.environment import libpq_variables
 from local_stack.settings import Settings
 from steps import warehouse
 

@@ -260,6 +260,15 @@ def test_a_refusing_artifact_store_is_one_line(year: Year, monkeypatch: pytest.M
         leftovers.leftovers(MARCH)
 
 
+def test_a_store_that_cannot_list_is_said_to_be_one(year: Year, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(_place: str) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(leftovers, "get_artifact_repository", cannot)
+    with pytest.raises(ArtifactsUnavailable, match=r"cannot be read or deleted: this kind of store cannot do it"):
+        leftovers.leftovers(MARCH)
+
+
 def test_logs_keep_their_newest_part_and_go_on_being_written(year: Year, pruned: Prune) -> None:
     year.logs.mkdir()
     log, small = year.logs / "gateway.log", year.logs / "mlflow.log"

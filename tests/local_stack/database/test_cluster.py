@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy
 
 from feature_store.store import open_store
-from local_stack import libpq_variables
 from local_stack.database import postgres
+from local_stack.environment import libpq_variables
 from local_stack.settings import Settings, StackError
 from tests.conftest import free_port, open_folder
 from tests.local_stack.conftest import make_stack

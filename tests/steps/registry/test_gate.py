@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from steps.registry import gate, interval
-from steps.registry.gate import Comparison, Evidence
-from steps.registry.interval import Rows
-from steps.registry.rules import Rules
+from steps.registry.examination import gate, interval
+from steps.registry.examination.gate import Comparison, Evidence
+from steps.registry.examination.interval import Rows
+from steps.registry.examination.rules import Rules
 
 RULES = Rules("better", min_gain=0.0, margin=0.01, min_auc=0.7, min_users=20, allow_older=False, force=False)
 FORCE = replace(RULES, force=True)

@@ -15,8 +15,9 @@ from sklearn.metrics import roc_auc_score
 
 from steps import build_dataset, ingest, register
 from steps.cli.settings import MODEL_NAME
-from steps.registry import comparison, interval, loaded_version
-from steps.registry.interval import Rows
+from steps.registry import loaded_version
+from steps.registry.examination import comparison, interval
+from steps.registry.examination.interval import Rows
 from steps.runs.entry_points import arguments
 from steps.training.split import split
 from tests.steps.states.database import empty, execute, last_run

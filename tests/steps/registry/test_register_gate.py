@@ -16,7 +16,8 @@ from sklearn.metrics import roc_auc_score
 from steps import build_dataset, ingest, register, warehouse
 from steps.cli.errors import DatabaseUnavailable
 from steps.cli.settings import MODEL_NAME
-from steps.registry import duplicates, loaded_version
+from steps.registry import loaded_version
+from steps.registry.examination import duplicates
 from steps.runs.entry_points import arguments
 from steps.training.split import split
 from tests.conftest import JANUARY

@@ -28,7 +28,8 @@ from steps.cli.settings import LABEL, MODEL_NAME
 from steps.cli.settings import Settings as StepSettings
 from steps.registry import loaded_version, seals, versions
 from steps.runs.entry_points import arguments
-from steps.training import logged_model, pipelines
+from steps.training import pipelines
+from steps.training.model import logged_model
 from tests.steps.states.database import execute, fetch, last_run
 from tests.steps.states.lookalikes import lookalike
 from tests.steps.states.scores import forget_versions, load_january

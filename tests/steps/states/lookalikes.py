@@ -6,9 +6,9 @@ from pathlib import Path
 import mlflow
 
 from steps.runs import tracking
-from steps.training import served_model
-from steps.training.logged_model import SERVING_CODE
-from steps.training.signature import signature
+from steps.training.model import served_model
+from steps.training.model.logged_model import SERVING_CODE
+from steps.training.model.signature import signature
 from tests.steps.states.seals import seal_as_stored
 from tests.steps.states.trainings import model_folder, rows
 

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from steps import train
 from steps.runs.entry_points import arguments
-from steps.training.served_model import TRUSTED_TYPES
+from steps.training.model.served_model import TRUSTED_TYPES
 from tests.steps.states.database import last_run
 
 MODELS = ("random_forest", "hist_gradient_boosting", "logistic_regression")

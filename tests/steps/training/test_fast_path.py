@@ -14,10 +14,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder
 from threadpoolctl import threadpool_limits
 
-from steps.training import fast_path as fast_path_module
 from steps.training import pipelines
-from steps.training.fast_path import FastPath, Unsupported, row_by_row
-from steps.training.packed_forest import PackedForest
+from steps.training.model import fast_path as fast_path_module
+from steps.training.model.fast_path import FastPath, Unsupported, row_by_row
+from steps.training.model.packed_forest import PackedForest
 from steps.training.split import folds
 from tests.steps.states.trainings import MODELS, pipeline, rows
 

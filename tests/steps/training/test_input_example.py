@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pandera.pandas import DataFrameSchema
 
 from steps.month.files import FILES
-from steps.training.input_example import input_example
+from steps.training.model.input_example import input_example
 from tests.steps.states.trainings import model_folder, rows
 
 # few values, so that customers often have the typical ones; the limits are those of a month's files

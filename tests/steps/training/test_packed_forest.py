@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
-from steps.training.packed_forest import ROWS_AT_ONCE, PackedForest
+from steps.training.model.packed_forest import ROWS_AT_ONCE, PackedForest
 
 NUMBERS = st.sampled_from([-1e30, -2.5, -1.0, -0.0, 0.0, 1e-40, 0.1, 1.0, 16777217.0, 1e30]) | st.floats(-1e38, 1e38)
 

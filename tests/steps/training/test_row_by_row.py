@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from steps.training import pipelines
-from steps.training.fast_path import row_by_row
+from steps.training.model.fast_path import row_by_row
 from tests.steps.states.trainings import MODELS, model_id, pipeline, rows
 from tests.steps.training.test_fast_path import LISTS, bits, customers, fast_path, fitted
 

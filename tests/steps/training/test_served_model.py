@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from steps import register
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
-from steps.training.fast_path import row_by_row
+from steps.training.model.fast_path import row_by_row
 from tests.steps.states.database import last_run
 from tests.steps.states.trainings import MODELS, model_id, pipeline, rows
 

@@ -10,11 +10,12 @@ from steps import warehouse
 from steps.cli.errors import DatasetMismatch, UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.features import historical
-from steps.registry import gate, loaded_version, seals, training_sets, versions
-from steps.registry.evidence import collect
-from steps.registry.gate import Evidence, GateResult
+from steps.registry import loaded_version, seals, training_sets, versions
+from steps.registry.examination import gate
+from steps.registry.examination.evidence import collect
+from steps.registry.examination.gate import Evidence, GateResult
+from steps.registry.examination.rules import Rules, default_rules
 from steps.registry.loaded_version import LoadedVersion
-from steps.registry.rules import Rules, default_rules
 
 NO_TRAINING = "its training data are unknown: its training run no longer exists"
 

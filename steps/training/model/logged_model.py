@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from steps.cli.errors import UnusableVersion
 from steps.month.digest import file_sha256
 from steps.runs import tracking
-from steps.training.signature import signature
+from steps.training.model.signature import signature
 
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")

@@ -7,7 +7,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from steps.training.dataset import DTYPES
-from steps.training.served_model import REFUSE, UNKNOWN_CATEGORIES
+from steps.training.model.served_model import REFUSE, UNKNOWN_CATEGORIES
 
 ANSWER = Schema(
     [

@@ -8,7 +8,8 @@ from mlflow.entities import Run
 from configuration import names
 from steps.cli.errors import UnusableVersion
 from steps.cli.settings import MODEL_NAME
-from steps.registry import loaded_version, training_sets, validation, versions
+from steps.registry import loaded_version, training_sets, versions
+from steps.registry.examination import validation
 from steps.runs import tracking
 from steps.training import pipelines
 

@@ -13,11 +13,11 @@ from configuration import names
 from steps.cli.errors import BadParameter, UnusableVersion
 from steps.cli.settings import LABEL
 from steps.features import historical
-from steps.registry import comparison, gate, interval
+from steps.registry.examination import comparison, gate, interval
+from steps.registry.examination.month_rows import Side
 from steps.registry.loaded_version import LoadedVersion
-from steps.registry.month_rows import Side
 from steps.registry.training_sets import TrainingSet
-from steps.training import signature
+from steps.training.model import signature
 
 if TYPE_CHECKING:
     from feast import FeatureStore

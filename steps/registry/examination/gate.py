@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from steps.registry.interval import LEVEL, Rows, auc_within_months, gain_interval
-from steps.registry.rules import Rules
+from steps.registry.examination.interval import LEVEL, Rows, auc_within_months, gain_interval
+from steps.registry.examination.rules import Rules
 
 MIN_CLASS_SHARE = 10  # each class has at least a tenth of min_users
 STATUS_TEXTS = {"passed": "The gate passed it", "refused": "The gate refused it", "forced": "Forced past the gate"}

@@ -14,8 +14,9 @@ import pandas as pd
 
 from steps.cli.errors import DatasetMismatch, IncomparableVersions, UnusableVersion
 from steps.cli.settings import LABEL
-from steps.registry import gate, interval, loaded_version, training_sets, versions
-from steps.registry.month_rows import Side, answered, months_after_older
+from steps.registry import loaded_version, training_sets, versions
+from steps.registry.examination import gate, interval
+from steps.registry.examination.month_rows import Side, answered, months_after_older
 
 if TYPE_CHECKING:
     from feast import FeatureStore

@@ -13,7 +13,7 @@ from configuration import names
 from configuration.environment import EnvironmentSettings, prefixed, unknown_variables
 from configuration.fields import Folder, Text, Whole, choice, count, flag, folder, port, text
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PREFIXES = ("STREAMFLOW_", "ENRICHER_", "ROLLOUT_")
 # a line of .env.example; a comment if the stack and docker-compose.yml set the variable
 EXAMPLE_LINE = re.compile(r"^(?:# )?([A-Z_]+)=", re.MULTILINE)

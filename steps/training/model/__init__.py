@@ -1,0 +1,1 @@
+"""The logged model: what is written, sealed and served."""
