@@ -151,3 +151,9 @@ def server_environment(temporary: Path, **listener: str) -> dict[str, str]:
         "UVICORN_LOG_LEVEL": "warning",  # else it logs a line per request
         **listener,
     }
+
+
+def step_environment() -> dict[str, str]:
+    """For a step: this process's variables. What it prints and its errors arrive in their order: the last line of the
+    two is the one that says how it ended."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}

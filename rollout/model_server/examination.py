@@ -10,6 +10,7 @@ import psutil
 
 from rollout import processes
 from rollout.errors import Refused
+from rollout.settings import step_environment
 
 POLL_S = 0.2
 
@@ -32,7 +33,12 @@ class Examination:
         """
         with self._log.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=step_environment(),
+                start_new_session=True,
             )
         self.pid = process.pid
         deadline = time.monotonic() + timeout_s
