@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import client_report, prediction_log, report, scenarios
+from bench import prediction_log, report, scenarios
 from bench.checker import Checker
-from bench.client_scenarios import ClientOutcome, all_client_scenarios
+from bench.clients import report as client_report
+from bench.clients.scenarios import ClientOutcome, all_client_scenarios
 from bench.prediction_log import logged
 from bench.scenarios import Outcome
 from bench.testbed.faults import InjectedFault, all_faults, kill_gateway

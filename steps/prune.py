@@ -112,13 +112,13 @@ def lines(deletable: Deletable, keep_months: int) -> list[str]:
         rows = sum(month.rows for month in deletable.scores)
         table = sum(month.bytes for month in deletable.scores)
         old = [
-            f"  artifacts  of runs of months before {before} that no version needs: {by_step}; {size / MB:.1f} MB",
-            f"  scores     of months before {before}: {rows} rows; {table / MB:.1f} MB, which PostgreSQL reuses",
+            f"  artifacts    of runs of months before {before} that no version needs: {by_step}; {size / MB:.1f} MB",
+            f"  scores       of months before {before}: {rows} rows; {table / MB:.1f} MB, which PostgreSQL reuses",
         ]
     beyond = sum(deletable.logs.values())
     logs = ", ".join(path.name for path in deletable.logs) or "none"
     kept = f"beyond their newest {old_logs.KEPT_BYTES / MB:.0f} MB"
-    return [*old, _line(deletable.predictions), f"  logs       {kept}: {logs}; {beyond / MB:.1f} MB"]
+    return [*old, _line(deletable.predictions), f"  logs         {kept}: {logs}; {beyond / MB:.1f} MB"]
 
 
 def _line(predictions: OldLog) -> str:

@@ -159,8 +159,8 @@ LAYERS = {
         "mlflow_login", "chain", "lifecycle", "database", "processes", "disk", "settings", "environment",
     ),
     "bench": (
-        "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "client_report",
-        "client_scenarios", "scenarios", "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker",
+        "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "clients",
+        "scenarios", "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker",
         "report", "load",
     ),
 }  # fmt: skip

@@ -1,8 +1,8 @@
 """The tables of reports/reliability.md on slow clients and on many clients."""
 
 from bench.checker import CheckResult
-from bench.client_report import paragraphs
-from bench.client_scenarios import ClientOutcome, rate_of
+from bench.clients.report import paragraphs
+from bench.clients.scenarios import ClientOutcome, rate_of
 from bench.load.probes import Probe
 from bench.load.recording import Recorder, Recording
 from bench.scenarios import Outcome

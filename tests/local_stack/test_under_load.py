@@ -10,8 +10,9 @@ from unittest import mock
 import pytest
 import requests
 
-from bench import any_request, client_scenarios, scenarios, swap
+from bench import any_request, scenarios, swap
 from bench.checker import Checker
+from bench.clients import scenarios as client_scenarios
 from bench.load import loops
 from bench.testbed import candidates, systems
 from bench.testbed.faults import all_faults

@@ -119,9 +119,9 @@ def test_without_apply_it_lists_and_deletes_nothing(year: Year, pruned: Prune) -
     before = year.runs_with_files()
     lines = pruned(apply=False)
     assert lines[0].startswith(
-        f"  artifacts  of runs of months before {MARCH} that no version needs: build_dataset 1, score 2, train 2; "
+        f"  artifacts    of runs of months before {MARCH} that no version needs: build_dataset 1, score 2, train 2; "
     )
-    assert lines[1].startswith(f"  scores     of months before {MARCH}: 600 rows; ")
+    assert lines[1].startswith(f"  scores       of months before {MARCH}: 600 rows; ")
     assert lines[-1].endswith(
         "MB can be freed. Nothing was deleted. To delete: mlflow run . -e prune -P keep_months=1 -P apply=true"
     )
@@ -276,7 +276,8 @@ def test_logs_keep_their_newest_part_and_go_on_being_written(year: Year, pruned:
     log.write_text("".join(lines))
     small.write_text("started\n")
     with log.open("ab") as writer:  # as a server has it open
-        assert pruned(apply=False)[2].startswith("  logs       beyond their newest 1 MB: gateway.log; ")
+        [planned] = [line for line in pruned(apply=False) if line.startswith("  logs ")]
+        assert "beyond their newest 1 MB: gateway.log; " in planned
         pruned()
         writer.write(b"written after\n")
     kept = log.read_text().splitlines(keepends=True)

@@ -56,11 +56,21 @@ def rows() -> int:
     return int(fetch(ROWS)[0][0])
 
 
+def written_by_all(gateway: Deployed) -> tuple[int, list[int]]:
+    """Sends until every process has written rows and none is missing: the number sent, and the writers' backends."""
+    sent, deadline = 0, time.monotonic() + 60
+    while len(backends := [pid for (pid,) in fetch(WRITERS)]) < WORKERS:
+        assert time.monotonic() < deadline, f"only {len(backends)} of {WORKERS} processes write"
+        predict(gateway, 8)
+        sent += 8
+        time.sleep(0.5)
+    wait_until(lambda: rows() == sent, 20)
+    return sent, backends
+
+
 def test_each_process_writes_its_rows_and_the_metric_counts_all(gateway: Deployed) -> None:
-    predict(gateway, 40)
-    wait_until(lambda: rows() == 40, 20)
-    wait_until(lambda: len(fetch(WRITERS)) == WORKERS, 20)
-    line = re.compile(r'^gateway_prediction_log_rows_total{outcome="written"} 40\.0$', re.MULTILINE)
+    sent, _ = written_by_all(gateway)
+    line = re.compile(rf'^gateway_prediction_log_rows_total{{outcome="written"}} {sent}\.0$', re.MULTILINE)
     wait_until(lambda: line.search(requests.get(f"{gateway.url}/metrics", timeout=20).text), 40)
 
 
@@ -86,11 +96,7 @@ def test_a_kill_loses_at_most_a_second(gateway: Deployed) -> None:
 
 
 def test_a_frozen_postgresql_delays_no_answer_and_no_stop(gateway: Deployed) -> None:
-    sent = 0
-    while len(backends := [pid for (pid,) in fetch(WRITERS)]) < WORKERS or rows() < sent:
-        predict(gateway, 8)
-        sent += 8
-        time.sleep(1)
+    sent, backends = written_by_all(gateway)
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:

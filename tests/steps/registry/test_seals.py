@@ -91,6 +91,7 @@ def test_a_changed_byte_is_neither_loaded_nor_started(
 ) -> None:
     dice = random.Random(15)  # noqa: S311 - not for secrets
     paths = sorted(path for path in stored.rglob("*") if path.is_file())
+    paths = [path for path in paths if path.name != files.REGISTERED_META]  # MLflow's, where it loads without a copy
     sealed = seals.of_version(versions.get(version))
     assert sealed is not None
     assert [path.relative_to(stored).as_posix() for path in paths] == sorted(sealed.files)

@@ -110,8 +110,8 @@ def content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def dump(settings: Settings, database: str) -> str:
-    command = [str(postgres.program("pg_dump")), database]
+def dump(settings: Settings, database: str, *options: str) -> str:
+    command = [str(postgres.program("pg_dump")), *options, database]
     environment = settings.child_environment()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return str(done.stdout)

@@ -1,6 +1,6 @@
 -- One row per user whom the gateway answered, partitioned by day (UTC). The values are of the type json, which keeps the
 -- text: jsonb would turn -0.0 into 0.0 and 1e16 into a whole number.
-CREATE TABLE prediction_log (
+CREATE TABLE IF NOT EXISTS prediction_log (
     answered_at     timestamptz      NOT NULL,
     request_id      text             NOT NULL,
     user_id         text COLLATE "C" NOT NULL,
@@ -18,4 +18,4 @@ CREATE TABLE prediction_log (
 ) PARTITION BY RANGE (answered_at);
 
 -- For rows of a day without a partition: no row is lost because nobody has made one.
-CREATE TABLE prediction_log_default PARTITION OF prediction_log DEFAULT;
+CREATE TABLE IF NOT EXISTS prediction_log_default PARTITION OF prediction_log DEFAULT;

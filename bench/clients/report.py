@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench import report
-from bench.client_scenarios import NORMAL, SLOWEST_MS, ClientOutcome
+from bench.clients.scenarios import NORMAL, SLOWEST_MS, ClientOutcome
 
 SHARE, PROBE_MS = 0.9, 100.0
 METHOD = """\
