@@ -72,7 +72,7 @@ def build(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The dataset (see dataset.assemble) and its facts. Raises NoLabels, BadParameter, TooFewToLearn."""
     types = dict(historical.types_of(store, service_name))
-    labels = warehouse.labels_of(as_of, labels_known_at)
+    labels = warehouse.labels_of(as_of, labels_known_at).to_pandas()
     if labels.empty:
         state = f"was known on {labels_known_at}" if labels_known_at else "is loaded"
         users = warehouse.count_snapshot(engines.PROFILES, as_of)

@@ -67,7 +67,8 @@ class Version:
         scored = MonthScores(
             pa.chunked_array([users.user_ids]), probability, probability > names.FORMER_THRESHOLD, trained, LeftOut()
         )
-        return Month(users, scored, rows[LABEL].to_numpy(bool)), labelled(scored, rows)
+        labels = pa.table({name: rows[name] for name in ("user_id", LABEL)})
+        return Month(users, scored, rows[LABEL].to_numpy(bool)), labelled(scored, labels)
 
 
 def subjects(seed: int, months: int, users: int) -> Iterator[Subject]:

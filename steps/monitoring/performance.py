@@ -10,7 +10,6 @@ from datetime import date
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -48,7 +47,7 @@ class LabelledMonth:
     unseen_ids: pa.Array
 
 
-def labelled(scored: MonthScores, labels: pd.DataFrame) -> LabelledMonth:
+def labelled(scored: MonthScores, labels: pa.Table) -> LabelledMonth:
     """In the order of the scores, whatever that of the labels."""
     positions, left = report.labelled(scored, labels)
     order = np.argsort(positions)

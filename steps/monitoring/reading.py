@@ -17,7 +17,7 @@ from steps.cli.settings import LABEL
 from steps.monitoring import performance
 from steps.monitoring.assessment import Month, Subject, Training
 from steps.monitoring.performance import LabelledMonth
-from steps.monitoring.samples import Sample
+from steps.monitoring.samples import Compact, Sample
 from steps.month.files import FILES
 from steps.month.rules import AcrossMonths, across_months
 from steps.registry import versions
@@ -66,11 +66,13 @@ def in_arrow(rows: TrainingSet) -> TrainingRows:
     def column(name: str) -> pa.Array:
         return pa.concat_arrays([pa.array(part[name].to_numpy()) for part in (train, validation)])
 
-    columns = {name: column(name) for name in rows.facts["types"]}
+    columns = Compact()
+    for name in rows.facts["types"]:
+        columns.add(pa.table({name: column(name)}))
     return TrainingRows(
         Sample(TRAINING, date.fromisoformat(rows.facts["as_of"]), column("user_id"), columns),
         column(LABEL).to_numpy(zero_copy_only=False),
-        pa.table({name: values[len(train) :] for name, values in columns.items()}),
+        pa.table({name: pa.array(validation[name].to_numpy()) for name in columns}),
         validation[LABEL].to_numpy(np.bool_),
     )
 
@@ -99,13 +101,17 @@ def rules_of(features: Mapping[str, str]) -> dict[str, AcrossMonths]:
 
 
 def _month(model: ScoringModel, as_of: date, name: str, scratch: Path) -> tuple[Month, LabelledMonth]:
-    chunks: list[pa.Table] = []
-    predict = scores.local(model)
-    scored = scores.score_month(model, as_of, predict, lambda _scores: None, scratch, see=chunks.append)
-    table = pa.concat_tables(chunks) if chunks else pa.table({"user_id": pa.array([], pa.string())})
-    columns = {feature: table[feature] for feature in model.types} if chunks else {}
+    user_ids: list[pa.Array] = []
+    columns = Compact()
+
+    def see(rows: pa.Table) -> None:
+        user_ids.extend(rows["user_id"].chunks)
+        columns.add(rows.select(list(model.types)))
+
+    scored = scores.score_month(model, as_of, scores.local(model), lambda _scores: None, scratch, see=see)
     labels = warehouse.newest_labels_of(as_of)
-    month = Month(Sample(name, as_of, table["user_id"], columns), scored, labels[LABEL].to_numpy(np.bool_))
+    sample = Sample(name, as_of, pa.chunked_array(user_ids, pa.string()), columns)
+    month = Month(sample, scored, labels[LABEL].to_numpy())
     return month, performance.labelled(scored, labels)
 
 

@@ -1,6 +1,6 @@
 """A month's users with the columns that a version reads, and what two months have in common. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -26,6 +26,41 @@ class Sample:
     @property
     def users(self) -> int:
         return len(self.user_ids)
+
+
+class Compact(Mapping[str, Column]):
+    """Columns in half the memory: texts by number, whole numbers in 32 bits where they fit. Reading one gives it as it
+    was added."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[str, list[pa.ChunkedArray]] = {}
+        self._types: dict[str, pa.DataType] = {}
+
+    def add(self, rows: pa.Table) -> None:
+        """The next rows of these columns."""
+        for name in rows.column_names:
+            self._types[name] = rows.schema.field(name).type
+            self._chunks.setdefault(name, []).append(_compact(rows[name]))
+
+    def __getitem__(self, name: str) -> Column:
+        kind = self._types[name]
+        return pa.chunked_array([part for chunk in self._chunks[name] for part in chunk.cast(kind).chunks], kind)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._chunks)
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+
+def _compact(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type):
+        return column.dictionary_encode()
+    if not pa.types.is_int64(column.type):
+        return column
+    ends = pc.min_max(column).as_py()
+    fits = ends["min"] is None or (ends["min"] >= -(2**31) and ends["max"] < 2**31)
+    return column.cast(pa.int32()) if fits else column
 
 
 @dataclass(frozen=True)

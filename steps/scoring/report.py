@@ -43,7 +43,7 @@ class Subject:
         return "score" if self.calibration in (None, "none") else "probability of leaving"
 
 
-def write(folder: Path, subject: Subject, scored: MonthScores, labels: pd.DataFrame, top: int) -> Facts:
+def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table, top: int) -> Facts:
     """Writes the list, the pictures and report.html into the folder. Returns the figures."""
     listed = most_likely(scored, top)
     (folder / f"top_{len(listed)}.csv").write_text(spreadsheet.to_csv(listed), encoding="utf-8", newline="")
@@ -80,14 +80,14 @@ def most_likely(scored: MonthScores, top: int) -> pd.DataFrame:
     )
 
 
-def labelled(scored: MonthScores, labels: pd.DataFrame) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
+def labelled(scored: MonthScores, labels: pa.Table) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
     """Positions among the scored users, and labels, of the scored users that have a label."""
-    positions = pc.index_in(pa.array(labels["user_id"], pa.string()), value_set=scored.user_ids)
-    is_scored = np.asarray(positions.is_valid(), dtype=np.bool_)
-    return positions.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy(dtype=np.bool_)[is_scored]
+    positions = pc.index_in(labels["user_id"], value_set=scored.user_ids)
+    is_scored = positions.is_valid().to_numpy()
+    return positions.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy()[is_scored]
 
 
-def never_trained_on(scored: MonthScores, labels: pd.DataFrame) -> tuple[Probabilities, Labels]:
+def never_trained_on(scored: MonthScores, labels: pa.Table) -> tuple[Probabilities, Labels]:
     """Probabilities and labels of the labelled users that the version was not trained on, in the users' order; empty
     where the training users are unknown."""
     positions, left = labelled(scored, labels)
@@ -100,7 +100,7 @@ def never_trained_on(scored: MonthScores, labels: pd.DataFrame) -> tuple[Probabi
     return scored.probability[positions[order]], left[order]
 
 
-def counts(scored: MonthScores, labels: pd.DataFrame, listed: pd.DataFrame) -> Facts:
+def counts(scored: MonthScores, labels: pa.Table, listed: pd.DataFrame) -> Facts:
     trained_on = scored.trained_on
     return {
         "users": scored.users,

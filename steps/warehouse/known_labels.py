@@ -2,7 +2,6 @@
 
 from datetime import date
 
-import pandas as pd
 import pyarrow as pa
 from psycopg import sql
 
@@ -11,6 +10,8 @@ from steps.warehouse.export import copy_out
 from steps.warehouse.labels import query_of_users
 
 END_OF_TIME = date(9999, 12, 31)
+LABELS = pa.schema([("user_id", pa.string()), ("churn_label", pa.bool_())])
+CHUNK_ROWS = 50_000
 
 
 def users_of(as_of: date) -> pa.Array:
@@ -30,13 +31,15 @@ def count_without_label(as_of: date) -> int:
         return int((cur.fetchone() or (0,))[0])
 
 
-def labels_of(as_of: date, known_at: date | None = None) -> pd.DataFrame:
+def labels_of(as_of: date, known_at: date | None = None) -> pa.Table:
     """The month's labels, a row per user: user_id (text), churn_label (bool). Without known_at, the label that was
     known first; with it, the label that was valid on that day."""
+    parts = [LABELS.empty_table()]
     with transaction() as cur:
         cur.execute(_labels(known_at), _values(as_of, known_at))
-        labels = pd.DataFrame(cur.fetchall(), columns=["user_id", "churn_label"])
-    return labels.astype({"user_id": "object", "churn_label": "bool"})
+        while rows := cur.fetchmany(CHUNK_ROWS):  # not all at once: a million rows take 200 MB as Python's objects
+            parts.append(pa.table(list(zip(*rows, strict=True)), schema=LABELS))
+    return pa.concat_tables(parts)
 
 
 def any_label(as_of: date) -> bool:
@@ -44,7 +47,7 @@ def any_label(as_of: date) -> bool:
     return bool(first_column("any_label", month=as_of)[0])
 
 
-def newest_labels_of(as_of: date) -> pd.DataFrame:
+def newest_labels_of(as_of: date) -> pa.Table:
     """labels_of with every correction known today."""
     return labels_of(as_of, END_OF_TIME)
 

@@ -353,9 +353,9 @@ def test_any_order_of_loads_gives_the_labels_that_were_known_when(server: Settin
         load_into_warehouse(load)
         story.load(load)
         for day in (JANUARY, LATER, LATER_STILL):
-            on_day = warehouse.labels_of(JANUARY, day).set_index("user_id")["churn_label"].to_dict()
+            on_day = warehouse.labels_of(JANUARY, day).to_pandas().set_index("user_id")["churn_label"].to_dict()
             assert on_day == {user: label for user in ("a", "b") if (label := story.on(user, day)) is not None}
-        first = warehouse.labels_of(JANUARY).set_index("user_id")["churn_label"].to_dict()
+        first = warehouse.labels_of(JANUARY).to_pandas().set_index("user_id")["churn_label"].to_dict()
         assert first == {user: label for user in ("a", "b") if (label := story.first(user)) is not None}
         assert now() == on_day
 

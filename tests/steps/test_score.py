@@ -168,7 +168,7 @@ def test_gain_and_lift_agree_with_their_definitions() -> None:
 def test_labels_of_users_without_a_score_are_ignored() -> None:
     users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
     scored = MonthScores(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
-    labels = pd.DataFrame({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
+    labels = pa.table({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
     probability, left = report.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
 

@@ -59,7 +59,7 @@ def months_after_older(store: "FeatureStore", candidate: Side, production: Side)
 def _month_between(store: "FeatureStore", as_of: date, loaded: LoadedVersion) -> Iterator[MonthRows]:
     """Nothing for a month without labels of both classes."""
     types = types_of(store, loaded)
-    labels = warehouse.labels_of(as_of)
+    labels = warehouse.labels_of(as_of).to_pandas()
     if labels.empty:
         return
     features = historical.features(store, as_of, loaded.feature_service)

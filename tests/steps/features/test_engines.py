@@ -55,7 +55,7 @@ def joined(use: pytest.MonkeyPatch, engine: str, as_of: date) -> tuple[pd.DataFr
     with opened() as store:
         types = dict(historical.types_of(store, "churn_v2"))
         rows = historical.features(store, as_of, "churn_v2")
-    return rows, dataset.sha256(dataset.assemble(rows, warehouse.labels_of(as_of), types))
+    return rows, dataset.sha256(dataset.assemble(rows, warehouse.labels_of(as_of).to_pandas(), types))
 
 
 def features(use: pytest.MonkeyPatch, engine: str, as_of: date) -> pd.DataFrame:
