@@ -1,7 +1,7 @@
 """What came true: a version's quality on labelled months, overall and by slice, and the estimate without labels. Pure.
 
 The verdict is from users that the version was never trained on, against its own validation: an alarm where even the
-upper end of the interval is below the lower end of the validated one, or below MIN_AUC.
+upper end of the interval is SMALLEST_FALL below the lower end of the validated one, or below MIN_AUC.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from steps.scoring.scores import MonthScores
 from steps.training.evaluation import calibration_error
 
 MIN_AUC = 0.7  # the gate's default
+SMALLEST_FALL = 0.02  # of the AUC, worth an alarm: one lucky validation would else alarm in every calm month after it
 MIN_SLICE = 100
 FEW_DRAWS = 500  # of the bootstrap, for figures that are not judged
 NORMAL_95 = 1.959963984540054
@@ -95,7 +96,8 @@ def _judge_auc(row: Row, validated: Figure | None) -> Row:
     if row.estimate is None or row.high is None:
         return row
     floor = _floor(validated)
-    verdict: Verdict = "alarm" if row.high < floor else "watch" if row.estimate < floor else "ok"
+    fell = row.high < _floor(validated, SMALLEST_FALL)
+    verdict: Verdict = "alarm" if fell else "watch" if row.estimate < floor else "ok"
     was = f"validation had {validated.value:.4f} ({validated.low:.4f} to {validated.high:.4f})" if validated else ""
     reason = (
         f"AUC {row.estimate:.4f} ({row.low:.4f} to {row.high:.4f}) on {row.n:,} users {row.slice}; "
@@ -104,11 +106,13 @@ def _judge_auc(row: Row, validated: Figure | None) -> Row:
     return replace(row, verdict=verdict, threshold=floor, reason="" if verdict == "ok" else reason)
 
 
-def _floor(validated: Figure | None) -> float:
-    """A version that was registered below MIN_AUC is judged by its own validation alone."""
+def _floor(validated: Figure | None, fall: float = 0.0) -> float:
+    """fall: below the version's own validation. A version that was registered below MIN_AUC is judged by its own
+    validation alone."""
     if validated is None:
         return MIN_AUC
-    return validated.low if validated.value < MIN_AUC else max(MIN_AUC, validated.low)
+    lowest = validated.low - fall
+    return lowest if validated.value < MIN_AUC else max(MIN_AUC, lowest)
 
 
 def slices(as_of: date, month: LabelledMonth, attributes: pa.Table) -> list[Row]:
