@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import mlflow
 import pandas as pd
 
-from feature_store.store import apply_definitions
 from steps import warehouse
 from steps.cleanup import user_artifacts, user_copies, user_logs, user_runs
 from steps.cleanup.user_text import Subject, Trace
 from steps.cli import console, parameters, progress, spreadsheet
 from steps.cli.errors import BadParameter
-from steps.features import engines, lake, online_month
+from steps.features import engines, historical, lake, online_month
 from steps.runs import descriptions, tracking
 
 if TYPE_CHECKING:
@@ -36,16 +35,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         recorded = user_runs.forget_own_parameter()
         user_id = chosen(args.user_id, args.user_id_file)
         warehouse.apply_schema()
-        store = engines.open_online()
-        apply_definitions(store)
-        subject = Subject(user_id, online_month.entity_key(user_id))
-        with progress.timed("search"):
-            traces, erased_before = process(store, subject, apply=False)
-        require_any(traces, erased_before)
-        if not args.dry_run:
-            with progress.timed("erase"):
-                traces, _before = process(store, subject, apply=True)
-            warehouse.vacuum()
+        with historical.applied_store(engines.open_online) as store:
+            subject = Subject(user_id, online_month.entity_key(user_id))
+            with progress.timed("search"):
+                traces, erased_before = process(store, subject, apply=False)
+            require_any(traces, erased_before)
+            if not args.dry_run:
+                with progress.timed("erase"):
+                    traces, _before = process(store, subject, apply=True)
+                warehouse.vacuum()
         publish([*traces, *recorded, *user_copies.listed(subject)], erased_before, dry_run=args.dry_run)
 
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from feature_store.online_views import online_views
-from feature_store.store import apply_definitions
 from steps import warehouse
 from steps.cli import console, parameters
-from steps.features import engines, online_month
+from steps.features import engines, historical, online_month
 from steps.runs import descriptions, tracking
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         warehouse.require_month(args.as_of)
         warehouse.apply_schema()
         warehouse.make_log_days()
-        store = engines.open_online()
-        apply_definitions(store)
-        descriptions.conclude(materialize(store, args.as_of))
+        with historical.applied_store(engines.open_online) as store:
+            text = materialize(store, args.as_of)
+        descriptions.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

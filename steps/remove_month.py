@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import mlflow
 
-from feature_store.store import apply_definitions
 from steps import warehouse
 from steps.cleanup import month_traces
 from steps.cli import console, parameters
-from steps.features import engines, lake, online_month
+from steps.features import engines, historical, lake, online_month
 from steps.runs import descriptions, tracking
 
 if TYPE_CHECKING:
@@ -27,15 +26,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with tracking.step_run("remove_month", f"remove_month_{args.as_of}", vars(args)):
         warehouse.apply_schema()
-        store = engines.open_online()
-        apply_definitions(store)
-        traces = month_traces.traces(store, args.as_of)
-        if not traces.stored:
-            warehouse.require_month(args.as_of)
-        mlflow.log_dict({**asdict(traces), "as_of": str(args.as_of)}, "depends.json")
-        for line in traces.lines():
-            console.say(line)
-        descriptions.conclude(remove(store, args.as_of) if args.apply else how_to_apply(args.as_of))
+        with historical.applied_store(engines.open_online) as store:
+            traces = month_traces.traces(store, args.as_of)
+            if not traces.stored:
+                warehouse.require_month(args.as_of)
+            mlflow.log_dict({**asdict(traces), "as_of": str(args.as_of)}, "depends.json")
+            for line in traces.lines():
+                console.say(line)
+            text = remove(store, args.as_of) if args.apply else how_to_apply(args.as_of)
+        descriptions.conclude(text)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,6 +1,6 @@
 """A FeatureService's values as known at a month's as_of, joined by Feast."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def applied_store() -> Iterator["FeatureStore"]:
-    """The feature store after applying features.py; its connections are closed at the end of the block."""
-    store = engines.open_engine()
+def applied_store(opened: Callable[[], "FeatureStore"] = engines.open_engine) -> Iterator["FeatureStore"]:
+    """The feature store after applying features.py; its connections are closed at the end of the block. (Left to the
+    process' end, each thread of the pool is waited for, 5 s long.)"""
+    store = opened()
     try:
         apply_definitions(store)
         yield store
