@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -76,7 +76,7 @@ def test_one_command_puts_a_months_model_into_production(
 def test_a_failing_step_fails_the_chain_and_stops_it(
     empty_warehouse: Settings, tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    no_labels = pd.DataFrame(columns=["user_id", "churn_label"])
+    no_labels = pa.table({"user_id": pa.array([], pa.string()), "churn_label": pa.array([], pa.bool_())})
     monkeypatch.setattr(warehouse, "labels_of", lambda *_arguments: no_labels)
     with pytest.raises(NoLabels):
         run_chain(write_month(tmp_path / "month"))

@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from steps.cli import spreadsheet
@@ -22,7 +21,7 @@ def test_the_list_has_no_formula_and_the_page_no_markup_of_a_value(tmp_path: Pat
     left_out = LeftOut(0, 1, {"net_service": Counter({CATEGORY: 1})})
     probability = np.linspace(0.9, 0.2, len(USERS))
     scored = MonthScores(pa.chunked_array([USERS]), probability, probability > 0.5, nobody, left_out)
-    labels = pd.DataFrame({"user_id": pd.Series([], dtype="object"), "churn_label": pd.Series([], dtype="bool")})
+    labels = pa.table({"user_id": pa.array([], pa.string()), "churn_label": pa.array([], pa.bool_())})
 
     report.write(tmp_path, Subject("2024-01-31", "1", "local", "sigmoid", 0.5, ""), scored, labels, top=100)
 
