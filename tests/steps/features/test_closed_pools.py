@@ -7,6 +7,8 @@ from pathlib import Path
 from steps import erase_user, materialize, remove_month
 from tests.conftest import JANUARY
 
+Run = tuple[Callable[[Sequence[str]], None], list[str]]
+
 
 def threads_of_pools() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("pool-")]
@@ -14,7 +16,7 @@ def threads_of_pools() -> list[str]:
 
 def test_steps_of_the_online_store_close_their_pools(january: Path) -> None:
     user = (january / "users.csv").read_text().splitlines()[1].split(",")[0]
-    runs: list[tuple[Callable[[Sequence[str]], None], list[str]]] = [
+    runs: list[Run] = [
         (materialize.main, ["--as-of", str(JANUARY)]),
         (remove_month.main, ["--as-of", str(JANUARY), "--apply=false"]),
         (erase_user.main, [f"--user-id={user}", "--user-id-file=", "--dry-run=true"]),
