@@ -43,13 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="monitor", description=__doc__)
-    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
-    parser.add_argument(
-        "--version",
-        type=parameters.optional(parameters.version),
-        required=True,
-        help="of the model; '' for the version in Production",
-    )
+    parameters.add_month_and_version(parser)
     parser.add_argument(
         "--evidently", type=parameters.yes_or_no, required=True, help="true: Evidently's report, too (an extra)"
     )

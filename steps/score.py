@@ -42,13 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="score", description=__doc__)
-    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
-    parser.add_argument(
-        "--version",
-        type=parameters.optional(parameters.version),
-        required=True,
-        help="of the model; '' for the version in Production",
-    )
+    parameters.add_month_and_version(parser)
     parser.add_argument("--top", type=parameters.whole_number(1, 10_000_000), required=True, help="rows of the list")
     parser.add_argument("--engine", choices=ENGINES, required=True)
     return parser.parse_args(argv)

@@ -17,6 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from local_stack import chain
 from local_stack.database import postgres
 from local_stack.settings import ROOT, Settings
+from steps import warehouse
 from tests import sql
 
 TESTS = ROOT / "tests"
@@ -150,6 +151,14 @@ def empty_warehouse(server: Settings) -> Settings:
     """A warehouse without tables, snapshots or online values."""
     sql.empty()
     return server
+
+
+@pytest.fixture
+def with_roles(empty_warehouse: Settings) -> Settings:
+    """An empty warehouse with the newest schema, and the roles' rights."""
+    warehouse.apply_schema()
+    postgres.apply_roles(empty_warehouse)
+    return empty_warehouse
 
 
 @pytest.fixture(scope="session")

@@ -136,3 +136,10 @@ def run_id(text: str) -> str:
 def optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
     """None for an empty string, MLproject's default for a missing value."""
     return lambda text: parse(text) if text else None
+
+
+def add_month_and_version(parser: argparse.ArgumentParser) -> None:
+    """--as-of and --version, of a step that runs a version on a month."""
+    parser.add_argument("--as-of", type=as_of, required=True, help="the month's day, YYYY-MM-DD")
+    in_production = "of the model; '' for the version in Production"
+    parser.add_argument("--version", type=optional(version), required=True, help=in_production)

@@ -32,23 +32,31 @@ def page(title: str, intro: str, rows: Mapping[str, str], pictures: Sequence[tup
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows.items()
     )
     figures = "\n".join(picture(caption, path) for caption, path in pictures)
+    return document(
+        title,
+        f"""<p>{escape(intro)}</p>
+<table>
+{table}
+</table>
+<div class="pictures">
+{figures}
+</div>""",
+    )
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """body: HTML. style: CSS beside the reports' own."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
-<style>{STYLE}</style>
+<style>{STYLE}{style}</style>
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>{escape(intro)}</p>
-<table>
-{table}
-</table>
-<div class="pictures">
-{figures}
-</div>
+{body}
 </body>
 </html>
 """

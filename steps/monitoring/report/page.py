@@ -9,7 +9,7 @@ from typing import NamedTuple
 from steps.monitoring.estimate import BLIND
 from steps.monitoring.rows import ALL, UNSEEN, Row
 from steps.monitoring.verdict import Judgement
-from steps.training.html_report import STYLE, picture
+from steps.training.html_report import document, picture
 
 REPORT = "report.html"
 OWN_STYLE = """
@@ -50,31 +50,17 @@ def page(as_of: date, version: str, judgement: Judgement, closing: str, rows: Se
     title = f"Version {version} in {as_of}: {judgement.verdict}"
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in judgement.reasons) or "<li>nothing to report</li>"
     parts = "\n".join(_section(section) for section in _sections(rows) if section.rows)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}{OWN_STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<div class="verdict {judgement.verdict}"><p>{escape(closing)}</p><ul>{reasons}</ul></div>
-{PICTURES}
-{parts}
-</body>
-</html>
-"""
+    verdict = f'<div class="verdict {judgement.verdict}"><p>{escape(closing)}</p><ul>{reasons}</ul></div>'
+    return document(title, f"{verdict}\n{PICTURES}\n{parts}", OWN_STYLE)
 
 
 PICTURES = "<!-- pictures -->"
 
 
-def with_pictures(document: str, pictures: Sequence[tuple[str, Path]]) -> str:
+def with_pictures(text: str, pictures: Sequence[tuple[str, Path]]) -> str:
     """Raises OSError for a picture that cannot be read."""
     figures = "\n".join(picture(caption, path) for caption, path in pictures)
-    return document.replace(PICTURES, f'<div class="pictures">\n{figures}\n</div>', 1)
+    return text.replace(PICTURES, f'<div class="pictures">\n{figures}\n</div>', 1)
 
 
 def _sections(rows: Sequence[Row]) -> list[Section]:

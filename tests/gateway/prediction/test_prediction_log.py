@@ -23,9 +23,7 @@ from feature_enricher.prediction.predictor import Item
 from feature_enricher.upstream.model_server import Prediction
 from feature_enricher.upstream.targets import FixedModelServer
 from feature_store.reading import FeatureRow
-from local_stack.database import postgres
 from local_stack.settings import Settings
-from steps import warehouse
 from steps.warehouse.connection import event_time
 from tests.gateway.fakes import USER, FakeFeatureList, FakeFeatures, FakeModel
 from tests.steps.states.database import execute, fetch
@@ -37,20 +35,13 @@ VALUES = {"float": 0.1 + 0.2, "minus": -0.0, "large": 1e16, "huge": 1.7976931348
 
 
 @pytest.fixture
-def database(empty_warehouse: Settings) -> Settings:
-    warehouse.apply_schema()
-    postgres.apply_roles(empty_warehouse)
-    return empty_warehouse
-
-
-@pytest.fixture
 def counted() -> Counter[str]:
     return Counter()
 
 
 @pytest.fixture
-def log(database: Settings, counted: Counter[str]) -> Iterator[PredictionLog]:
-    login = database.login("log")
+def log(with_roles: Settings, counted: Counter[str]) -> Iterator[PredictionLog]:
+    login = with_roles.login("log")
     writer = PredictionLog(
         login["PGUSER"], login["PGPASSWORD"], 1, lambda outcome, rows: counted.update({outcome: rows})
     )
@@ -97,8 +88,8 @@ def test_a_text_that_postgresql_cannot_store_costs_no_other_row(log: PredictionL
     wait_until(written(counted, 3), 20)
 
 
-def test_the_last_rows_are_written_at_the_end(database: Settings, counted: Counter[str]) -> None:
-    login = database.login("log")
+def test_the_last_rows_are_written_at_the_end(with_roles: Settings, counted: Counter[str]) -> None:
+    login = with_roles.login("log")
     log = PredictionLog(login["PGUSER"], login["PGPASSWORD"], 1, lambda outcome, rows: counted.update({outcome: rows}))
     log.start()
     log.append("id", [Item("b")], [UnknownUser("b", ["a"])], 1)
@@ -118,7 +109,7 @@ def test_a_full_queue_loses_the_newest_rows_and_says_so(
 
 
 def test_a_server_that_is_frozen_delays_rows_and_no_request(
-    log: PredictionLog, counted: Counter[str], database: Settings, monkeypatch: pytest.MonkeyPatch
+    log: PredictionLog, counted: Counter[str], with_roles: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_writer, "WRITE_LIMIT_S", 0.5)
     log.append("id", [Item("first")], [UnknownUser("b", ["a"])], 1)
@@ -204,9 +195,9 @@ def test_an_append_takes_microseconds(log: PredictionLog) -> None:
 
 
 def test_users_of_requests_are_logged_as_they_were_answered(
-    database: Settings, features: FakeFeatures, model: FakeModel
+    with_roles: Settings, features: FakeFeatures, model: FakeModel
 ) -> None:
-    login = database.login("log")
+    login = with_roles.login("log")
     config = {"LOG_USER": login["PGUSER"], "LOG_PASSWORD": login["PGPASSWORD"]}
     app = create_app(config, features=features, targets=FixedModelServer("http://model", model, FakeFeatureList()))
     client, components = app.test_client(), app.extensions["streamflow"]

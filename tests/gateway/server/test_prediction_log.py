@@ -13,9 +13,7 @@ import psutil
 import pytest
 import requests
 
-from local_stack.database import postgres
 from local_stack.settings import Settings
-from steps import warehouse
 from tests.conftest import free_port
 from tests.gateway.server.test_server import Deployed, started
 from tests.sql import fetch
@@ -27,15 +25,8 @@ WORKERS = 2
 
 
 @pytest.fixture
-def database(empty_warehouse: Settings) -> Settings:
-    warehouse.apply_schema()
-    postgres.apply_roles(empty_warehouse)
-    return empty_warehouse
-
-
-@pytest.fixture
-def gateway(database: Settings, tmp_path: Path) -> Iterator[Deployed]:
-    login, port = database.login("log"), str(free_port())
+def gateway(with_roles: Settings, tmp_path: Path) -> Iterator[Deployed]:
+    login, port = with_roles.login("log"), str(free_port())
     log = {"ENRICHER_LOG_USER": login["PGUSER"], "ENRICHER_LOG_PASSWORD": login["PGPASSWORD"]}
     command = [sys.executable, "-m", "tests.gateway.server.quick_app", port]
     environment = {**os.environ, **log, "ENRICHER_WORKERS": str(WORKERS), "ENRICHER_DEADLINE_S": "10"}
@@ -112,7 +103,7 @@ def test_a_frozen_postgresql_delays_no_answer_and_no_stop(gateway: Deployed) -> 
     assert "stopped" in log
 
 
-def test_without_its_role_there_is_no_log(database: Settings, tmp_path: Path) -> None:
+def test_without_its_role_there_is_no_log(with_roles: Settings, tmp_path: Path) -> None:
     port = str(free_port())
     command = [sys.executable, "-m", "tests.gateway.server.quick_app", port]
     for gateway in started(command, dict(os.environ), port, tmp_path):

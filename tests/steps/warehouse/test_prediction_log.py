@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
-from local_stack.database import postgres
 from local_stack.database import prediction_log as stack
 from local_stack.settings import Settings
 from steps import warehouse
@@ -22,13 +21,6 @@ PLACES = "SELECT user_id, tableoid::regclass::text FROM prediction_log ORDER BY 
 DAY = date(2026, 3, 5)
 
 
-@pytest.fixture
-def database(empty_warehouse: Settings) -> Settings:
-    warehouse.apply_schema()
-    postgres.apply_roles(empty_warehouse)
-    return empty_warehouse
-
-
 def log_row(user_id: str, moment: str) -> None:
     execute(f"{INSERT} ('{moment}', 'r', '{user_id}', 'ok', 1)")
 
@@ -41,14 +33,14 @@ def name_of(day: date) -> str:
     return f"prediction_log_{day:%Y%m%d}"
 
 
-def test_today_and_the_days_until_the_next_month_is_loaded_are_made_once(database: Settings) -> None:
+def test_today_and_the_days_until_the_next_month_is_loaded_are_made_once(with_roles: Settings) -> None:
     made = warehouse.make_log_days()
     assert made == [today() + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
     assert [name for (name,) in fetch(DAYS)] == [name_of(day) for day in made]
     assert warehouse.make_log_days() == []
 
 
-def test_a_day_begins_and_ends_at_midnight_utc(database: Settings) -> None:
+def test_a_day_begins_and_ends_at_midnight_utc(with_roles: Settings) -> None:
     warehouse.make_log_days(DAY)
     for moment in ("2026-03-05 00:00:00+00", "2026-03-05 23:59:59.999999+00", "2026-03-06 00:00:00+00"):
         log_row("a", moment)
@@ -58,7 +50,7 @@ def test_a_day_begins_and_ends_at_midnight_utc(database: Settings) -> None:
     ]  # fmt: skip
 
 
-def test_rows_of_days_that_nobody_made_in_time_move_into_them(database: Settings) -> None:
+def test_rows_of_days_that_nobody_made_in_time_move_into_them(with_roles: Settings) -> None:
     late = [today() - timedelta(days=days) for days in (3, 1, 0)]
     for day in late:
         log_row("before noon", f"{day} 11:59:59+00")
@@ -72,14 +64,14 @@ def test_rows_of_days_that_nobody_made_in_time_move_into_them(database: Settings
     assert fetch("SELECT * FROM prediction_log ORDER BY answered_at") == kept
 
 
-def test_a_wrong_clock_loses_no_row_and_makes_no_days(database: Settings) -> None:
+def test_a_wrong_clock_loses_no_row_and_makes_no_days(with_roles: Settings) -> None:
     log_row("years ahead", "2099-01-01 12:00+00")
     log_row("before there was a log", "1999-01-01 12:00+00")
     assert len(warehouse.make_log_days()) == DAYS_AHEAD + 1
     assert {place for _user, place in fetch(PLACES)} == {"prediction_log_default"}
 
 
-def test_a_day_that_cannot_be_made_keeps_its_rows(database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_cannot_be_made_keeps_its_rows(with_roles: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     log_row("a", f"{today()} 12:00+00")
     end = {"make_log_day": "SELECT 1 / 0"}
     monkeypatch.setattr(prediction_log, "statement", lambda name: warehouse.statement(name) + end.get(name, ""))
@@ -88,7 +80,7 @@ def test_a_day_that_cannot_be_made_keeps_its_rows(database: Settings, monkeypatc
     assert fetch(PLACES) == [("a", "prediction_log_default")]
 
 
-def test_two_at_once_make_each_day_once(database: Settings) -> None:
+def test_two_at_once_make_each_day_once(with_roles: Settings) -> None:
     results: list[list[date]] = []
     threads = [threading.Thread(target=lambda: results.append(warehouse.make_log_days(DAY))) for _ in range(2)]
     for thread in threads:
@@ -98,7 +90,7 @@ def test_two_at_once_make_each_day_once(database: Settings) -> None:
     assert sorted(results[0] + results[1]) == [DAY + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
 
 
-def test_old_days_and_old_rows_without_a_day_are_dropped_and_nothing_else(database: Settings) -> None:
+def test_old_days_and_old_rows_without_a_day_are_dropped_and_nothing_else(with_roles: Settings) -> None:
     warehouse.make_log_days(DAY)
     users = {"old": "2026-03-06 23:59:59.999999+00", "kept": "2026-03-07 00:00+00", "older": "2020-01-01 12:00+00",
              "ahead": "2099-01-01 12:00+00"}  # fmt: skip
@@ -117,16 +109,16 @@ def test_old_days_and_old_rows_without_a_day_are_dropped_and_nothing_else(databa
     assert fetch(DAYS)[0] == ("prediction_log_20260307",)
 
 
-def test_days_are_kept_as_long_as_the_setting_says(database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_are_kept_as_long_as_the_setting_says(with_roles: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMFLOW_PREDICTION_LOG_DAYS", "7")
     assert warehouse.oldest_kept() == today() - timedelta(days=7)
 
 
 def test_a_hostile_session_of_the_role_does_not_keep_a_day_from_being_made(
-    database: Settings, monkeypatch: pytest.MonkeyPatch
+    with_roles: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prediction_log, "PATIENCE_S", 0.5)
-    login = database.login("log")
+    login = with_roles.login("log")
     unlimited = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
     with closing(psycopg.connect(user=login["PGUSER"], password=login["PGPASSWORD"], options=unlimited)) as session:
         session.execute(f"{INSERT} ('2031-01-01', 'r', 'u', 'ok', 1)")
@@ -136,11 +128,11 @@ def test_a_hostile_session_of_the_role_does_not_keep_a_day_from_being_made(
 
 
 def test_the_stack_makes_them_while_it_runs(
-    database: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    with_roles: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(stack, "EVERY_S", 0.1)
     execute("ALTER TABLE prediction_log RENAME TO hidden")
-    days = stack.LogDays(database)
+    days = stack.LogDays(with_roles)
     days.start()
     try:
         wait_until(lambda: "days of the prediction log were not made" in capfd.readouterr().out, 60)
