@@ -22,7 +22,7 @@ def tags(as_of: date, version: str, judgement: Judgement) -> dict[str, str]:
     return {
         "as_of": str(as_of),
         "model_version": version,
-        "verdict": judgement.verdict,
+        VERDICT: judgement.verdict,
         "reasons": (reasons or "none")[:LONGEST_TAG],
         "unchanged_columns": (", ".join(judgement.frozen) or "none")[:LONGEST_TAG],
     }
@@ -54,10 +54,13 @@ def _name(row: Row) -> str:
 def figures(as_of: date, rows: Sequence[Row], judgement: Judgement) -> Iterator[dict[str, Any]]:
     """For the table; the last is the verdict itself, with all reasons."""
     whole = Row(VERDICT, ALL, 0, None, verdict=judgement.verdict, reason="; ".join(judgement.reasons))
-    for row in [*rows, whole]:
-        yield {**vars(row), "month": row.month or as_of}
+    yield from (_values(as_of, row) for row in [*rows, whole])
 
 
 def write(folder: Path, as_of: date, rows: Sequence[Row]) -> None:
-    frame = pd.DataFrame([{**vars(row), "month": row.month or as_of} for row in rows])
+    frame = pd.DataFrame([_values(as_of, row) for row in rows])
     (folder / FILE).write_text(spreadsheet.to_csv(frame), encoding="utf-8", newline="")
+
+
+def _values(as_of: date, row: Row) -> dict[str, Any]:
+    return {**vars(row), "month": row.month or as_of}
