@@ -51,8 +51,8 @@ def decide(option: str, now: Situation) -> Retraining:
         (not now.asks, False, "verdict", f"{verdict} is {now.verdict}"),
         (not now.is_new, False, "nothing new", f"it was trained on {month}, and no later month has labels"),
     ]
-    asked = (True, True, "verdict", f"{verdict} asks for it")
-    _applies, retrain, rule, why = next((row for row in rules if row[0]), asked)
+    default = (True, True, "verdict", f"{verdict} asks for it")
+    _applies, retrain, rule, why = next((row for row in rules if row[0]), default)
     what = f"a new training on {month}" if retrain else f"version {now.version} stays"
     return Retraining(retrain, f"{what}: {why}", rule)
 
