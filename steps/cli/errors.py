@@ -3,6 +3,8 @@
 StepError                  base: a message of one line, and the exit code of the process
   BadParameter             an invalid -P value
   FaultyMonth              the month's files break the schema; nothing was loaded
+  StoppedByRule            a rule across months alarmed: the month is neither loaded nor put online
+  MonthUnderWay            another process runs the month or catches up
   MixedOrigins             made-up months and real ones would meet in one warehouse; nothing was loaded
   RowRefused               a row passed the checks and broke a constraint of the database; nothing was loaded
   NoSnapshot               the month was never ingested
@@ -30,9 +32,12 @@ StepError                  base: a message of one line, and the exit code of the
 
 from collections.abc import Sequence
 
+from configuration import names
+
 
 class StepError(Exception):
     exit_code = 1
+    label = "ERROR"  # before the message
 
 
 class BadParameter(StepError):
@@ -45,6 +50,15 @@ class FaultyMonth(StepError):
     def __init__(self, message: str, faults: Sequence[object]) -> None:
         super().__init__(message)
         self.faults = list(faults)
+
+
+class StoppedByRule(StepError):
+    exit_code = names.STOPPED
+    label = "STOPPED"
+
+
+class MonthUnderWay(StepError):
+    pass
 
 
 class MixedOrigins(StepError):
