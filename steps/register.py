@@ -27,8 +27,6 @@ from steps.registry.examination.gate import GateResult
 from steps.registry.examination.rules import Rules
 from steps.runs import descriptions, outcomes, search, tracking
 
-# of the run
-OUTCOME_TAG = "outcome"
 PROMOTED, REFUSED, NO_STAGE = "promoted", "refused", "no stage"  # or decisions.WAITS
 STAGES = (names.PRODUCTION, "Staging", "None")
 
@@ -42,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warehouse.promotion_lock():
             text, outcome = already_promoted(training) or register(training, options_of(args))
         descriptions.conclude(text)
-        mlflow.set_tag(OUTCOME_TAG, outcome)
+        mlflow.set_tag(decisions.OUTCOME_TAG, outcome)
         return wait() if outcome == decisions.WAITS else 0
 
 

@@ -19,13 +19,12 @@ from steps.chain.digests import digest
 from steps.chain.month_folder import MonthFolder
 from steps.cli.errors import MonthUnderWay
 from steps.cli.settings import MODEL_NAME
-from steps.registry import versions
+from steps.registry import approvals, versions
 from steps.runs import search, tracking
 
 FOLDER_TAG, CHAMPION_TAG, TRAINED_TAG = "folder_sha256", "champion", "trained_run_id"
 LABELS_TAG, OPTIONS_TAG, VERSION_TAG = "labels_fingerprint", "options", "model_version"
 NONE = "none"
-PROMOTIONS = ("promotion", "approval", "refusal")
 UNDER_WAY = "Another run of main or catch_up is under way. When it is done, run the same command again"
 
 
@@ -118,10 +117,5 @@ def beginning(run: Run | None) -> Beginning:
 def exit_code(run: Run) -> int:
     """Of a finished run: 2 while the version that it made still waits for a person."""
     waited = run.data.tags.get(names.EXIT_CODE_TAG) == str(names.WAITS)
-    return names.WAITS if waited and _waits(run.data.tags.get(VERSION_TAG, "")) else 0
-
-
-def _waits(number: str) -> bool:
-    """The newest decision about the promotion of the version counts."""
-    about = [made for made in warehouse.decisions(MODEL_NAME) if made.version == number and made.kind in PROMOTIONS]
-    return bool(about) and about[-1].outcome == "waits"
+    waiting = approvals.waiting(warehouse.decisions(MODEL_NAME)) if waited else []
+    return names.WAITS if run.data.tags.get(VERSION_TAG) in waiting else 0

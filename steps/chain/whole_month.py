@@ -20,12 +20,12 @@ from steps.chain.retraining import Retraining
 from steps.chain.runner import Runner
 from steps.cli import dates
 from steps.cli.errors import StoppedByRule, TooFewToLearn
+from steps.registry import decisions
 from steps.runs import descriptions, outcomes, tracking
 from steps.training import dataset_runs
 
 FIRST = ("check_month", "ingest", "materialize", "build_dataset", "train", "register")
 LATER = ("check_month", "ingest", "score", "monitor", "materialize", "build_dataset", "train", "register")
-OUTCOME_TAG, WAITS = "outcome", "waits"  # of register
 LEARNING = ("build_dataset", "train", "register")  # these steps need labels
 UNLABELLED = (
     "[OK] {as_of} is loaded and online. It has no labels yet, so nothing was trained. When they arrive: "
@@ -174,12 +174,12 @@ class WholeMonth:
         return self._runner.step("train", {"as_of": str(month)}, made_from)
 
     def _register(self, training: Run, decision: Retraining) -> tuple[str, int]:
-        values = {"run_id": str(training.info.run_id)}
+        values = {"run_id": str(training.info.run_id), "promote": self._options.promote}
         registered = self._runner.step("register", values, {"champion": self._champion.identity}).data.tags
         mlflow.set_tag(attempts.VERSION_TAG, registered.get(attempts.VERSION_TAG, ""))
         result = registered.get(MLFLOW_RUN_NOTE, "").strip("`\n")
         text = f"[OK] {self._as_of} is loaded and online. {decision.sentence}. {result}"
-        return text, names.WAITS if registered.get(OUTCOME_TAG) == WAITS else 0
+        return text, names.WAITS if registered.get(decisions.OUTCOME_TAG) == decisions.WAITS else 0
 
     def _record(self, decision: Retraining, verdict: Run | None) -> None:
         learning.record(decision, self._options, self._champion, verdict, self._folder.sha256)

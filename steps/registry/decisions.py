@@ -19,6 +19,7 @@ from steps.registry import versions
 from steps.warehouse import Decision, DecisionKind, Figure, RecordedDecision
 
 WAITS = "waits"
+OUTCOME_TAG = "outcome"  # of a run of register
 CREATED = "version_created_ms"  # numbers are reused once a registered model is deleted
 ABOUT_STAGES: tuple[DecisionKind, ...] = ("promotion", "approval", "refusal", "rollback")
 

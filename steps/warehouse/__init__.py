@@ -52,7 +52,6 @@ from steps.warehouse.months import (
 )
 from steps.warehouse.online import OnlineTable, clear_online, month_state, read_snapshot, replace_online, side_by_side
 from steps.warehouse.origins import months_of_another_origin
-from steps.warehouse.records.decisions import Decision, RecordedDecision, decisions, record_decision
 from steps.warehouse.records.decisions import (
     Decision,
     DecisionKind,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.settings import Settings
 from steps import catch_up, warehouse
 from steps.cli.errors import FaultyMonth
 from steps.runs.entry_points import arguments
