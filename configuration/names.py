@@ -13,6 +13,10 @@ DATASET_RUN_TAG = "dataset_run_id"
 DATASET_SHA256_TAG = "dataset_sha256"
 EXAMPLE_PROBABILITY_TAG = "example_probability"
 STEP_TAG = "streamflow.step"
+EXIT_CODE_TAG = "streamflow.exit_code"  # of a step that is neither done nor failed
+
+# exit codes of the month and of catch_up, beside 0 (done) and 1 (a fault)
+WAITS, STOPPED = 2, 3  # for a person; by a rule
 
 # of models logged before the threshold was a parameter of train
 FORMER_THRESHOLD = 0.5

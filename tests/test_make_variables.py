@@ -17,6 +17,7 @@ OWN = re.findall(r"^override ([A-Z_]+)", MAKEFILE, re.MULTILINE)
 READ = {
     **dict.fromkeys(("run", "up"), ("DATA", "AS_OF", "MIX")),
     **dict.fromkeys(("rollback", "lineage"), ("VERSION",)),
+    "approve": ("VERSION", "BY", "REFUSE"),
     "backup": ("TO",),
     "restore": ("FROM",),
     "bench": ("DATA", "FOR", "ROUNDS"),
@@ -24,6 +25,7 @@ READ = {
     "bench-swap": ("DATA", "SWAPS"),
     "bench-scale": ("SIZES", "STOCK_UP_TO"),
     "bench-kills": ("KILLS", "STORE"),
+    "bench-month-kills": ("KILLS",),
     "report": ("DATA",),
 }
 READ_BY_SCRIPTS = ("PYTHON", "UPGRADE")

@@ -5,18 +5,16 @@ In: a folder with month_000, month_001, …; made-up months are never written in
 """
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
 from configuration import names
+from configuration.months import NUMBERED, day_of
 from deploy.containers.first_month import ensure_experiment, mlflow_run
 from local_stack import chain
 from local_stack.chain import Month
 from local_stack.settings import StackError
 from steps import warehouse
-
-FOLDER = re.compile(r"month_(\d{3,4})", re.ASCII)
 
 
 def main() -> None:
@@ -46,10 +44,10 @@ def run_chains(data: Path, as_of: str | None) -> None:
 
 def list_months(data: Path) -> list[Month]:
     """Oldest first. Raises StackError if there is none, or if one is incomplete."""
-    numbers = sorted(int(match[1]) for path in data.glob("month_*") if (match := FOLDER.fullmatch(path.name)))
+    numbers = sorted(int(match[1]) for path in data.glob("month_*") if (match := NUMBERED.fullmatch(path.name)))
     if not numbers:
         raise StackError(f"{data} has no month. Copy month_000, month_001, … there; see docs/your-months.md")
-    return [chain.month_of(data, str(chain.day_of(number))) for number in numbers]
+    return [chain.month_of(data, str(day_of(number))) for number in numbers]
 
 
 def unfinished(months: list[Month]) -> list[Month]:

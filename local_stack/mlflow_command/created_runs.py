@@ -1,6 +1,8 @@
-"""The runs that `mlflow run` creates: each is ended after a failed start, and gets a name and a description."""
+"""The runs that `mlflow run` creates: each is ended after a failed start, and gets a name and a description. The exit
+code of the command is the one that the step has recorded on its run."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,10 @@ NAMED_AFTER = ("as_of", "run_id", "version", "out_dir")  # the first of these pa
 def run_and_complete(command: Callable[[], Any], *, is_named: bool) -> None:
     """Run the command; then end the runs it left RUNNING, and describe those without a description.
 
-    is_named: the user named the run, and it keeps that name.
+    is_named: the user named the run, and it keeps that name. Exits with the code that a run has recorded: MLflow knows
+    only success and failure.
     """
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - the command has already loaded it
+    from mlflow.exceptions import ExecutionException, MlflowException  # noqa: PLC0415 - already loaded
     from mlflow.tracking import MlflowClient  # noqa: PLC0415 - as above
 
     run_ids: list[str] = []
@@ -27,6 +30,10 @@ def run_and_complete(command: Callable[[], Any], *, is_named: bool) -> None:
     try:
         with _recorded(run_ids):
             command()
+    except (ExecutionException, SystemExit):
+        if code := _recorded_code(MlflowClient(), run_ids):
+            sys.exit(code)
+        raise
     except KeyboardInterrupt:
         end_status = "KILLED"
         raise
@@ -34,6 +41,16 @@ def run_and_complete(command: Callable[[], Any], *, is_named: bool) -> None:
         with contextlib.suppress(MlflowException):  # the command's own error must be shown
             for run_id in run_ids:
                 _complete(MlflowClient(), run_id, end_status, is_named=is_named)
+
+
+def _recorded_code(client: "MlflowClient", run_ids: list[str]) -> int | None:
+    """None where no run has recorded a code, or the store does not answer."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - the command has already loaded it
+
+    with contextlib.suppress(MlflowException):
+        codes = [client.get_run(run_id).data.tags.get(names.EXIT_CODE_TAG) for run_id in run_ids]
+        return next((int(code) for code in codes if code), None)
+    return None
 
 
 @contextlib.contextmanager

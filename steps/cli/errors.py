@@ -3,6 +3,8 @@
 StepError                  base: a message of one line, and the exit code of the process
   BadParameter             an invalid -P value
   FaultyMonth              the month's files break the schema; nothing was loaded
+  StoppedByRule            a rule across months alarmed: the month is neither loaded nor put online
+  MonthUnderWay            another process runs the month or catches up
   MixedOrigins             made-up months and real ones would meet in one warehouse; nothing was loaded
   RowRefused               a row passed the checks and broke a constraint of the database; nothing was loaded
   NoSnapshot               the month was never ingested
@@ -16,6 +18,7 @@ StepError                  base: a message of one line, and the exit code of the
   IncomparableVersions     the version in Production cannot be scored on the candidate's rows
   SealKeyUnusable          the private key of the seals cannot be read or made
   NoRollback               no version to go back to, or it must not serve
+  NoApproval               the version does not wait for a person, or does not pass the gate any more
   LakeDisagrees            a month's Parquet files are not the recorded ones
   EngineUnavailable        the configured offline engine misses a dependency
   ExtraMissing             a package of an optional extra is not installed
@@ -30,9 +33,12 @@ StepError                  base: a message of one line, and the exit code of the
 
 from collections.abc import Sequence
 
+from configuration import names
+
 
 class StepError(Exception):
     exit_code = 1
+    label = "ERROR"  # before the message
 
 
 class BadParameter(StepError):
@@ -45,6 +51,15 @@ class FaultyMonth(StepError):
     def __init__(self, message: str, faults: Sequence[object]) -> None:
         super().__init__(message)
         self.faults = list(faults)
+
+
+class StoppedByRule(StepError):
+    exit_code = names.STOPPED
+    label = "STOPPED"
+
+
+class MonthUnderWay(StepError):
+    pass
 
 
 class MixedOrigins(StepError):
@@ -96,6 +111,10 @@ class SealKeyUnusable(StepError):
 
 
 class NoRollback(StepError):
+    pass
+
+
+class NoApproval(StepError):
     pass
 
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+LONGEST_NAME = 100
+NO_PERSONS = ("gate", "watcher")
 DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -120,6 +122,17 @@ def version(text: str) -> str:
     return text
 
 
+def person(text: str) -> str:
+    """A person's name; no name that a decision of the steps themselves is signed with."""
+    name = text.strip()
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        limits = f"a name of 1 to {LONGEST_NAME} printable characters"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {limits}. Give yours: -P by=NAME, or BY=NAME to make")
+    if name.lower() in NO_PERSONS or name.lower().startswith("rule:"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a person. Give your name: -P by=NAME, or BY=NAME to make")
+    return name
+
+
 def feature_service(text: str) -> str:
     """Only its form: the existing ones are in Feast's registry."""
     if not re.fullmatch(r"[A-Za-z0-9_]{1,100}", text):
@@ -143,3 +156,18 @@ def add_month_and_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-of", type=as_of, required=True, help="the month's day, YYYY-MM-DD")
     in_production = "of the model; '' for the version in Production"
     parser.add_argument("--version", type=optional(version), required=True, help=in_production)
+
+
+def add_month_folder(parser: argparse.ArgumentParser) -> None:
+    """--month-dir and --as-of, and add_unusual(), of a step that reads a month's files."""
+    parser.add_argument("--month-dir", type=existing_folder, required=True, help="folder with the six files")
+    parser.add_argument("--as-of", type=as_of, required=True, help="the month's day, YYYY-MM-DD")
+    add_unusual(parser)
+
+
+def add_unusual(parser: argparse.ArgumentParser) -> None:
+    """--confirm-date and --new-categories."""
+    far = "true: as_of is right, however far from other months"
+    parser.add_argument("--confirm-date", type=yes_or_no, required=True, help=far)
+    new = "true: accept unknown names in columns of categories"
+    parser.add_argument("--new-categories", type=yes_or_no, required=True, help=new)

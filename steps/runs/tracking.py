@@ -22,7 +22,7 @@ from steps import warehouse
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
 from steps.month.digest import file_sha256
-from steps.runs import dead_runs, descriptions, search, successes
+from steps.runs import dead_runs, descriptions, inputs, search, successes
 from steps.runs.private_files import private_files
 
 STEP_TAG = names.STEP_TAG
@@ -51,7 +51,7 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
     # the lock is released last: a free lock means that the run has ended or is dead
     with _held(run) as place, descriptions.killed_by_ctrl_c(run.info.run_id), run, descriptions.failure_described():
         tags = {MLFLOW_RUN_NAME: descriptions.name_of(run, run_name), STEP_TAG: step, dead_runs.HELD_TAG: place}
-        mlflow.set_tags({**tags, **code_version()})
+        mlflow.set_tags({**tags, **code_version(), **inputs.take()})
         _log_missing_params(run, params)
         if parent is None:
             _open_as_training(run.info.experiment_id)

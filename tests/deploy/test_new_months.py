@@ -6,8 +6,8 @@ import mlflow
 import pytest
 
 from configuration import names
+from configuration.months import day_of
 from deploy.containers import new_months
-from local_stack import chain
 from local_stack.settings import Settings, StackError
 from steps.month.digest import files_sha256
 from tests.steps.states.months import write_month
@@ -90,6 +90,6 @@ def test_an_incomplete_month_is_named_before_anything_runs(months: Path, command
 
 def test_the_day_of_a_folder_is_that_of_its_month() -> None:
     for number in (0, 1, 11, 12, 25, 1000):
-        day = chain.day_of(number)
+        day = day_of(number)
         assert (day.year - 2024) * 12 + day.month - 1 == number
-    assert [str(chain.day_of(number)) for number in (1, 13)] == ["2024-02-29", "2025-02-28"]
+    assert [str(day_of(number)) for number in (1, 13)] == ["2024-02-29", "2025-02-28"]

@@ -3,9 +3,11 @@
 import base64
 import contextlib
 import http.server
+import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from local_stack.mlflow_command import addresses, created_runs, gc, launcher, ports, store
 from local_stack.mlflow_command.options import RUN_FLAGS, RUN_OPTIONS, Token, parse_tokens, value_of
-from local_stack.settings import Settings
+from local_stack.settings import ROOT, Settings
 from tests.conftest import free_port
 
 
@@ -329,3 +331,24 @@ def test_every_run_of_a_project_is_recorded_and_mlflow_s_client_is_restored(
     assert run.data.tags["mlflow.note.content"].startswith("[ERROR] main with no parameters")
     assert create_run != [before]
     assert MlflowClient.create_run is before
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_mlflow_run_exits_with_the_code_that_the_step_recorded(
+    tracking: str, server: Settings, tmp_path: Path, code: int
+) -> None:
+    step = f"import mlflow; from steps.runs import outcomes; mlflow.start_run(); outcomes.record({code}); exit({code})"
+    project = {"name": "waiting", "entry_points": {"main": {"command": f'{sys.executable} -c "{step}"'}}}
+    (tmp_path / "MLproject").write_text(json.dumps(project))
+    (tmp_path / "steps").symlink_to(ROOT / "steps")
+    (tmp_path / "configuration").symlink_to(ROOT / "configuration")
+    client = MlflowClient(server.tracking_uri)
+
+    def command() -> None:
+        mlflow.projects.run(str(tmp_path), env_manager="local", experiment_id=tracking)
+
+    with pytest.raises(SystemExit) as ended:
+        created_runs.run_and_complete(command, is_named=False)
+    assert ended.value.code == code
+    [run] = client.search_runs([tracking], max_results=1)
+    assert run.data.tags["streamflow.exit_code"] == str(code)

@@ -1,4 +1,4 @@
-"""The chain: five child runs under one parent; after a failing step, no further one."""
+"""The chain: six child runs under one parent; after a failing step, no further one."""
 
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from tests.conftest import JANUARY
 from tests.steps.states.database import fetch, last_run
 from tests.steps.states.months import FILES, with_cell, write_month
 from tests.steps.states.online import in_snapshot, served
+
+pytestmark = pytest.mark.usefixtures("empty_registry")
 
 
 def run_chain(folder: Path) -> None:
@@ -49,7 +51,6 @@ def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry_points, "PROJECT_ROOT", tmp_path)
 
 
-@pytest.mark.usefixtures("empty_registry")
 def test_one_command_puts_a_months_model_into_production(
     empty_warehouse: Settings,
     sample_months: Path,
@@ -60,7 +61,7 @@ def test_one_command_puts_a_months_model_into_production(
     folder = sample_months / "month_000"
     run_chain(folder)
     parent = last_run("main", tracking)
-    steps = ["ingest", "materialize", "build_dataset", "train", "register"]
+    steps = ["check_month", "ingest", "materialize", "build_dataset", "train", "register"]
     assert parent.info.status == "FINISHED"
     assert children(parent) == [(step, "FINISHED") for step in steps]
     assert (parent.data.tags["as_of"], parent.data.tags["files_sha256"]) == ("2024-01-31", files_sha256(folder))
@@ -70,7 +71,7 @@ def test_one_command_puts_a_months_model_into_production(
     january = in_snapshot(JANUARY)
     assert served(list(january)) == january
     out = capsys.readouterr().out
-    assert [f"[{number}/5] {step} took" in out for number, step in enumerate(steps, start=1)] == [True] * 5
+    assert [f"[{number}/6] {step} took" in out for number, step in enumerate(steps, start=1)] == [True] * 6
 
 
 def test_a_failing_step_fails_the_chain_and_stops_it(
@@ -82,7 +83,12 @@ def test_a_failing_step_fails_the_chain_and_stops_it(
         run_chain(write_month(tmp_path / "month"))
     parent = last_run("main", tracking)
     assert parent.info.status == "FAILED"
-    assert children(parent) == [("ingest", "FINISHED"), ("materialize", "FINISHED"), ("build_dataset", "FAILED")]
+    assert children(parent) == [
+        ("check_month", "FINISHED"),
+        ("ingest", "FINISHED"),
+        ("materialize", "FINISHED"),
+        ("build_dataset", "FAILED"),
+    ]
     assert "files_sha256" not in parent.data.tags
 
 
@@ -93,7 +99,7 @@ def test_a_month_without_labels_goes_online_and_trains_nothing(
     run_chain(folder)
     parent = last_run("main", tracking)
     assert parent.info.status == "FINISHED"
-    assert children(parent) == [("ingest", "FINISHED"), ("materialize", "FINISHED")]
+    assert children(parent) == [("check_month", "FINISHED"), ("ingest", "FINISHED"), ("materialize", "FINISHED")]
     assert parent.data.tags["files_sha256"] == files_sha256(folder)
     assert served(["anna"]) == {"anna": in_snapshot(JANUARY)["anna"]}
     assert "mlflow run . -e labels -P labels_file=FILE -P as_of=2024-01-31" in capsys.readouterr().out
@@ -104,6 +110,6 @@ def test_a_faulty_month_ends_the_chain_at_its_first_step(
 ) -> None:
     with pytest.raises(FaultyMonth):
         run_chain(write_month(tmp_path / "month", labels=with_cell(FILES["labels"], 2, "churn_label", "?")))
-    assert children(last_run("main", tracking)) == [("ingest", "FAILED")]
+    assert children(last_run("main", tracking)) == [("check_month", "FAILED")]
     tables = "SELECT tablename FROM pg_tables WHERE schemaname IN ('public', 'feast_online')"
     assert {name for (name,) in fetch(tables)} <= {"seals"}  # those of earlier tests' models

@@ -18,7 +18,7 @@ ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())[
 def values_for(entry_point: str, folder: Path) -> dict[str, str]:
     """A value for every parameter without a default, and as_of for register."""
     (folder / "labels.csv").touch()
-    values = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder)}
+    values = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder), "months_dir": str(folder)}
     if entry_point == "examine":
         values["version"] = "1"
     values["labels_file"] = str(folder / "labels.csv")
