@@ -149,9 +149,10 @@ class RegistryPoll:
         try:
             self._prepare(target)
         except Exception as error:  # noqa: BLE001 - the next poll tries again
+            message = f"Nothing is launched until the table decisions can be read: {first_line(error)}"
             if self.error is None:
-                log.warning("Nothing is launched until the decisions can be read: %s", first_line(error))
-            self.error = "The table decisions cannot be read: nothing is launched until it is known what may serve"
+                log.warning("%s", message)
+            self.error = message
             return False
         return True
 

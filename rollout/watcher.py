@@ -72,7 +72,8 @@ class Watcher:
         self._keep_alive()
 
     def _follow_registry(self) -> None:
-        target = self._way_back.version_to_serve(self._registry.target)
+        # before the first answer, an empty stage means nothing
+        target = self._way_back.version_to_serve(self._registry.target) if self._registry.has_answered else None
         if self._launch is not None and not (target and target.identity == self._launch.target.identity):
             self._servers.drain.discard(self._launch)
             self._launch = None

@@ -173,10 +173,8 @@ class WayBack:
         turned = next((turned for turned in reversed(recorded) if turned.is_about(target)), None)
         if turned is None:
             return None
-        at = datetime.fromisoformat(turned.at)
-        since = [cutover for cutover in warehouse.cutovers(self._model) if cutover.at > at]
-        served = any((cutover.version, cutover.run_id) == (target.version, target.run_id) for cutover in since)
-        return None if served else turned
+        turned_at = datetime.fromisoformat(turned.at)
+        return None if warehouse.has_served(self._model, turned.version, turned.run_id, turned_at) else turned
 
 
 def _is_promoted_anew(turned: TurnedBack, target: TargetVersion) -> bool:
