@@ -150,8 +150,8 @@ LAYERS = {
         "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
-        "__main__", "metrics", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes",
-        "settings", "loopback", "errors",
+        "__main__", "metrics", "watcher", "servers", "probation", "model_server", "backoff", "control", "recorder",
+        "registry", "processes", "settings", "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "local_stack": (

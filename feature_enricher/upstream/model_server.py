@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from configuration import names
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.upstream.answer_counter import AnswerCounter
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.http_client import Answer, Upstream
 from feature_store.deadline import Deadline
@@ -63,11 +64,12 @@ class ModelServerClient:
     def __init__(self, upstream: Upstream) -> None:
         # one per model server: failures of this one do not count for the next
         self.breaker = Breaker(lambda: ModelCircuitOpen("The model server did not answer several times in a row"))
+        self.answers = AnswerCounter()
         self._upstream = upstream
 
     def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[ModelAnswer]:
         """One answer per row, in order, all by one version. `rows`: at least one, all with the same feature names."""
-        with self.breaker.guard():
+        with self.breaker.guard(), self.answers.counted(rows, deadline):
             return self._predict(rows, deadline)
 
     def ping(self, deadline: Deadline) -> None:

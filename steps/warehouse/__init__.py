@@ -70,7 +70,15 @@ from steps.warehouse.records.monitoring import (
 )
 from steps.warehouse.records.observation import Observation, ObservedFigure, observe, record_step_success
 from steps.warehouse.records.prediction_log import OldLog, delete_old_log, make_log_days, old_log, oldest_kept
-from steps.warehouse.records.serving import Cutover, SealedObject, cutovers, newest_seal, record_cutover, record_seal
+from steps.warehouse.records.serving import (
+    Cutover,
+    SealedObject,
+    cutovers,
+    has_served,
+    newest_seal,
+    record_cutover,
+    record_seal,
+)
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
 from steps.warehouse.staging import Change
 
@@ -80,11 +88,11 @@ __all__ = [
     "OldLog", "OldScores", "OnlineTable", "RecordedDecision", "SealedObject", "any_erased", "any_label",
     "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "cutovers",
     "decisions", "delete_old_log", "delete_old_scores", "entities", "entities_of_file", "erased", "erased_among",
-    "erasures_of", "event_time", "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint",
-    "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_at", "loaded_months", "make_log_days",
-    "monitored", "monitored_months", "month_fingerprint", "month_lock", "month_rows", "month_state",
-    "months_of_another_origin", "newest_labels_fingerprint", "newest_labels_of", "newest_seal", "observe",
-    "old_log", "old_scores", "oldest_kept", "online_as_of", "ping", "promotion_lock", "read_features",
+    "erasures_of", "event_time", "export", "export_schema", "files_sha256", "has_served", "label_files",
+    "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_at", "loaded_months",
+    "make_log_days", "monitored", "monitored_months", "month_fingerprint", "month_lock", "month_rows",
+    "month_state", "months_of_another_origin", "newest_labels_fingerprint", "newest_labels_of", "newest_seal",
+    "observe", "old_log", "old_scores", "oldest_kept", "online_as_of", "ping", "promotion_lock", "read_features",
     "read_snapshot", "realised_auc", "record_cutover", "record_decision", "record_lake_file", "record_monitoring",
     "record_seal", "record_step_success", "recorded_lake_files", "remove_month", "replace_online",
     "replaced_scores", "require_known", "require_month", "run_held", "run_if_free", "scores_of_month",
