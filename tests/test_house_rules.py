@@ -119,9 +119,9 @@ def test_steps_reach_the_warehouse_with_one_driver() -> None:
     assert importing(sources("steps"), "psycopg2") == ["steps/cli/disk.py imports psycopg2.errors"]
 
 
-def test_only_the_chain_imports_a_step_by_its_name() -> None:
+def test_steps_are_imported_by_name_in_one_place() -> None:
     users = [name_of(path) for path in sources("steps") if "importlib.import_module" in path.read_text()]
-    assert users == ["steps/chain/runner.py"]
+    assert users == ["steps/runs/child_runs.py"]
 
 
 def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
@@ -142,7 +142,8 @@ LAYERS = {
         "metric_series", "process_metrics", "deadline", "settings", "version", "errors", "named_keys",
     ),
     "steps": (
-        *ENTRY_POINTS, "cleanup", "chain", "monitoring", "scoring", "registry", "training", "features", "runs",
+        *ENTRY_POINTS, "cleanup", "chain", "monitoring", "scoring", "registry", "candidates", "training", "features",
+        "runs",
         "warehouse", "month", "cli",
     ),
     "feature_store": (

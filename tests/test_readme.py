@@ -33,6 +33,7 @@ RUN_BY = {
         "-P model=hist_gradient_boosting -P feature_service=churn_v2",
     ),
     "mlflow run . -e train -P as_of=2024-01-31 -P feature_service=churn_v3": (NEW_FEATURE, '"churn_v3"'),
+    "mlflow run . -e select_model -P as_of=2024-01-31": ("tests/steps/test_select_model.py", "select_model.main("),
     "mlflow run . -e ingest": (NEW_FEATURE, 'step(patched, "ingest"'),
     "mlflow run . -e materialize": (NEW_FEATURE, 'step(patched, "materialize"'),
     "mlflow run . -P month_dir=data/month_001 -P as_of=2024-02-29": (REAL_MONTH, "chain.main("),

@@ -15,14 +15,15 @@ from mlflow.entities import Run
 
 from configuration import names
 from steps import warehouse
-from steps.chain.digests import digest
 from steps.chain.month_folder import MonthFolder
 from steps.cli.errors import MonthUnderWay
 from steps.cli.settings import MODEL_NAME
 from steps.registry import approvals, versions
 from steps.runs import search, tracking
+from steps.runs.inputs import digest
 
 FOLDER_TAG, CHAMPION_TAG, TRAINED_TAG = "folder_sha256", "champion", "trained_run_id"
+SELECTED_TAG = "train_run_id"  # of a run of select_model
 LABELS_TAG, OPTIONS_TAG, VERSION_TAG = "labels_fingerprint", "options", "model_version"
 NONE = "none"
 UNDER_WAY = "Another run of main or catch_up is under way. When it is done, run the same command again"

@@ -31,6 +31,7 @@ LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
+WITH_ARTIFACTS = f"tags.`{PRUNED_TAG}` IS NULL"
 ERASED_TAG = "streamflow.user_erased_on"  # of a dataset with a user who was erased later
 CODE_FOLDERS = ("configuration", "sealing", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
@@ -49,7 +50,7 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
     parent = mlflow.active_run()
     run = _started(parent)
     # the lock is released last: a free lock means that the run has ended or is dead
-    with _held(run) as place, descriptions.killed_by_ctrl_c(run.info.run_id), run, descriptions.failure_described():
+    with held(run) as place, descriptions.killed_by_ctrl_c(run.info.run_id), run, descriptions.failure_described():
         tags = {MLFLOW_RUN_NAME: descriptions.name_of(run, run_name), STEP_TAG: step, dead_runs.HELD_TAG: place}
         mlflow.set_tags({**tags, **code_version(), **inputs.take()})
         _log_missing_params(run, params)
@@ -65,10 +66,10 @@ def _started(parent: Run | None) -> mlflow.ActiveRun:
     try:
         return mlflow.start_run(nested=parent is not None, experiment_id=parent.info.experiment_id if parent else None)
     except MlflowException as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
-def _translated(error: MlflowException) -> StepError:
+def translated(error: MlflowException) -> StepError:
     uri = mlflow.get_tracking_uri().split("@")[-1]  # without the password
     deleted = re.search(r"experiment (\d+) must be in the 'active' state", str(error))
     if deleted:
@@ -85,14 +86,14 @@ def _translated(error: MlflowException) -> StepError:
 
 
 @contextmanager
-def _held(run: Run) -> Iterator[str]:
+def held(run: Run) -> Iterator[str]:
     try:
-        held = ExitStack()
-        place = held.enter_context(warehouse.run_held(run.info.run_id))
+        stack = ExitStack()
+        place = stack.enter_context(warehouse.run_held(run.info.run_id))
     except StepError:
         mlflow.end_run("FAILED")
         raise
-    with held, private_files():
+    with stack, private_files():
         yield place
 
 
@@ -193,5 +194,5 @@ def searched(step: str, tags: Mapping[str, str]) -> str:
 
 def _newest(experiments: list[str] | None, step: str, tags: Mapping[str, str]) -> Run | None:
     equal = [search.tagged(name, value) for name, value in {STEP_TAG: step, **tags}.items()]
-    runs = search.runs([search.FINISHED, f"tags.`{PRUNED_TAG}` IS NULL", *equal], experiments)
+    runs = search.runs([search.FINISHED, WITH_ARTIFACTS, *equal], experiments)
     return runs[0] if runs else None

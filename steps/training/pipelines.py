@@ -39,13 +39,14 @@ class Hyperparameters:
     max_leaf_nodes: int
     learning_rate: float
     C: float
+    min_samples_leaf: int = 1  # scikit-learn's default
 
     def of(self, model: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in HYPERPARAMETERS[model]}
 
 
 HYPERPARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "random_forest": ("n_estimators",),
+    "random_forest": ("n_estimators", "min_samples_leaf"),
     "hist_gradient_boosting": ("max_iter", "max_leaf_nodes", "learning_rate"),
     "logistic_regression": ("C",),
 }
@@ -81,6 +82,13 @@ def pipeline(model: str, hyperparameters: Hyperparameters, categories: Mapping[s
     rest = StandardScaler() if model == "logistic_regression" else "passthrough"
     encode = ColumnTransformer([("one_hot", one_hot, list(categories))], remainder=rest)
     return Pipeline([("encode", encode), ("classify", classifier(model, hyperparameters))])
+
+
+def unfitted(
+    model: str, hyperparameters: Hyperparameters, rows: pd.DataFrame, categorical_cols: Sequence[str]
+) -> Pipeline:
+    """The pipeline for the text values in these rows."""
+    return pipeline(model, hyperparameters, {name: sorted(rows[name].unique()) for name in categorical_cols})
 
 
 def calibrated(unfitted: Pipeline, calibration: Calibration, folds: Sequence[tuple[Positions, Positions]]) -> Pipeline:
