@@ -5,7 +5,7 @@ A month is judged by the version that was in Production when it began. A run tha
 must not begin anew with the version that it made: the next run takes over what the first one began with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -64,9 +64,16 @@ def in_production() -> Champion:
 
 def newest(folder: MonthFolder) -> Run | None:
     """The newest earlier run for exactly this folder, finished or not. Raises TrackingUnavailable."""
+    run = _newest({FOLDER_TAG: folder.sha256})
+    if run or folder.late_labels:
+        return run
+    # of releases in which a run knew the month's own files only
+    return _newest({"as_of": str(folder.as_of), "files_sha256": folder.files_sha256})
+
+
+def _newest(tags: Mapping[str, str]) -> Run | None:
     active = mlflow.active_run().info
-    conditions = {tracking.STEP_TAG: "main", FOLDER_TAG: folder.sha256}
-    equal = [search.tagged(name, value) for name, value in conditions.items()]
+    equal = [search.tagged(name, value) for name, value in {tracking.STEP_TAG: "main", **tags}.items()]
     runs = search.runs(equal, [active.experiment_id], limit=2)
     return next((run for run in runs if run.info.run_id != active.run_id), None)
 
@@ -77,7 +84,7 @@ def has_finished(run: Run, folder: MonthFolder, options: str | None) -> bool:
     return (
         run.info.status == "FINISHED"
         and warehouse.files_sha256(folder.as_of) == folder.files_sha256
-        and options in (None, tags.get(OPTIONS_TAG))
+        and (options is None or options == tags.get(OPTIONS_TAG, options))
         and (labels is None or labels == tags.get(LABELS_TAG, labels))
     )
 

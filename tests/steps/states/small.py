@@ -4,17 +4,12 @@ from pathlib import Path
 
 from local_stack.settings import ROOT
 
-FEW = {
-    'default: "300"}': 'default: "8"}',  # trees of a forest
-    'default: "150"}': 'default: "10"}',  # of boosting
-}
 
-
-def quick_project(folder: Path, changes: dict[str, str] | None = None) -> Path:
-    """The folder, with MLproject: small models, and further changes of its text."""
+def quick_project(folder: Path, trees: int = 8, iterations: int = 10) -> Path:
+    """The folder, with MLproject: forests of so many trees, and so many iterations of boosting."""
     text = (ROOT / "MLproject").read_text()
-    for default, changed in {**FEW, **(changes or {})}.items():
-        assert default in text, default
-        text = text.replace(default, changed)
+    for default, changed in {'"300"} # forest': trees, '"150"} # boosting': iterations}.items():
+        assert text.count(default) == 1, default
+        text = text.replace(default, f'"{changed}"}} #{default.partition("#")[2]}')
     (folder / "MLproject").write_text(text)
     return folder
