@@ -22,7 +22,10 @@ def number_of(day: date) -> int:
 
 
 def day_of_folder(name: str) -> date | None:
-    """None for a name that is of no month. Raises ValueError for a day that does not exist."""
+    """None for a name that is of no month."""
     if numbered := NUMBERED.fullmatch(name):
         return day_of(int(numbered[1]))
-    return date.fromisoformat(name) if DATED.fullmatch(name) else None
+    try:
+        return date.fromisoformat(name) if DATED.fullmatch(name) else None
+    except ValueError:  # no such day
+        return None

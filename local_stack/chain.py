@@ -149,7 +149,8 @@ def mlflow_run(settings: Settings, arguments: list[str], on_poll: Callable[[], N
         processes.end(psutil.Process(process.pid), signal.SIGINT)  # MLflow closes its run on SIGINT
         raise
     if process.returncode:
-        raise StackError(f"mlflow run . {' '.join(arguments)} failed; its messages are above")
+        ended = "was stopped by a rule" if process.returncode == names.STOPPED else "failed"
+        raise StackError(f"mlflow run . {' '.join(arguments)} {ended}; its messages are above")
 
 
 def example_answer(settings: Settings, users: Iterable[str]) -> dict[str, Any]:

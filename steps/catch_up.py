@@ -13,6 +13,7 @@ from datetime import date
 from steps import warehouse
 from steps.chain import attempts, month_folder, months_folder, whole_month
 from steps.chain.options import Options, add_arguments
+from steps.chain.recovery import explained
 from steps.cli import console, parameters
 from steps.cli.errors import StoppedByRule
 from steps.runs import descriptions, outcomes, tracking
@@ -22,7 +23,11 @@ FAULT = 1  # 2 would mean that a version waits
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    with tracking.step_run("catch_up", "catch_up", vars(args)), warehouse.month_lock() as is_free:
+    with (
+        explained(args.months_dir),
+        tracking.step_run("catch_up", "catch_up", vars(args)),
+        warehouse.month_lock() as is_free,
+    ):
         if not is_free:
             descriptions.conclude(f"[OK] Nothing was done. {attempts.UNDER_WAY}")
             return 0

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from steps.chain import whole_month
 from steps.chain.attempts import alone
 from steps.chain.options import Options, add_arguments
+from steps.chain.recovery import explained
 from steps.cli import console, parameters
 
 FAULT = 1  # 2 would mean that a version waits
@@ -19,7 +20,7 @@ FAULT = 1  # 2 would mean that a version waits
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = Options(**vars(parse_args(argv)))
-    with whole_month.recorded(options), alone():
+    with explained(options.month_dir), whole_month.recorded(options), alone():
         return whole_month.run(options)
 
 

@@ -119,9 +119,9 @@ def test_steps_reach_the_warehouse_with_one_driver() -> None:
     assert importing(sources("steps"), "psycopg2") == ["steps/cli/disk.py imports psycopg2.errors"]
 
 
-def test_steps_are_imported_by_name_in_two_places() -> None:
+def test_steps_are_imported_by_name_in_one_place() -> None:
     users = [name_of(path) for path in sources("steps") if "importlib.import_module" in path.read_text()]
-    assert users == ["steps/chain/runner.py", "steps/runs/child_runs.py"]
+    assert users == ["steps/runs/child_runs.py"]
 
 
 def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
@@ -143,15 +143,16 @@ LAYERS = {
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "chain", "monitoring", "scoring", "registry", "candidates", "training", "features",
-        "runs", "warehouse", "month", "cli",
+        "runs",
+        "warehouse", "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
         "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
-        "__main__", "metrics", "watcher", "servers", "probation", "model_server", "backoff", "control", "recorder",
-        "registry", "processes", "settings", "loopback", "errors",
+        "__main__", "metrics", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes",
+        "settings", "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "local_stack": (

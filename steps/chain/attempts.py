@@ -5,7 +5,7 @@ A month is judged by the version that was in Production when it began. A run tha
 must not begin anew with the version that it made: the next run takes over what the first one began with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -15,14 +15,15 @@ from mlflow.entities import Run
 
 from configuration import names
 from steps import warehouse
-from steps.chain.digests import digest
 from steps.chain.month_folder import MonthFolder
 from steps.cli.errors import MonthUnderWay
 from steps.cli.settings import MODEL_NAME
 from steps.registry import approvals, versions
 from steps.runs import search, tracking
+from steps.runs.inputs import digest
 
 FOLDER_TAG, CHAMPION_TAG, TRAINED_TAG = "folder_sha256", "champion", "trained_run_id"
+SELECTED_TAG = "train_run_id"  # of a run of select_model
 LABELS_TAG, OPTIONS_TAG, VERSION_TAG = "labels_fingerprint", "options", "model_version"
 NONE = "none"
 UNDER_WAY = "Another run of main or catch_up is under way. When it is done, run the same command again"
@@ -63,9 +64,16 @@ def in_production() -> Champion:
 
 def newest(folder: MonthFolder) -> Run | None:
     """The newest earlier run for exactly this folder, finished or not. Raises TrackingUnavailable."""
+    run = _newest({FOLDER_TAG: folder.sha256})
+    if run or folder.late_labels:
+        return run
+    # of releases in which a run knew the month's own files only
+    return _newest({"as_of": str(folder.as_of), "files_sha256": folder.files_sha256})
+
+
+def _newest(tags: Mapping[str, str]) -> Run | None:
     active = mlflow.active_run().info
-    conditions = {tracking.STEP_TAG: "main", FOLDER_TAG: folder.sha256}
-    equal = [search.tagged(name, value) for name, value in conditions.items()]
+    equal = [search.tagged(name, value) for name, value in {tracking.STEP_TAG: "main", **tags}.items()]
     runs = search.runs(equal, [active.experiment_id], limit=2)
     return next((run for run in runs if run.info.run_id != active.run_id), None)
 
@@ -76,7 +84,7 @@ def has_finished(run: Run, folder: MonthFolder, options: str | None) -> bool:
     return (
         run.info.status == "FINISHED"
         and warehouse.files_sha256(folder.as_of) == folder.files_sha256
-        and options in (None, tags.get(OPTIONS_TAG))
+        and (options is None or options == tags.get(OPTIONS_TAG, options))
         and (labels is None or labels == tags.get(LABELS_TAG, labels))
     )
 

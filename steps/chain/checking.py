@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from steps import warehouse
 from steps.chain import file_samples, stopping
-from steps.chain.digests import digest
 from steps.chain.month_folder import MonthFolder
 from steps.chain.stopping import Alarm
 from steps.cli import progress
@@ -17,6 +16,7 @@ from steps.monitoring.samples import Pair
 from steps.month.digest import origin_of
 from steps.month.files import CheckedMonth
 from steps.registry import versions
+from steps.runs.inputs import digest
 
 SAME_USERS_SHARE = 0.1  # of one company's months; made-up and real months have no user in common
 BEFORE = "month before,"

@@ -8,12 +8,12 @@ from configuration import names
 from steps import warehouse
 from steps.chain import retraining
 from steps.chain.attempts import Champion
-from steps.chain.digests import digest
 from steps.chain.options import Options
 from steps.chain.retraining import Retraining, Situation
 from steps.cli.settings import MODEL_NAME
 from steps.monitoring.report import record as record_tags
 from steps.runs import search
+from steps.runs.inputs import digest
 from steps.training import dataset_runs
 
 

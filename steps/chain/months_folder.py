@@ -15,7 +15,7 @@ def list_months(folder: Path) -> list[tuple[date, Path]]:
     """
     by_day: dict[date, Path] = {}
     for path in _folders(folder):
-        day = _day_of(path)
+        day = months.day_of_folder(path.name)
         if day is None:
             console.say(f"[WARNING] {path.name} is left out: a month's folder is called month_NNN or YYYY-MM-DD")
         elif day in by_day:
@@ -32,13 +32,6 @@ def _folders(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
         raise _faulty(folder, f"cannot be read: {error.strerror}") from error
-
-
-def _day_of(path: Path) -> date | None:
-    try:
-        return months.day_of_folder(path.name)
-    except ValueError:
-        return None
 
 
 def _faulty(folder: Path, fault: str) -> FaultyMonth:

@@ -23,11 +23,12 @@ class Options:
     accept: str
     retrain: str
     promote: str
+    trials: int
 
     @property
     def lasting(self) -> str:
         """Those with which a finished month would have ended otherwise."""
-        return f"retrain={self.retrain} promote={self.promote}"
+        return f"retrain={self.retrain} promote={self.promote} trials={self.trials}"
 
     def text(self, *chosen: str) -> dict[str, str]:
         """As entry points take them."""
@@ -36,10 +37,12 @@ class Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those that are not of the month's folder: --mix, --accept, --retrain, --promote."""
+    """Those that are not of the month's folder: --mix, --accept, --retrain, --promote, --trials."""
     mix = "true: allow made-up months beside real ones"
     parser.add_argument("--mix", type=parameters.yes_or_no, required=True, help=mix)
     parser.add_argument("--accept", type=stopping.accepted, required=True, help="rules that the month may break")
     parser.add_argument("--retrain", choices=retraining.OPTIONS, required=True, help="auto: if the verdict asks for it")
     promote = "ask: a version that passed the gate waits for a person"
     parser.add_argument("--promote", choices=PROMOTE, required=True, help=promote)
+    trials = "of the search for hyperparameters"
+    parser.add_argument("--trials", type=parameters.whole_number(0, 10_000), required=True, help=trials)

@@ -1,15 +1,14 @@
 """Runs the steps of a month by their entry-point names, as child runs in this process, and skips those whose result is
 there already."""
 
-import importlib
 import time
 from collections.abc import Mapping
 
 from mlflow.entities import Run
 
-from steps.chain.digests import digest
 from steps.cli import console
-from steps.runs import entry_points, inputs, tracking
+from steps.runs import child_runs, entry_points, inputs, tracking
+from steps.runs.inputs import digest
 
 
 class Runner:
@@ -24,23 +23,21 @@ class Runner:
         arguments = entry_points.arguments(name, values)
         code = tracking.code_version()[tracking.CODE_TAG]
         sha256 = digest(name, {**made_from, "code": code, "arguments": arguments})
-        done = self._newest(name, sha256)
+        done = tracking.newest_run(name, {inputs.INPUTS_TAG: sha256})
         if done:
             self.skip(name, f"done before, by run {done.info.run_id}")
             return done
         with inputs.of_next_run(sha256):
-            self.run(name, values)
-        finished = self._newest(name, sha256)
-        assert finished is not None, name  # noqa: S101 - run() raises where it did not finish
-        return finished
+            return self.run(name, values)
 
-    def run(self, name: str, values: Mapping[str, str]) -> None:
-        """Runs the step, whatever ran before. Raises the step's errors."""
+    def run(self, name: str, values: Mapping[str, str]) -> Run:
+        """Runs the step, whatever ran before. Returns its finished run. Raises the step's errors."""
         place = self._next()
         started = time.perf_counter()
         console.say(f"{place} {name}")
-        importlib.import_module(f"steps.{name}").main(entry_points.arguments(name, values))
+        finished = child_runs.run_step(name, values)
         console.say(f"{place} {name} took {time.perf_counter() - started:.1f} s")
+        return finished
 
     def skip(self, name: str, reason: str) -> None:
         console.say(f"{self._next()} {name}: {reason}")
@@ -48,7 +45,3 @@ class Runner:
     def _next(self) -> str:
         self._number += 1
         return f"[{self._number}/{self._total}]"
-
-    @staticmethod
-    def _newest(name: str, sha256: str) -> Run | None:
-        return tracking.newest_run(name, {inputs.INPUTS_TAG: sha256})

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import mlflow
 from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from configuration import names
@@ -25,8 +26,8 @@ from steps.runs import descriptions, outcomes, tracking
 from steps.training import dataset_runs
 
 FIRST = ("check_month", "ingest", "materialize", "build_dataset", "train", "register")
-LATER = ("check_month", "ingest", "score", "monitor", "materialize", "build_dataset", "train", "register")
-LEARNING = ("build_dataset", "train", "register")  # these steps need labels
+LATER = ("check_month", "ingest", "score", "monitor", "materialize", "select_model", "register")
+NEED_LABELS = ("build_dataset", "train", "select_model", "register")
 UNLABELLED = (
     "[OK] {as_of} is loaded and online. It has no labels yet, so nothing was trained. When they arrive: "
     "mlflow run . -e labels -P labels_file=FILE -P as_of={as_of}, then the same command again"
@@ -150,8 +151,9 @@ class WholeMonth:
         month = learning.newest_labelled()
         decision = learning.decide(self._options, self._champion, verdict, month)
         if month is None or not decision.retrain:
-            for step in LEARNING:
-                self._runner.skip(step, f"not needed: {decision.reason}")
+            for step in self._steps:
+                if step in NEED_LABELS:
+                    self._runner.skip(step, f"not needed: {decision.reason}")
             self._record(decision, verdict)
             return self._closing(decision, verdict), 0
         try:
@@ -169,9 +171,13 @@ class WholeMonth:
         return f"[OK] {self._as_of} is loaded, scored and online. {decision.sentence}."
 
     def _train(self, month: date) -> Run:
-        made_from = dataset_runs.data_identity(month, None)
-        self._runner.step("build_dataset", {"as_of": str(month)}, made_from)
-        return self._runner.step("train", {"as_of": str(month)}, made_from)
+        """The first version is the baseline; later ones are chosen among candidates."""
+        values, made_from = {"as_of": str(month)}, dataset_runs.data_identity(month, None)
+        if self._steps is FIRST:
+            self._runner.step("build_dataset", values, made_from)
+            return self._runner.step("train", values, made_from)
+        selected = self._runner.step("select_model", {**values, "trials": str(self._options.trials)}, made_from)
+        return MlflowClient().get_run(selected.data.tags[attempts.SELECTED_TAG])
 
     def _register(self, training: Run, decision: Retraining) -> tuple[str, int]:
         values = {"run_id": str(training.info.run_id), "promote": self._options.promote}

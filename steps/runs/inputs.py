@@ -1,7 +1,9 @@
 """The digest of what a step is made from, as a tag of its run from its beginning: a finished run with the same digest
 has the same result, and the step need not run again."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -24,3 +26,9 @@ def take() -> dict[str, str]:
     sha256 = _next_run.get()
     _next_run.set(None)
     return {INPUTS_TAG: sha256} if sha256 else {}
+
+
+def digest(step: str, inputs: Mapping[str, object]) -> str:
+    """One sha256 for all that a step or a decision follows from: the same digest means the same result."""
+    text = json.dumps([step, inputs], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
