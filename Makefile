@@ -20,7 +20,7 @@ override TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dis
 override BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
 override BENCH_OPTIONS := "--data=$${DATA:-data/sample}" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills gate-rates monitor-rates test-compose report backup restore
+.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills gate-rates monitor-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -49,8 +49,11 @@ backup: env ## write the stack's state to one file (TO=file)
 restore: env ## restore a backup; the stack must be down (FROM=file)
 	@$(STACK) restore "--from=$$FROM"
 
-history: env ## show which version served when
+history: env ## show which version served when, and what was decided
 	@$(STEP) history
+
+approve: env ## promote a version that waits (VERSION=n BY=name); REFUSE=true refuses it
+	@$(STEP) approve -P version="$$VERSION" -P by="$$BY" -P refuse="$${REFUSE:-false}"
 
 rollback: env ## serve the previous version again (or VERSION=n)
 	@$(STEP) rollback -P version="$$VERSION"

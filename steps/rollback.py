@@ -17,9 +17,9 @@ from steps import warehouse
 from steps.cli import console, parameters
 from steps.cli.errors import NoRollback
 from steps.cli.settings import MODEL_NAME
-from steps.registry import versions
+from steps.registry import decisions, versions
 from steps.registry.examination import validation
-from steps.runs import descriptions, tracking
+from steps.runs import descriptions, outcomes, tracking
 from steps.warehouse import Cutover
 
 
@@ -29,9 +29,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         with warehouse.promotion_lock():
             now, history = versions.in_production(), warehouse.cutovers(MODEL_NAME)
             target, passed_over = (chosen(args.version, now), []) if args.version else previous(now, history)
+            record(now, target, passed_over, history)
             archived = versions.put_in_stage(target, names.PRODUCTION)
         mlflow.set_tags({"model_version": target, "from_version": now or "none"})
         descriptions.conclude(summary(now, target, archived, passed_over))
+
+
+def record(now: str | None, target: str, passed_over: Sequence[str], history: Sequence[Cutover]) -> None:
+    version, decided = versions.get(target), decisions.about_stages()
+    reason = f"Version {target} goes back to Production in place of version {now or 'none'}{skipped(passed_over)}"
+    since = [str(cutover.at) for cutover in history if cutover.version == now]
+    inputs = {"from": now, "since": since[-1:], "occasion": decisions.occasion("rollback", version, decided)}
+    person, figures = outcomes.person(), {"from_version": now}
+    decisions.record(version, "rollback", "rolled_back", reason, figures=figures, by=person, inputs=inputs)
+
+
+def skipped(passed_over: Sequence[str]) -> str:
+    return f". Passed over: {'; '.join(passed_over)}" if passed_over else ""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -94,8 +108,8 @@ def how_to_promote(version: ModelVersion) -> str:
 
 def summary(now: str | None, target: str, archived: Sequence[str], passed_over: Sequence[str]) -> str:
     replaced = f"version {', '.join(archived)} archived" if archived else "no version to archive"
-    skipped = f" Passed over: {'; '.join(passed_over)}." if passed_over else ""
-    return f"[OK] Rolled {MODEL_NAME} back from version {now or 'none'} to version {target}; {replaced}.{skipped}"
+    rolled = f"[OK] Rolled {MODEL_NAME} back from version {now or 'none'} to version {target}"
+    return f"{rolled}; {replaced}{skipped(passed_over)}."
 
 
 if __name__ == "__main__":

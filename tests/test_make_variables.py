@@ -17,6 +17,7 @@ OWN = re.findall(r"^override ([A-Z_]+)", MAKEFILE, re.MULTILINE)
 READ = {
     **dict.fromkeys(("run", "up"), ("DATA", "AS_OF", "MIX")),
     **dict.fromkeys(("rollback", "lineage"), ("VERSION",)),
+    "approve": ("VERSION", "BY", "REFUSE"),
     "backup": ("TO",),
     "restore": ("FROM",),
     "bench": ("DATA", "FOR", "ROUNDS"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from steps import warehouse
+from steps.cli.settings import MODEL_NAME
 from steps.features import lake, online_month
 from steps.registry import versions
 from steps.runs import search, tracking
@@ -31,6 +32,7 @@ class Traces:
     dataset_runs: list[str]
     trainings: list[str]
     versions: list[str]  # with their stage
+    decisions: int  # about the month; they stay
 
     @property
     def stored(self) -> bool:
@@ -50,6 +52,7 @@ class Traces:
             f"  dataset runs: {_some(self.dataset_runs)}",
             f"  trainings: {_some(self.trainings)}",
             f"  registered versions trained on it: {', '.join(self.versions) or 'none'}",
+            f"  decisions about it, which stay: {self.decisions}",
         ]
 
 
@@ -66,6 +69,7 @@ def traces(store: "FeatureStore", as_of: date) -> Traces:
         dataset_runs=_runs("build_dataset", as_of),
         trainings=_runs("train", as_of),
         versions=_versions(as_of),
+        decisions=len(warehouse.decisions(MODEL_NAME, as_of)),
     )
 
 

@@ -18,6 +18,7 @@ StepError                  base: a message of one line, and the exit code of the
   IncomparableVersions     the version in Production cannot be scored on the candidate's rows
   SealKeyUnusable          the private key of the seals cannot be read or made
   NoRollback               no version to go back to, or it must not serve
+  NoApproval               the version does not wait for a person, or does not pass the gate any more
   LakeDisagrees            a month's Parquet files are not the recorded ones
   EngineUnavailable        the configured offline engine misses a dependency
   ExtraMissing             a package of an optional extra is not installed
@@ -110,6 +111,10 @@ class SealKeyUnusable(StepError):
 
 
 class NoRollback(StepError):
+    pass
+
+
+class NoApproval(StepError):
     pass
 
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+LONGEST_NAME = 100
+NO_PERSONS = ("gate", "watcher")
 DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -118,6 +120,17 @@ def version(text: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a version's number")
     return text
+
+
+def person(text: str) -> str:
+    """A person's name; no name that a decision of the steps themselves is signed with."""
+    name = text.strip()
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        limits = f"a name of 1 to {LONGEST_NAME} printable characters"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {limits}. Give yours: -P by=NAME, or BY=NAME to make")
+    if name.lower() in NO_PERSONS or name.lower().startswith("rule:"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a person. Give your name: -P by=NAME, or BY=NAME to make")
+    return name
 
 
 def feature_service(text: str) -> str:

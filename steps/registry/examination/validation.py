@@ -11,7 +11,7 @@ from steps.cli.errors import DatasetMismatch, UnusableVersion
 from steps.cli.settings import MODEL_NAME
 from steps.features import historical
 from steps.registry import loaded_version, seals, training_sets, versions
-from steps.registry.examination import gate
+from steps.registry.examination import gate, record
 from steps.registry.examination.evidence import collect
 from steps.registry.examination.gate import Evidence, GateResult
 from steps.registry.examination.rules import Rules, default_rules
@@ -29,6 +29,7 @@ def evaluate(version: str, training: Run, rules: Rules, production: str | None) 
     """
     evidence, example = _evidence(version, training, production, rules.min_users)
     result = gate.evaluate(evidence, rules)
+    record.verdict(version, result, production)
     tags, metrics = result.tags(), result.metrics()
     if production not in (None, version):
         tags = {"gate_production_version": str(production), **tags}
@@ -80,6 +81,7 @@ def ensure_verdict(version: ModelVersion, *, allow_older: bool = True) -> Verdic
         return recorded
     training = versions.training_of(version)
     if training is None:
+        record.without_training(version, NO_TRAINING)
         _seal(number, "refused", NO_TRAINING, None, has_issues=True)
         versions.tag(number, {"gate_reason": NO_TRAINING, "gate": "refused"})
         return Verdict("refused", NO_TRAINING, "refused")

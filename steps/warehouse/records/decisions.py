@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from steps.warehouse.connection import statement, transaction
 
 Kind = Literal["accept", "stop", "retrain", "gate", "promotion", "approval", "refusal", "rollback"]
+DecisionKind = Kind  # its name outside this module
 Figure = float | int | str | None
 
 

@@ -94,11 +94,11 @@ def test_figures_without_a_value_are_null() -> None:
 @given(st.lists(DECISIONS, max_size=12), st.integers(0, 10**9))
 def test_any_order_of_decisions_leaves_the_first_of_each_key(decisions: list[Decision], number: int) -> None:
     model = f"model of example {number}"
-    known = set(map(key_of, warehouse.decisions(model)))  # the same example may run again
+    before = set(map(key_of, warehouse.decisions(model)))  # the same example may run again
     expected = {key_of(decision): decision for decision in reversed(decisions)}
     results = [warehouse.record_decision(model, decision) for decision in decisions]
-    assert sum(results) == len(expected.keys() - known)
-    if not known:
+    assert sum(results) == len(expected.keys() - before)
+    if not before:
         assert recorded(model) == sorted(expected.values(), key=decisions.index)
 
 
