@@ -38,13 +38,13 @@ class Probation:
         """Begins the probation of a promoted version and ends any other. Returns the servers to end."""
         candidates = [ready for ready in (self.held, previous) if ready and ready.server is not new.server]
         running = [ready for ready in candidates if not ready.server.ended()]
-        self._answers.expect(new.server.url, new.server.answers_key)
         self._trial = None
         if is_promotion and running and self._settings.probation_s:
             self._trial = _Trial(running[0], new, time.monotonic() + self._settings.probation_s)
         released = [ready.server for ready in candidates if ready is not self.held]
         for server in released:
             self._answers.forget(server.url)
+        self._answers.expect(new.server.url, new.server.answers_key)  # maybe at the port of a released one
         return released
 
     def is_of(self, ready: ReadyServer) -> bool:

@@ -20,6 +20,8 @@ from steps.warehouse import Decision
 
 FILE = "turned_back.json"
 OUTCOME = "turned_back"
+CREATED = "version_created_ms"  # as the steps record it
+NOT_FIGURES = {"version", "created_ms", "reason", "figures"}
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +56,14 @@ class TurnedBack:
     def decision(self) -> Decision:
         facts = asdict(self)
         inputs = json.dumps([self.version, self.run_id, self.source, self.created_ms, self.at])
-        recorded = {name: value for name, value in facts.items() if name not in ("version", "reason", "figures")}
+        recorded = {name: value for name, value in facts.items() if name not in NOT_FIGURES}
         return Decision(
             kind="rollback",
             outcome=OUTCOME,
             as_of=None,
             version=self.version,
             reason=self.reason,
-            figures={**self.figures, **recorded},
+            figures={**self.figures, **recorded, CREATED: self.created_ms},
             decided_by="watcher",
             inputs_sha256=hashlib.sha256(inputs.encode()).hexdigest(),
         )
@@ -69,9 +71,9 @@ class TurnedBack:
 
 def of_decision(decision: Decision) -> TurnedBack:
     """Raises KeyError for figures of another kind."""
-    own = {item.name for item in fields(TurnedBack)} - {"version", "reason", "figures"}
-    facts: dict[str, Any] = {name: decision.figures[name] for name in own}
-    counts = {name: value for name, value in decision.figures.items() if name not in own}
+    own = {item.name for item in fields(TurnedBack)} - NOT_FIGURES
+    facts: dict[str, Any] = {name: decision.figures[name] for name in own} | {"created_ms": decision.figures[CREATED]}
+    counts = {name: value for name, value in decision.figures.items() if name not in {*own, CREATED}}
     return TurnedBack(version=str(decision.version), reason=decision.reason, figures=counts, **facts)
 
 
