@@ -72,13 +72,13 @@ def gateways(running: RunningWatcher) -> Iterator[list[FlaskClient]]:
     settings = {"ROLLOUT_URL": running.url, "MODEL_TIMEOUT_S": 0.6}
     apps = [create_app(settings, features=FakeFeatures(USERS)) for _nth in range(2)]
     clients: list[FlaskClient] = [app.test_client() for app in apps]
-    wait_until(lambda: all(ask(client, GOOD)[0] == 200 for client in clients), 20)
+    wait_until(lambda: all(predict(client, GOOD)[0] == 200 for client in clients), 20)
     yield clients
     for app in apps:
         app.extensions["streamflow"].close()
 
 
-def ask(client: FlaskClient, user: str) -> tuple[int, dict[str, Any]]:
+def predict(client: FlaskClient, user: str) -> tuple[int, dict[str, Any]]:
     answer = client.post("/predict", json={"user_id": user})
     return answer.status_code, answer.get_json()
 
@@ -89,7 +89,7 @@ def ask_until_turned_back(running: RunningWatcher, gateways: list[FlaskClient], 
     def turned_back() -> dict[str, Any] | None:
         for client in gateways:
             for user in (GOOD, HARD):
-                code, answer = ask(client, user)
+                code, answer = predict(client, user)
                 assert code in (200, 503), answer
                 assert code == 503 or answer["model"]["version"]
         status = running.status()
@@ -110,8 +110,8 @@ def test_a_version_that_raises_for_some_users_is_turned_back_to_the_warm_server(
     assert re.fullmatch(r"\d\d\.\d% of \d+ answers failed, 0\.0% before|\d\d\.\d% of \d+ answers failed",
                         status["turned_back"]["reason"])  # fmt: skip
     for client in gateways:
-        wait_until(lambda client=client: ask(client, HARD)[0] == 200)  # type: ignore[misc]
-    assert {ask(client, HARD)[1]["model"]["version"] for client in gateways} == {numbers["first"]}
+        wait_until(lambda client=client: predict(client, HARD)[0] == 200)  # type: ignore[misc]
+    assert {predict(client, HARD)[1]["model"]["version"] for client in gateways} == {numbers["first"]}
 
 
 def test_the_way_back_is_recorded_and_measured(running: RunningWatcher, numbers: dict[str, str]) -> None:
