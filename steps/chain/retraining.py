@@ -36,6 +36,11 @@ class Retraining:
         return "retrained" if self.retrain else "kept"
 
     @property
+    def compared_on(self) -> str:
+        """The months of the gate's comparison: after a verdict that users have changed, the newest alone."""
+        return "newest" if self.rule == "verdict" else "pool"
+
+    @property
     def sentence(self) -> str:
         return f"{self.reason[:1].upper()}{self.reason[1:]}"
 

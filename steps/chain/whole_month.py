@@ -180,7 +180,7 @@ class WholeMonth:
         return MlflowClient().get_run(selected.data.tags[attempts.SELECTED_TAG])
 
     def _register(self, training: Run, decision: Retraining) -> tuple[str, int]:
-        values = {"run_id": str(training.info.run_id), "promote": self._options.promote}
+        values = {"run_id": str(training.info.run_id), "promote": self._options.promote, "months": decision.compared_on}
         registered = self._runner.step("register", values, {"champion": self._champion.identity}).data.tags
         mlflow.set_tag(attempts.VERSION_TAG, registered.get(attempts.VERSION_TAG, ""))
         result = registered.get(MLFLOW_RUN_NOTE, "").strip("`\n")

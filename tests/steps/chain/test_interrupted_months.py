@@ -1,10 +1,12 @@
 """A month that is cut off in the middle of a step: one line says why and what to do, and the same command ends it."""
 
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from local_stack.database import postgres
@@ -88,10 +90,12 @@ def once(interruption: Callable[[], object], work: Callable[..., Any]) -> Callab
 
 
 @pytest.fixture
-def february(before_february: None, sample_months: Path, tmp_path: Path) -> Path:
-    """A folder of its own for each test: finished steps of another test are not its own."""
+def february(before_february: None, sample_months: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Other values for each test: steps that another test has finished are not done."""
     folder = Path(shutil.copytree(sample_months / "month_001", tmp_path / "month_001"))
-    (folder / "users.csv").write_text((folder / "users.csv").read_text() + "\n")
+    usage = pd.read_csv(folder / "usage_agg_30d.csv", dtype=str, keep_default_na=False)
+    usage.loc[0, "watch_hours_30d"] = f"{1 + zlib.crc32(request.node.name.encode()) / 2**32:.6f}"
+    usage.to_csv(folder / "usage_agg_30d.csv", index=False)
     return folder
 
 
@@ -120,12 +124,11 @@ def decided() -> list[warehouse.RecordedDecision]:
 def test_a_full_disk_is_named_and_with_room_the_month_ends(
     february: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with open_folder() as folder, small_disk(folder / "lake", "16k") as full:
-        monkeypatch.setenv("STREAMFLOW_LAKE", str(full))
+    with open_folder() as folder, small_disk(folder / "lake", "16k") as full, monkeypatch.context() as elsewhere:
+        elsewhere.setenv("STREAMFLOW_LAKE", str(full))
         assert exit_code(february) == 1
     assert f"The disk of {full} is full" in capsys.readouterr().err
     assert FEBRUARY not in warehouse.loaded_months()
-    monkeypatch.delenv("STREAMFLOW_LAKE")
     assert run(february, retrain="never") == 0
 
 
@@ -133,7 +136,7 @@ def test_a_folder_that_is_deleted_in_the_middle_is_named_and_put_back_the_month_
     february: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = february.with_name("kept")
-    monkeypatch.setattr(lake, "write_month", once(lambda: february.rename(kept), lake.write_month))
+    monkeypatch.setattr(checking, "across", once(lambda: february.rename(kept), checking.across))
     assert exit_code(february) == 1
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[ERROR]")]
     assert str(february) in line
