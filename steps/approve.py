@@ -78,9 +78,9 @@ def refuse(waiting: Waiting, person: str) -> str:
 
 
 def record(waiting: Waiting, kind: warehouse.DecisionKind, outcome: str, reason: str, person: str) -> None:
-    asked = waiting.asked
-    inputs = {"asked": asked.id}
-    decisions.record(waiting.version, kind, outcome, reason, figures=asked.figures, by=person, inputs=inputs)
+    question = waiting.question
+    inputs = {"question": question.id}
+    decisions.record(waiting.version, kind, outcome, reason, figures=question.figures, by=person, inputs=inputs)
 
 
 if __name__ == "__main__":

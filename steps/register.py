@@ -146,7 +146,7 @@ def carry_out(name: str, judged: Judged, stage: str, outcome: str) -> str:
         return f"[OK] {name}, in no stage. Promote it in the UI."
     if outcome == REFUSED:
         return f"[REFUSED] {name} stays out of {stage}."
-    approvals.ask(judged)
+    approvals.let_wait(judged)
     how = approvals.how_to_approve(str(judged.version.version))
     return f"[WAITS] {name} waits for a person; {approvals.serving_text(judged.production)}. To promote it: {how}."
 

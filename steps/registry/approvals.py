@@ -32,16 +32,20 @@ class Waiting:
     """A version that waits, and what it waits with."""
 
     version: ModelVersion
-    asked: RecordedDecision
+    question: RecordedDecision
 
     @property
     def rules(self) -> Rules:
-        """Those it passed the gate with."""
-        return Rules(**{field.name: self.asked.figures[field.name] for field in fields(Rules)})  # type: ignore[arg-type]
+        """Those it passed the gate with. Raises NoApproval where an earlier release asked, which had others."""
+        figures, rules = self.question.figures, [field.name for field in fields(Rules)]
+        if missing := ", ".join(name for name in rules if name not in figures):
+            number = self.version.version
+            raise NoApproval(f"Version {number} waits since before the gate had {missing}. Register its training again")
+        return Rules(**{name: figures[name] for name in rules})  # type: ignore[arg-type]
 
     def compared_with(self, production: ModelVersion | None) -> bool:
         """Whether it passed the gate against this version."""
-        before = {name: self.asked.figures.get(f"production_{name}") for name in decisions.identity(production)}
+        before = {name: self.question.figures.get(f"production_{name}") for name in decisions.identity(production)}
         return before == decisions.identity(production)
 
 
@@ -49,7 +53,7 @@ def how_to_approve(number: str) -> str:
     return f"make approve VERSION={number} BY=NAME, or mlflow run . -e approve -P version={number} -P by=NAME"
 
 
-def ask(judged: Judged) -> None:
+def let_wait(judged: Judged) -> None:
     """Records that the version waits. The caller holds the promotion lock."""
     number = str(judged.version.version)
     reason = f"Version {number} passed the gate and waits for a person; {serving_text(judged.production)}"
@@ -88,11 +92,11 @@ def of_version(version: ModelVersion) -> Waiting:
     if number == versions.in_production():
         raise NoApproval(f"Version {number} is already in Production")
     newest = decisions.newest(version, history)
-    asked = [decision for decision in history if _asks(decision) and decisions.is_about(decision, version)]
+    questions = [decision for decision in history if _asks(decision) and decisions.is_about(decision, version)]
     # an approval that a killed step has not carried out is given again
     is_left = newest and newest.kind == "approval" and WAITS_TAG in version.tags
-    if newest and asked and (_asks(newest) or is_left):
-        return Waiting(version, asked[-1])
+    if newest and questions and (_asks(newest) or is_left):
+        return Waiting(version, questions[-1])
     raise NoApproval(
         f"Version {number} does not wait for approval: {_why_not(version, newest)}. {_waiting_text(history)}"
     )

@@ -9,7 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 from configuration import names
 from steps.cli.errors import DatasetMismatch, UnusableVersion
 from steps.cli.settings import PROJECT_ROOT
-from steps.registry import loaded_version, seals, versions
+from steps.registry import decisions, loaded_version, seals, versions
 from steps.registry.links import Link, month_links
 from steps.runs import environment, search, tracking
 from steps.training import dataset_runs
@@ -20,16 +20,24 @@ MAX_NAMED = 3  # packages that differ
 
 
 def chain(version: ModelVersion) -> list[Link]:
-    """The links in order: gate, seal, training, model, figures, dataset, code, Python, environment, month, load.
+    """The links in order: gate, decision, seal, training, model, figures, dataset, code, Python, environment, month.
 
     Raises DatabaseUnavailable, and TrackingUnavailable when MLflow does not answer: that is no fact about the version.
     """
     training = versions.training_of(version)
     if training is None:
         run_id = version.run_id or version.tags.get(names.RUN_ID_TAG)
-        return [_gate(version), Link("training", f"no run {run_id}", "broken"), _seal(version), _model(version)]
+        lost = Link("training", f"no run {run_id}", "broken")
+        return [_gate(version), *_decided(version), lost, _seal(version), _model(version)]
     tags = training.data.tags
-    made_with = [_gate(version), _seal(version), _training(version, training), _model(version), _figures(training)]
+    made_with = [
+        _gate(version),
+        *_decided(version),
+        _seal(version),
+        _training(version, training),
+        _model(version),
+        _figures(training),
+    ]
     return [
         *made_with,
         *_dataset(tags),
@@ -45,6 +53,14 @@ def _gate(version: ModelVersion) -> Link:
     if status is None:
         return Link("gate", f"no verdict: version {version.version} was never judged", "recorded")
     return Link("gate", f"{status}: {version.tags.get('gate_reason', 'no reason recorded')}", "recorded")
+
+
+def _decided(version: ModelVersion) -> list[Link]:
+    """The newest decision about its stage. Without one, none: as for a version that was promoted by clicks."""
+    newest = decisions.newest(version, decisions.about_stages())
+    if newest is None:
+        return []
+    return [Link("decision", f"{newest.kind}, by {newest.decided_by}: {newest.reason}", "recorded")]
 
 
 def _run(run_id: str | None) -> Run | None:

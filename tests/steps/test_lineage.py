@@ -60,6 +60,8 @@ def test_the_chain_from_the_version_to_the_files(walk: Walk, training: str, trac
     assert links["title"] == f"{MODEL_NAME} version 1, in Production"
     assert training in links["training"]
     assert links["gate"].startswith("passed: ")
+    decision = "promotion, by gate: Version 1 passed the gate and goes to Production as the first version there"
+    assert links["decision"] == decision
     assert re.fullmatch("[0-9]+ files, all as sealed on [0-9T:+-]+", links["seal"])
     named = " ".join(f"{name}={figures[name]:.4f}" for name in ("AUC", "F1", "ACC"))
     assert links["figures"] == f"{named} on 75 validation users"

@@ -19,8 +19,9 @@ def values_for(entry_point: str, folder: Path) -> dict[str, str]:
     """A value for every parameter without a default, and as_of for register."""
     (folder / "labels.csv").touch()
     values = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder), "months_dir": str(folder)}
-    if entry_point == "examine":
+    if entry_point in ("approve", "examine"):
         values["version"] = "1"
+    values["by"] = "Ann"
     values["labels_file"] = str(folder / "labels.csv")
     return {name: values[name] for name in ENTRY_POINTS[entry_point]["parameters"] if name in values}
 
