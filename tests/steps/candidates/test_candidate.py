@@ -17,13 +17,13 @@ def test_a_list_keeps_its_order() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "'' is not a candidate. Write MODEL:FEATURE_SERVICE"),
-        ("random_forest", "'random_forest' is not a candidate"),
-        ("random_forest:churn_v1,", "'' is not a candidate"),
-        (":churn_v1", "':churn_v1' is not a candidate"),
+        ("", "'' is not a model and a FeatureService with a colon between them"),
+        ("random_forest", "'random_forest' is not a model and a FeatureService"),
+        ("random_forest:churn_v1,", "'' is not a model and a FeatureService"),
+        (":churn_v1", "':churn_v1' is not a model and a FeatureService"),
         (
-            "xgboost:churn_v1",
-            "'xgboost' in 'xgboost:churn_v1' is not a model. Allowed are: hist_gradient_boosting, logistic_regression",
+            "random_forest:churn_v1,xgboost:churn_v1",
+            "'xgboost' is not a model. Allowed are: hist_gradient_boosting, logistic_regression, random_forest",
         ),
         ("random_forest:churn v1", "'churn v1' is not the name of a FeatureService"),
         ("random_forest:churn_v1,random_forest:churn_v1", "random_forest:churn_v1 is listed twice"),
@@ -32,4 +32,5 @@ def test_a_list_keeps_its_order() -> None:
 def test_a_broken_list_is_refused(text: str, message: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         candidates(text)
-    assert str(refused.value).startswith(message)
+    assert str(refused.value).startswith(f"{text!r} is not a list of candidates such as random_forest:churn_v1,")
+    assert f": {message}" in str(refused.value)
