@@ -78,6 +78,7 @@ def test_without_apply_everything_is_listed_and_nothing_changed(
         f"dataset runs: 1 ({dataset_run})",
         "trainings: 0",
         "registered versions trained on it: none",
+        "decisions about it, which stay: 0",
         "[OK] Nothing was changed. To remove the month",
         "mlflow run . -e remove_month -P as_of=2042-06-30 -P apply=true",
     ):

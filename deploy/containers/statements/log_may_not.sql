@@ -20,3 +20,6 @@ INSERT INTO serving_history (model, at, reason) VALUES ('a test', now(), 'stop')
 LOCK TABLE public.users IN ACCESS SHARE MODE
 INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256, model) VALUES ('rollback', 'turned_back', 'a test', '{}', 'watcher', 'mine', 'mine')
 SELECT * FROM decisions
+UPDATE public.decisions SET reason = 'mine'
+DELETE FROM public.decisions
+TRUNCATE public.decisions

@@ -20,3 +20,6 @@ LOCK TABLE feast_online.streamflow_subs_profile_fv
 LOCK TABLE public.users IN ACCESS SHARE MODE
 LOCK TABLE public.seals IN ACCESS SHARE MODE
 SELECT * FROM public.decisions
+UPDATE public.decisions SET reason = 'mine'
+DELETE FROM public.decisions
+TRUNCATE public.decisions

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from local_stack.settings import Settings
-from steps import register, rollback
+from steps import examine, register, rollback, warehouse
 from steps.cli.errors import NoRollback, TrackingUnavailable
 from steps.cli.settings import MODEL_NAME
 from steps.registry import loaded_version, training_sets, versions
@@ -92,6 +92,25 @@ def test_a_rollback_accepts_a_version_that_passes_then(
     assert auc >= 0.7
     rollback.main(arguments("rollback", {"version": number}))
     assert (in_production(), versions.get(number).tags["gate"]) == ([number], "passed")
+
+
+def test_an_examination_is_a_decision_of_the_gate_and_a_second_one_is_none(
+    runs: dict[str, str], tracking: str, empty_registry: None
+) -> None:
+    number = registered_in_the_ui(runs["linear"])
+    before = len(warehouse.decisions(MODEL_NAME))
+    for _ in range(2):
+        examine.main(arguments("examine", {"version": number}))
+    [decision] = warehouse.decisions(MODEL_NAME)[before:]
+    assert (decision.kind, decision.outcome, decision.version, str(decision.as_of), decision.decided_by) == (
+        "gate",
+        "passed",
+        number,
+        "2024-01-31",
+        "gate",
+    )
+    assert decision.reason == f"The gate passed it: {versions.get(number).tags['gate_reason']}"
+    assert decision.figures["auc_candidate"] == mlflow.get_run(runs["linear"]).data.metrics["AUC"]
 
 
 def test_candidates_are_compared_with_a_version_without_tags(
