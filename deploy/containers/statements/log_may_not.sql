@@ -18,3 +18,5 @@ SELECT envelope FROM seals
 SELECT * FROM feast_online.streamflow_subs_profile_fv
 INSERT INTO serving_history (model, at, reason) VALUES ('a test', now(), 'stop')
 LOCK TABLE public.users IN ACCESS SHARE MODE
+INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256, model) VALUES ('rollback', 'turned_back', 'a test', '{}', 'watcher', 'mine', 'mine')
+SELECT * FROM decisions

@@ -19,3 +19,4 @@ LOCK TABLE feast_online.streamflow_subs_profile_fv IN SHARE MODE
 LOCK TABLE feast_online.streamflow_subs_profile_fv
 LOCK TABLE public.users IN ACCESS SHARE MODE
 LOCK TABLE public.seals IN ACCESS SHARE MODE
+SELECT * FROM public.decisions

@@ -6,3 +6,5 @@ SELECT as_of, loaded_at FROM months
 SELECT period_start FROM labels
 SELECT step, at FROM step_successes
 SELECT metric, estimate FROM monitoring
+INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256, model) VALUES ('rollback', 'turned_back', 'a test', '{}', 'watcher', 'mine', 'mine') ON CONFLICT DO NOTHING
+SELECT kind, version FROM decisions

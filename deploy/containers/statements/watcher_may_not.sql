@@ -21,3 +21,8 @@ SELECT user_id FROM labels
 SELECT churn_label FROM labels
 INSERT INTO months (as_of, files_sha256) VALUES (now(), 'mine')
 INSERT INTO step_successes (step, run_id) VALUES ('mine', 'mine')
+INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256, model) VALUES ('approval', 'promoted', 'a test', '{}', 'Ann', 'mine', 'mine')
+INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256, model) VALUES ('rollback', 'turned_back', 'a test', '{}', 'gate', 'mine', 'mine')
+UPDATE decisions SET reason = 'mine'
+DELETE FROM decisions
+TRUNCATE decisions

@@ -1,1 +1,1 @@
-"""Tables that are only appended to: what served, what was predicted, what the monitor found, which step succeeded."""
+"""Tables that are only appended to: what served, was predicted, found by the monitor, decided; what steps succeeded."""
