@@ -142,8 +142,8 @@ LAYERS = {
         "metric_series", "process_metrics", "deadline", "settings", "version", "errors", "named_keys",
     ),
     "steps": (
-        *ENTRY_POINTS, "cleanup", "monitoring", "scoring", "registry", "training", "features", "runs", "warehouse",
-        "month", "cli",
+        *ENTRY_POINTS, "cleanup", "campaign", "monitoring", "scoring", "registry", "training", "features", "runs",
+        "warehouse", "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
