@@ -1,5 +1,7 @@
 """Who is listed and who is control, for any users, gains and terms."""
 
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -75,7 +77,7 @@ def test_the_order_of_the_users_does_not_matter(
 def test_other_users_and_other_gains_change_nobodys_group(
     users: dict[str, float], others: dict[str, float], share: float
 ) -> None:
-    changed = {**others, **{user: 7.0 for user in users}}
+    changed = {**others, **dict.fromkeys(users, 7.0)}
     control = set(names(users, chosen(users, None, share).control))
     control_then = set(names(changed, chosen(changed, None, share).control))
     assert control <= control_then
@@ -87,7 +89,7 @@ def test_a_budget_is_never_exceeded(budget: float, cost: float, users: dict[str,
     contacts = terms(budget=budget, contact_cost=cost).contacts
     assert contacts is not None
     listed = chosen(users, contacts, 0.1).listed
-    assert len(listed) * cost <= budget * (1 + 1e-12)
+    assert len(listed) * Decimal(repr(cost)) <= Decimal(repr(budget))
 
 
 def test_a_budget_pays_every_contact_that_it_can() -> None:
