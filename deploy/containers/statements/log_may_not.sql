@@ -20,3 +20,4 @@ INSERT INTO serving_history (model, at, reason) VALUES ('a test', now(), 'stop')
 LOCK TABLE public.users IN ACCESS SHARE MODE
 INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256, model) VALUES ('rollback', 'turned_back', 'a test', '{}', 'watcher', 'mine', 'mine')
 SELECT * FROM decisions
+SELECT * FROM campaigns

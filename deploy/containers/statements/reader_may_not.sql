@@ -20,3 +20,4 @@ LOCK TABLE feast_online.streamflow_subs_profile_fv
 LOCK TABLE public.users IN ACCESS SHARE MODE
 LOCK TABLE public.seals IN ACCESS SHARE MODE
 SELECT * FROM public.decisions
+SELECT * FROM public.campaigns
