@@ -65,4 +65,4 @@ def by_gain(user_ids: pa.ChunkedArray, expected_gain: Numbers) -> Positions:
     worth = np.flatnonzero(expected_gain > 0)
     rows = pa.table({"gain": expected_gain[worth], "user_id": user_ids.take(pa.array(worth))})
     order = pc.sort_indices(rows, sort_keys=[("gain", "descending"), ("user_id", "ascending")])
-    return worth[order.to_numpy()].astype(np.int64)
+    return np.asarray(worth[order.to_numpy()], dtype=np.int64)

@@ -12,6 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from steps import ingest, materialize, score, warehouse
+from steps.campaign.selection import control_draw
 from steps.cli.errors import NoSnapshot, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import loaded_version
@@ -93,19 +94,30 @@ def test_scoring_again_replaces_the_scores(run: Score, registered: dict[str, str
     assert after[0][1] == before[0][1] == 300
 
 
-def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, str]) -> None:
-    outcome = run(top="7")
-    listed = pd.read_csv(outcome.folder / "top_7.csv")
+def test_the_list_has_the_largest_expected_gain_first_and_nobody_of_the_control_group(
+    run: Score, registered: dict[str, str]
+) -> None:
+    outcome = run(top="7", campaign="seven", control_share="0.5", response_rate="0.2", contact_cost="3")
+    listed = pd.read_csv(outcome.folder / "call_list.csv")
+    fees = dict(fetch("SELECT user_id, monthly_fee FROM subscriptions_profile_snapshots"))
     stored = fetch(STORED, (registered["hist_gradient_boosting"],))
-    expected = sorted(stored, key=lambda row: (-row[1], row[0]))[:7]
-    assert list(listed["user_id"]) == [row[0] for row in expected]
+    gains = {user: probability * 0.2 * 12 * fees[user] - 3 for user, probability, _prediction in stored}
+    is_control = control_draw("seven", 0.5)
+    expected = sorted((user for user in gains if not is_control(user)), key=lambda user: (-gains[user], user))[:7]
+    assert list(listed["user_id"]) == expected
     assert list(listed["rank"]) == list(range(1, 8))
+    assert list(listed["expected_gain"]) == pytest.approx([gains[user] for user in expected], abs=1e-9)
+    assert list(listed["monthly_fee"]) == [fees[user] for user in expected]
+    control = fetch("SELECT user_id FROM campaigns WHERE campaign = 'seven' AND role = 'control'")
+    assert {user for (user,) in control} == {
+        user for user in gains if is_control(user) and gains[user] > gains[expected[-1]]
+    }
 
 
 def test_artifacts_contain_counts_and_quality(run: Score) -> None:
     outcome = run()
     assert outcome.files == {
-        "scores.parquet", "summary.json", "report.html", "top_100.csv",
+        "scores.parquet", "summary.json", "report.html", "call_list.csv", "profit.png",
         "distribution.png", "gain.png", "lift.png", "calibration.png",
     }  # fmt: skip
     facts = outcome.facts

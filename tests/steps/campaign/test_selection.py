@@ -20,7 +20,7 @@ CONTACTS = st.none() | st.integers(0, 70)
 
 def terms(**changed: object) -> Terms:
     usual = Terms("january", 100, None, 0.1, 12, 5.0, 0.1)
-    return Terms(**{**vars(usual), **changed})  # type: ignore[arg-type]
+    return Terms(**{**vars(usual), **changed})
 
 
 def chosen(users: dict[str, float], contacts: int | None, share: float, campaign: str = "january") -> Selection:
