@@ -160,7 +160,7 @@ LAYERS = {
     ),
     "bench": (
         "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "clients",
-        "scenarios", "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker",
+        "scenarios", "speed_report", "gate_rates", "campaign_rates", "monitor_rates", "scale", "testbed", "checker",
         "report", "load",
     ),
 }  # fmt: skip

@@ -5,6 +5,7 @@ left brings response rate x value, an assumption; every contact costs. So the cu
 not whether the response rate is right: the control group does that.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from steps.cli.settings import RANDOM_STATE
 from steps.scoring.quality import LEVEL, MIN_PER_CLASS, MIN_USERS, SHARES, Figure, Labels
 
 DRAWS = 400
+
+Orders = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Positions of users: by expected gain, by probability"""
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,28 @@ def measure(terms: Terms, measured: Measured, share: float, draws: int = DRAWS) 
     users, leaving = len(measured.left), int(measured.left.sum())
     if users < MIN_USERS or min(leaving, users - leaving) < MIN_PER_CLASS:
         return None
-    realised = terms.realised_gain(measured.left, measured.monthly_fee)
-    expected = terms.expected_gain(measured.probability, measured.monthly_fee)
-    by_gain, by_probability = _order(expected), _order(measured.probability)
-    curves = [_curve(realised[order]) for order in (by_gain, by_probability)]
-    once = np.ones(users, dtype=np.int64)
-    values = [profit_of_best(realised[order], once[order], share) for order in (by_gain, by_probability)]
-    changes = [_difference(realised, by_gain, by_probability, times, share) for times in _resamples(users, draws)]
+    realised, orders = _realised(terms, measured)
+    curves = [_curve(realised[order]) for order in orders]
+    values = _values(realised, orders, np.ones(users, dtype=np.int64), share)
+    changes = resampled_differences(terms, measured, share, draws)
     low, high = np.quantile(changes, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     figure = Figure(values[0] - values[1], float(low), float(high))
     return Profit(users, leaving, share, curves[0], curves[1], values[0], values[1], figure)
+
+
+def resampled_differences(terms: Terms, measured: Measured, share: float, draws: int) -> Numbers:
+    """Of resamples of the users: the profit of as many users as this share makes, by expected gain, less by
+    probability."""
+    realised, orders = _realised(terms, measured)
+    values = [_values(realised, orders, times, share) for times in _resamples(len(realised), draws)]
+    return np.array([by_gain - by_probability for by_gain, by_probability in values])
+
+
+def _realised(terms: Terms, measured: Measured) -> tuple[Numbers, Orders]:
+    """Each user's realised gain, and the users by expected gain and by probability."""
+    expected = terms.expected_gain(measured.probability, measured.monthly_fee)
+    realised = terms.realised_gain(measured.left, measured.monthly_fee)
+    return realised, (_order(expected), _order(measured.probability))
 
 
 def _order(numbers: Numbers) -> NDArray[np.int64]:
@@ -77,17 +93,15 @@ def _curve(ordered: Numbers) -> Numbers:
     return np.asarray(np.cumsum(ordered)[sizes - 1] * 1000 / len(ordered))
 
 
-def _resamples(users: int, draws: int) -> list[NDArray[np.int64]]:
+def _resamples(users: int, draws: int) -> Iterator[NDArray[np.int64]]:
     """How often each user occurs in each resample."""
     chance = np.random.default_rng(RANDOM_STATE)
-    return [np.bincount(chance.integers(0, users, users), minlength=users) for _ in range(draws)]
+    return (np.bincount(chance.integers(0, users, users), minlength=users) for _ in range(draws))
 
 
-def _difference(
-    realised: Numbers, first: NDArray[np.int64], second: NDArray[np.int64], times: NDArray[np.int64], share: float
-) -> float:
-    values = [profit_of_best(realised[order], times[order], share) for order in (first, second)]
-    return values[0] - values[1]
+def _values(realised: Numbers, orders: Orders, times: NDArray[np.int64], share: float) -> tuple[float, float]:
+    by_gain, by_probability = (profit_of_best(realised[order], times[order], share) for order in orders)
+    return by_gain, by_probability
 
 
 def profit_of_best(ordered: Numbers, times: NDArray[np.int64], share: float) -> float:
