@@ -14,7 +14,7 @@ from steps.campaign.selection import Selection, control_draw, select
 from steps.campaign.terms import Numbers, Terms
 from steps.cli.errors import BadParameter
 from steps.features import engines
-from steps.scoring import report
+from steps.scoring import known_labels
 from steps.scoring.scores import MonthScores
 from steps.warehouse.records.campaigns import CONTROL, LISTED, Campaign, RecordedCampaign
 
@@ -99,5 +99,5 @@ def _rows(listed: pa.Table, scored: MonthScores, fees: Numbers) -> pd.DataFrame:
 
 def measured(scored: MonthScores, labels: pa.Table, fees: Numbers) -> Measured:
     """The labelled users that the version was never trained on."""
-    positions, left = report.unseen(scored, labels)
+    positions, left = known_labels.unseen(scored, labels)
     return Measured(scored.probability[positions], fees[positions], left)

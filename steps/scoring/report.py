@@ -8,19 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from steps.cli import spreadsheet
-from steps.scoring import plots, quality
-from steps.scoring.quality import Labels, Probabilities, Quality
+from steps.scoring import known_labels, plots, quality
+from steps.scoring.quality import Quality
 from steps.scoring.scores import MonthScores
 from steps.training import html_report
 
 Facts = dict[str, Any]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 CALL_LIST = "call_list.csv"
 
@@ -61,7 +58,7 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table,
     """Writes the list, the pictures and report.html into the folder. Returns the figures."""
     listed = part.listed
     (folder / CALL_LIST).write_text(spreadsheet.to_csv(listed), encoding="utf-8", newline="")
-    probability, left = never_trained_on(scored, labels)
+    probability, left = known_labels.never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
     facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
     if measured is None:
@@ -79,32 +76,6 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table,
     return facts | part.facts
 
 
-def labelled(scored: MonthScores, labels: pa.Table) -> tuple[Positions, Labels]:
-    """Positions among the scored users, and labels, of the scored users that have a label."""
-    positions = pc.index_in(labels["user_id"], value_set=scored.user_ids)
-    is_scored = positions.is_valid().to_numpy()
-    return positions.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy()[is_scored]
-
-
-def never_trained_on(scored: MonthScores, labels: pa.Table) -> tuple[Probabilities, Labels]:
-    """Probabilities and labels of `unseen`."""
-    positions, left = unseen(scored, labels)
-    return scored.probability[positions], left
-
-
-def unseen(scored: MonthScores, labels: pa.Table) -> tuple[Positions, Labels]:
-    """Positions and labels of the labelled users that the version was not trained on, in the users' order; empty
-    where the training users are unknown."""
-    positions, left = labelled(scored, labels)
-    if scored.trained_on is None:
-        positions, left = positions[:0], left[:0]
-    else:
-        others = ~scored.trained_on[positions]
-        positions, left = positions[others], left[others]
-    order = np.argsort(positions)  # labels come in any order, which would decide between equal probabilities
-    return positions[order], left[order]
-
-
 def counts(scored: MonthScores, labels: pa.Table, listed: pd.DataFrame) -> Facts:
     trained_on = scored.trained_on
     return {
@@ -119,7 +90,7 @@ def counts(scored: MonthScores, labels: pa.Table, listed: pd.DataFrame) -> Facts
         "listed": len(listed),
         "listed_trained_on": None if trained_on is None else int(listed["trained_on"].eq(True).sum()),
         "lowest_listed_probability": float(listed["probability"].min()) if len(listed) else None,
-        "labelled": len(labelled(scored, labels)[0]),
+        "labelled": len(known_labels.labelled(scored, labels)[0]),
     }
 
 

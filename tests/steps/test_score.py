@@ -17,7 +17,7 @@ from steps.cli.errors import NoSnapshot, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import loaded_version
 from steps.runs.entry_points import arguments
-from steps.scoring import quality, report
+from steps.scoring import known_labels, quality
 from steps.scoring.scores import LeftOut, MonthScores
 from tests.conftest import JANUARY
 from tests.steps.states.database import execute, fetch
@@ -181,7 +181,7 @@ def test_labels_of_users_without_a_score_are_ignored() -> None:
     users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
     scored = MonthScores(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
     labels = pa.table({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
-    probability, left = report.never_trained_on(scored, labels)
+    probability, left = known_labels.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
 
 
