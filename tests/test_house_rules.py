@@ -142,8 +142,8 @@ LAYERS = {
         "metric_series", "process_metrics", "deadline", "settings", "version", "errors", "named_keys",
     ),
     "steps": (
-        *ENTRY_POINTS, "cleanup", "chain", "monitoring", "scoring", "registry", "candidates", "training", "features",
-        "runs",
+        *ENTRY_POINTS, "cleanup", "chain", "campaign", "monitoring", "scoring", "registry", "candidates", "training",
+        "features", "runs",
         "warehouse", "month", "cli",
     ),
     "feature_store": (
@@ -161,7 +161,7 @@ LAYERS = {
     ),
     "bench": (
         "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "clients",
-        "scenarios", "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker",
+        "scenarios", "speed_report", "gate_rates", "campaign_rates", "monitor_rates", "scale", "testbed", "checker",
         "report", "load",
     ),
 }  # fmt: skip

@@ -23,8 +23,9 @@ SQL_FOLDER = Path(__file__).with_name("sql")
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 60_000
 # Keys of advisory locks, any distinct numbers: of loads and schema changes, of promotions, of materialisations, of a
-# whole month
+# whole month, of campaigns
 SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK, MONTH_LOCK = 0x57F10, 0x57F11, 0x57F12, 0x57F13
+CAMPAIGN_LOCK = 0x57F14
 
 CHECK_BLOCKING_S = 0.05
 
