@@ -56,14 +56,9 @@ class Training:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     hyperparameters = arguments.hyperparameters(args)
+    logged = ("as_of", "feature_service", "model", "split", "labels_known_at", "calibration", "threshold")
     params = {
-        "as_of": args.as_of,
-        "feature_service": args.feature_service,
-        "model": args.model,
-        "split": args.split,
-        "labels_known_at": args.labels_known_at,
-        "calibration": args.calibration,
-        "threshold": args.threshold,
+        **{name: getattr(args, name) for name in logged},
         **hyperparameters.of(args.model),
         **pipelines.fixed_settings(args.model),
     }
@@ -120,7 +115,8 @@ def train(training: Training, run_id: str) -> dict[str, float]:
     with progress.timed("plots"):
         log_plots(training, fitted, parts, validated, metrics)
     with progress.timed("log the model"):
-        logged = log_pipeline(training, fitted, run_id)
+        means = pipelines.column_means(fitted, parts.train, training.features)
+        logged = log_pipeline(training, fitted, run_id, means)
         facts = training.facts
         seals.seal_model(
             logged.model_id, run_id, facts["feature_service"], facts["dataset_sha256"], check=logged.require_stored
@@ -155,13 +151,14 @@ def log_plots(
         (folder / "feature_schema.json").write_text(json.dumps(schema, indent=2) + "\n")
 
 
-def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> logged_model.LoggedModel:
+def log_pipeline(training: Training, fitted: Pipeline, run_id: str, means: Any = None) -> logged_model.LoggedModel:
     config = {
         "features": training.features,
         "feature_service": training.facts["feature_service"],
         "run_id": run_id,
         "calibration": training.calibration,
         "threshold": training.threshold,
+        "column_means": means,
     }
     return logged_model.log(fitted, config, training.facts["types"], input_example(training.rows[training.features]))
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from mlflow.utils.environment import _PythonEnv
 
+from steps.training.model.logged_model import SERVING_MODULES
 from tests.conftest import LONGEST, TESTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -248,7 +249,7 @@ def test_the_served_model_and_the_digest_import_no_package_of_the_project() -> N
     standalone = [
         ROOT / "steps" / f"{name}.py"
         for name in (
-            *(f"training/model/{name}" for name in ("served_model", "fast_path", "packed_forest")),
+            *(f"training/model/{name}" for name in ("served_model", *SERVING_MODULES)),
             "month/digest",
         )
     ]

@@ -111,6 +111,14 @@ def uncalibrated(fitted: Pipeline) -> Pipeline:
     return Pipeline([("encode", fitted["encode"]), ("classify", classify)])
 
 
+def column_means(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> list[float] | None:
+    """Of a linear classifier's columns over its training rows: its reasons count from them. None for trees, which know
+    their training rows' shares."""
+    if not isinstance(uncalibrated(fitted)["classify"], LogisticRegression):
+        return None
+    return [float(mean) for mean in np.asarray(fitted["encode"].transform(rows[list(features)])).mean(axis=0)]
+
+
 def fit(unfitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Pipeline:
     """A fitted copy; the same rows give the same predictions, bit for bit.
 
