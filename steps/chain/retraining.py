@@ -58,8 +58,8 @@ def decide(option: str, now: Situation) -> Retraining:
     ]
     default = (True, True, "verdict", f"{verdict} asks for it")
     _applies, retrain, rule, why = next((row for row in rules if row[0]), default)
-    decided = f"a new training on {month}" if retrain else f"version {now.version} stays"
-    return Retraining(retrain, f"{decided}: {why}", rule)
+    result = f"a new training on {month}" if retrain else f"version {now.version} stays"
+    return Retraining(retrain, f"{result}: {why}", rule)
 
 
 def figures(verdict: str, metrics: Mapping[str, float]) -> dict[str, float | int | str | None]:
