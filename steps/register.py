@@ -27,7 +27,7 @@ from steps.registry.examination.gate import GateResult
 from steps.registry.examination.rules import Rules
 from steps.runs import descriptions, outcomes, search, tracking
 
-PROMOTED, REFUSED, NO_STAGE = "promoted", "refused", "no stage"  # or decisions.WAITS
+REFUSED, NO_STAGE = "refused", "no stage"  # or decisions.PROMOTED, decisions.WAITS
 STAGES = (names.PRODUCTION, "Staging", "None")
 
 
@@ -105,7 +105,7 @@ def options_of(args: argparse.Namespace) -> Options:
 def already_promoted(training: Run) -> tuple[str, str] | None:
     """As register, where Production has this training's version, or a duplicate's."""
     text = duplicates.already_promoted(training)
-    return (text, PROMOTED) if text else None
+    return (text, decisions.PROMOTED) if text else None
 
 
 def register(training: Run, options: Options) -> tuple[str, str]:
@@ -132,15 +132,15 @@ def outcome_of(stage: str, result: GateResult, *, asks: bool) -> str:
     if stage == "None":
         return NO_STAGE
     if stage != names.PRODUCTION:
-        return PROMOTED
+        return decisions.PROMOTED
     if not result.verdict.promotes:
         return REFUSED
-    return decisions.WAITS if asks else PROMOTED
+    return decisions.WAITS if asks else decisions.PROMOTED
 
 
 def carry_out(name: str, judged: Judged, stage: str, outcome: str) -> str:
     """Carries the outcome out, and returns the closing line without the verdict."""
-    if outcome == PROMOTED:
+    if outcome == decisions.PROMOTED:
         return f"[OK] {name} is in {stage}; {approvals.replaced_text(promote(judged, stage))}."
     if outcome == NO_STAGE:
         return f"[OK] {name}, in no stage. Promote it in the UI."

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from steps.candidates.choice import Choice, Setting
+from steps.cli import spreadsheet
 from steps.training import plots
 from steps.training.split import FOLDS
 
@@ -22,7 +23,7 @@ def write(folder: Path, as_of: str, users: int, choice: Choice, trials: Sequence
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
+    path.write_text(spreadsheet.to_csv(frame), encoding="utf-8", newline="")
 
 
 def table(choice: Choice) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from steps import warehouse
 from steps.chain.month_folder import MonthFolder
 from steps.cli.errors import MonthUnderWay
 from steps.cli.settings import MODEL_NAME
-from steps.registry import approvals, versions
+from steps.registry import approvals, decisions, versions
 from steps.runs import search, tracking
 from steps.runs.inputs import digest
 
@@ -120,6 +120,13 @@ def beginning(run: Run | None) -> Beginning:
     if now == began_with or (now.run_id and now.run_id == trained):
         return Beginning(began_with, trained)
     return Beginning(now)
+
+
+def is_registered(run: Run, training: Run) -> bool:
+    """True while the training's version is where this run of register left it: people delete and move versions."""
+    number, promoted = run.data.tags.get(VERSION_TAG), run.data.tags.get(decisions.OUTCOME_TAG) == decisions.PROMOTED
+    existing = [str(version.version) for version in versions.of_training(training)]
+    return number in existing and (not promoted or number == versions.in_production())
 
 
 def exit_code(run: Run) -> int:

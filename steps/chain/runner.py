@@ -2,7 +2,7 @@
 there already."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlflow.entities import Run
 
@@ -17,14 +17,20 @@ class Runner:
     def __init__(self, total: int) -> None:
         self._number, self._total = 0, total
 
-    def step(self, name: str, values: Mapping[str, str], made_from: Mapping[str, object]) -> Run:
-        """The step's finished run with these values, made from the same inputs with the same code: an earlier one, or
-        else a new one. Raises the step's errors."""
+    def step(
+        self,
+        name: str,
+        values: Mapping[str, str],
+        made_from: Mapping[str, object],
+        still_holds: Callable[[Run], bool] = lambda _run: True,
+    ) -> Run:
+        """The step's finished run with these values, made from the same inputs with the same code: an earlier one, if
+        what it did still holds, or else a new one. Raises the step's errors."""
         arguments = entry_points.arguments(name, values)
         code = tracking.code_version()[tracking.CODE_TAG]
         sha256 = digest(name, {**made_from, "code": code, "arguments": arguments})
         done = tracking.newest_run(name, {inputs.INPUTS_TAG: sha256})
-        if done:
+        if done and still_holds(done):
             self.skip(name, f"done before, by run {done.info.run_id}")
             return done
         with inputs.of_next_run(sha256):

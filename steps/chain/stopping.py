@@ -37,7 +37,8 @@ def accepted(text: str) -> str:
     """An argparse type: names of rules, with commas between them; '' for none. Returns them in the order of RULES."""
     names = rules_in(text)
     if unknown := sorted(names - RULES.keys()):
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: no such rule. Allowed are: {', '.join(RULES)}")
+        wrong = ", ".join(map(repr, unknown))
+        raise argparse.ArgumentTypeError(f"{text!r}: no such rule as {wrong}. Allowed are: {', '.join(RULES)}")
     return SEPARATOR.join(name for name in RULES if name in names)
 
 

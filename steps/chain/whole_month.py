@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 
 import mlflow
 from mlflow.entities import Run
@@ -181,7 +181,11 @@ class WholeMonth:
 
     def _register(self, training: Run, decision: Retraining) -> tuple[str, int]:
         values = {"run_id": str(training.info.run_id), "promote": self._options.promote, "months": decision.compared_on}
-        registered = self._runner.step("register", values, {"champion": self._champion.identity}).data.tags
+        made_from, still_holds = (
+            {"champion": self._champion.identity},
+            partial(attempts.is_registered, training=training),
+        )
+        registered = self._runner.step("register", values, made_from, still_holds).data.tags
         mlflow.set_tag(attempts.VERSION_TAG, registered.get(attempts.VERSION_TAG, ""))
         result = registered.get(MLFLOW_RUN_NOTE, "").strip("`\n")
         text = f"[OK] {self._as_of} is loaded and online. {decision.sentence}. {result}"

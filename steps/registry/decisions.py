@@ -18,7 +18,7 @@ from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.warehouse import Decision, DecisionKind, Figure, RecordedDecision
 
-WAITS = "waits"
+PROMOTED, WAITS = "promoted", "waits"
 OUTCOME_TAG = "outcome"  # of a run of register
 CREATED = "version_created_ms"  # numbers are reused once a registered model is deleted
 ABOUT_STAGES: tuple[DecisionKind, ...] = ("promotion", "approval", "refusal", "rollback")

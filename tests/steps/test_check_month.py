@@ -78,7 +78,7 @@ def test_an_unknown_rule_is_named_with_the_allowed_ones(february: Path, capsys: 
     with pytest.raises(SystemExit):
         check(february, accept="zeros")
     error = capsys.readouterr().err
-    assert "zeros: no such rule. Allowed are: frozen, not_advanced, one_value, missing, users, users_gone" in error
+    assert "no such rule as 'zeros'. Allowed are: frozen, not_advanced, one_value, missing, users, users_gone" in error
 
 
 def test_late_labels_of_an_earlier_month_are_checked(january: Path, tmp_path: Path) -> None:

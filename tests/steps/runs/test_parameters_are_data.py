@@ -42,13 +42,16 @@ TEXTS = (
 )
 FREE_PATHS = {"out_dir"}  # a folder of any name can be created
 FREE_TEXTS = {"user_id"}
+PERSON, LONGEST_NAME = "by", 100
 # `python` writes its arguments to a file; each ends with a NUL
 RECORDER = 'python() { printf "%s\\0" "$@" >> ../record; }'
 
 
 def values(entry_point: str, folder: Path) -> dict[str, str]:
     """Valid values for the parameters without a default, and for a folder that may not exist."""
-    valid = {"as_of": "2024-01-31", "month_dir": str(folder), "labels_file": __file__}
+    valid = {"as_of": "2024-01-31", "month_dir": str(folder), "months_dir": str(folder), "labels_file": __file__}
+    if entry_point == "approve":
+        valid |= {"version": "1", "by": "Ann"}
     return {name: valid[name] for name in ENTRY_POINTS[entry_point].parameters if name in valid}
 
 
@@ -95,6 +98,8 @@ def test_a_step_refuses_a_value_and_names_it_with_its_parameter(
             assert getattr(parse_args(argv), parameter) == Path(text)
         elif parameter in FREE_TEXTS:
             assert getattr(parse_args(argv), parameter) == text
+        elif parameter == PERSON and text.strip().isprintable() and len(text) <= LONGEST_NAME:
+            assert getattr(parse_args(argv), parameter) == text.strip()
         else:
             with pytest.raises(SystemExit, match="2"):
                 parse_args(argv)
