@@ -81,7 +81,7 @@ LONGEST = (
 
 
 # One worker runs these, one file after the other, with one stack (local_stack/conftest.py).
-STACK_FILES = ("test_alarm.py", "test_under_load.py", "test_stack.py", "test_bare_up.py")
+STACK_FILES = ("test_alarm.py", "test_under_load.py", "test_turning_back.py", "test_stack.py", "test_bare_up.py")
 
 
 class FilesOfOneState(LoadFileScheduling):
