@@ -17,7 +17,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from configuration import names
-from steps.candidates import identity, report
+from steps.candidates import report
 from steps.candidates.candidate import Candidate, candidates
 from steps.candidates.choice import Choice, Setting, best_of, choose
 from steps.candidates.search import search as search_settings
@@ -25,6 +25,7 @@ from steps.candidates.training_part import TrainingPart, training_part
 from steps.candidates.trials import Trials
 from steps.cli import console, parameters, progress
 from steps.runs import child_runs, descriptions, search, tracking
+from steps.runs.inputs import digest
 from steps.training import arguments, dataset_runs
 from steps.training.split import require_both_classes
 
@@ -43,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         datasets = read_datasets(args.as_of, args.candidates, args.labels_known_at)
         part = training_part({name: rows for name, (rows, _facts) in datasets.items()}, args.split)
         facts = {name: facts for name, (_rows, facts) in datasets.items()}
-        digest = identity.sha256({**{name: str(value) for name, value in params.items()}, **inputs(part, facts)})
-        mlflow.set_tags({"as_of": args.as_of, DIGEST_TAG: digest, "folds_sha256": part.sha256})
-        choice = compare(args, Trials(part, facts, identity.code()))
-        training = earlier_training(digest) or train(args, choice.chosen)
+        texts = {name: str(value) for name, value in params.items()}
+        sha256 = digest("select_model", {**texts, **inputs(part, facts)})
+        mlflow.set_tags({"as_of": args.as_of, DIGEST_TAG: sha256, "folds_sha256": part.sha256})
+        choice = compare(args, Trials(part, facts, tracking.code_identity()))
+        training = earlier_training(sha256) or train(args, choice.chosen)
         conclude(choice, training)
 
 
@@ -79,7 +81,7 @@ def read_datasets(as_of: date, listed: Sequence[Candidate], labels_known_at: dat
 
 def inputs(part: TrainingPart, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     datasets = {name: of_service[names.DATASET_SHA256_TAG] for name, of_service in facts.items()}
-    return {"datasets": datasets, "folds": part.sha256, "code": identity.code()}
+    return {"datasets": datasets, "folds": part.sha256, "code": tracking.code_identity()}
 
 
 def compare(args: argparse.Namespace, trials: Trials) -> Choice:
@@ -116,10 +118,10 @@ def _metric_name(setting: Setting) -> str:
     return f"{name}.searched" if setting.trial else name
 
 
-def earlier_training(digest: str) -> Run | None:
+def earlier_training(sha256: str) -> Run | None:
     """The training that an earlier run with the same digest has finished, if that run was killed, too."""
     experiment = mlflow.active_run().info.experiment_id
-    conditions = [search.tagged(tracking.STEP_TAG, "select_model"), search.tagged(DIGEST_TAG, digest)]
+    conditions = [search.tagged(tracking.STEP_TAG, "select_model"), search.tagged(DIGEST_TAG, sha256)]
     for run in search.runs(conditions, [experiment], MOST_EARLIER_RUNS):
         trainings = child_runs.finished_children(run.info.run_id, experiment, "train")
         if trainings:

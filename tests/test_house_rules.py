@@ -144,16 +144,15 @@ LAYERS = {
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "chain", "campaign", "monitoring", "scoring", "registry", "candidates", "training",
-        "features", "runs",
-        "warehouse", "month", "cli",
+        "features", "runs", "warehouse", "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
         "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
-        "__main__", "metrics", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes",
-        "settings", "loopback", "errors",
+        "__main__", "metrics", "watcher", "servers", "probation", "model_server", "backoff", "control", "recorder",
+        "registry", "processes", "settings", "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "local_stack": (

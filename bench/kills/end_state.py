@@ -11,7 +11,7 @@ from feature_store.plans import make_plan
 from feature_store.readers import open_reader
 from steps import warehouse
 from steps.cli.settings import MODEL_NAME
-from steps.registry import versions
+from steps.registry import decisions, versions
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 READ_LIMIT_S = 30.0
@@ -51,7 +51,11 @@ def version_of(version: Any) -> list[Any]:
 
 
 def decision_of(made: warehouse.RecordedDecision) -> list[Any]:
-    figures = {name: value for name, value in made.figures.items() if not RUN_ID.fullmatch(str(value))}
+    figures = {
+        name: value
+        for name, value in made.figures.items()
+        if not RUN_ID.fullmatch(str(value)) and not name.endswith(decisions.CREATED)
+    }
     return [made.kind, made.outcome, str(made.as_of), made.version, without_ids(made.reason), made.decided_by, figures]
 
 

@@ -48,7 +48,7 @@ class MetricsPage(Collector):
         turned_back = (serving.get("turned_back") or {}).get("version")
         yield self._versions("watcher_version_turned_back", "1 while the version is turned back", turned_back)
         yield CounterMetricFamily(
-            "watcher_ways_back", "Times that a promoted version was turned back", self._times_turned_back()
+            "watcher_automatic_rollbacks", "Times that a promoted version was turned back", self._times_turned_back()
         )
         read_at = self._readings.read_at
         yield from _times("watcher_warehouse_read", "the last successful reading of the warehouse", read_at)

@@ -13,10 +13,9 @@ import mlflow
 from configuration import names
 from steps.candidates.candidate import Candidate
 from steps.candidates.choice import Setting
-from steps.candidates.identity import sha256
 from steps.candidates.training_part import TrainingPart
 from steps.cli import console, progress
-from steps.runs import child_runs, search, tracking
+from steps.runs import child_runs, inputs, search, tracking
 from steps.training import pipelines
 from steps.training.pipelines import Hyperparameters
 from steps.training.split import FOLDS
@@ -33,7 +32,7 @@ class Trials:
     part: TrainingPart
     facts: Mapping[str, Mapping[str, Any]]
     code: Mapping[str, str]
-    """See identity.code"""
+    """See tracking.code_identity"""
     computed: int = 0
     _aucs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """By digest, of finished trials"""
@@ -66,14 +65,15 @@ class Trials:
         return setting
 
     def _digest(self, candidate: Candidate, hyperparameters: Hyperparameters) -> str:
-        return sha256(
+        return inputs.digest(
+            STEP,
             {
                 "candidate": str(candidate),
                 "dataset": self.facts[candidate.feature_service][names.DATASET_SHA256_TAG],
                 "folds": self.part.sha256,
                 "hyperparameters": hyperparameters.of(candidate.model),
                 "code": dict(self.code),
-            }
+            },
         )
 
     def _computed(

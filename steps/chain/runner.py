@@ -27,7 +27,7 @@ class Runner:
         """The step's finished run with these values, made from the same inputs with the same code: an earlier one, if
         what it did still holds, or else a new one. Raises the step's errors."""
         arguments = entry_points.arguments(name, values)
-        code = tracking.code_version()[tracking.CODE_TAG]
+        code = tracking.code_identity()
         sha256 = digest(name, {**made_from, "code": code, "arguments": arguments})
         done = tracking.newest_run(name, {inputs.INPUTS_TAG: sha256})
         if done and still_holds(done):

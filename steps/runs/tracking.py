@@ -114,14 +114,15 @@ def code_version() -> dict[str, str]:
     }
 
 
+def code_identity() -> dict[str, str]:
+    """Those that a result depends on: equal code may be committed anew."""
+    return {name: value for name, value in code_version().items() if name != COMMIT_TAG}
+
+
 @cache
 def _code_sha256() -> str:
-    files = sorted(
-        path
-        for folder in CODE_FOLDERS
-        for path in (PROJECT_ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".sql", ".yaml"}
-    )
+    paths = (path for folder in CODE_FOLDERS for path in (PROJECT_ROOT / folder).rglob("*"))
+    files = sorted(path for path in paths if path.suffix in {".py", ".sql", ".yaml"})
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.relative_to(PROJECT_ROOT).as_posix()} {file_sha256(path)}\n".encode())

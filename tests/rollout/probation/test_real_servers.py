@@ -123,7 +123,7 @@ def test_the_way_back_is_recorded_and_measured(running: RunningWatcher, numbers:
     assert cutover.reason == f"turned back: {decision.reason}"
     assert int(decision.figures["failed"] or 0) >= 3
     metrics = running.metrics()
-    assert "watcher_ways_back_total 1.0" in metrics
+    assert "watcher_automatic_rollbacks_total 1.0" in metrics
     assert f'watcher_version_turned_back{{model="{NAME}",version="{numbers["raises"]}"}} 1.0' in metrics
 
 
