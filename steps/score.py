@@ -1,5 +1,5 @@
 """Score every user of a month. In: its snapshots, and a version of the model. Out: churn_scores in PostgreSQL, and as
-artifacts scores.parquet, the users most likely to leave as CSV, and report.html with figures and pictures.
+artifacts scores.parquet, the users most likely to leave with their reasons as CSV, and report.html.
 
 The features are the ones that `materialize` puts online for the month, and the model is loaded as by `mlflow models
 serve`: a user gets the same probability as from the gateway. Quality figures are computed on users that the version was
@@ -22,7 +22,7 @@ from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.registry.training_sets import trained_on
 from steps.runs import descriptions, tracking
-from steps.scoring import report, scores
+from steps.scoring import listing, report, scores
 from steps.scoring.report import Facts, Subject
 from steps.scoring.scores import ScoringModel
 from steps.training import html_report
@@ -67,9 +67,12 @@ def score(as_of: date, version: ModelVersion, engine: str, top: int, folder: Pat
                 f"No user of {as_of} can be scored with version {number}: {left_out.missing_features} have "
                 f"missing features, {left_out.unknown_category} a category that it was not trained on"
             )
+    with progress.timed("reasons"):
+        listed = listing.with_reasons(listing.most_likely(scored, top), model, as_of)
+        means = listing.mean_contributions(listing.of_a_sample(scored, model, as_of))
     with progress.timed("report"):
         subject = subject_of(as_of, number, engine, model)
-        facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
+        facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), listed, means=means)
     record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})
     return summary(subject, facts)
 

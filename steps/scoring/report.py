@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from steps.cli import spreadsheet
 from steps.scoring import plots, quality
+from steps.scoring.listing import MeanContributions
 from steps.scoring.quality import Labels, Probabilities, Quality
 from steps.scoring.scores import MonthScores
 from steps.training import html_report
@@ -43,9 +44,16 @@ class Subject:
         return "score" if self.calibration in (None, "none") else "probability of leaving"
 
 
-def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table, top: int) -> Facts:
+def write(
+    folder: Path,
+    subject: Subject,
+    scored: MonthScores,
+    labels: pa.Table,
+    listed: pd.DataFrame,
+    *,
+    means: MeanContributions | None = None,
+) -> Facts:
     """Writes the list, the pictures and report.html into the folder. Returns the figures."""
-    listed = most_likely(scored, top)
     (folder / f"top_{len(listed)}.csv").write_text(spreadsheet.to_csv(listed), encoding="utf-8", newline="")
     probability, left = never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
@@ -55,6 +63,9 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table,
     else:
         facts |= figures(measured) | {"measured_on": population(measured)}
     introduction, table = intro(facts), rows(subject, facts)
+    if means is not None:
+        facts |= means.facts
+        table[f"mean size of contributions ({means.scale}), a sample of {means.users:,} users"] = means.text
     all_users = f"{subject.title}, all {scored.users:,} users{_trained_share(scored)}"
     pictures = plots.distribution(folder, scored.probability, scored.trained_on, all_users, subject.number)
     if measured is not None:
@@ -63,21 +74,6 @@ def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table,
     page = html_report.page(f"Scores of {subject.title}", introduction, table, pictures)
     (folder / html_report.REPORT).write_text(page, encoding="utf-8")
     return facts
-
-
-def most_likely(scored: MonthScores, top: int) -> pd.DataFrame:
-    """rank, user_id, probability, trained_on: the most likely first, equal ones by user_id."""
-    order = np.argsort(-scored.probability, kind="stable")[:top]  # users are sorted by user_id
-    users = scored.user_ids.take(pa.array(order)).to_pylist()
-    trained_on = None if scored.trained_on is None else scored.trained_on[order]
-    return pd.DataFrame(
-        {
-            "rank": range(1, len(order) + 1),
-            "user_id": users,
-            "probability": scored.probability[order],
-            "trained_on": trained_on,
-        }
-    )
 
 
 def labelled(scored: MonthScores, labels: pa.Table) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:

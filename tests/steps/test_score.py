@@ -14,9 +14,9 @@ from mlflow.tracking import MlflowClient
 from steps import ingest, materialize, score, warehouse
 from steps.cli.errors import NoSnapshot, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
-from steps.registry import loaded_version
+from steps.registry import explained, loaded_version
 from steps.runs.entry_points import arguments
-from steps.scoring import quality, report
+from steps.scoring import listing, quality, report
 from steps.scoring.scores import LeftOut, MonthScores
 from tests.conftest import JANUARY
 from tests.steps.states.database import execute, fetch
@@ -100,6 +100,37 @@ def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, st
     expected = sorted(stored, key=lambda row: (-row[1], row[0]))[:7]
     assert list(listed["user_id"]) == [row[0] for row in expected]
     assert list(listed["rank"]) == list(range(1, 8))
+
+
+@pytest.mark.parametrize("model", ["random_forest", "hist_gradient_boosting", "logistic_regression"])
+def test_each_listed_user_has_its_strongest_reasons(run: Score, registered: dict[str, str], model: str) -> None:
+    materialize.main(["--as-of", str(JANUARY)])
+    outcome = run(version=registered[model], top="5")
+    listed = pd.read_csv(outcome.folder / "top_5.csv")
+    assert list(listed)[-3:] == ["reason_1", "reason_2", "reason_3"]
+    rows = pd.DataFrame([served([user])[user] for user in listed["user_id"]], columns=NAMES)
+    explanation = explained.explain(loaded_version.load(registered[model]), rows)
+    assert explanation is not None
+    for row, contributions in enumerate(explanation.contributions):
+        texts = [str(listed[f"reason_{nth}"][row]) for nth in (1, 2, 3)]
+        sizes = [abs(float(text.split("(")[1][:-1])) for text in texts]
+        assert sizes == pytest.approx(sorted(np.abs(contributions))[:-4:-1], abs=1e-4)
+
+
+def test_the_mean_size_of_each_features_contributions_is_recorded(run: Score) -> None:
+    outcome = run()
+    assert (outcome.facts["contributions_scale"], outcome.facts["contributions_users"]) == ("log_odds", 300)
+    means = [outcome.metrics[f"contribution_{name}"] for name in NAMES]
+    assert max(means) > 0.01
+    assert "mean size of contributions (log_odds), a sample of 300 users" in outcome.page
+
+
+def test_a_sample_has_the_same_users_in_every_month() -> None:
+    users = [f"user-{number}" for number in range(100)]
+    chosen = listing.sampled(users, 10)
+    assert listing.sampled(users[::-1], 10) == chosen
+    without_the_first = [user for user in users if user != chosen[0]]
+    assert listing.sampled(without_the_first, 10)[:9] == chosen[1:]
 
 
 def test_artifacts_contain_counts_and_quality(run: Score) -> None:

@@ -6,9 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from steps.monitoring.contributions import CHANGE, CONTRIBUTION
 from steps.monitoring.estimate import BLIND
 from steps.monitoring.rows import ALL, UNSEEN, Row
 from steps.monitoring.verdict import Judgement
+from steps.scoring.listing import SAMPLE
 from steps.training.html_report import document, picture
 
 REPORT = "report.html"
@@ -29,6 +31,7 @@ OF_USERS = ("users_ratio", "users_gone_share", "users_new_share", "left_out_shar
 OTHER_EFFECTS = ("PSI_plain", "jensen_shannon", "wasserstein_deviations")
 ESTIMATE_NOTE = f"This is {BLIND}."
 PSI_NOTE = "PSI: up to 0.05, and up to what chance makes of so few users, nothing has drifted."
+CONTRIBUTION_NOTE = f"Over a sample of {SAMPLE:,} users at most, the same in every month, on the scale in the heading."
 KINDS = {
     "figure": "words", "of": "words", "against": "words", "estimate": "number", "threshold": "number",
     "users": "number",
@@ -78,6 +81,8 @@ def _sections(rows: Sequence[Row]) -> list[Section]:
         *_by_reference("Unchanged, advanced, new and missing values", rows, ACROSS),
         Section("Users", [row for row in rows if row.metric in OF_USERS]),
         Section(f"Slices of {month}, users {UNSEEN}", slices, common=month),
+        *_by_reference("Mean size of the features' contributions", rows, (CONTRIBUTION,), CONTRIBUTION_NOTE),
+        *_by_reference("Change of the features' contributions", rows, (CHANGE,)),
         *_by_reference("Other measures of drift", rows, OTHER_EFFECTS),
     ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from steps.cli import spreadsheet
-from steps.scoring import report
+from steps.scoring import listing, report
 from steps.scoring.report import Subject
 from steps.scoring.scores import LeftOut, MonthScores
 
@@ -23,7 +23,8 @@ def test_the_list_has_no_formula_and_the_page_no_markup_of_a_value(tmp_path: Pat
     scored = MonthScores(pa.chunked_array([USERS]), probability, probability > 0.5, nobody, left_out)
     labels = pa.table({"user_id": pa.array([], pa.string()), "churn_label": pa.array([], pa.bool_())})
 
-    report.write(tmp_path, Subject("2024-01-31", "1", "local", "sigmoid", 0.5, ""), scored, labels, top=100)
+    subject = Subject("2024-01-31", "1", "local", "sigmoid", 0.5, "")
+    report.write(tmp_path, subject, scored, labels, listing.most_likely(scored, 100))
 
     with (tmp_path / f"top_{len(USERS)}.csv").open(newline="", encoding="utf-8") as file:
         listed = [row["user_id"] for row in csv.DictReader(file)]
