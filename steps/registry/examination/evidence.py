@@ -13,6 +13,7 @@ from configuration import names
 from steps.cli.errors import BadParameter, UnusableVersion
 from steps.cli.settings import LABEL
 from steps.features import historical
+from steps.registry import explained
 from steps.registry.examination import comparison, gate, interval
 from steps.registry.examination.month_rows import Side
 from steps.registry.examination.rules import Rules
@@ -36,7 +37,7 @@ def collect(
         return gate.Evidence([mismatch], None, None, None)
     features = training_set.validation_features
     try:
-        issues = candidate.answer_issues(features)
+        issues = candidate.answer_issues(features) or explained.issues(candidate, features)
         if issues:
             return gate.Evidence(issues, None, None, None)
         probability = candidate.answers(features)["probability"].to_numpy(np.float64)

@@ -8,7 +8,10 @@ a polynomial of t, which as many Gauss-Legendre points as half the columns integ
 the alternatives and their times.
 Must not import other files of the project: this file is copied into the model."""
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,12 +46,14 @@ class TreeShap:
             for table in self._kept:
                 table.add_to(total, codes)
             return total.T
-        for leaves in self.paths.leaves:
-            if len(matrix) >= MANY_ROWS and len(leaves.column) <= LONGEST_PATH_OF_TABLE:
-                for table in _tables(leaves):
-                    table.add_to(total, codes)
-            else:
+        if len(matrix) < MANY_ROWS:
+            for leaves in self.paths.leaves:
                 _add_row_by_row(leaves, codes, total)
+            return total.T
+        # numpy lets other threads compute. No request of the gateway has so many rows in one call
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for added in threads.map(partial(_of_many_rows, codes), self.paths.leaves):
+                total += added
         return total.T
 
 
@@ -61,6 +66,16 @@ def _points(length: int) -> tuple[Matrix, Matrix]:
 def _some(leaves: Any, most: int) -> Iterator[Any]:
     for start in range(0, len(leaves.value), most):
         yield type(leaves)(*(part[..., start : start + most] for part in leaves))
+
+
+def _of_many_rows(codes: Ints, leaves: Any) -> Matrix:
+    total = np.zeros(codes.shape)
+    if len(leaves.column) > LONGEST_PATH_OF_TABLE:
+        _add_row_by_row(leaves, codes, total)
+        return total
+    for table in _tables(leaves):
+        table.add_to(total, codes)
+    return total
 
 
 def _add_row_by_row(leaves: Any, codes: Ints, total: Matrix) -> None:
