@@ -35,7 +35,16 @@ def free_port() -> int:
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
     """Removes the settings of the shell that runs the tests, and what makes every process compile everything again."""
-    prefixes = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "PYTHONDONTWRITEBYTECODE")
+    prefixes = (
+        "PG",
+        "MLFLOW_",
+        "ENRICHER_",
+        "STREAMFLOW_",
+        "GATEWAY_",
+        "ROLLOUT_",
+        "CONSOLE_",
+        "PYTHONDONTWRITEBYTECODE",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
@@ -126,6 +135,7 @@ def server(state_folder: Path) -> Iterator[Settings]:
         "MLFLOW_PORT": str(free_port()),
         "ROLLOUT_PORT": str(free_port()),
         "GATEWAY_PORT": str(free_port()),
+        "CONSOLE_PORT": str(free_port()),
         "STREAMFLOW_STATE": str(state_folder),
     }
     with mock.patch.dict(os.environ, variables):

@@ -57,6 +57,7 @@ from steps.warehouse.records.decisions import (
     record_decision,
 )
 from steps.warehouse.records.monitoring import (
+    Figures,
     Monitored,
     monitored,
     monitored_months,
@@ -65,6 +66,14 @@ from steps.warehouse.records.monitoring import (
     slice_attributes,
 )
 from steps.warehouse.records.observation import Observation, ObservedFigure, observe, record_step_success
+from steps.warehouse.records.pages import (
+    LoadedMonth,
+    MonitorRun,
+    UserScore,
+    loads,
+    monitor_runs,
+    scores_of_user,
+)
 from steps.warehouse.records.prediction_log import OldLog, delete_old_log, make_log_days, old_log, oldest_kept
 from steps.warehouse.records.serving import Cutover, SealedObject, cutovers, newest_seal, record_cutover, record_seal
 from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, read_features, replaced_scores
@@ -72,16 +81,17 @@ from steps.warehouse.staging import Change
 
 __all__ = [
     "MONTH_TABLES", "USERS", "Change", "Cursor", "Cutover", "Decision", "DecisionKind", "ErasedRows", "Erasure",
-    "Figure", "LabelsLoad", "LakeFile", "Monitored", "MonthLoad", "MonthTable", "Observation", "ObservedFigure",
-    "OldLog", "OldScores", "OnlineTable", "RecordedDecision", "SealedObject", "any_erased", "any_label",
-    "apply_schema", "clear_online", "count_snapshot", "count_versions", "count_without_label", "cutovers",
-    "decisions", "delete_old_log", "delete_old_scores", "entities", "entities_of_file", "erased", "erased_among",
-    "erasures_of", "event_time", "export", "export_schema", "files_sha256", "label_files", "labels_fingerprint",
-    "labels_of", "lake_files", "load_late_labels", "load_month", "loaded_months", "make_log_days", "monitored",
-    "monitored_months", "month_fingerprint", "month_rows", "month_state", "newest_labels_of", "newest_seal",
-    "observe", "old_log", "old_scores", "oldest_kept", "online_as_of", "ping", "promotion_lock", "read_features",
-    "read_snapshot", "realised_auc", "record_cutover", "record_decision", "record_lake_file", "record_monitoring",
-    "record_seal", "record_step_success", "recorded_lake_files", "remove_month", "replace_online",
-    "replaced_scores", "require_known", "require_month", "run_held", "run_if_free", "scores_of_month",
-    "side_by_side", "slice_attributes", "snapshot_tables", "statement", "transaction", "users_of", "vacuum",
+    "Figure", "Figures", "LabelsLoad", "LakeFile", "LoadedMonth", "MonitorRun", "Monitored", "MonthLoad",
+    "MonthTable", "Observation", "ObservedFigure", "OldLog", "OldScores", "OnlineTable", "RecordedDecision",
+    "SealedObject", "UserScore", "any_erased", "any_label", "apply_schema", "clear_online", "count_snapshot",
+    "count_versions", "count_without_label", "cutovers", "decisions", "delete_old_log", "delete_old_scores",
+    "entities", "entities_of_file", "erased", "erased_among", "erasures_of", "event_time", "export", "export_schema",
+    "files_sha256", "label_files", "labels_fingerprint", "labels_of", "lake_files", "load_late_labels", "load_month",
+    "loaded_months", "loads", "make_log_days", "monitor_runs", "monitored", "monitored_months", "month_fingerprint",
+    "month_rows", "month_state", "newest_labels_of", "newest_seal", "observe", "old_log", "old_scores", "oldest_kept",
+    "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot", "realised_auc", "record_cutover",
+    "record_decision", "record_lake_file", "record_monitoring", "record_seal", "record_step_success",
+    "recorded_lake_files", "remove_month", "replace_online", "replaced_scores", "require_known", "require_month",
+    "run_held", "run_if_free", "scores_of_month", "scores_of_user", "side_by_side", "slice_attributes",
+    "snapshot_tables", "statement", "transaction", "users_of", "vacuum",
 ]  # fmt: skip
