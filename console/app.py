@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from console.access import protect
-from console.pages import customer, decisions, monitoring, now, sign_in
+from console.pages import call_list, customer, decisions, monitoring, now, sign_in
 from console.settings import Settings, load_settings, shorten_waits
 from console.sources.gateway import Gateway
 from console.sources.registry import Links
@@ -18,7 +18,7 @@ from steps.cli.errors import StepError
 LARGEST_FORM_BYTES = 16 * 1024
 UNAVAILABLE, INTERNAL = 503, 500
 NAVIGATION = (
-    ("now.page", "Now"), ("customer.page", "Customer"),
+    ("now.page", "Now"), ("customer.page", "Customer"), ("call_list.page", "Call list"),
     ("monitoring.page", "Monitoring"), ("decisions.page", "Decisions"),
 )  # fmt: skip
 
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    for page in (now, customer, monitoring, decisions, sign_in):
+    for page in (now, customer, call_list, monitoring, decisions, sign_in):
         app.register_blueprint(page.blueprint)
     return app
 

@@ -1,5 +1,6 @@
 """See whether a version is still right in a month. In: the month's snapshots, the month before, the version's training
-set, and every label that is there. Out: a run with metrics, tags and report.html, and rows in the table `monitoring`.
+set, every label that is there, and the campaigns before it. Out: a run with metrics, tags and report.html, and rows in
+the table `monitoring`.
 
 The last line says what to do: NO_ACTION or RETRAINING_TRIGGERED, with the figures that decided. Nothing is started.
 """
@@ -14,6 +15,7 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from steps import warehouse
+from steps.campaign import outcomes
 from steps.cli import console, parameters, progress
 from steps.monitoring import assessment, reading, verdict
 from steps.monitoring.assessment import Subject
@@ -51,10 +53,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def monitor(subject: Subject, version: ModelVersion, folder: Path, run_id: str) -> str:
-    """Returns the reasons and the closing line."""
+    """Returns the reasons, the effects of campaigns and the closing line."""
     number, as_of = str(version.version), subject.now.sample.as_of
     with progress.timed("compare"):
-        rows = assessment.assess(subject)
+        effects = outcomes.rows(warehouse.campaign_outcomes(as_of))
+        rows = [*assessment.assess(subject), *effects]
     judgement = verdict.judge(rows)
     closing = verdict.last_line(as_of, number, judgement, rows)
     mlflow.set_tags(record.tags(as_of, number, judgement))
@@ -65,7 +68,7 @@ def monitor(subject: Subject, version: ModelVersion, folder: Path, run_id: str) 
     (folder / card.FILE).write_text(text + "\n", encoding="utf-8")
     warehouse.record_monitoring(warehouse.Monitored(as_of, number, run_id), record.figures(as_of, rows, judgement))
     versions.describe(number, partial(card.description, text))
-    return "\n".join([*(f"  {reason}" for reason in judgement.reasons), closing])
+    return "\n".join([*(f"  {reason}" for reason in judgement.reasons), *outcomes.lines(effects), closing])
 
 
 def write(folder: Path, subject: Subject, rows: Sequence[Row], document: str, version: str) -> None:

@@ -1,5 +1,5 @@
 """Score every user of a month. In: its snapshots, and a version of the model. Out: churn_scores in PostgreSQL, and as
-artifacts scores.parquet, the users most likely to leave as CSV, and report.html with figures and pictures.
+artifacts scores.parquet, the call list as CSV, and report.html with figures and pictures; and the table campaigns.
 
 The features are the ones that `materialize` puts online for the month, and the model is loaded as by `mlflow models
 serve`: a user gets the same probability as from the gateway. Quality figures are computed on users that the version was
@@ -16,6 +16,9 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from steps import warehouse
+from steps.campaign import arguments, call_list, page, profit
+from steps.campaign.call_list import CallList
+from steps.campaign.terms import Terms
 from steps.cli import console, parameters, progress
 from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import MODEL_NAME
@@ -24,36 +27,41 @@ from steps.registry.training_sets import trained_on
 from steps.runs import descriptions, tracking
 from steps.scoring import report, scores
 from steps.scoring.report import Facts, Subject
-from steps.scoring.scores import ScoringModel
+from steps.scoring.scores import MonthScores, ScoringModel
 from steps.training import html_report
+from steps.warehouse.records.campaigns import Campaign
 
 ENGINES = ("local", "spark")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    with tracking.step_run("score", f"score_{args.as_of}", vars(args)):
+    with tracking.step_run("score", f"score_{args.as_of}", vars(args)) as run:
         warehouse.require_month(args.as_of)
         warehouse.apply_schema()
+        terms = arguments.terms(args, args.as_of)
+        call_list.require_free(terms, args.as_of)
         version = versions.get_or_production(args.version)
+        campaign = Campaign(terms.campaign, args.as_of, str(version.version), run.info.run_id)
         with tracking.artifact_folder() as folder:
-            descriptions.conclude(score(args.as_of, version, args.engine, args.top, folder))
+            descriptions.conclude(score(campaign, version, args.engine, terms, folder))
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="score", description=__doc__)
     parameters.add_month_and_version(parser)
-    parser.add_argument("--top", type=parameters.whole_number(1, 10_000_000), required=True, help="rows of the list")
+    arguments.add(parser)
     parser.add_argument("--engine", choices=ENGINES, required=True)
     return parser.parse_args(argv)
 
 
-def score(as_of: date, version: ModelVersion, engine: str, top: int, folder: Path) -> str:
-    """Scores the month, stores the scores and writes the report into the folder. Returns the closing line.
+def score(campaign: Campaign, version: ModelVersion, engine: str, terms: Terms, folder: Path) -> str:
+    """Scores the month, stores the scores, makes the campaign, and writes the report into the folder. Returns the
+    closing line.
 
     Raises UnusableVersion, EngineUnavailable, TrackingUnavailable; TooFewToLearn when no user can be scored.
     """
-    number = str(version.version)
+    as_of, number = campaign.as_of, campaign.version
     with (
         progress.timed("score"),
         scores.features_of(number, trained_on(version)) as model,
@@ -69,9 +77,21 @@ def score(as_of: date, version: ModelVersion, engine: str, top: int, folder: Pat
             )
     with progress.timed("report"):
         subject = subject_of(as_of, number, engine, model)
-        facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), top)
+        facts, calls = write(folder, subject, campaign, terms, scored)
     record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})
-    return summary(subject, facts)
+    return " ".join(filter(None, (summary(subject, facts), page.kept(calls))))
+
+
+def write(
+    folder: Path, subject: Subject, campaign: Campaign, terms: Terms, scored: MonthScores
+) -> tuple[Facts, CallList]:
+    """Makes the campaign and writes the files. Returns the figures and the list."""
+    fees = call_list.fees_of(scored, campaign.as_of)
+    calls = call_list.make(terms, campaign, scored, fees)
+    labels = warehouse.newest_labels_of(campaign.as_of)
+    share = len(calls.rows) / scored.users
+    profits = profit.measure(terms, call_list.measured(scored, labels, fees), share)
+    return report.write(folder, subject, scored, labels, page.part(folder, subject, calls, profits)), calls
 
 
 def subject_of(as_of: date, version: str, engine: str, model: ScoringModel) -> Subject:
@@ -95,8 +115,9 @@ def summary(subject: Subject, facts: Facts) -> str:
     return (
         f"[OK] Scored {subject.as_of} with {MODEL_NAME} version {subject.version}: {facts['users']} users "
         f"({facts['users_missing_features']} with missing features{category if values else ''} left out), "
-        f"{facts['predicted_to_leave']} are predicted to leave; the {facts['listed']} most likely are in "
-        f"top_{facts['listed']}.csv{training}. {_quality(facts)}"
+        f"{facts['predicted_to_leave']} are predicted to leave. {report.CALL_LIST} has {facts['listed']} users to "
+        f"contact{training}; {facts['control']} others are the control group of campaign "
+        f"{facts['campaign']}. {_quality(facts)}"
     )
 
 

@@ -143,8 +143,8 @@ LAYERS = {
         "metric_series", "process_metrics", "deadline", "settings", "version", "errors",
     ),
     "steps": (
-        *ENTRY_POINTS, "cleanup", "monitoring", "scoring", "registry", "training", "features", "runs", "warehouse",
-        "month", "cli",
+        *ENTRY_POINTS, "cleanup", "campaign", "monitoring", "scoring", "registry", "training", "features", "runs",
+        "warehouse", "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
@@ -162,7 +162,7 @@ LAYERS = {
     ),
     "bench": (
         "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "clients",
-        "scenarios", "speed_report", "gate_rates", "monitor_rates", "scale", "testbed", "checker",
+        "scenarios", "speed_report", "gate_rates", "campaign_rates", "monitor_rates", "scale", "testbed", "checker",
         "report", "load",
     ),
 }  # fmt: skip
@@ -212,7 +212,15 @@ def test_the_watcher_imports_only_the_warehouse_of_the_steps() -> None:
 
 
 def test_the_console_imports_only_what_reads_of_the_steps() -> None:
-    reading = ("warehouse", "registry", "monitoring.rows", "monitoring.verdict", "cli.errors", "cli.settings")
+    reading = (
+        "warehouse",
+        "registry",
+        "monitoring.rows",
+        "monitoring.verdict",
+        "cli.errors",
+        "cli.settings",
+        "cli.spreadsheet",
+    )
     imported = {name for path in sources("console") for name in imports(path) if name.startswith("steps")}
     assert {name for name in imported if not name.startswith(tuple(f"steps.{part}" for part in reading))} == set()
     assert importing(sources("console"), "feature_enricher", "feature_repo", "feature_store", "local_stack") == []

@@ -140,6 +140,14 @@ def feature_service(text: str) -> str:
     return text
 
 
+def campaign(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a campaign's name: letters, digits, spaces and ._- (up to 80)"
+        )
+    return text
+
+
 def run_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{32}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a run id (32 hexadecimal digits)")

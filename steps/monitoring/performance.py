@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from steps.monitoring.estimate import BLIND, estimate
 from steps.monitoring.rows import ALL, UNSEEN, Row, Verdict
-from steps.scoring import quality, report
+from steps.scoring import known_labels, quality
 from steps.scoring.quality import Figure, Labels, Probabilities
 from steps.scoring.scores import MonthScores
 from steps.training.evaluation import calibration_error
@@ -50,7 +50,7 @@ class LabelledMonth:
 
 def labelled(scored: MonthScores, labels: pa.Table) -> LabelledMonth:
     """In the order of the scores, whatever that of the labels."""
-    positions, left = report.labelled(scored, labels)
+    positions, left = known_labels.labelled(scored, labels)
     order = np.argsort(positions)
     positions = positions[order]
     everyone = Users(scored.probability[positions], left[order])

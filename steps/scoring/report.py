@@ -1,25 +1,25 @@
-"""The report for a retention team: the users most likely to leave, their number, and the quality of the scores.
+"""The report for a retention team: the users to contact, their number, and the quality of the scores.
 
 The list and the counts cover all scored users. Quality figures and their pictures cover only users that the version was
 never trained on: on its training rows any forest looks nearly perfect.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from steps.cli import spreadsheet
-from steps.scoring import plots, quality
-from steps.scoring.quality import Labels, Probabilities, Quality
+from steps.scoring import known_labels, plots, quality
+from steps.scoring.quality import Quality
 from steps.scoring.scores import MonthScores
 from steps.training import html_report
 
 Facts = dict[str, Any]
+
+CALL_LIST = "call_list.csv"
 
 
 @dataclass(frozen=True)
@@ -43,61 +43,37 @@ class Subject:
         return "score" if self.calibration in (None, "none") else "probability of leaving"
 
 
-def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table, top: int) -> Facts:
+@dataclass(frozen=True)
+class ListPart:
+    """The users to contact, with at least the columns user_id, probability and trained_on; and what the page and the
+    figures say of them beside."""
+
+    listed: pd.DataFrame
+    facts: Facts = field(default_factory=dict)
+    rows: dict[str, str] = field(default_factory=dict)
+    pictures: plots.Pictures = field(default_factory=list)
+
+
+def write(folder: Path, subject: Subject, scored: MonthScores, labels: pa.Table, part: ListPart) -> Facts:
     """Writes the list, the pictures and report.html into the folder. Returns the figures."""
-    listed = most_likely(scored, top)
-    (folder / f"top_{len(listed)}.csv").write_text(spreadsheet.to_csv(listed), encoding="utf-8", newline="")
-    probability, left = never_trained_on(scored, labels)
+    listed = part.listed
+    (folder / CALL_LIST).write_text(spreadsheet.to_csv(listed), encoding="utf-8", newline="")
+    probability, left = known_labels.never_trained_on(scored, labels)
     measured = quality.measure(probability, left)
     facts = {**counts(scored, labels, listed), "users_measured": len(left), "left_of_measured": int(left.sum())}
     if measured is None:
         facts["no_quality"] = no_quality_reason(subject, facts)
     else:
         facts |= figures(measured) | {"measured_on": population(measured)}
-    introduction, table = intro(facts), rows(subject, facts)
+    introduction, table = intro(facts), rows(subject, facts) | part.rows
     all_users = f"{subject.title}, all {scored.users:,} users{_trained_share(scored)}"
     pictures = plots.distribution(folder, scored.probability, scored.trained_on, all_users, subject.number)
     if measured is not None:
         title = f"{subject.title}, {facts['measured_on']}"
         pictures += plots.curves(folder, probability, left, title, subject.number)
-    page = html_report.page(f"Scores of {subject.title}", introduction, table, pictures)
+    page = html_report.page(f"Scores of {subject.title}", introduction, table, pictures + part.pictures)
     (folder / html_report.REPORT).write_text(page, encoding="utf-8")
-    return facts
-
-
-def most_likely(scored: MonthScores, top: int) -> pd.DataFrame:
-    """rank, user_id, probability, trained_on: the most likely first, equal ones by user_id."""
-    order = np.argsort(-scored.probability, kind="stable")[:top]  # users are sorted by user_id
-    users = scored.user_ids.take(pa.array(order)).to_pylist()
-    trained_on = None if scored.trained_on is None else scored.trained_on[order]
-    return pd.DataFrame(
-        {
-            "rank": range(1, len(order) + 1),
-            "user_id": users,
-            "probability": scored.probability[order],
-            "trained_on": trained_on,
-        }
-    )
-
-
-def labelled(scored: MonthScores, labels: pa.Table) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Labels]:
-    """Positions among the scored users, and labels, of the scored users that have a label."""
-    positions = pc.index_in(labels["user_id"], value_set=scored.user_ids)
-    is_scored = positions.is_valid().to_numpy()
-    return positions.drop_null().to_numpy().astype(np.int64), labels["churn_label"].to_numpy()[is_scored]
-
-
-def never_trained_on(scored: MonthScores, labels: pa.Table) -> tuple[Probabilities, Labels]:
-    """Probabilities and labels of the labelled users that the version was not trained on, in the users' order; empty
-    where the training users are unknown."""
-    positions, left = labelled(scored, labels)
-    if scored.trained_on is None:
-        positions, left = positions[:0], left[:0]
-    else:
-        unseen = ~scored.trained_on[positions]
-        positions, left = positions[unseen], left[unseen]
-    order = np.argsort(positions)  # labels come in any order, which would decide between equal probabilities
-    return scored.probability[positions[order]], left[order]
+    return facts | part.facts
 
 
 def counts(scored: MonthScores, labels: pa.Table, listed: pd.DataFrame) -> Facts:
@@ -112,9 +88,9 @@ def counts(scored: MonthScores, labels: pa.Table, listed: pd.DataFrame) -> Facts
         "predicted_to_leave_trained_on": None if trained_on is None else int((scored.leaves & trained_on).sum()),
         "mean_probability": float(scored.probability.mean()),
         "listed": len(listed),
-        "listed_trained_on": None if trained_on is None else int(listed["trained_on"].sum()),
-        "lowest_listed_probability": float(listed["probability"].iloc[-1]),
-        "labelled": len(labelled(scored, labels)[0]),
+        "listed_trained_on": None if trained_on is None else int(listed["trained_on"].eq(True).sum()),
+        "lowest_listed_probability": float(listed["probability"].min()) if len(listed) else None,
+        "labelled": len(known_labels.labelled(scored, labels)[0]),
     }
 
 
@@ -167,7 +143,7 @@ def rows(subject: Subject, facts: Facts) -> dict[str, str]:
         f"mean {subject.number}, all users": f"{facts['mean_probability']:.4f}",
         "listed": f"{facts['listed']:,}; {spreadsheet.NOTE}",
         "training users among those listed (ranked too high)": _count(facts["listed_trained_on"]),
-        f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}",
+        f"lowest {subject.number} listed": f"{facts['lowest_listed_probability']:.4f}" if facts["listed"] else "none",
         "users scored with a label": f"{facts['labelled']:,}",
         **measured,
         "calibration": subject.calibration or "not recorded",

@@ -22,8 +22,9 @@ Connection = psycopg.Connection[Any]
 SQL_FOLDER = Path(__file__).with_name("sql")
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 60_000
-# Keys of advisory locks, any distinct numbers: of loads and schema changes, of promotions, of materialisations
+# Keys of advisory locks, any distinct numbers: of loads and schema changes, promotions, materialisations, campaigns
 SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK = 0x57F10, 0x57F11, 0x57F12
+CAMPAIGN_LOCK = 0x57F14
 
 CHECK_BLOCKING_S = 0.05
 

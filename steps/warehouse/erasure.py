@@ -76,7 +76,7 @@ def erased(user_id: str, entity_key: bytes, *, commit: bool) -> Iterator[ErasedR
     with transaction(busy=BUSY) as cur:
         for lock in (MATERIALIZE_LOCK, SCHEMA_LOCK):
             cur.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-        cur.execute("LOCK TABLE churn_scores IN SHARE ROW EXCLUSIVE MODE")
+        cur.execute("LOCK TABLE churn_scores, campaigns IN SHARE ROW EXCLUSIVE MODE")
         _set_target(cur, user_id, entity_key)
         rows = ErasedRows(cur, _erased_before(cur))
         _delete(rows)

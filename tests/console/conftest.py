@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pyarrow as pa
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,6 +24,7 @@ from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.runs.entry_points import arguments
 from steps.warehouse import Cutover, Decision
+from steps.warehouse.records.campaigns import CONTROL, LISTED, Campaign
 from tests import sql
 from tests.conftest import FEBRUARY, JANUARY
 from tests.gateway.api.test_docs import served
@@ -70,8 +72,20 @@ def filled(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Filled:
     warehouse.record_cutover(MODEL_NAME, Cutover(at, number, run_id, "1" * 64, None, "promotion"))
     decision = Decision("gate", "passed", JANUARY, number, f"It is better {MARKUP}", {"AUC": 0.8}, "gate", "a")
     warehouse.record_decision(MODEL_NAME, decision)
+    record_campaign(number, run_id)
     [[user_id]] = sql.fetch("SELECT min(user_id) FROM churn_scores")
     return Filled(number, run_id, user_id)
+
+
+LISTED_USERS = (("=bob", 30.5, 0.9), (MARKUP, 20.25, 0.8), *((f"user-{number:03d}", 10.0, 0.6) for number in range(120)))
+"""user_id, expected gain and probability, in the list's order"""
+
+
+def record_campaign(version: str, run_id: str) -> None:
+    ids, gains, probabilities = map(list, zip(*LISTED_USERS, ("held-back", 40.0, 0.95), strict=True))
+    users = {"user_id": ids, "role": [*[LISTED] * len(LISTED_USERS), CONTROL], "probability": probabilities,
+             "expected_gain": gains}  # fmt: skip
+    warehouse.record_campaign(Campaign("spring", FEBRUARY, version, run_id), pa.table(users))
 
 
 def load(folder: Path) -> None:

@@ -20,7 +20,7 @@ from tests import sql
 from tests.conftest import FEBRUARY
 from tests.console.conftest import MARKUP, Filled, MakeConsole
 
-PAGES = ("/", "/customer", "/monitoring", "/decisions")
+PAGES = ("/", "/customer", "/call-list", "/monitoring", "/decisions")
 USER = "4686-GEFRM"
 
 
@@ -139,7 +139,7 @@ def test_a_page_has_at_most_150_kilobytes(client: FlaskClient, path: str) -> Non
     assert len(page.data) + sum(file.stat().st_size for file in files) <= 150_000
 
 
-@pytest.mark.parametrize("path", ["/monitoring", "/decisions"])
+@pytest.mark.parametrize("path", ["/call-list", "/monitoring", "/decisions"])
 def test_without_the_database_a_page_says_so(client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setenv("PGPORT", "9")
     answer = client.get(path)

@@ -72,7 +72,12 @@ def test_the_user_is_only_in_the_places_that_the_report_lists(month: Path, serve
     assert USER in server_log.read_text()
     before = places_with(server, USER)
     assert {"streamflow", "mlflow", "statistics"} <= before
-    assert {Path(place).name for place in before} > {"snapshot.parquet", "scores.parquet", "top_3.csv", "gateway.log.1"}
+    assert {Path(place).name for place in before} > {
+        "snapshot.parquet",
+        "scores.parquet",
+        "call_list.csv",
+        "gateway.log.1",
+    }
     assert all(USER in users_in(table) for table in TABLES), "the state has the user everywhere"
     erase(USER)
     assert USER not in server_log.read_text()

@@ -12,11 +12,12 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from steps import ingest, materialize, score, warehouse
+from steps.campaign.selection import control_draw
 from steps.cli.errors import NoSnapshot, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
 from steps.registry import loaded_version
 from steps.runs.entry_points import arguments
-from steps.scoring import quality, report
+from steps.scoring import known_labels, quality
 from steps.scoring.scores import LeftOut, MonthScores
 from tests.conftest import JANUARY
 from tests.steps.states.database import execute, fetch
@@ -93,19 +94,30 @@ def test_scoring_again_replaces_the_scores(run: Score, registered: dict[str, str
     assert after[0][1] == before[0][1] == 300
 
 
-def test_the_list_has_the_most_likely_first(run: Score, registered: dict[str, str]) -> None:
-    outcome = run(top="7")
-    listed = pd.read_csv(outcome.folder / "top_7.csv")
+def test_the_list_has_the_largest_expected_gain_first_and_nobody_of_the_control_group(
+    run: Score, registered: dict[str, str]
+) -> None:
+    outcome = run(top="7", campaign="seven", control_share="0.5", response_rate="0.2", contact_cost="3")
+    listed = pd.read_csv(outcome.folder / "call_list.csv")
+    fees = dict(fetch("SELECT user_id, monthly_fee FROM subscriptions_profile_snapshots"))
     stored = fetch(STORED, (registered["hist_gradient_boosting"],))
-    expected = sorted(stored, key=lambda row: (-row[1], row[0]))[:7]
-    assert list(listed["user_id"]) == [row[0] for row in expected]
+    gains = {user: probability * 0.2 * 12 * fees[user] - 3 for user, probability, _prediction in stored}
+    is_control = control_draw("seven", 0.5)
+    expected = sorted((user for user in gains if not is_control(user)), key=lambda user: (-gains[user], user))[:7]
+    assert list(listed["user_id"]) == expected
     assert list(listed["rank"]) == list(range(1, 8))
+    assert list(listed["expected_gain"]) == pytest.approx([gains[user] for user in expected], abs=1e-9)
+    assert list(listed["monthly_fee"]) == [fees[user] for user in expected]
+    control = fetch("SELECT user_id FROM campaigns WHERE campaign = 'seven' AND role = 'control'")
+    assert {user for (user,) in control} == {
+        user for user in gains if is_control(user) and gains[user] > gains[expected[-1]]
+    }
 
 
 def test_artifacts_contain_counts_and_quality(run: Score) -> None:
     outcome = run()
     assert outcome.files == {
-        "scores.parquet", "summary.json", "report.html", "top_100.csv",
+        "scores.parquet", "summary.json", "report.html", "call_list.csv", "profit.png",
         "distribution.png", "gain.png", "lift.png", "calibration.png",
     }  # fmt: skip
     facts = outcome.facts
@@ -169,7 +181,7 @@ def test_labels_of_users_without_a_score_are_ignored() -> None:
     users, nobody = pa.chunked_array([["ann", "bob"]]), np.array([False, False])
     scored = MonthScores(users, np.array([0.2, 0.9]), np.array([False, True]), nobody, LeftOut())
     labels = pa.table({"user_id": ["zoe", "bob"], "churn_label": [False, True]})
-    probability, left = report.never_trained_on(scored, labels)
+    probability, left = known_labels.never_trained_on(scored, labels)
     assert (list(probability), list(left)) == ([0.9], [True])
 
 

@@ -3,3 +3,4 @@ SELECT user_id, probability FROM churn_scores
 SELECT metric, estimate, verdict, reason, run_id FROM monitoring
 SELECT kind, version, reason FROM decisions
 SELECT version, at, reason FROM serving_history
+SELECT campaign, user_id, expected_gain FROM campaigns

@@ -23,3 +23,4 @@ SELECT * FROM decisions
 UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
+SELECT * FROM campaigns

@@ -23,3 +23,4 @@ SELECT * FROM public.decisions
 UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
+SELECT * FROM public.campaigns

@@ -26,3 +26,5 @@ INSERT INTO decisions (kind, outcome, reason, figures, decided_by, inputs_sha256
 UPDATE decisions SET reason = 'mine'
 DELETE FROM decisions
 TRUNCATE decisions
+SELECT * FROM campaigns
+DELETE FROM campaigns

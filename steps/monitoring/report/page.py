@@ -26,8 +26,14 @@ tr.watch td { background: #fff4e0; } tr.alarm td { background: #fdecea; }
 QUALITY = ("AUC", "Brier", "lift_at_10_percent", "calibration_gap", "calibration_error")
 ACROSS = ("unchanged_share", "advanced_share", "one_value_share", "new_category_share", "missing_share")
 OF_USERS = ("users_ratio", "users_gone_share", "users_new_share", "left_out_share")
+OF_CAMPAIGNS = ("campaign_share_left", "campaign_effect")
 OTHER_EFFECTS = ("PSI_plain", "jensen_shannon", "wasserstein_deviations")
 ESTIMATE_NOTE = f"This is {BLIND}."
+CAMPAIGN_NOTE = (
+    "The effect is the share who left of the listed users, less that of the control group: below 0, the campaign kept "
+    "users. An interval with 0 in it shows no effect yet. Users who are gone have left; those without a label are not "
+    "counted."
+)
 PSI_NOTE = "PSI: up to 0.05, and up to what chance makes of so few users, nothing has drifted."
 KINDS = {
     "figure": "words", "of": "words", "against": "words", "estimate": "number", "threshold": "number",
@@ -76,6 +82,7 @@ def _sections(rows: Sequence[Row]) -> list[Section]:
         *_by_reference("Drift of features and predictions", rows, ("PSI", "drift_share"), PSI_NOTE),
         Section("Share who leave", leave),
         *_by_reference("Unchanged, advanced, new and missing values", rows, ACROSS),
+        Section("Campaigns: who left", [row for row in rows if row.metric in OF_CAMPAIGNS], CAMPAIGN_NOTE),
         Section("Users", [row for row in rows if row.metric in OF_USERS]),
         Section(f"Slices of {month}, users {UNSEEN}", slices, common=month),
         *_by_reference("Other measures of drift", rows, OTHER_EFFECTS),

@@ -1,1 +1,1 @@
-"""Tables that are only appended to: what served, was predicted, found by the monitor, decided; what steps succeeded."""
+"""Tables that are only appended to: what served, was predicted, found, decided or listed, and what steps succeeded."""

@@ -10,4 +10,5 @@ UNION ALL SELECT 'support_agg_90d_superseded', count(*) FROM support_agg_90d_sup
 UNION ALL SELECT 'labels', count(*) FROM labels WHERE period_start = %(period_start)s
 UNION ALL SELECT 'labels_superseded', count(*) FROM labels_superseded WHERE period_start = %(period_start)s
 UNION ALL SELECT 'churn_scores', count(*) FROM churn_scores WHERE as_of = %(as_of)s
+UNION ALL SELECT 'campaigns', count(*) FROM campaigns WHERE as_of = %(as_of)s
 UNION ALL SELECT 'users of this month only', count(*) FROM ({users}) AS only_users

@@ -123,7 +123,7 @@ def test_titles_and_the_closing_line_name_the_users(run: Run, capsys: pytest.Cap
 def test_the_page_is_self_contained(run: Run) -> None:
     page = run().page
     sources = re.findall(r'(?:src|href)="([^"]{0,30})', page)
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "<script" not in page
 
@@ -131,7 +131,7 @@ def test_the_page_is_self_contained(run: Run) -> None:
 def test_the_list_marks_training_users(run: Run, sample_months: Path) -> None:
     outcome, labels = run(top="40"), labels_of(sample_months / "month_000")
     trained_on = set(labels.index) - validating(labels)
-    listed = pd.read_csv(outcome.folder / "top_40.csv")
+    listed = pd.read_csv(outcome.folder / "call_list.csv")
     assert list(listed["trained_on"]) == [user in trained_on for user in listed["user_id"]]
     assert outcome.metrics["listed_trained_on"] == listed["trained_on"].sum()
     assert set(outcome.scores.query("trained_on")["user_id"]) == trained_on

@@ -67,7 +67,7 @@ def score(user_ids: list[str]) -> None:
         mlflow.set_tag(step_tracking.STEP_TAG, "score")
         mlflow.set_tag("mlflow.note.content", f"[ERROR] a label is of user {user_ids[-1]!r}")
         scores.to_parquet(folder / "scores.parquet")
-        (folder / "top_3.csv").write_text(spreadsheet.to_csv(scores), newline="")
+        (folder / "call_list.csv").write_text(spreadsheet.to_csv(scores), newline="")
         (folder / "summary.json").write_text(json.dumps({"first": user_ids[-1]}))
     for user_id in user_ids:
         quoted = user_id.replace("'", "''")

@@ -91,7 +91,7 @@ def play(history: list[Event]) -> None:
 
 def without_rows() -> None:
     """Empties the tables of a warehouse with the newest schema, except those that only grow."""
-    kept = "('schema_migrations', 'serving_history', 'seals', 'monitoring', 'step_successes', 'decisions')"
+    kept = "('schema_migrations', 'serving_history', 'seals', 'monitoring', 'step_successes', 'campaigns', 'decisions')"
     tables = fetch(f"SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN {kept}")  # noqa: S608
     execute("TRUNCATE " + ", ".join(table for [table] in tables))
 
