@@ -20,7 +20,7 @@ override TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dis
 override BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
 override BENCH_OPTIONS := "--data=$${DATA:-data/sample}" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills gate-rates monitor-rates campaign-rates test-compose report backup restore
+.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills bench-month-kills gate-rates monitor-rates campaign-rates test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -104,7 +104,10 @@ bench-scale: dev ## many users, to reports/scale.md (SIZES= STOCK_UP_TO=)
 
 bench-kills: dev ## kill materialize at random moments (KILLS= STORE=redis)
 	@[ "$$STORE" != redis ] || $(NEED) redis-server
-	@$(WITH_PROJECT) .venv/bin/python -m bench.kills "--kills=$${KILLS:-20}" "--store=$${STORE:-postgres}" --state .streamflow-scale
+	@$(WITH_PROJECT) .venv/bin/python -m bench.kills.materialize "--kills=$${KILLS:-20}" "--store=$${STORE:-postgres}" --state .streamflow-scale
+
+bench-month-kills: dev ## kill whole months at random moments (KILLS=)
+	@$(WITH_PROJECT) .venv/bin/python -m bench.kills.month "--kills=$${KILLS:-20}" --state .streamflow-kills
 
 gate-rates: dev ## simulate the gate, to docs/gate-error-rates.md (15 minutes)
 	@$(WITH_PROJECT) .venv/bin/python -m bench.gate_rates --to docs/gate-error-rates.md

@@ -18,6 +18,7 @@ import psutil
 import requests
 
 from configuration import names, stages
+from configuration.months import FIRST_MONTH, number_of
 from local_stack import processes
 from local_stack.settings import ROOT, Settings, StackError
 from rollout import loopback
@@ -26,7 +27,6 @@ from steps.month.digest import FILE_NAMES, LABELS, files_sha256, has_labels
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-FIRST_MONTH = date(2024, 1, 31)  # month_000
 EXPERIMENT = names.EXPERIMENT
 ANSWER_TIMEOUT_S = 10.0
 POLL_S = 0.1
@@ -41,8 +41,7 @@ class Month:
 def month_of(data: Path, as_of: str | None) -> Month:
     """The folder month_NNN of the day `as_of`; month_000 if it is None. Raises StackError."""
     day = _parse(as_of) if as_of else FIRST_MONTH
-    number = (day.year - FIRST_MONTH.year) * 12 + day.month - FIRST_MONTH.month
-    folder = data / f"month_{number:03d}"
+    folder = data / f"month_{number_of(day):03d}"
     files = [name for name in FILE_NAMES if name != LABELS or has_labels(folder)]  # labels may come later
     missing = [f"{name}.csv" for name in files if not (folder / f"{name}.csv").is_file()]
     if missing:
@@ -53,13 +52,6 @@ def month_of(data: Path, as_of: str | None) -> Month:
     if unreadable:
         raise StackError(f"{', '.join(unreadable)} in {folder} cannot be read. Make them readable: chmod a+r")
     return Month(folder, day)
-
-
-def day_of(number: int) -> date:
-    """The day of the folder month_NNN."""
-    months = FIRST_MONTH.month - 1 + number
-    year, month = FIRST_MONTH.year + months // 12, months % 12 + 1
-    return date(year, month, calendar.monthrange(year, month)[1])
 
 
 def _is_readable(path: Path) -> bool:
@@ -157,7 +149,8 @@ def mlflow_run(settings: Settings, arguments: list[str], on_poll: Callable[[], N
         processes.end(psutil.Process(process.pid), signal.SIGINT)  # MLflow closes its run on SIGINT
         raise
     if process.returncode:
-        raise StackError(f"mlflow run . {' '.join(arguments)} failed; its messages are above")
+        ended = "was stopped by a rule" if process.returncode == names.STOPPED else "failed"
+        raise StackError(f"mlflow run . {' '.join(arguments)} {ended}; its messages are above")
 
 
 def example_answer(settings: Settings, users: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from typing import Any
 import psutil
 
 END_TIMEOUT_S = 20.0
+
+log = logging.getLogger(__name__)
 
 
 def identity(pid: int) -> dict[str, Any]:
@@ -60,6 +63,23 @@ def end_session(leader_pid: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(process.pid) == leader_pid:
                 end(process)
+
+
+class SavedProcesses:
+    """The processes of a program, in a file: if it is killed, its next start ends them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._saved: list[int] = []
+
+    def update(self, pids: list[int]) -> None:
+        if pids == self._saved:
+            return
+        self._saved = pids
+        try:
+            save_identities(self.file, pids)
+        except OSError as error:  # a full disk must not end the live server
+            log.warning("If this watcher is killed, its model servers keep running: %s", error)
 
 
 def save_identities(file: Path, pids: Iterable[int]) -> None:

@@ -1,4 +1,5 @@
-"""Records in PostgreSQL which version served when, in order; a thread waits while PostgreSQL is unavailable."""
+"""Records in PostgreSQL which version served when, and the watcher's decisions, in order; a thread waits while
+PostgreSQL is unavailable."""
 
 import logging
 import queue
@@ -7,7 +8,7 @@ import time
 
 from rollout.errors import first_line
 from steps import warehouse
-from steps.warehouse import Cutover
+from steps.warehouse import Cutover, Decision
 
 RETRY_S = 2.0
 STOP_TIMEOUT_S = 5.0
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 class HistoryRecorder:
     def __init__(self, model: str) -> None:
         self._model = model
-        self._queue: queue.Queue[Cutover] = queue.Queue()
+        self._queue: queue.Queue[Cutover | Decision] = queue.Queue()
         self._stop = threading.Event()
         self._has_table = self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
@@ -31,8 +32,8 @@ class HistoryRecorder:
         """Number of rows not yet written."""
         return self._queue.unfinished_tasks
 
-    def add(self, cutover: Cutover) -> None:
-        self._queue.put(cutover)
+    def add(self, row: Cutover | Decision) -> None:
+        self._queue.put(row)
 
     def stop(self) -> None:
         """Wait up to STOP_TIMEOUT_S for the rows not yet written; log how many are lost."""
@@ -45,16 +46,19 @@ class HistoryRecorder:
 
     def _run(self) -> None:
         while True:
-            cutover = self._queue.get()
-            while not self._is_written(cutover) and not self._stop.wait(RETRY_S):
+            row = self._queue.get()
+            while not self._is_written(row) and not self._stop.wait(RETRY_S):
                 pass
 
-    def _is_written(self, cutover: Cutover) -> bool:
+    def _is_written(self, row: Cutover | Decision) -> bool:
         try:
             if not self._has_table:
                 warehouse.apply_schema()
                 self._has_table = True
-            warehouse.record_cutover(self._model, cutover)
+            if isinstance(row, Decision):
+                warehouse.record_decision(self._model, row)
+            else:
+                warehouse.record_cutover(self._model, row)
         except Exception as error:  # noqa: BLE001 - no row may be lost, and serving must not wait for it
             if not self._is_failing:
                 log.warning("The serving history cannot be written; rows wait: %s", first_line(error))

@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class TargetVersion:
     others_in_stage: tuple[str, ...] = ()  # versions that do not serve
     source: str = ""  # URI of the registered model
     created_ms: int = 0
+    description: str = ""
 
     @property
     def identity(self) -> tuple[str, str | None, str, int]:
@@ -44,15 +46,29 @@ def target_version(client: "MlflowClient", name: str, stage: str) -> TargetVersi
     if not versions:
         return None
     highest, *rest = versions
+    lower = tuple(str(version.version) for version in reversed(rest))
+    return _target(client, highest, has_alias=stage in highest.aliases, others_in_stage=lower)
+
+
+def version_of(client: "MlflowClient", name: str, number: str) -> TargetVersion | None:
+    """The version of this number, in whatever stage."""
+    versions = [version for version in _versions(client, name) if str(version.version) == number]
+    return _target(client, versions[0], has_alias=False, others_in_stage=()) if versions else None
+
+
+def _target(
+    client: "MlflowClient", version: "ModelVersion", *, has_alias: bool, others_in_stage: tuple[str, ...]
+) -> TargetVersion:
     return TargetVersion(
-        version=str(highest.version),
-        run_id=_training_run_id(client, highest),
-        model_id=model_id_of(highest),
-        has_alias=stage in highest.aliases,
-        changed_ms=int(highest.last_updated_timestamp),
-        others_in_stage=tuple(str(version.version) for version in reversed(rest)),
-        source=str(highest.source),
-        created_ms=int(highest.creation_timestamp),
+        version=str(version.version),
+        run_id=_training_run_id(client, version),
+        model_id=model_id_of(version),
+        has_alias=has_alias,
+        changed_ms=int(version.last_updated_timestamp),
+        others_in_stage=others_in_stage,
+        source=str(version.source),
+        created_ms=int(version.creation_timestamp),
+        description=version.description or "",
     )
 
 
@@ -86,9 +102,18 @@ def _versions(client: "MlflowClient", name: str) -> "list[ModelVersion]":
 class RegistryPoll:
     """The registry's last answer. `has_answered`: there is one; `error`: the last poll failed."""
 
-    def __init__(self, client: "MlflowClient", name: str, stage: str, every_s: float) -> None:
+    def __init__(
+        self,
+        client: "MlflowClient",
+        name: str,
+        stage: str,
+        every_s: float,
+        prepare: Callable[[TargetVersion | None], None] = lambda _target: None,
+    ) -> None:
+        """prepare: called with the first answer, before it is shown. Until it succeeds, there is no answer."""
         self._client, self._name, self._stage = client, name, stage
         self._every_s = every_s
+        self._prepare = prepare
         self.has_answered = False
         self.target: TargetVersion | None = None
         self.empty_since: float | None = None
@@ -111,12 +136,25 @@ class RegistryPoll:
             self.error = "The registry does not answer; promotions have no effect until it does"
             self.empty_since = None  # an empty stage must be confirmed by a new answer
             return
+        if not self.has_answered and not self._is_prepared(target):
+            return
         if target is not None:
             self.empty_since = None
             self._update_alias(target)
         elif self.empty_since is None:
             self.empty_since = time.monotonic()
         self.target, self.has_answered, self.error = target, True, None
+
+    def _is_prepared(self, target: TargetVersion | None) -> bool:
+        try:
+            self._prepare(target)
+        except Exception as error:  # noqa: BLE001 - the next poll tries again
+            message = f"Nothing is launched until the table decisions can be read: {first_line(error)}"
+            if self.error is None:
+                log.warning("%s", message)
+            self.error = message
+            return False
+        return True
 
     def _update_alias(self, target: TargetVersion) -> None:
         """Promotion in the UI leaves the alias as it was; models:/NAME@STAGE must mean the same version."""

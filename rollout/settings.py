@@ -15,7 +15,20 @@ from pydantic_settings import NoDecode
 
 from configuration import names
 from configuration.environment import EnvironmentSettings, prefixed
-from configuration.fields import HIGHEST_PORT, Folder, Number, Text, Whole, flag, folder, port, seconds, setting, text
+from configuration.fields import (
+    HIGHEST_PORT,
+    Folder,
+    Number,
+    Text,
+    Whole,
+    count,
+    flag,
+    folder,
+    port,
+    seconds,
+    setting,
+    text,
+)
 from configuration.hosts import Hosts, hosts
 from configuration.model_address import LONGEST_SOCKET_PATH, TlsFolder, tls_folder
 from rollout.errors import InvalidSetting
@@ -91,6 +104,20 @@ class Settings(EnvironmentSettings):
     )
     drain_s: Number = seconds(
         5.0, "Time from the switch to a new model server to the end of the old one", most=LONGEST_S
+    )
+    probation_s: Number = setting(
+        300.0,
+        "After a promotion the old server is kept for this long, and serves again if the new version fails; 0: not\n"
+        "kept (docs/promotion.md, the automatic way back)",
+        f"a number of seconds from 0 to {LONGEST_S:g}", ge=0, le=LONGEST_S, allow_inf_nan=False,
+    )  # fmt: skip
+    probation_answers: Whole = count(50, "Answers of a new version before they are judged", most=1_000_000)
+    probation_failed: Number = setting(
+        0.05, "Turn back when this share of its answers failed, more than of the old version's",
+        "a share from 0 to 1", ge=0, le=1,
+    )  # fmt: skip
+    probation_latency_s: Number = seconds(
+        0.5, "Turn back when a call takes longer than this on average, and twice as long as the old version's"
     )
 
     seal_key: Folder = setting(

@@ -42,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ingest", description=__doc__)
-    parser.add_argument("--month-dir", type=parameters.existing_folder, required=True, help="folder with the six files")
-    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    parameters.add_month_folder(parser)
     parser.add_argument(
         "--known-at",
         type=parameters.optional(parameters.as_of),
@@ -52,18 +51,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--mix", type=parameters.yes_or_no, required=True, help="true: made-up and real months in one warehouse"
-    )
-    parser.add_argument(
-        "--confirm-date",
-        type=parameters.yes_or_no,
-        required=True,
-        help="true: as_of is right, however far from other months",
-    )
-    parser.add_argument(
-        "--new-categories",
-        type=parameters.yes_or_no,
-        required=True,
-        help="true: accept unknown names in columns of categories",
     )
     return parser.parse_args(argv)
 

@@ -13,14 +13,11 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from steps import warehouse
+from steps.chain import late_labels
 from steps.cli import console, dates, parameters, progress, spreadsheet
 from steps.cli.errors import FaultyMonth
-from steps.month import files
-from steps.month.csv_text import TextFile
 from steps.runs import descriptions, tracking
 
 
@@ -54,8 +51,7 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
     warehouse.require_month(as_of)
     warehouse.apply_schema()
     try:
-        with progress.timed("check the file"), progress.bar("check") as advance:
-            labels = files.read_labels(file, as_of, allowed_users(file, as_of), advance)
+        labels = late_labels.check(file, as_of)
     except FaultyMonth as error:
         mlflow.log_text(spreadsheet.to_csv(pd.DataFrame(error.faults)), "faults.csv")
         raise
@@ -63,17 +59,6 @@ def load(file: Path, as_of: date, known_at: date) -> warehouse.Change:
     with progress.timed("load"), progress.bar("load", labels.rows) as advance:
         labels_load = warehouse.LabelsLoad(as_of, known_at, labels.sha256, late=True)
         return warehouse.load_late_labels(labels_load, labels.chunks(), advance)
-
-
-def allowed_users(file: Path, as_of: date) -> pa.Array:
-    """The month's users, and those of the file who were erased: their labels are left out."""
-    users, unknown = warehouse.users_of(as_of), list[str]()
-    if not warehouse.any_erased():
-        return users
-    for chunk in TextFile(file, list(files.FILES["labels"].columns)).chunks():
-        ids = chunk.rows["user_id"]
-        unknown += ids.filter(pc.invert(pc.is_in(ids, value_set=users))).to_pylist()
-    return pa.concat_arrays([users, pa.array(warehouse.erased_among(unknown), pa.string())])
 
 
 def summary(as_of: date, change: warehouse.Change) -> str:

@@ -27,9 +27,7 @@ from steps.registry.examination.gate import GateResult
 from steps.registry.examination.rules import Rules
 from steps.runs import descriptions, outcomes, search, tracking
 
-# of the run
-OUTCOME_TAG = "outcome"
-PROMOTED, REFUSED, NO_STAGE = "promoted", "refused", "no stage"  # or decisions.WAITS
+REFUSED, NO_STAGE = "refused", "no stage"  # or decisions.PROMOTED, decisions.WAITS
 STAGES = (names.PRODUCTION, "Staging", "None")
 
 
@@ -42,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warehouse.promotion_lock():
             text, outcome = already_promoted(training) or register(training, options_of(args))
         descriptions.conclude(text)
-        mlflow.set_tag(OUTCOME_TAG, outcome)
+        mlflow.set_tag(decisions.OUTCOME_TAG, outcome)
         return wait() if outcome == decisions.WAITS else 0
 
 
@@ -107,7 +105,7 @@ def options_of(args: argparse.Namespace) -> Options:
 def already_promoted(training: Run) -> tuple[str, str] | None:
     """As register, where Production has this training's version, or a duplicate's."""
     text = duplicates.already_promoted(training)
-    return (text, PROMOTED) if text else None
+    return (text, decisions.PROMOTED) if text else None
 
 
 def register(training: Run, options: Options) -> tuple[str, str]:
@@ -134,15 +132,15 @@ def outcome_of(stage: str, result: GateResult, *, asks: bool) -> str:
     if stage == "None":
         return NO_STAGE
     if stage != names.PRODUCTION:
-        return PROMOTED
+        return decisions.PROMOTED
     if not result.verdict.promotes:
         return REFUSED
-    return decisions.WAITS if asks else PROMOTED
+    return decisions.WAITS if asks else decisions.PROMOTED
 
 
 def carry_out(name: str, judged: Judged, stage: str, outcome: str) -> str:
     """Carries the outcome out, and returns the closing line without the verdict."""
-    if outcome == PROMOTED:
+    if outcome == decisions.PROMOTED:
         return f"[OK] {name} is in {stage}; {approvals.replaced_text(promote(judged, stage))}."
     if outcome == NO_STAGE:
         return f"[OK] {name}, in no stage. Promote it in the UI."

@@ -1,5 +1,6 @@
 """Score every user of a month. In: its snapshots, and a version of the model. Out: churn_scores in PostgreSQL, and as
-artifacts scores.parquet, the call list as CSV, and report.html with figures and pictures; and the table campaigns.
+artifacts scores.parquet, the call list with reasons as CSV, and report.html with figures and pictures; and the table
+campaigns.
 
 The features are the ones that `materialize` puts online for the month, and the model is loaded as by `mlflow models
 serve`: a user gets the same probability as from the gateway. Quality figures are computed on users that the version was
@@ -25,8 +26,8 @@ from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
 from steps.registry.training_sets import trained_on
 from steps.runs import descriptions, tracking
-from steps.scoring import report, scores
-from steps.scoring.report import Facts, Subject
+from steps.scoring import reasons, report, scores
+from steps.scoring.report import Facts, ListPart, Subject
 from steps.scoring.scores import MonthScores, ScoringModel
 from steps.training import html_report
 from steps.warehouse.records.campaigns import Campaign
@@ -75,23 +76,26 @@ def score(campaign: Campaign, version: ModelVersion, engine: str, terms: Terms, 
                 f"No user of {as_of} can be scored with version {number}: {left_out.missing_features} have "
                 f"missing features, {left_out.unknown_category} a category that it was not trained on"
             )
+    subject = subject_of(as_of, number, engine, model)
+    calls, part = listed(folder, subject, campaign, terms, scored)
+    with progress.timed("reasons"):
+        part = reasons.add(part, scored, model, as_of, number)
     with progress.timed("report"):
-        subject = subject_of(as_of, number, engine, model)
-        facts, calls = write(folder, subject, campaign, terms, scored)
+        facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), part)
     record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})
     return " ".join(filter(None, (summary(subject, facts), page.kept(calls))))
 
 
-def write(
+def listed(
     folder: Path, subject: Subject, campaign: Campaign, terms: Terms, scored: MonthScores
-) -> tuple[Facts, CallList]:
-    """Makes the campaign and writes the files. Returns the figures and the list."""
+) -> tuple[CallList, ListPart]:
+    """Makes the campaign, or reads the one that was made before, and draws its profit into the folder."""
     fees = call_list.fees_of(scored, campaign.as_of)
     calls = call_list.make(terms, campaign, scored, fees)
     labels = warehouse.newest_labels_of(campaign.as_of)
     share = len(calls.rows) / scored.users
     profits = profit.measure(terms, call_list.measured(scored, labels, fees), share)
-    return report.write(folder, subject, scored, labels, page.part(folder, subject, calls, profits)), calls
+    return calls, page.part(folder, subject, calls, profits)
 
 
 def subject_of(as_of: date, version: str, engine: str, model: ScoringModel) -> Subject:

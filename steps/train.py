@@ -15,16 +15,13 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from steps.cli import console, parameters, progress
-from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import LABEL
 from steps.registry import seals
 from steps.runs import descriptions, tracking
-from steps.training import dataset_runs, evaluation, pipelines, report
+from steps.training import arguments, dataset_runs, evaluation, pipelines, report
 from steps.training.model import logged_model
 from steps.training.model.input_example import input_example
-from steps.training.split import FOLDS, SPLIT_RULES, Split, SplitRule, folds, split
-
-MIN_PER_CLASS = 2 * FOLDS
+from steps.training.split import FOLDS, Split, SplitRule, folds, require_both_classes, split
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,7 @@ class Training:
         return f"{pipelines.TITLES[self.name]} {self.facts['as_of']}"
 
     def unfitted(self) -> Pipeline:
-        categories = {name: sorted(self.rows[name].unique()) for name in self.facts["categorical_cols"]}
-        return pipelines.pipeline(self.name, self.hyperparameters, categories)
+        return pipelines.unfitted(self.name, self.hyperparameters, self.rows, self.facts["categorical_cols"])
 
     def fitted(self, rows: pd.DataFrame) -> Pipeline:
         """Fitted to these rows, and calibrated on folds of them by the split rule."""
@@ -59,17 +55,10 @@ class Training:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    hyperparameters = pipelines.Hyperparameters(
-        args.n_estimators, args.max_iter, args.max_leaf_nodes, args.learning_rate, args.C
-    )
+    hyperparameters = arguments.hyperparameters(args)
+    logged = ("as_of", "feature_service", "model", "split", "labels_known_at", "calibration", "threshold")
     params = {
-        "as_of": args.as_of,
-        "feature_service": args.feature_service,
-        "model": args.model,
-        "split": args.split,
-        "labels_known_at": args.labels_known_at,
-        "calibration": args.calibration,
-        "threshold": args.threshold,
+        **{name: getattr(args, name) for name in logged},
         **hyperparameters.of(args.model),
         **pipelines.fixed_settings(args.model),
     }
@@ -84,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="train", description=__doc__)
-    parser.add_argument("--as-of", type=parameters.as_of, required=True, help="the month's day, YYYY-MM-DD")
+    arguments.add_arguments(parser)
     parser.add_argument(
         "--feature-service",
         type=parameters.feature_service,
@@ -92,30 +81,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a FeatureService of feature_repo/features.py",
     )
     parser.add_argument("--model", choices=sorted(pipelines.HYPERPARAMETERS), required=True)
-    parser.add_argument("--split", choices=SPLIT_RULES, required=True, help="see steps/training/split.py")
-    parser.add_argument("--labels-known-at", type=parameters.optional(parameters.as_of), required=True, help="a day")
-    parser.add_argument(
-        "--calibration", choices=pipelines.CALIBRATIONS, required=True, help="none: the classifier's own score"
-    )
-    parser.add_argument(
-        "--threshold", type=parameters.number(0, 1), required=True, help="predicted to leave above this probability"
-    )
-    parser.add_argument("--n-estimators", type=parameters.whole_number(1, 10_000), required=True, help="forest: trees")
-    parser.add_argument("--max-iter", type=parameters.whole_number(1, 10_000), required=True, help="boosting: trees")
-    parser.add_argument("--max-leaf-nodes", type=parameters.whole_number(2, 10_000), required=True, help="boosting")
-    parser.add_argument("--learning-rate", type=parameters.positive_number, required=True, help="boosting")
-    parser.add_argument("--C", type=parameters.positive_number, required=True, help="logistic regression")
     return parser.parse_args(argv)
-
-
-def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
-    """Raises TooFewToLearn unless every part of the split and of the folds can have both classes."""
-    leaving, staying = int(rows[LABEL].sum()), int((~rows[LABEL]).sum())
-    if min(leaving, staying) < MIN_PER_CLASS:
-        raise TooFewToLearn(
-            f"{as_of} has {leaving} users who leave and {staying} who stay. "
-            f"At least {MIN_PER_CLASS} labelled users of each are needed"
-        )
 
 
 def train(training: Training, run_id: str) -> dict[str, float]:
@@ -149,7 +115,8 @@ def train(training: Training, run_id: str) -> dict[str, float]:
     with progress.timed("plots"):
         log_plots(training, fitted, parts, validated, metrics)
     with progress.timed("log the model"):
-        logged = log_pipeline(training, fitted, run_id)
+        means = pipelines.column_means(fitted, parts.train, training.features)
+        logged = log_pipeline(training, fitted, run_id, means)
         facts = training.facts
         seals.seal_model(
             logged.model_id, run_id, facts["feature_service"], facts["dataset_sha256"], check=logged.require_stored
@@ -184,13 +151,14 @@ def log_plots(
         (folder / "feature_schema.json").write_text(json.dumps(schema, indent=2) + "\n")
 
 
-def log_pipeline(training: Training, fitted: Pipeline, run_id: str) -> logged_model.LoggedModel:
+def log_pipeline(training: Training, fitted: Pipeline, run_id: str, means: Any = None) -> logged_model.LoggedModel:
     config = {
         "features": training.features,
         "feature_service": training.facts["feature_service"],
         "run_id": run_id,
         "calibration": training.calibration,
         "threshold": training.threshold,
+        "column_means": means,
     }
     return logged_model.log(fitted, config, training.facts["types"], input_example(training.rows[training.features]))
 

@@ -79,18 +79,19 @@ def state_folder() -> Iterator[Path]:
 # The longest files on two cores start first; otherwise a run waits for one of them at its end. test_alarm.py comes
 # before the other files of its stack: alerts look back five minutes, and the other files cause faults.
 LONGEST = (
-    "local_stack/test_alarm.py", "local_stack/test_under_load.py", "local_stack/test_stack.py",
-    "local_stack/test_bare_up.py",
-    "steps/chain/test_year.py", "steps/chain/test_real_months.py", "steps/registry/test_honest_figures.py",
-    "local_stack/mlflow_command/test_mlflow_launcher.py", "rollout/test_serving.py",
-    "tracking_server/test_pages_of_other_sites.py",
-    "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py", "local_stack/backups/test_backup.py",
-    "test_add_a_feature.py",
+    "local_stack/test_alarm.py", "local_stack/test_under_load.py", "local_stack/test_turning_back.py",
+    "local_stack/test_stack.py", "local_stack/test_bare_up.py", "steps/chain/test_year_of_months.py",
+    "steps/chain/test_interrupted_months.py",
+    "steps/chain/test_month_of_real_data.py", "steps/chain/test_year.py", "steps/chain/test_real_months.py",
+    "steps/registry/test_honest_figures.py", "local_stack/mlflow_command/test_mlflow_launcher.py",
+    "rollout/test_serving.py", "tracking_server/test_pages_of_other_sites.py",
+    "steps/registry/test_register_gate.py", "steps/registry/test_gate_pool.py",
+    "local_stack/backups/test_backup.py", "test_add_a_feature.py",
 )  # fmt: skip
 
 
 # One worker runs these, one file after the other, with one stack (local_stack/conftest.py).
-STACK_FILES = ("test_alarm.py", "test_under_load.py", "test_stack.py", "test_bare_up.py")
+STACK_FILES = ("test_alarm.py", "test_under_load.py", "test_turning_back.py", "test_stack.py", "test_bare_up.py")
 
 
 class FilesOfOneState(LoadFileScheduling):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from mlflow.utils.environment import _PythonEnv
 
+from steps.training.model.logged_model import SERVING_MODULES
 from tests.conftest import LONGEST, TESTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,9 +121,9 @@ def test_steps_reach_the_warehouse_with_one_driver() -> None:
     assert importing(sources("steps"), "psycopg2") == ["steps/cli/disk.py imports psycopg2.errors"]
 
 
-def test_only_main_imports_a_step_by_its_name() -> None:
+def test_steps_are_imported_by_name_in_one_place() -> None:
     users = [name_of(path) for path in sources("steps") if "importlib.import_module" in path.read_text()]
-    assert users == ["steps/main.py"]
+    assert users == ["steps/runs/child_runs.py"]
 
 
 def test_the_gateway_imports_neither_the_steps_nor_mlflow() -> None:
@@ -143,16 +144,16 @@ LAYERS = {
         "metric_series", "process_metrics", "deadline", "settings", "version", "errors",
     ),
     "steps": (
-        *ENTRY_POINTS, "cleanup", "campaign", "monitoring", "scoring", "registry", "training", "features", "runs",
-        "warehouse", "month", "cli",
+        *ENTRY_POINTS, "cleanup", "chain", "campaign", "monitoring", "scoring", "registry", "candidates", "training",
+        "features", "runs", "warehouse", "month", "cli",
     ),
     "feature_store": (
         "plans", "readers", "online_views", "store", "lake", "spark", "postgres", "redis", "reading", "pool",
         "background", "deadline", "settings", "plain_feast", "__init__",
     ),
     "rollout": (
-        "__main__", "metrics", "watcher", "model_server", "backoff", "control", "recorder", "registry", "processes",
-        "settings", "loopback", "errors",
+        "__main__", "metrics", "watcher", "servers", "probation", "model_server", "backoff", "control", "recorder",
+        "registry", "processes", "settings", "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
     "console": ("__main__", "server", "app", "pages", "charts", "sources", "access", "settings", "errors"),
@@ -265,7 +266,7 @@ def test_the_served_model_and_the_digest_import_no_package_of_the_project() -> N
     standalone = [
         ROOT / "steps" / f"{name}.py"
         for name in (
-            *(f"training/model/{name}" for name in ("served_model", "fast_path", "packed_forest")),
+            *(f"training/model/{name}" for name in ("served_model", *SERVING_MODULES)),
             "month/digest",
         )
     ]

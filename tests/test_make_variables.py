@@ -25,6 +25,7 @@ READ = {
     "bench-swap": ("DATA", "SWAPS"),
     "bench-scale": ("SIZES", "STOCK_UP_TO"),
     "bench-kills": ("KILLS", "STORE"),
+    "bench-month-kills": ("KILLS",),
     "report": ("DATA",),
 }
 READ_BY_SCRIPTS = ("PYTHON", "UPGRADE")

@@ -17,6 +17,7 @@ LAUNCHER = "tests/local_stack/mlflow_command/test_mlflow_launcher.py"
 STACK, BACKUP = "tests/local_stack/test_stack.py", "tests/local_stack/backups/test_backup.py"
 NEW_FEATURE = "tests/test_add_a_feature.py"
 
+REAL_MONTH = "tests/steps/chain/test_month_of_real_data.py"
 ENTRY_POINTS = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
 # command -> the file that runs it, and a text in that file
@@ -32,8 +33,11 @@ RUN_BY = {
         "-P model=hist_gradient_boosting -P feature_service=churn_v2",
     ),
     "mlflow run . -e train -P as_of=2024-01-31 -P feature_service=churn_v3": (NEW_FEATURE, '"churn_v3"'),
+    "mlflow run . -e select_model -P as_of=2024-01-31": ("tests/steps/test_select_model.py", "select_model.main("),
     "mlflow run . -e ingest": (NEW_FEATURE, 'step(patched, "ingest"'),
     "mlflow run . -e materialize": (NEW_FEATURE, 'step(patched, "materialize"'),
+    "mlflow run . -P month_dir=data/month_001 -P as_of=2024-02-29": (REAL_MONTH, "chain.main("),
+    "mlflow run . -e catch_up -P months_dir=data": ("tests/steps/test_catch_up.py", "catch_up.main("),
     "mlflow run . -e labels": ("tests/steps/test_labels.py", "labels.main("),
     "mlflow run . -e remove_month": ("tests/steps/test_remove_month.py", "remove_month.main("),
     "mlflow run . -e erase_user": ("tests/steps/runs/test_no_id_in_mlflow.py", '"erase_user"'),

@@ -148,7 +148,7 @@ def test_the_engines_read_the_files_that_ingest_writes(tmp_path: Path, monkeypat
 
 def test_lock_keys_are_unique() -> None:
     keys = [getattr(connection, name) for name in dir(connection) if name.endswith("_LOCK")]
-    assert len(set(keys)) == len(keys) == 3
+    assert len(set(keys)) == len(keys) == 5
 
 
 def test_the_stack_names_invalid_values_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ def prediction(user_id: str, result: Prediction) -> dict[str, Any]:
         "feature_service": result.feature_service,
         "model": {"name": result.model_name, "version": result.model_version, "run_id": result.run_id},
     }
+    if result.reasons is not None:
+        answer["reasons"] = result.reasons
     if row.overridden:
         answer["overridden"] = row.overridden
     return _flagged(answer, row)

@@ -96,6 +96,7 @@ def _name_features(schemas: Mapping[str, Any], bodies: Iterable[str], plan: Plan
     """Puts the live version's features into the request bodies' schemas and into the examples."""
     for name in bodies:
         schemas[name]["properties"]["features"] = values.schema(plan)
+        schemas[name]["properties"][values.EXPLAIN]["maximum"] = len(plan.names)
     example, names = values.example(plan), list(plan.names[:2])
     texts = [name for name, value in example.items() if isinstance(value, str)]
     examples = {

@@ -15,6 +15,7 @@ from feature_enricher.prediction.values import (
     BROKEN_TEXT,
     MOST_NAMED,
     OVERRIDES,
+    explain_type,
     fields_named,
     listed,
     shortened,
@@ -22,9 +23,10 @@ from feature_enricher.prediction.values import (
     text_type,
 )
 
-FIELDS = ("user_id", "user_ids", "features")
+FIELDS = ("user_id", "user_ids", "features", "explain")
 FEATURES_PATH = "/features/"
 SCHEMA_REF = "#/components/schemas/{model}"
+EXPLAINED = "With a number above 0, the answer has `reasons`: so many features, those that moved the score most"
 # pydantic's type of error -> our message
 MUST = {
     "string_type": "must be a string, not {shown}",
@@ -36,6 +38,8 @@ MUST = {
     "too_short": "must not be empty",
     "dict_type": "must be an object, not {shown}",
     "missing": "is missing",
+    "int_type": "must be a whole number, not {shown}",
+    "greater_than_equal": "must be a whole number from 0, not {shown}",
 }
 
 
@@ -46,6 +50,7 @@ class PredictRequest(BaseModel, ABC):
     is_list: ClassVar[bool]
     """True for user_ids, which is answered with a list"""
     features: dict[str, Any] = Field(default_factory=dict, description=OVERRIDES)
+    explain: explain_type() = Field(0, description=EXPLAINED)  # type: ignore[valid-type]
 
     @abstractmethod
     def items(self) -> list[Item]:
@@ -107,7 +112,7 @@ def _body_type(identifier: Any, most_users: int) -> Any:
         user_id: identifier
 
         def items(self) -> list[Item]:
-            return [Item(self.user_id, self.features)]
+            return [Item(self.user_id, self.features, self.explain)]
 
     class ManyUsers(PredictRequest):
         """Predictions for several users."""
@@ -116,7 +121,7 @@ def _body_type(identifier: Any, most_users: int) -> Any:
         user_ids: Annotated[list[identifier], limit, BeforeValidator(at_most)]
 
         def items(self) -> list[Item]:
-            return [Item(user_id, self.features) for user_id in self.user_ids]
+            return [Item(user_id, self.features, self.explain) for user_id in self.user_ids]
 
     form = Annotated[OneUser, Tag("user_id")] | Annotated[ManyUsers, Tag("user_ids")]
     return Annotated[form, Discriminator(_form)]

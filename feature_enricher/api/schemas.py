@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from configuration.names import MODEL_NAME
+from feature_enricher.api.reason_schemas import Reasons
 
 USER = "4686-GEFRM"
 RUN_ID = "0123456789abcdef0123456789abcdef"
@@ -153,6 +154,8 @@ class PredictionAnswer(BaseModel):
     as_of: AsOf
     feature_service: str
     model: ModelVersion
+    reasons: Reasons | None = None
+    """If the request has `explain`"""
     overridden: list[str] | None = None
     """Features whose values came with the request"""
     stale_features: list[str] | None = None

@@ -80,6 +80,13 @@ class ValuesRefused(InvalidRequest):
     remedy = "send values like those in its training data; see `fields`"
 
 
+class NoReasons(InvalidRequest):
+    status = 409
+    code = "no_reasons"
+    title = "The live version gives no reasons"
+    remedy = "ask without `explain`, or train again and promote the new version"
+
+
 class Unauthorized(EnricherError):
     status = 401
     code = "unauthorized"

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent
 
-from feature_enricher.errors.base import EnricherError
-from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded, Unavailable
+from feature_enricher.errors.upstream import DeadlineExceeded, Overloaded
 from feature_enricher.prediction.calls import Call, CallGreenlet
+from feature_enricher.prediction.parts import Parts
 from feature_enricher.prediction.predictor import Item, Result
 from feature_store.deadline import Deadline
 
@@ -54,7 +54,7 @@ class Batches:
         observer: Observer | None = None,
     ) -> None:
         """`predict` returns one result per item, in order. `largest_batch`: in users."""
-        self._predict = predict
+        self._parts = Parts(predict, largest_batch, observer)
         self._largest_batch = largest_batch
         self._observer = observer
         self._waiting: deque[Call] = deque()
@@ -92,7 +92,7 @@ class Batches:
         """One result per item, in order. Within a submitted function: together with the rest of its batch."""
         current = getcurrent()
         if not isinstance(current, CallGreenlet):
-            return self._predicted(items, deadline)
+            return self._parts.predict(items, deadline)
         current.call.items, current.call.deadline = items, deadline
         results = current.wait()
         if current.call.abandoned:  # its client was told so
@@ -144,15 +144,19 @@ class Batches:
         return max(0.0, self._last_return + RETURN_S - time.monotonic())
 
     def _run(self, calls: Sequence[Call]) -> None:
-        """Runs the calls to their end, in rounds: predictions for all of them, then their code up to the next need."""
+        """Runs the calls to their end, in rounds: predictions for all of them, then their code up to the next need.
+        Calls that want reasons come last: those may take long."""
         with self._computing:
             running = self._start_calls(deque(calls))
         while running:
+            plain = [call for call in running if not call.explains]
+            calls, waiting = (plain, [call for call in running if call.explains]) if plain else (running, [])
             # the latest deadline: a call with little time left must not fail the others
-            deadline = max((call.deadline for call in running), key=lambda deadline: deadline.until)
-            results = iter(self._predicted([item for call in running for item in call.items], deadline))
+            deadline = max((call.deadline for call in calls), key=lambda deadline: deadline.until)
+            results = iter(self._parts.predict([item for call in calls for item in call.items], deadline))
             with self._computing:
-                running = [call for call in running if call.resume(list(itertools.islice(results, len(call.items))))]
+                running = [call for call in calls if call.resume(list(itertools.islice(results, len(call.items))))]
+                running += waiting
 
     def _start_calls(self, calls: deque[Call]) -> list[Call]:
         """Starts calls until they need predictions for a full batch of users. The remaining calls wait again."""
@@ -171,25 +175,3 @@ class Batches:
             self._waiting.extendleft(reversed(calls))
             self._changed.notify()
         return running
-
-    def _predicted(self, items: Sequence[Item], deadline: Deadline) -> list[Result]:
-        size = self._largest_batch
-        parts = [items[start : start + size] for start in range(0, len(items), size)]
-        return [result for part in parts for result in self._part_predicted(part, deadline)]
-
-    def _part_predicted(self, items: Sequence[Item], deadline: Deadline) -> Sequence[Result]:
-        if deadline.is_over():  # neither the store nor the model failed: their circuit breakers must not count it
-            return [DeadlineExceeded("The deadline passed during the prediction of other users")] * len(items)
-        if self._observer:
-            self._observer.batch_sent(len(items))
-        try:
-            results = self._predict(items, deadline)
-        except Unavailable as error:
-            return [error] * len(items)
-        except Exception:  # every request of the batch gets this error
-            log.exception("An error in a batch")
-            return [EnricherError("Internal error")] * len(items)
-        if len(results) != len(items):
-            log.error("%s results for %s users", len(results), len(items))
-            return [EnricherError("Internal error")] * len(items)
-        return results

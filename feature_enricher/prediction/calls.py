@@ -27,6 +27,11 @@ class Call:
         self._deliver = deliver
         self._greenlet: greenlet | None = None
 
+    @property
+    def explains(self) -> bool:
+        """Whether its predictions need reasons."""
+        return any(item.explain for item in self.items)
+
     def start(self) -> bool:
         """Runs the function until it needs predictions (True) or ends (False). resume() must run in the same thread."""
         if self.abandoned:

@@ -19,6 +19,7 @@ from feature_enricher.errors.requests import (
 from feature_enricher.errors.upstream import AnotherVersion, ModelRejected, ModelUnavailable
 from feature_enricher.metrics import Metrics
 from feature_enricher.prediction import values
+from feature_enricher.prediction.explained import answers_of, explained
 from feature_enricher.prediction.features import Features
 from feature_enricher.prediction.freshness import Freshness, newest, oldest
 from feature_enricher.upstream.model_server import ModelAnswer, NotTrainedOn, Prediction
@@ -35,10 +36,11 @@ Result = Prediction | EnricherError
 
 @dataclass(frozen=True)
 class Item:
-    """One user of a request, and the feature values that came with it."""
+    """One user of a request, the feature values that came with it, and the number of features in its reasons."""
 
     user_id: str
     overrides: Overrides = field(default_factory=dict)
+    explain: int = 0
 
 
 class Predictor:
@@ -82,8 +84,10 @@ class Predictor:
     def _predict_with(self, target: ModelTarget, items: Sequence[Item], deadline: Deadline) -> list[Result]:
         rows = self._rows(target, items, deadline)
         complete = [row for row in rows if isinstance(row, FeatureRow)]
+        pairs = zip(items, rows, strict=True)
+        most = max((item.explain for item, row in pairs if isinstance(row, FeatureRow)), default=0)
         with self._metrics.timed("model"):
-            answers = iter(target.model.predict(complete, deadline) if complete else [])
+            answers = iter(answers_of(target.model, complete, most, deadline))
         results: list[Result] = []
         for item, row in zip(items, rows, strict=True):
             results.append(_result(item, _verified(target, next(answers))) if isinstance(row, FeatureRow) else row)
@@ -131,6 +135,8 @@ class Predictor:
     ) -> FeatureRow | EnricherError:
         if isinstance(overrides, InvalidRequest):
             return overrides
+        if item.explain > len(plan.names):
+            return values.explain_refusal(plan, item.explain)
         row = _overridden(plan, stored, overrides) if overrides else stored
         if None in row.features.values():
             missing = [name for name, value in row.features.items() if value is None]
@@ -166,7 +172,7 @@ def _refused(item: Item) -> ValuesRefused:
 
 def _result(item: Item, answer: ModelAnswer) -> Result:
     if isinstance(answer, Prediction):
-        return answer
+        return explained(answer, item.explain)
     stored = {name: value for name, value in answer.categories.items() if name not in item.overrides}
     return UnknownCategory(item.user_id, stored) if stored else _not_trained_on(answer)
 

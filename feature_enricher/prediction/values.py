@@ -16,6 +16,7 @@ from typing_extensions import TypedDict  # pydantic requires this one before Pyt
 from feature_enricher.errors.requests import InvalidRequest
 from feature_store.reading import Plan
 
+EXPLAIN = "explain"
 OVERRIDES = "Values to use instead of the stored ones"
 LONGEST_TEXT = 1024
 LARGEST_EXACT_FLOAT = 2**53  # above it, one float stands for several whole numbers
@@ -74,6 +75,17 @@ KINDS: Mapping[str, tuple[str, Any, bool | int | float | str]] = {
     "String": (f"a text of at most {LONGEST_TEXT} characters without control characters", TEXT, "a text"),
 }
 """Feast's name of a type -> its description, the pydantic type, and an example"""
+
+
+def explain_type() -> Any:
+    """A whole number from 0; the largest depends on the live version's features."""
+    return Annotated[int, Field(strict=True, ge=0), BeforeValidator(_whole)]
+
+
+def explain_refusal(plan: Plan, value: int) -> InvalidRequest:
+    most = len(plan.names)
+    message = f"{EXPLAIN} must be a whole number from 0 to {most}, the features of {plan.service}, not {value}"
+    return InvalidRequest(message, [EXPLAIN])
 
 
 def checked(plan: Plan, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,16 @@ from typing import Any, ClassVar, Protocol
 from configuration import names
 from feature_enricher.errors.base import NoAnswer
 from feature_enricher.errors.upstream import ModelCircuitOpen, ModelRejected, ModelUnavailable
+from feature_enricher.upstream.answer_counter import AnswerCounter
 from feature_enricher.upstream.breaker import Breaker
 from feature_enricher.upstream.http_client import Answer, Upstream
+from feature_enricher.upstream.reasons import Reasons, checked_reasons
 from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
 
 # A row with a category that the version was not trained on must not fail the others. Versions older than this option
 # ignore it and refuse the rows.
-OPTIONS = {"unknown_categories": "mark"}
+OPTIONS: Mapping[str, Any] = {"unknown_categories": "mark"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Prediction:
     """"none": the probability is the classifier's own score. Default for versions that state neither this nor the
     threshold"""
     threshold: float = names.FORMER_THRESHOLD
+    reasons: Reasons | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class ModelClient(Protocol):
     """Closed while predictions succeed"""
 
     def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> Sequence[ModelAnswer]: ...
+    def explain(self, rows: Sequence[FeatureRow], features: int, deadline: Deadline) -> Sequence[ModelAnswer]: ...
     def ping(self, deadline: Deadline) -> None: ...
 
 
@@ -63,12 +67,21 @@ class ModelServerClient:
     def __init__(self, upstream: Upstream) -> None:
         # one per model server: failures of this one do not count for the next
         self.breaker = Breaker(lambda: ModelCircuitOpen("The model server did not answer several times in a row"))
+        self.answers = AnswerCounter()
         self._upstream = upstream
 
     def predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[ModelAnswer]:
         """One answer per row, in order, all by one version. `rows`: at least one, all with the same feature names."""
+        with self.breaker.guard(), self.answers.counted(rows, deadline):
+            return self._predict(rows, OPTIONS, deadline)
+
+    def explain(self, rows: Sequence[FeatureRow], features: int, deadline: Deadline) -> list[ModelAnswer]:
+        """The same answers, with the reasons of so many features where the version can give them.
+
+        Not counted for the watcher: reasons take many times as long, and their share says nothing of a version.
+        """
         with self.breaker.guard():
-            return self._predict(rows, deadline)
+            return self._predict(rows, {**OPTIONS, "explain": features}, deadline)
 
     def ping(self, deadline: Deadline) -> None:
         """Raises ModelUnavailable unless /ping is answered with 200."""
@@ -82,17 +95,17 @@ class ModelServerClient:
     def close(self) -> None:
         self._upstream.close()
 
-    def _predict(self, rows: Sequence[FeatureRow], deadline: Deadline) -> list[ModelAnswer]:
+    def _predict(self, rows: Sequence[FeatureRow], options: Mapping[str, Any], deadline: Deadline) -> list[ModelAnswer]:
         columns = {name: [row.features[name] for row in rows] for name in rows[0].features}
-        answer = self._answer_to(columns, deadline)
+        answer = self._answer_to({"inputs": columns, "params": options}, deadline)
         try:
             return _predictions(answer.json(), rows)
         except (ValueError, TypeError, KeyError) as error:
             raise ModelUnavailable("The model server returned an invalid answer") from error
 
-    def _answer_to(self, columns: Mapping[str, Sequence[Any]], deadline: Deadline) -> Answer:
+    def _answer_to(self, body: Mapping[str, Any], deadline: Deadline) -> Answer:
         try:
-            answer = self._upstream.post("/invocations", {"inputs": columns, "params": OPTIONS}, deadline)
+            answer = self._upstream.post("/invocations", body, deadline)
         except NoAnswer as error:
             raise ModelUnavailable("The model server did not answer") from error
         if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -131,6 +144,7 @@ def _result(row: FeatureRow, answer: Any) -> ModelAnswer:
         probability=_probability(answer["probability"]),
         calibration=_text(answer.get("calibration", Prediction.calibration)),
         threshold=_probability(answer.get("threshold", Prediction.threshold)),
+        reasons=checked_reasons(answer.get("reasons"), row),
         **identity,
     )
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from feature_enricher.errors.base import EnricherError, NoAnswer, reason
 from feature_enricher.errors.requests import MissingFeatures
 from feature_enricher.errors.upstream import ModelRejected, ModelUnavailable, NoLiveModel, RolloutUnavailable
+from feature_enricher.upstream.answer_counter import AnswerReporter
 from feature_enricher.upstream.http_client import Upstream
-from feature_enricher.upstream.model_server import ModelClient
+from feature_enricher.upstream.model_server import ModelServerClient
 from feature_enricher.upstream.targets import ModelTarget
 from feature_store.deadline import Deadline
 
@@ -48,7 +49,7 @@ class WatcherClient:
     def __init__(
         self,
         upstream: Upstream,
-        connect: Callable[[str], ModelClient],
+        connect: Callable[[str], ModelServerClient],
         prepare: Callable[[str], None] = lambda _service: None,
     ) -> None:
         """connect: from a model server's address to its client. prepare: loads a feature list before its first use."""
@@ -57,6 +58,8 @@ class WatcherClient:
         self._prepare = prepare
         self._status: WatcherStatus | None = None
         self._target: ModelTarget | None = None
+        self._model: ModelServerClient | None = None  # the target's
+        self._reporter = AnswerReporter(upstream)
         self._silent_since: float | None = None
         self._poll_now, self._closing = threading.Event(), threading.Event()
         self._polled = threading.Condition()
@@ -114,6 +117,7 @@ class WatcherClient:
             try:
                 self._apply(WatcherStatus.model_validate_json(self._fetch()))
                 self._silent_since = None
+                self._report_answers()
             except Exception as error:  # noqa: BLE001 - nothing may end the polling; state() shows it
                 self._note_silence(error)
             with self._polled:
@@ -142,9 +146,14 @@ class WatcherClient:
             self._target = None
         elif before is None or version != _version_of(before):
             self._prepare(version.feature_service)
-            self._target = ModelTarget(model=self._connect(version.url), **version.model_dump())
+            self._model = self._connect(version.url)
+            self._target = ModelTarget(model=self._model, **version.model_dump())
         if before is not self._target:
             log.warning("Switched from %s to %s", before, self._target)
+
+    def _report_answers(self) -> None:
+        if self._target is not None and self._model is not None:
+            self._reporter.send(self._target.url, self._model.answers)
 
     def _note_silence(self, error: Exception) -> None:
         if self._silent_since is None:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rollout.metrics.readings import Readings
@@ -18,10 +18,16 @@ FIGURE = ("version", "as_of", "month", "metric", "slice", "reference")
 
 class MetricsPage(Collector):
     def __init__(
-        self, model: str, status: Callable[[], dict[str, Any]], registry: RegistryPoll, readings: Readings
+        self,
+        model: str,
+        status: Callable[[], dict[str, Any]],
+        registry: RegistryPoll,
+        readings: Readings,
+        times_turned_back: Callable[[], int] = int,
     ) -> None:
         """status: the body of /live."""
         self._model, self._status, self._registry, self._readings = model, status, registry, readings
+        self._times_turned_back = times_turned_back
         self._collected = CollectorRegistry()
         for collector in (PlatformCollector, ProcessCollector):
             collector(registry=self._collected)
@@ -39,6 +45,11 @@ class MetricsPage(Collector):
         yield self._versions("watcher_target_version", "1 for the version to serve", target.version if target else None)
         problem = bool(serving["problem"])
         yield _gauge("watcher_problem", "1 while the registry's version cannot serve: /live has the reason", problem)
+        turned_back = (serving.get("turned_back") or {}).get("version")
+        yield self._versions("watcher_version_turned_back", "1 while the version is turned back", turned_back)
+        yield CounterMetricFamily(
+            "watcher_automatic_rollbacks", "Times that a promoted version was turned back", self._times_turned_back()
+        )
         read_at = self._readings.read_at
         yield from _times("watcher_warehouse_read", "the last successful reading of the warehouse", read_at)
         if observed := self._readings.newest:

@@ -5,6 +5,7 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import ssl
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from configuration import model_address
+from configuration.answer_report import KEY_FILE
 from configuration.model_address import AUTHORITY, CERTIFICATE, KEY, Connect, connector, unix_url
 from rollout.errors import LaunchFailed
 from rollout.settings import LONGEST_FOLDER, Settings
@@ -28,6 +30,8 @@ class Listener(Protocol):
     arguments: list[str]
     """Of `mlflow models serve`"""
     environment: dict[str, str]
+    key: str
+    """Gateways send it with their reports about this server"""
 
     def close(self) -> None:
         """After the end of the server."""
@@ -41,6 +45,8 @@ class UnixListener:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=_prefix(settings), dir=parent))  # mode 0700
+            self.key = secrets.token_hex(16)
+            (self._folder / KEY_FILE).write_text(self.key)
         except OSError as error:
             raise LaunchFailed(f"no folder for its socket can be made in {parent}: {error.strerror}") from error
         path = self._folder / f"v{version}"
@@ -54,6 +60,8 @@ class UnixListener:
 
 class TlsListener:
     """A port that answers only clients with a certificate of the folder's authority."""
+
+    key = ""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         port = free_port(settings)

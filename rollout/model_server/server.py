@@ -49,6 +49,11 @@ class ModelServer:
         return "" if self._listener is None else self._listener.url
 
     @property
+    def answers_key(self) -> str:
+        """What gateways must know to report its answers."""
+        return "" if self._listener is None else self._listener.key
+
+    @property
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 

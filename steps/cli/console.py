@@ -53,8 +53,6 @@ def run(main: Callable[[], int | None], bad_parameter: int = BadParameter.exit_c
     last_lines = [] if project_run_id() else ["[ERROR] Interrupted"]
     interruption.install(last_lines)
     try:
-        for warning in Settings.from_env().unknown_variables(OF_THE_STACK):
-            print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
         code = _ended(main, bad_parameter)
     except KeyboardInterrupt:
         if last_lines:
@@ -74,6 +72,8 @@ def run(main: Callable[[], int | None], bad_parameter: int = BadParameter.exit_c
 def _ended(main: Callable[[], int | None], bad_parameter: int) -> int:
     """Runs main and returns its exit code; prints its expected failure."""
     try:
+        for warning in Settings.from_env().unknown_variables(OF_THE_STACK):
+            print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
         return main() or 0
     except BadParameter as error:
         report_error(error)

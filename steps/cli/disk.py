@@ -18,7 +18,7 @@ def disk_full(error: BaseException) -> DiskFull | None:
     """The error to show when a full disk caused `error`, directly or through its causes; None for any other error."""
     cause = next((cause for cause in _causes(error) if _names_full_disk(cause)), None)
     folder = _fullest()
-    if cause is None and (folder is None or not _lost_server(error) or _free(folder) > ALMOST_FULL_BYTES):
+    if cause is None and (folder is None or not lost_server(error) or _free(folder) > ALMOST_FULL_BYTES):
         return None
     if isinstance(cause, _classes("Error")) and (folder is None or _free(folder) > ALMOST_FULL_BYTES):
         reason = str(cause).strip().splitlines()[0]
@@ -40,8 +40,8 @@ def _names_full_disk(error: BaseException) -> bool:
     return is_full or isinstance(error, _classes("DiskFull")) or NO_SPACE in str(error)
 
 
-def _lost_server(error: BaseException) -> bool:
-    """PostgreSQL ends at once when its log has no room; clients see a connection that is cut or refused."""
+def lost_server(error: BaseException) -> bool:
+    """A connection was cut or refused. PostgreSQL also ends at once when its log has no room."""
     return any(isinstance(cause, _classes("OperationalError")) for cause in _causes(error))
 
 

@@ -164,3 +164,18 @@ def add_month_and_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as-of", type=as_of, required=True, help="the month's day, YYYY-MM-DD")
     in_production = "of the model; '' for the version in Production"
     parser.add_argument("--version", type=optional(version), required=True, help=in_production)
+
+
+def add_month_folder(parser: argparse.ArgumentParser) -> None:
+    """--month-dir and --as-of, and add_unusual(), of a step that reads a month's files."""
+    parser.add_argument("--month-dir", type=existing_folder, required=True, help="folder with the six files")
+    parser.add_argument("--as-of", type=as_of, required=True, help="the month's day, YYYY-MM-DD")
+    add_unusual(parser)
+
+
+def add_unusual(parser: argparse.ArgumentParser) -> None:
+    """--confirm-date and --new-categories."""
+    far = "true: as_of is right, however far from other months"
+    parser.add_argument("--confirm-date", type=yes_or_no, required=True, help=far)
+    new = "true: accept unknown names in columns of categories"
+    parser.add_argument("--new-categories", type=yes_or_no, required=True, help=new)

@@ -44,13 +44,14 @@ def track(label: str, total: int, items: Iterable[T]) -> Iterator[T]:
 def timed(label: str) -> Iterator[None]:
     """A clock while the block runs; afterwards a line with its duration, in log files too."""
     started, out = time.perf_counter(), sys.stdout
-    with _clock(label):
+    with clock(label):
         yield
     print(f"  {label}: {time.perf_counter() - started:.1f} s", file=out, flush=True)
 
 
 @contextmanager
-def _clock(label: str) -> Iterator[None]:
+def clock(label: str) -> Iterator[None]:
+    """A clock while the block runs, without a line afterwards."""
     ended = threading.Event()
     with (
         for_bars() as terminal,

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from steps.monitoring import across_months, drift, performance
+from steps.monitoring import across_months, contributions, drift, performance
 from steps.monitoring.drift import Rules
 from steps.monitoring.performance import LabelledMonth
 from steps.monitoring.rows import ALL, Row, Verdict
 from steps.monitoring.samples import Pair, Sample
+from steps.registry.explained import Explained
 from steps.scoring import quality
 from steps.scoring.quality import Figure
 from steps.scoring.scores import MonthScores
@@ -29,6 +30,7 @@ class Month:
     sample: Sample
     scored: MonthScores
     left: NDArray[np.bool_]
+    explained: Explained | None = None  # a sample of the scored users; None for a version without reasons
 
     @property
     def unseen(self) -> NDArray[np.float64]:
@@ -94,7 +96,9 @@ def compare(subject: Subject) -> list[Row]:
     rows += _predictions_and_target(subject, comparisons)
     if subject.before:
         rows += across_months.check(Pair(subject.before.sample, subject.now.sample), subject.rules)
-    return rows
+    before = subject.before.explained if subject.before else None
+    name = f"{subject.before.sample.name} {subject.before.sample.as_of}" if subject.before else ""
+    return rows + contributions.compare(before, subject.now.explained, name)
 
 
 def _predictions_and_target(subject: Subject, comparisons: int) -> list[Row]:

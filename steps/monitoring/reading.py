@@ -22,7 +22,7 @@ from steps.month.files import FILES
 from steps.month.rules import AcrossMonths, across_months
 from steps.registry import versions
 from steps.registry.training_sets import TrainedOn, TrainingSet, training_set
-from steps.scoring import scores
+from steps.scoring import reasons, scores
 from steps.scoring.scores import ScoringModel
 from steps.training import dataset
 
@@ -111,7 +111,8 @@ def _month(model: ScoringModel, as_of: date, name: str, scratch: Path) -> tuple[
     scored = scores.score_month(model, as_of, scores.local(model), lambda _scores: None, scratch, see=see)
     labels = warehouse.newest_labels_of(as_of)
     sample = Sample(name, as_of, pa.chunked_array(user_ids, pa.string()), columns)
-    month = Month(sample, scored, labels[LABEL].to_numpy())
+    explained = reasons.of_a_sample(scored, model, as_of) if scored.users else None
+    month = Month(sample, scored, labels[LABEL].to_numpy(), explained)
     return month, performance.labelled(scored, labels)
 
 

@@ -4,10 +4,12 @@ imports it without loading pandas."""
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 FILE_NAMES = ("users", "subscriptions", "usage_agg_30d", "payments_agg_90d", "support_agg_90d", "labels")
 LABELS = "labels"
+LATE_LABELS = re.compile(r"labels_(.+)\.csv")  # of an earlier month, whose day is in the name
 BLOCK_BYTES = 1 << 20
 MARKER = "sample.json"
 FROM_FILES, MADE_UP = "files", "sample"
@@ -22,6 +24,11 @@ def has_labels(folder: Path) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def late_labels_in(folder: Path) -> list[Path]:
+    """The files with labels of earlier months."""
+    return sorted(path for path in folder.iterdir() if LATE_LABELS.fullmatch(path.name))
 
 
 def files_sha256(folder: Path) -> str:

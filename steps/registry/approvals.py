@@ -36,8 +36,12 @@ class Waiting:
 
     @property
     def rules(self) -> Rules:
-        """Those it passed the gate with."""
-        return Rules(**{field.name: self.question.figures[field.name] for field in fields(Rules)})  # type: ignore[arg-type]
+        """Those it passed the gate with. Raises NoApproval where an earlier release asked, which had others."""
+        figures, rules = self.question.figures, [field.name for field in fields(Rules)]
+        if missing := ", ".join(name for name in rules if name not in figures):
+            number = self.version.version
+            raise NoApproval(f"Version {number} waits since before the gate had {missing}. Register its training again")
+        return Rules(**{name: figures[name] for name in rules})  # type: ignore[arg-type]
 
     def compared_with(self, production: ModelVersion | None) -> bool:
         """Whether it passed the gate against this version."""

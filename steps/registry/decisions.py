@@ -4,8 +4,6 @@ Each is recorded before it is carried out. A step that was killed in between is 
 its row, and carries the decision out.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -16,9 +14,11 @@ from mlflow.entities.model_registry import ModelVersion
 from steps import warehouse
 from steps.cli.settings import MODEL_NAME
 from steps.registry import versions
+from steps.runs.inputs import digest
 from steps.warehouse import Decision, DecisionKind, Figure, RecordedDecision
 
-WAITS = "waits"
+PROMOTED, WAITS = "promoted", "waits"
+OUTCOME_TAG = "outcome"  # of a run of register
 CREATED = "version_created_ms"  # numbers are reused once a registered model is deleted
 ABOUT_STAGES: tuple[DecisionKind, ...] = ("promotion", "approval", "refusal", "rollback")
 
@@ -50,8 +50,7 @@ def record(
 
     Raises DatabaseUnavailable.
     """
-    facts = json.dumps([kind, outcome, identity(version), inputs], sort_keys=True, default=str)
-    sha256 = hashlib.sha256(facts.encode()).hexdigest()
+    sha256 = digest(kind, {"outcome": outcome, "version": identity(version), "inputs": inputs})
     figures = {"run_id": version.run_id, CREATED: version.creation_timestamp, **figures}
     month = None if kind == "rollback" else as_of(version)
     decision = Decision(kind, outcome, month, str(version.version), reason, figures, by, sha256)

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_RUN_NOTE
 
+from configuration import names
 from steps import warehouse
 from steps.cli import console
 from steps.cli.errors import DatabaseUnavailable, TrackingUnavailable
@@ -46,7 +47,9 @@ def _running() -> Sequence[Run]:
     steps = entry_points.names()
     running = search.runs(["attributes.status = 'RUNNING'"], limit=MOST_RUNNING)
     return [
-        run for run in running if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) in steps or HELD_TAG in run.data.tags
+        run
+        for run in running
+        if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) in steps or {HELD_TAG, names.STEP_TAG} & run.data.tags.keys()
     ]
 
 

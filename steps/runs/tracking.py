@@ -22,7 +22,7 @@ from steps import warehouse
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
 from steps.month.digest import file_sha256
-from steps.runs import dead_runs, descriptions, search, successes
+from steps.runs import dead_runs, descriptions, inputs, search, successes
 from steps.runs.private_files import private_files
 
 STEP_TAG = names.STEP_TAG
@@ -31,6 +31,7 @@ LOCK_TAG = "streamflow.lock_sha256"
 COMMIT_TAG = "streamflow.git_commit"
 PYTHON_TAG = "streamflow.python"
 PRUNED_TAG = "streamflow.artifacts_pruned_at"  # the run's artifacts were deleted: see leftovers.py
+WITH_ARTIFACTS = f"tags.`{PRUNED_TAG}` IS NULL"
 ERASED_TAG = "streamflow.user_erased_on"  # of a dataset with a user who was erased later
 CODE_FOLDERS = ("configuration", "sealing", "steps", "feature_repo", "feature_store")
 GIT_TIMEOUT_S = 5
@@ -49,9 +50,9 @@ def step_run(step: str, run_name: str, params: Mapping[str, Any]) -> Iterator[ml
     parent = mlflow.active_run()
     run = _started(parent)
     # the lock is released last: a free lock means that the run has ended or is dead
-    with _held(run) as place, descriptions.killed_by_ctrl_c(run.info.run_id), run, descriptions.failure_described():
+    with held(run) as place, descriptions.killed_by_ctrl_c(run.info.run_id), run, descriptions.failure_described():
         tags = {MLFLOW_RUN_NAME: descriptions.name_of(run, run_name), STEP_TAG: step, dead_runs.HELD_TAG: place}
-        mlflow.set_tags({**tags, **code_version()})
+        mlflow.set_tags({**tags, **code_version(), **inputs.take()})
         _log_missing_params(run, params)
         if parent is None:
             _open_as_training(run.info.experiment_id)
@@ -65,10 +66,10 @@ def _started(parent: Run | None) -> mlflow.ActiveRun:
     try:
         return mlflow.start_run(nested=parent is not None, experiment_id=parent.info.experiment_id if parent else None)
     except MlflowException as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
-def _translated(error: MlflowException) -> StepError:
+def translated(error: MlflowException) -> StepError:
     uri = mlflow.get_tracking_uri().split("@")[-1]  # without the password
     deleted = re.search(r"experiment (\d+) must be in the 'active' state", str(error))
     if deleted:
@@ -85,14 +86,14 @@ def _translated(error: MlflowException) -> StepError:
 
 
 @contextmanager
-def _held(run: Run) -> Iterator[str]:
+def held(run: Run) -> Iterator[str]:
     try:
-        held = ExitStack()
-        place = held.enter_context(warehouse.run_held(run.info.run_id))
+        stack = ExitStack()
+        place = stack.enter_context(warehouse.run_held(run.info.run_id))
     except StepError:
         mlflow.end_run("FAILED")
         raise
-    with held, private_files():
+    with stack, private_files():
         yield place
 
 
@@ -113,14 +114,15 @@ def code_version() -> dict[str, str]:
     }
 
 
+def code_identity() -> dict[str, str]:
+    """Those that a result depends on: equal code may be committed anew."""
+    return {name: value for name, value in code_version().items() if name != COMMIT_TAG}
+
+
 @cache
 def _code_sha256() -> str:
-    files = sorted(
-        path
-        for folder in CODE_FOLDERS
-        for path in (PROJECT_ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".sql", ".yaml"}
-    )
+    paths = (path for folder in CODE_FOLDERS for path in (PROJECT_ROOT / folder).rglob("*"))
+    files = sorted(path for path in paths if path.suffix in {".py", ".sql", ".yaml"})
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.relative_to(PROJECT_ROOT).as_posix()} {file_sha256(path)}\n".encode())
@@ -193,5 +195,5 @@ def searched(step: str, tags: Mapping[str, str]) -> str:
 
 def _newest(experiments: list[str] | None, step: str, tags: Mapping[str, str]) -> Run | None:
     equal = [search.tagged(name, value) for name, value in {STEP_TAG: step, **tags}.items()]
-    runs = search.runs([search.FINISHED, f"tags.`{PRUNED_TAG}` IS NULL", *equal], experiments)
+    runs = search.runs([search.FINISHED, WITH_ARTIFACTS, *equal], experiments)
     return runs[0] if runs else None

@@ -31,7 +31,7 @@ def unseen(scored: MonthScores, labels: pa.Table) -> tuple[Positions, Labels]:
     if scored.trained_on is None:
         positions, left = positions[:0], left[:0]
     else:
-        others = ~scored.trained_on[positions]
-        positions, left = positions[others], left[others]
+        is_unseen = ~scored.trained_on[positions]
+        positions, left = positions[is_unseen], left[is_unseen]
     order = np.argsort(positions)  # labels come in any order, which would decide between equal probabilities
     return positions[order], left[order]

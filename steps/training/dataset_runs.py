@@ -38,6 +38,16 @@ def find_or_build(as_of: date, feature_service: str, labels_known_at: date | Non
 
     Raises NoSnapshot, and DatasetNotBuilt when that run fails.
     """
+    existing = find(as_of, feature_service, labels_known_at)
+    if existing:
+        console.say(f"  dataset: reusing run {existing}, same data and same code")
+        return existing
+    console.say("  dataset: no finished run with this data and code; building it")
+    return _build(parameters(as_of, feature_service, labels_known_at))
+
+
+def find(as_of: date, feature_service: str, labels_known_at: date | None) -> str | None:
+    """The run id of a finished build_dataset with the same data and the same code. Raises NoSnapshot."""
     warehouse.require_month(as_of)
     warehouse.apply_schema()
     tags = {
@@ -47,12 +57,13 @@ def find_or_build(as_of: date, feature_service: str, labels_known_at: date | Non
         tracking.CODE_TAG: tracking.code_version()[tracking.CODE_TAG],
     }
     newest = tracking.newest_run("build_dataset", tags)
-    if newest:
-        console.say(f"  dataset: reusing run {newest.info.run_id}, same data and same code")
-        return str(newest.info.run_id)
-    console.say("  dataset: no finished run with this data and code; building it")
+    return str(newest.info.run_id) if newest else None
+
+
+def parameters(as_of: date, feature_service: str, labels_known_at: date | None) -> dict[str, str]:
+    """Of build_dataset."""
     known_at = str(labels_known_at or "")
-    return _build({"as_of": str(as_of), "feature_service": feature_service, "labels_known_at": known_at})
+    return {"as_of": str(as_of), "feature_service": feature_service, "labels_known_at": known_at}
 
 
 def _build(values: Mapping[str, str]) -> str:

@@ -39,13 +39,14 @@ class Hyperparameters:
     max_leaf_nodes: int
     learning_rate: float
     C: float
+    min_samples_leaf: int = 1  # scikit-learn's default
 
     def of(self, model: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in HYPERPARAMETERS[model]}
 
 
 HYPERPARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "random_forest": ("n_estimators",),
+    "random_forest": ("n_estimators", "min_samples_leaf"),
     "hist_gradient_boosting": ("max_iter", "max_leaf_nodes", "learning_rate"),
     "logistic_regression": ("C",),
 }
@@ -83,6 +84,13 @@ def pipeline(model: str, hyperparameters: Hyperparameters, categories: Mapping[s
     return Pipeline([("encode", encode), ("classify", classifier(model, hyperparameters))])
 
 
+def unfitted(
+    model: str, hyperparameters: Hyperparameters, rows: pd.DataFrame, categorical_cols: Sequence[str]
+) -> Pipeline:
+    """The pipeline for the text values in these rows."""
+    return pipeline(model, hyperparameters, {name: sorted(rows[name].unique()) for name in categorical_cols})
+
+
 def calibrated(unfitted: Pipeline, calibration: Calibration, folds: Sequence[tuple[Positions, Positions]]) -> Pipeline:
     """A pipeline whose probabilities are calibrated on its classifier's outputs for the folds' held-out rows. The
     classifier itself is fitted to all rows, as without calibration. With "none", the pipeline is unchanged.
@@ -101,6 +109,14 @@ def uncalibrated(fitted: Pipeline) -> Pipeline:
     if isinstance(classify, CalibratedClassifierCV):
         classify = classify.calibrated_classifiers_[0].estimator
     return Pipeline([("encode", fitted["encode"]), ("classify", classify)])
+
+
+def column_means(fitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> list[float] | None:
+    """Of a linear classifier's columns over its training rows: its reasons count from them. None for trees, which know
+    their training rows' shares."""
+    if not isinstance(uncalibrated(fitted)["classify"], LogisticRegression):
+        return None
+    return [float(mean) for mean in np.asarray(fitted["encode"].transform(rows[list(features)])).mean(axis=0)]
 
 
 def fit(unfitted: Pipeline, rows: pd.DataFrame, features: Sequence[str]) -> Pipeline:

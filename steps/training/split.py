@@ -19,11 +19,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from steps.cli.errors import TooFewToLearn
 from steps.cli.settings import LABEL, RANDOM_STATE, VALIDATION_SHARE
 
 SplitRule = Literal["user", "random"]
 SPLIT_RULES: tuple[SplitRule, ...] = ("user", "random")
 FOLDS = 5
+MIN_PER_CLASS = 2 * FOLDS
 
 Positions = NDArray[np.intp]
 
@@ -32,6 +34,16 @@ Positions = NDArray[np.intp]
 class Split:
     train: pd.DataFrame
     validation: pd.DataFrame
+
+
+def require_both_classes(rows: pd.DataFrame, as_of: str) -> None:
+    """Raises TooFewToLearn unless every part of the split and of the folds can have both classes."""
+    leaving, staying = int(rows[LABEL].sum()), int((~rows[LABEL]).sum())
+    if min(leaving, staying) < MIN_PER_CLASS:
+        raise TooFewToLearn(
+            f"{as_of} has {leaving} users who leave and {staying} who stay. "
+            f"At least {MIN_PER_CLASS} labelled users of each are needed"
+        )
 
 
 def split(dataset: pd.DataFrame, rule: SplitRule) -> Split:

@@ -22,8 +22,9 @@ Connection = psycopg.Connection[Any]
 SQL_FOLDER = Path(__file__).with_name("sql")
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 60_000
-# Keys of advisory locks, any distinct numbers: of loads and schema changes, promotions, materialisations, campaigns
-SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK = 0x57F10, 0x57F11, 0x57F12
+# Keys of advisory locks, any distinct numbers: of loads and schema changes, of promotions, of materialisations, of a
+# whole month, of campaigns
+SCHEMA_LOCK, PROMOTION_LOCK, MATERIALIZE_LOCK, MONTH_LOCK = 0x57F10, 0x57F11, 0x57F12, 0x57F13
 CAMPAIGN_LOCK = 0x57F14
 
 CHECK_BLOCKING_S = 0.05
@@ -96,6 +97,21 @@ def promotion_lock() -> Iterator[None]:
     with transaction(busy="another promotion") as cur:
         cur.execute("SELECT pg_advisory_xact_lock(%s)", (PROMOTION_LOCK,))
         yield
+
+
+@contextmanager
+def month_lock() -> Iterator[bool]:
+    """Held while a process runs whole months, until the block or the process ends. False, at once, where another
+    process holds it. Raises DatabaseUnavailable."""
+    with translated("another month"):
+        session = connect()
+        session.autocommit = True
+        with session.cursor() as cur:
+            cur.execute(KEEPALIVES)
+            cur.execute("SELECT pg_try_advisory_lock(%s)", (MONTH_LOCK,))
+            [is_free] = cur.fetchall()[0]
+    with session:
+        yield bool(is_free)
 
 
 @contextmanager

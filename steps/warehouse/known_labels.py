@@ -59,6 +59,11 @@ def labels_fingerprint(as_of: date, known_at: date | None = None) -> str:
         return str((cur.fetchone() or ("",))[0])
 
 
+def newest_labels_fingerprint(as_of: date) -> str:
+    """One value for all rows of newest_labels_of, whatever their order."""
+    return labels_fingerprint(as_of, END_OF_TIME)
+
+
 def label_files(as_of: date, known_at: date | None = None) -> list[str]:
     """The sha256 of each load of the month's labels, oldest first: over the month's files together, or over a separate
     file of labels."""

@@ -1,7 +1,7 @@
 """The months in the warehouse: their days, users, rows and online values; and the removal of one."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import psycopg
@@ -23,6 +23,12 @@ def files_sha256(as_of: date) -> str | None:
     except psycopg.errors.UndefinedTable:
         return None  # no month was ever loaded into this database
     return str(checksums[0]) if checksums else None
+
+
+def loaded_at(as_of: date) -> datetime | None:
+    """When the month's rows were changed last by a load; None when it is not loaded."""
+    moments = first_column("month_loaded_at", as_of=event_time(as_of))
+    return moments[0] if moments else None
 
 
 def loaded_months() -> list[date]:

@@ -5,12 +5,18 @@ from datetime import date
 from psycopg import sql
 
 from steps.cli.errors import MixedOrigins
-from steps.warehouse.connection import Cursor, statement
+from steps.warehouse.connection import Cursor, statement, transaction
 
 # Months of one origin share most of their users, real and made-up months none. An edited made-up month has lost its
 # mark, not its users.
 SAME_USERS_SHARE = 0.1
 NAMES = {"files": "real (from files)", "sample": "made up (from sample_months)"}
+
+
+def months_of_another_origin(origin: str) -> list[date]:
+    """months_of_other_origin in a transaction of its own. Raises DatabaseUnavailable."""
+    with transaction() as cur:
+        return months_of_other_origin(cur, origin)
 
 
 def months_of_other_origin(cur: Cursor, origin: str) -> list[date]:

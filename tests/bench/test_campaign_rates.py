@@ -1,6 +1,5 @@
 """The simulation behind docs/call-list-rates.md, smaller; and the bar on the real January."""
 
-from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -56,5 +55,5 @@ def real_january() -> pd.DataFrame:
 
 
 def read(name: str) -> pd.DataFrame:
-    flags: dict[Hashable, Any] = dict.fromkeys((*PLANS, "paperless_billing", LABEL), "str")
+    flags: Any = dict.fromkeys((*PLANS, "paperless_billing", LABEL), "str")
     return pd.read_csv(REAL_DATA / "month_000" / f"{name}.csv", dtype=flags)

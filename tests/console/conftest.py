@@ -77,7 +77,9 @@ def filled(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Filled:
     return Filled(number, run_id, user_id)
 
 
-LISTED_USERS = (("=bob", 30.5, 0.9), (MARKUP, 20.25, 0.8), *((f"user-{number:03d}", 10.0, 0.6) for number in range(120)))
+LISTED_USERS = (
+    ("=bob", 30.5, 0.9), (MARKUP, 20.25, 0.8), *((f"user-{number:03d}", 10.0, 0.6) for number in range(120))
+)  # fmt: skip
 """user_id, expected gain and probability, in the list's order"""
 
 

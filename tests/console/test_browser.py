@@ -16,7 +16,9 @@ pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromi
 
 TELEPHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 USER = "4686-GEFRM"
-PATHS = ("/", f"/customer?user_id={USER}&feature.months_active=3", "/call-list", "/monitoring", "/decisions", "/no-such-page")
+PATHS = (
+    "/", f"/customer?user_id={USER}&feature.months_active=3", "/call-list", "/monitoring", "/decisions", "/no-such-page"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

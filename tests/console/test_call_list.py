@@ -1,4 +1,4 @@
-"""The page of the call list: the table's users in their order, the filter, the file, and nobody of the control group."""
+"""The page of the call list: the table's users in their order, the filter, the file, no user of the control group."""
 
 import csv
 import io
@@ -66,7 +66,8 @@ def test_a_wildcard_of_sql_is_a_text(client: FlaskClient) -> None:
 
 def test_the_file_has_the_whole_list_without_formulas(client: FlaskClient) -> None:
     rows = rows_of(client)
-    assert [spreadsheet.unescape(row["user_id"]) for row in rows] == [user for user, _gain, _probability in LISTED_USERS]
+    listed = [user for user, _gain, _probability in LISTED_USERS]
+    assert [spreadsheet.unescape(row["user_id"]) for row in rows] == listed
     assert [float(row["expected_gain"]) for row in rows] == [gain for _user, gain, _probability in LISTED_USERS]
     assert rows[0]["user_id"] == "'=bob"
 

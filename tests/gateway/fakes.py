@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +49,23 @@ COMPLETE: dict[str, Any] = {
 
 def prediction(row: FeatureRow, service: str = "churn_v1", version: str | None = "3") -> Prediction:
     return Prediction(row, 0, 0.1234, "streamflow_churn", version, RUN_ID, service, "sigmoid", 0.5)
+
+
+def reasons(row: FeatureRow, features: int) -> dict[str, Any]:
+    """Contributions of 0.5, -0.25, 0.125, …; half of the score is the base value."""
+    parts = [(-0.5) ** nth for nth in range(1, len(row.features) + 1)]
+    listed = [
+        {"feature": name, "value": value, "contribution": -part, "direction": "raises" if part < 0 else "lowers"}
+        for (name, value), part in zip(row.features.items(), parts, strict=True)
+    ]
+    rest, total = -sum(parts[features:]), -sum(parts)
+    return {
+        "scale": "log_odds",
+        "base_value": -1.0,
+        "score": -1.0 + total,
+        "features": listed[:features],
+        "other_features": rest,
+    }
 
 
 def plan(service: str) -> Plan:
@@ -114,12 +132,19 @@ class FakeModel:
         self.service = service
         self.strict = strict
         self.rows: list[Mapping[str, Any]] = []
+        self.explained: list[int] = []
+        """The number of features of each call for reasons"""
 
     def predict(self, rows: Sequence[FeatureRow], _deadline: Deadline) -> list[Prediction]:
         self.rows.extend(row.features for row in rows)
         if self.strict and any(tuple(row.features) != LISTS[self.service] for row in rows):
             raise self.strict
         return [prediction(row, self.service) for row in rows]
+
+    def explain(self, rows: Sequence[FeatureRow], features: int, deadline: Deadline) -> list[Prediction]:
+        self.explained.append(features)
+        predictions = self.predict(rows, deadline)
+        return [replace(answer, reasons=reasons(answer.row, features)) for answer in predictions]
 
     def ping(self, _deadline: Deadline) -> None:
         pass
@@ -136,6 +161,9 @@ class FailingModel:
     def __init__(self, error: Exception) -> None:
         self.breaker = Breaker(lambda: ModelUnavailable("open"))
         self.error = error
+
+    def explain(self, *_rows: object) -> list[Prediction]:
+        raise self.error
 
     def predict(self, *_rows: object) -> list[Prediction]:
         raise self.error

@@ -158,6 +158,9 @@ class RunningWatcher:
     def servers(self) -> list[psutil.Process]:
         return [child for child in psutil.Process(self.process.pid).children() if "serve" in child.cmdline()]
 
+    def metrics(self) -> str:
+        return requests.get(f"{self.url}/metrics", timeout=5).text
+
     def end(self) -> None:
         if self.process.poll() is None:
             processes.end(psutil.Process(self.process.pid))
@@ -182,6 +185,7 @@ def watching(name: str, server: Settings, folder: Path, **more: str) -> Iterator
         "ROLLOUT_MODEL_NAME": name,
         "ROLLOUT_DRAIN_S": "0.5",
         "ROLLOUT_POLL_S": "0.2",
+        "ROLLOUT_PROBATION_S": "0",
         **more,
     }
     with (folder / "log").open("wb") as log:

@@ -7,7 +7,7 @@ import pytest
 
 from rollout import recorder
 from rollout.recorder import HistoryRecorder
-from steps.warehouse import Cutover
+from steps.warehouse import Cutover, Decision
 from tests.waiting import wait_until
 
 
@@ -27,6 +27,9 @@ class Warehouse:
             raise ConnectionError("connection refused\nIs the server running?")
         self.versions.append(cutover.version)
 
+    def record_decision(self, _model: str, decision: Decision) -> None:
+        self.record_cutover(_model, Cutover(datetime.now(UTC), decision.version, None, None, None, ""))
+
 
 @pytest.fixture
 def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryRecorder]:
@@ -41,14 +44,18 @@ def cutover(version: str) -> Cutover:
     return Cutover(datetime.now(UTC), version, None, None, None, "promotion")
 
 
+def decision(version: str) -> Decision:
+    return Decision("rollback", "turned_back", None, version, "it failed", {}, "watcher", "a" * 64)
+
+
 def test_rows_wait_in_order_and_the_log_names_the_reason_once(
     history: HistoryRecorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     warehouse = Warehouse(failures=3)
     monkeypatch.setattr(recorder, "warehouse", warehouse)
 
-    for version in ("1", "2", "3"):
-        history.add(cutover(version))
+    for row in (cutover("1"), cutover("2"), decision("3")):
+        history.add(row)
     wait_until(lambda: history.behind == 0)
 
     assert warehouse.versions == ["1", "2", "3"]

@@ -4,49 +4,14 @@ import json
 import os
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rollout import watcher
 from rollout.model_server.launch import Launch
-from rollout.registry import RegistryPoll
 from rollout.settings import load_settings
-from rollout.watcher import Watcher
-from tests.rollout.fakes import FakeLaunch, FakeModelServer, FakeRecorder, target
+from tests.rollout.fakes import FakeModelServer, Scene, target
 from tests.waiting import wait_until
-
-
-class Scene:
-    """A watcher with fakes around it."""
-
-    def __init__(self, folder: Path) -> None:
-        settings = load_settings({"ROLLOUT_FOLDER": str(folder), "ROLLOUT_DRAIN_S": "0.001", "ROLLOUT_SILENCE_S": "9"})
-        self.registry = RegistryPoll(None, "streamflow_churn", "Production", 1.0)
-        self.history = FakeRecorder()
-        self.launches: list[FakeLaunch] = []
-        self.watcher = Watcher(settings, self.registry, self.history, self._make_launch)  # type: ignore[arg-type]
-        folder.mkdir(exist_ok=True)
-
-    def _make_launch(self, *arguments: Any) -> Any:
-        self.launches.append(FakeLaunch(*arguments))
-        return self.launches[-1]
-
-    def promote(self, version: str, *others_in_stage: str, changed_ms: int = 0, source: str = "m-1") -> None:
-        self.registry.has_answered, self.registry.empty_since = True, None
-        self.registry.target = target(version, *others_in_stage, changed_ms=changed_ms, source=source)
-        self.watcher.step()
-
-    def serve(self, version: str) -> FakeModelServer:
-        self.promote(version)
-        server = self.launches[-1].succeed()
-        self.watcher.step()
-        return server
-
-    @property
-    def serving(self) -> str | None:
-        serving = self.watcher.status()["serving"]
-        return serving["version"] if serving else None
 
 
 @pytest.fixture
@@ -80,7 +45,7 @@ def test_the_old_version_serves_until_the_new_one_is_ready(scene: Scene) -> None
     scene.launches[-1].succeed()
     scene.watcher.step()
     assert scene.serving == "2"
-    scene.watcher._drain.end_all()
+    scene.watcher._servers.drain.end_all()
     assert old.has_ended
 
 
@@ -133,9 +98,9 @@ def test_another_model_with_the_live_version_s_number_is_downloaded_and_replaces
     assert launch.copy_from is None
     launch.succeed()
     scene.watcher.step()
-    scene.watcher._drain.end_all()
-    assert scene.watcher.live is not None
-    assert scene.watcher.live.server is launch.server
+    scene.watcher._servers.drain.end_all()
+    assert scene.watcher._servers.live is not None
+    assert scene.watcher._servers.live.server is launch.server
     assert old.has_ended
     assert scene.history.reasons()[-1] == ("2", "2", "promotion")
 
@@ -156,7 +121,7 @@ def test_another_promotion_cancels_the_launch_before_it(scene: Scene) -> None:
     scene.promote("2")
     first = scene.launches[-1]
     scene.promote("3")
-    scene.watcher._drain.end_all()
+    scene.watcher._servers.drain.end_all()
     assert first.is_cancelled
     assert scene.launches[-1].target.version == "3"
 
@@ -166,7 +131,7 @@ def test_a_promotion_undone_before_it_is_ready_changes_nothing(scene: Scene) -> 
     scene.promote("2")
     scene.promote("1")
     scene.watcher.step()
-    scene.watcher._drain.end_all()
+    scene.watcher._servers.drain.end_all()
     assert scene.launches[-1].is_cancelled
     assert scene.serving == "1"
     assert len(scene.launches) == 2
@@ -204,7 +169,7 @@ def test_a_restart_is_cancelled_when_the_new_version_is_ready_first(scene: Scene
     scene.launches[1].succeed()
     scene.watcher.step()
     scene.watcher.step()
-    scene.watcher._drain.end_all()
+    scene.watcher._servers.drain.end_all()
     assert scene.serving == "2"
     assert scene.launches[2].is_cancelled
 
@@ -230,24 +195,24 @@ def test_an_unresponsive_server_serves_until_its_replacement_is_ready(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frozen = scene.serve("1")
-    monkeypatch.setattr(type(scene.watcher._liveness), "is_unresponsive", True)
+    monkeypatch.setattr(type(scene.watcher._servers.liveness), "is_unresponsive", True)
     scene.watcher.step()
     assert scene.serving == "1"
     scene.launches[-1].succeed()
-    monkeypatch.setattr(type(scene.watcher._liveness), "is_unresponsive", False)
+    monkeypatch.setattr(type(scene.watcher._servers.liveness), "is_unresponsive", False)
     scene.watcher.step()
-    scene.watcher._drain.end_all()
+    scene.watcher._servers.drain.end_all()
     assert scene.serving == "1"
     assert frozen.has_ended
-    assert scene.watcher.live is not None
-    assert scene.watcher.live.server is scene.launches[-1].server
+    assert scene.watcher._servers.live is not None
+    assert scene.watcher._servers.live.server is scene.launches[-1].server
 
 
 def test_the_processes_of_a_launch_are_saved_for_the_watcher_after_a_killed_one(scene: Scene) -> None:
     scene.promote("1")
     scene.launches[-1].pids = [os.getpid()]  # of an examination, for example
     scene.watcher.step()
-    saved = json.loads(scene.watcher._pid_file.read_text())
+    saved = json.loads(scene.watcher._saved.file.read_text())
     assert [record["pid"] for record in saved] == [os.getpid()]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -237,6 +237,14 @@ def test_promotions_rollbacks_and_promotions_again_are_rows_of_their_own(waiting
     kinds = [(kind, version) for kind, _, version, _ in decided()]
     assert kinds[4:] == [("approval", "2"), ("rollback", "1"), ("promotion", "2"), ("rollback", "1")]
     assert all(row.as_of is None for row in warehouse.decisions(MODEL_NAME) if row.kind == "rollback")
+
+
+def test_a_question_of_a_release_with_other_rules_is_asked_again(waiting: Registry) -> None:
+    question = approvals.of_version(get("2"))
+    assert question.rules.min_users == 20
+    older = {name: figure for name, figure in question.question.figures.items() if name != "min_users"}
+    with pytest.raises(NoApproval, match="waits since before the gate had min_users"):
+        _ = replace(question, question=replace(question.question, figures=older)).rules
 
 
 def test_a_forced_promotion_is_signed_by_a_person(waiting: Registry) -> None:

@@ -83,8 +83,10 @@ def test_the_newest_rows_are_shown_when_fewer_are_asked_for(three_cutovers: list
 
 
 def test_the_step_prints_the_table(
-    three_cutovers: list[warehouse.Cutover], tracking: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+    three_cutovers: list[warehouse.Cutover], tracking: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", str(WIDE))
     history.main(arguments("history", {}))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["version", "1", "none", "2"]

@@ -15,9 +15,9 @@ from steps import ingest, materialize, score, warehouse
 from steps.campaign.selection import control_draw
 from steps.cli.errors import NoSnapshot, NoSuchVersion
 from steps.cli.settings import MODEL_NAME
-from steps.registry import loaded_version
+from steps.registry import explained, loaded_version
 from steps.runs.entry_points import arguments
-from steps.scoring import known_labels, quality
+from steps.scoring import known_labels, quality, reasons
 from steps.scoring.scores import LeftOut, MonthScores
 from tests.conftest import JANUARY
 from tests.steps.states.database import execute, fetch
@@ -112,6 +112,37 @@ def test_the_list_has_the_largest_expected_gain_first_and_nobody_of_the_control_
     assert {user for (user,) in control} == {
         user for user in gains if is_control(user) and gains[user] > gains[expected[-1]]
     }
+
+
+@pytest.mark.parametrize("model", ["random_forest", "hist_gradient_boosting", "logistic_regression"])
+def test_each_listed_user_has_its_strongest_reasons(run: Score, registered: dict[str, str], model: str) -> None:
+    materialize.main(["--as-of", str(JANUARY)])
+    outcome = run(version=registered[model], top="5")
+    listed = pd.read_csv(outcome.folder / "call_list.csv")
+    assert list(listed)[-3:] == ["reason_1", "reason_2", "reason_3"]
+    rows = pd.DataFrame([served([user])[user] for user in listed["user_id"]], columns=NAMES)
+    explanation = explained.explain(loaded_version.load(registered[model]), rows)
+    assert explanation is not None
+    for row, contributions in enumerate(explanation.contributions):
+        texts = [str(listed[f"reason_{nth}"][row]) for nth in (1, 2, 3)]
+        sizes = [abs(float(text.split("(")[1][:-1])) for text in texts]
+        assert sizes == pytest.approx(sorted(np.abs(contributions))[:-4:-1], abs=1e-4)
+
+
+def test_the_mean_size_of_each_features_contributions_is_recorded(run: Score) -> None:
+    outcome = run()
+    assert (outcome.facts["contributions_scale"], outcome.facts["contributions_users"]) == ("log_odds", 300)
+    means = [outcome.metrics[f"contribution_{name}"] for name in NAMES]
+    assert max(means) > 0.01
+    assert "mean size of contributions (log_odds), a sample of 300 users" in outcome.page
+
+
+def test_a_sample_has_the_same_users_in_every_month() -> None:
+    users = [f"user-{number}" for number in range(100)]
+    chosen = reasons.sampled(users, 10)
+    assert reasons.sampled(users[::-1], 10) == chosen
+    without_the_first = [user for user in users if user != chosen[0]]
+    assert reasons.sampled(without_the_first, 10)[:9] == chosen[1:]
 
 
 def test_artifacts_contain_counts_and_quality(run: Score) -> None:

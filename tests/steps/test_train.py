@@ -115,11 +115,17 @@ def test_metrics_and_parameters_are_logged(baseline: Run) -> None:
             "feature_service": "churn_v1",
             "model": "random_forest",
             "n_estimators": "8",
+            "min_samples_leaf": "1",
             "class_weight": "balanced",
             "max_features": "sqrt",
             "random_state": "42",
         }.items()
     )
+
+
+def test_a_forest_takes_the_least_number_of_users_in_a_leaf(january_again: str, tracking: str) -> None:
+    forest = pipeline(train_quickly("random_forest", tracking, min_samples_leaf="30", calibration="none"))["classify"]
+    assert {tree.min_samples_leaf for tree in forest.estimators_} == {30}
 
 
 def test_the_run_names_its_data_and_code(baseline: Run) -> None:

@@ -1,6 +1,7 @@
 SELECT envelope FROM seals
 SELECT number FROM schema_migrations
 SELECT month, metric, estimate, verdict FROM monitoring
+SELECT model, at, version, run_id FROM serving_history
 INSERT INTO serving_history (model, at, reason) VALUES ('a test', now(), 'stop')
 SELECT as_of, loaded_at FROM months
 SELECT period_start FROM labels

@@ -6,9 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from steps.monitoring.contributions import CHANGE, CONTRIBUTION
 from steps.monitoring.estimate import BLIND
 from steps.monitoring.rows import ALL, UNSEEN, Row
 from steps.monitoring.verdict import Judgement
+from steps.scoring.reasons import SAMPLE
 from steps.training.html_report import document, picture
 
 REPORT = "report.html"
@@ -35,6 +37,7 @@ CAMPAIGN_NOTE = (
     "counted."
 )
 PSI_NOTE = "PSI: up to 0.05, and up to what chance makes of so few users, nothing has drifted."
+CONTRIBUTION_NOTE = f"Over a sample of {SAMPLE:,} users at most, the same in every month, on the scale in the heading."
 KINDS = {
     "figure": "words", "of": "words", "against": "words", "estimate": "number", "threshold": "number",
     "users": "number",
@@ -85,6 +88,8 @@ def _sections(rows: Sequence[Row]) -> list[Section]:
         Section("Campaigns: who left", [row for row in rows if row.metric in OF_CAMPAIGNS], CAMPAIGN_NOTE),
         Section("Users", [row for row in rows if row.metric in OF_USERS]),
         Section(f"Slices of {month}, users {UNSEEN}", slices, common=month),
+        *_by_reference("Mean size of the features' contributions", rows, (CONTRIBUTION,), CONTRIBUTION_NOTE),
+        *_by_reference("Change of the features' contributions", rows, (CHANGE,)),
         *_by_reference("Other measures of drift", rows, OTHER_EFFECTS),
     ]
 

@@ -14,7 +14,7 @@ from steps.monitoring.verdict import Judgement
 
 FILE = "monitoring.csv"
 LONGEST_TAG = 5000  # MLflow refuses a tag of more than 8000 characters
-VERDICT = "verdict"
+VERDICT, RETRAIN = "verdict", "retrain"
 
 
 def tags(as_of: date, version: str, judgement: Judgement) -> dict[str, str]:
@@ -23,6 +23,7 @@ def tags(as_of: date, version: str, judgement: Judgement) -> dict[str, str]:
         "as_of": str(as_of),
         "model_version": version,
         VERDICT: judgement.verdict,
+        RETRAIN: str(judgement.retrain).lower(),
         "reasons": (reasons or "none")[:LONGEST_TAG],
         "unchanged_columns": (", ".join(judgement.frozen) or "none")[:LONGEST_TAG],
     }

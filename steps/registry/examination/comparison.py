@@ -17,6 +17,7 @@ from steps.cli.settings import LABEL
 from steps.registry import loaded_version, training_sets, versions
 from steps.registry.examination import gate, interval
 from steps.registry.examination.month_rows import Side, answered, months_after_older
+from steps.registry.examination.rules import Rules
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -25,7 +26,7 @@ POOL_USERS = 7_000  # with so many users in one month, the gain's interval is ab
 
 
 def with_production(
-    store: "FeatureStore", candidate: Side, auc: float, production: str | None, min_users: int
+    store: "FeatureStore", candidate: Side, auc: float, production: str | None, rules: Rules
 ) -> gate.Evidence:
     """The evidence of a candidate without blocking issues. auc: on its own validation rows."""
     if production is None:
@@ -37,7 +38,7 @@ def with_production(
         other = _side(production)
         if candidate.as_of < other.as_of:
             older = f"its month {candidate.as_of} is older than {other.as_of} of version {production} in Production"
-        comparison = compare(store, candidate, other, min_users)
+        comparison = compare(store, candidate, other, rules)
     except (UnusableVersion, IncomparableVersions) as error:
         return gate.Evidence([], auc, None, f"no comparison with Production: {error}", older)
     return gate.Evidence([], auc, comparison, None, older)
@@ -56,21 +57,22 @@ def _side(number: str) -> Side:
         raise IncomparableVersions(f"{unknown}: {error}") from error
 
 
-def compare(store: "FeatureStore", candidate: Side, production: Side, min_users: int) -> gate.Comparison:
+def compare(store: "FeatureStore", candidate: Side, production: Side, rules: Rules) -> gate.Comparison:
     """Raises IncomparableVersions when there are too few users, UnusableVersion when a version cannot answer."""
     left_out: Counter[str] = Counter()
     answered_months: list[pd.DataFrame] = []
     names: list[str] = []
+    enough = rules.min_users if rules.months == "newest" else POOL_USERS
     for month in months_after_older(store, candidate, production):
         rows_of_month = answered(store, month, (candidate, production), left_out)
         if rows_of_month[LABEL].nunique() > 1:
             answered_months.append(rows_of_month)
             names.append(str(month.as_of))
-        if answered_months and pd.concat(answered_months)["user_id"].nunique() >= POOL_USERS:
+        if answered_months and pd.concat(answered_months)["user_id"].nunique() >= enough:
             break
     rows = _rows(answered_months)
     no_month = f"no month has users of both classes (rows left out: {gate.left_out_text(left_out)})"
-    few = no_month if rows is None else gate.too_few(rows, min_users)
+    few = no_month if rows is None else gate.too_few(rows, rules.min_users)
     if rows is None or few:
         raise IncomparableVersions(f"too few users are unseen by both versions: {few}")
     return gate.compare(production.loaded.number, rows, names, left_out)

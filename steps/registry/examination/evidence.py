@@ -13,8 +13,10 @@ from configuration import names
 from steps.cli.errors import BadParameter, UnusableVersion
 from steps.cli.settings import LABEL
 from steps.features import historical
+from steps.registry import explained
 from steps.registry.examination import comparison, gate, interval
 from steps.registry.examination.month_rows import Side
+from steps.registry.examination.rules import Rules
 from steps.registry.loaded_version import LoadedVersion
 from steps.registry.training_sets import TrainingSet
 from steps.training.model import signature
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def collect(
-    store: "FeatureStore", candidate: LoadedVersion, training_set: TrainingSet, production: str | None, min_users: int
+    store: "FeatureStore", candidate: LoadedVersion, training_set: TrainingSet, production: str | None, rules: Rules
 ) -> gate.Evidence:
     """training_set: the candidate's. production: the version to compare with; None when nothing is in Production.
 
@@ -35,14 +37,14 @@ def collect(
         return gate.Evidence([mismatch], None, None, None)
     features = training_set.validation_features
     try:
-        issues = candidate.answer_issues(features)
+        issues = candidate.answer_issues(features) or explained.issues(candidate, features)
         if issues:
             return gate.Evidence(issues, None, None, None)
         probability = candidate.answers(features)["probability"].to_numpy(np.float64)
     except UnusableVersion as error:
         return gate.Evidence([str(error)], None, None, None)
     auc = interval.auc(training_set.parts.validation[LABEL].to_numpy(np.bool_), probability)
-    return comparison.with_production(store, Side(candidate, training_set), auc, production, min_users)
+    return comparison.with_production(store, Side(candidate, training_set), auc, production, rules)
 
 
 def _service_mismatch(store: "FeatureStore", training_set: TrainingSet, candidate: LoadedVersion) -> str | None:

@@ -7,7 +7,7 @@ How often each promotes at which true gain: docs/gate-error-rates.md.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from steps.cli import parameters
@@ -15,6 +15,7 @@ from steps.runs import entry_points
 
 Rule = Literal["better", "not_worse"]
 RULES: tuple[Rule, ...] = ("better", "not_worse")
+MONTHS = ("pool", "newest")
 MAX_USERS = 1_000_000
 ANY_MONTH = "2024-01-31"  # register requires one; the rules do not depend on it
 
@@ -27,6 +28,7 @@ class Rules:
     min_auc: float  # on the candidate's own validation rows
     min_users: int  # with fewer there is no comparison
     allow_older: bool  # a candidate of an older month than Production's
+    months: str  # newest: older ones only where it has fewer than min_users; pool: as many as give a narrow interval
     force: bool  # overrides every objection, but no blocking issue
 
     @property
@@ -55,13 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-older", type=parameters.yes_or_no, required=True, help="true: a month older than Production's"
     )
+    parser.add_argument("--months", choices=MONTHS, required=True, help="newest: what users do now counts alone")
     parser.add_argument(
         "--force", type=parameters.yes_or_no, required=True, help="true: promote whatever the comparison shows"
     )
 
 
 def rules_of(args: argparse.Namespace) -> Rules:
-    return Rules(args.rule, args.min_gain, args.margin, args.min_auc, args.min_users, args.allow_older, args.force)
+    return Rules(**{field.name: getattr(args, field.name) for field in fields(Rules)})
 
 
 def default_rules(*, allow_older: bool) -> Rules:

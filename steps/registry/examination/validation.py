@@ -27,7 +27,7 @@ def evaluate(version: str, training: Run, rules: Rules, production: str | None) 
     Comparing and promoting must be one act: the caller holds the promotion lock. Raises DatabaseUnavailable,
     TrackingUnavailable: then the version stays without a verdict (see ensure_verdict).
     """
-    evidence, example = _evidence(version, training, production, rules.min_users)
+    evidence, example = _evidence(version, training, production, rules)
     result = gate.evaluate(evidence, rules)
     record.verdict(version, result, production)
     tags, metrics = result.tags(), result.metrics()
@@ -112,7 +112,7 @@ def champion_of(number: str) -> str | None:
     return number
 
 
-def _evidence(version: str, training: Run, production: str | None, min_users: int) -> tuple[Evidence, float | None]:
+def _evidence(version: str, training: Run, production: str | None, rules: Rules) -> tuple[Evidence, float | None]:
     """The evidence, and the version's answer to its own input example; None when it has no valid answer."""
     try:
         candidate = loaded_version.load(version)
@@ -125,7 +125,7 @@ def _evidence(version: str, training: Run, production: str | None, min_users: in
         return Evidence([str(error)], None, None, None), example
     warehouse.apply_schema()  # the feature registry is in it, and a warehouse may be newer than its models
     with historical.applied_store() as store:
-        return collect(store, candidate, training_set, production, min_users), example
+        return collect(store, candidate, training_set, production, rules), example
 
 
 def _example_probability(candidate: LoadedVersion) -> float | None:

@@ -51,10 +51,13 @@ class FastPath:
     def predict_proba(self, rows: pd.DataFrame) -> Matrix:
         """(rows, 2), each row equal to the pipeline's for that row alone. Raises Unsupported for an unknown category or
         an invalid number, and OverflowError for a number too large for a forest."""
+        return self._score(self.matrix(rows))
+
+    def matrix(self, rows: pd.DataFrame) -> Matrix:  # raises Unsupported
         matrix, columns = np.zeros((len(rows), self._width)), _columns(rows)
         for fill in self._fills:
             fill(columns, matrix)
-        return self._score(matrix)
+        return matrix
 
 
 def row_by_row(fitted: Any) -> Any:
@@ -188,12 +191,9 @@ def _calibrate(calibrator: Any, method: str) -> Callable[[Matrix], Matrix]:
     return lambda score: np.asarray(expit(-(slope * score + shift)))
 
 
-def _uncalibrated(classify: Any) -> Any:
-    if type(classify) is not CalibratedClassifierCV:
-        return classify
-    if len(classify.calibrated_classifiers_) != 1 or classify.method not in CALIBRATIONS:
-        raise Unsupported
-    inner = classify.calibrated_classifiers_[0].estimator
-    if type(inner) not in (HistGradientBoostingClassifier, LogisticRegression, RandomForestClassifier):
+def _uncalibrated(classify: CalibratedClassifierCV) -> Any:
+    supported = (HistGradientBoostingClassifier, LogisticRegression, RandomForestClassifier)
+    [inner, *further] = (fitted.estimator for fitted in classify.calibrated_classifiers_)
+    if further or classify.method not in CALIBRATIONS or type(inner) not in supported:
         raise Unsupported
     return inner

@@ -22,7 +22,8 @@ from steps.training.model.signature import signature
 MODEL_ARTIFACT = "model"
 SERVED_BY = Path(__file__).with_name("served_model.py")
 # further code of the served model, by the artifact name that it reads
-SERVING_CODE = {name: str(SERVED_BY.with_name(f"{name}.py")) for name in ("fast_path", "packed_forest")}
+SERVING_MODULES = ("fast_path", "packed_forest", "row_checks", "leaf_paths", "tree_shap", "reasons")
+SERVING_CODE = {name: str(SERVED_BY.with_name(f"{name}.py")) for name in SERVING_MODULES}
 CODE_SUFFIXES = (".py", ".pkl", ".skops", ".so", ".pyc")
 SERVING_PACKAGES = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
 
@@ -62,7 +63,8 @@ class LoggedModel:
 
 
 def log(fitted: Pipeline, config: Mapping[str, Any], types: Mapping[str, str], example: pd.DataFrame) -> LoggedModel:
-    """config: features, feature_service, run_id, calibration and threshold; answers repeat all but the features.
+    """config: features, feature_service, run_id, calibration and threshold; answers repeat all but the features. With
+    column_means, a linear model can give reasons.
 
     types: Feast's type names, by feature, in the model's order. example: one row, for the smoke test of a server.
     """

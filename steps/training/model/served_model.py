@@ -1,10 +1,10 @@
 """The model behind /invocations, logged as code, never pickled: the whole pipeline; answers have class, probability and
-the model's identity. Must not import other files of the project: this file is copied into the model, as are
-fast_path.py and packed_forest.py."""
+the model's identity, and on request reasons. Must not import other files of the project: this file is copied into the
+model, as are the files that are its artifacts."""
 
 import contextlib
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,6 @@ import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 # the only types beyond skops' own list that a churn pipeline is made of
 TRUSTED_TYPES = [
@@ -29,7 +26,8 @@ TRUSTED_TYPES = [
 ]
 UNKNOWN_CATEGORIES = "unknown_categories"  # the option of a request, and the field of a marked row's answer
 REFUSE, MARK = "refuse", "mark"
-MAX_NAMED = 10  # rows in an error
+EXPLAIN = "explain"  # the option of a request: the number of features in each row's reasons
+REASONS = "reasons"
 
 Matrix = NDArray[np.float64]
 Unknown = dict[int, dict[str, Any]]
@@ -57,14 +55,19 @@ class ChurnModel(PythonModel):
         path, config = Path(context.artifacts["pipeline"]), context.model_config
         pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
         self.features = list(config["features"])
-        self.categories = trained_categories(pipeline)
         self.threshold = float(config["threshold"])
-        fast, forest = (run_code(Path(context.artifacts[name])) for name in ("fast_path", "packed_forest"))
+        code = {name: run_code(Path(file)) for name, file in context.artifacts.items() if file.endswith(".py")}
+        self.checks, fast, forest = code["row_checks"], code["fast_path"], code["packed_forest"]
+        self.categories = self.checks["trained_categories"](pipeline)
         self.pipeline = fast["row_by_row"](pipeline)
         self.fast_path = fast["FastPath"].of(pipeline, forest["PackedForest"])
         self.unsupported = (fast["Unsupported"], OverflowError)
         training_facts = {name: config[name] for name in ("run_id", "feature_service", "calibration", "threshold")}
         self.identity = registered_as(path.parents[1]) | training_facts
+        self.reasons: Any = None
+        with contextlib.suppress(ValueError, OverflowError):  # a pipeline without reasons answers all the same
+            means = config.get("column_means")
+            self.reasons = code["reasons"]["Reasons"](pipeline, code["leaf_paths"], code["tree_shap"], means)
         gc.freeze()  # scanning the model for garbage would delay requests by a tenth of a second
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
@@ -74,18 +77,24 @@ class ChurnModel(PythonModel):
 
         params: {"unknown_categories": "refuse"} raises for a row with a category that the model was not trained on;
         "mark" leaves that row's prediction and probability empty, with feature and value in a further column.
+        {"explain": 5} adds the column reasons, with the five features that moved the row's score most; it is empty for
+        a marked row, and for a model that cannot explain its answers.
         Raises MlflowException, with row and feature, for a missing value.
         """
         del context
-        marks = has_mark_option(params)
+        marks, explained = has_mark_option(params), explained_features(params, len(self.features))
+        answers = self.scored(model_input, marks=marks)
+        return self.with_reasons(answers, model_input, explained) if explained else answers
+
+    def scored(self, model_input: pd.DataFrame, *, marks: bool) -> Answers:
         if (probability := self.by_fast_path(model_input)) is not None:
             return self.answers(probability[:, 1])
-        refuse_missing(model_input, self.features)
-        unknown = unknown_in(model_input, self.categories)
+        self.checks["refuse_missing"](model_input, self.features)
+        unknown = self.checks["unknown_in"](model_input, self.categories)
         if not unknown:
             return self.answers(self.by_pipeline(model_input)[:, 1])
         if not marks:
-            raise MlflowException.invalid_parameter_value(not_trained_on(unknown, self.categories))
+            raise MlflowException.invalid_parameter_value(self.checks["not_trained_on"](unknown, self.categories))
         return self.marked(model_input, unknown)
 
     def by_fast_path(self, rows: pd.DataFrame) -> Matrix | None:
@@ -107,13 +116,40 @@ class ChurnModel(PythonModel):
         answers.identity = self.identity
         return answers
 
+    def with_reasons(self, answers: Answers, rows: pd.DataFrame, explained: int) -> Answers:
+        reasons = [None] * len(rows)
+        scored = np.flatnonzero(answers["probability"].notna()).tolist()
+        if self.reasons is not None and scored:
+            chosen = rows[self.features].iloc[scored]
+            values = {name: chosen[name].tolist() for name in self.features}
+            strongest = self.reasons.strongest(self.contributions(chosen), values, explained)
+            for row, reason in zip(scored, strongest, strict=True):
+                reasons[row] = reason
+        answers = Answers(answers)
+        answers[REASONS] = pd.Series(reasons, dtype=object)
+        answers.identity = None
+        return answers
+
+    def contributions(self, rows: pd.DataFrame) -> Matrix:
+        """(rows, features): what each feature adds to the mean score. The rows must have no missing values, and no
+        categories that the model was not trained on. The model must have reasons."""
+        return np.asarray(self.reasons.contributions(self.encoded(rows)))
+
+    def encoded(self, rows: pd.DataFrame) -> Matrix:
+        """The matrix that the classifier gets."""
+        if self.fast_path is not None:
+            with contextlib.suppress(*self.unsupported):
+                matrix: Matrix = self.fast_path.matrix(rows)
+                return matrix
+        return np.asarray(self.pipeline["encode"].transform(rows[self.features]), dtype=np.float64)
+
     def marked(self, rows: pd.DataFrame, unknown: Unknown) -> Answers:
         answers = pd.DataFrame(self.identity, index=range(len(rows)))
         answers.insert(0, "prediction", pd.Series([None] * len(rows), dtype=object))
         answers.insert(1, "probability", pd.Series([None] * len(rows), dtype=object))
         valid = [row for row in range(len(rows)) if row not in unknown]
         if valid:
-            scored = self.predict(None, rows.iloc[valid])
+            scored = self.scored(rows.iloc[valid], marks=False)
             for name in ("prediction", "probability"):
                 answers.loc[valid, name] = scored[name].astype(object).to_numpy()
         answers[UNKNOWN_CATEGORIES] = pd.Series([unknown.get(row) for row in range(len(rows))], dtype=object)
@@ -128,54 +164,11 @@ def has_mark_option(params: Mapping[str, Any] | None) -> bool:
     return bool(option == MARK)
 
 
-def trained_categories(pipeline: Pipeline) -> dict[str, list[Any]]:
-    """Text feature -> the values that its encoder was fitted with, except encoders that accept any value."""
-    encode = pipeline[0]
-    categories: dict[str, list[Any]] = {}
-    for _name, transformer, columns in encode.transformers_ if type(encode) is ColumnTransformer else ():
-        if type(transformer) is OneHotEncoder and transformer.handle_unknown == "error":
-            values = (fitted.tolist() for fitted in transformer.categories_)
-            categories |= dict(zip(columns, values, strict=True))
-    return categories
-
-
-def refuse_missing(rows: pd.DataFrame, features: list[str]) -> None:
-    """Raises MlflowException for null and NaN: a forest would compute a probability from them."""
-    missing = rows[features].isna()
-    if incomplete := np.flatnonzero(missing.any(axis=1)).tolist():
-        columns = {row: ", ".join(missing.columns[missing.iloc[row]]) for row in incomplete[:MAX_NAMED]}
-        raise MlflowException.invalid_parameter_value(
-            f"Missing values in {_listed(columns, len(incomplete))}. Every feature needs a value"
-        )
-
-
-def unknown_in(rows: pd.DataFrame, categories: Mapping[str, list[Any]]) -> Unknown:
-    unknown: Unknown = {}
-    for name, trained in categories.items():
-        values = rows[name].tolist()
-        for row in np.flatnonzero(~rows[name].isin(trained).to_numpy()).tolist():
-            unknown.setdefault(row, {})[name] = values[row]
-    return unknown
-
-
-def not_trained_on(unknown: Unknown, categories: Mapping[str, list[Any]]) -> str:
-    names = {name for values in unknown.values() for name in values}
-    rows = {
-        row: ", ".join(f"{name} {value!r}" for name, value in values.items())
-        for row, values in list(unknown.items())[:MAX_NAMED]
-    }
-    allowed = "; ".join(f"{name}: {_quoted(trained)}" for name, trained in categories.items() if name in names)
-    return f"Categories that the model was not trained on, in {_listed(rows, len(unknown))}. Allowed are {allowed}"
-
-
-def _listed(texts: Mapping[int, str], rows: int) -> str:
-    """texts: of the first rows, by position. rows: the number of all."""
-    more = f"; and {rows - len(texts)} more rows" if rows > len(texts) else ""
-    return "; ".join(f"row {row + 1}: {text}" for row, text in sorted(texts.items())) + more
-
-
-def _quoted(values: Iterable[Any]) -> str:
-    return ", ".join(map(repr, values))
+def explained_features(params: Mapping[str, Any] | None, features: int) -> int:
+    number = int((params or {}).get(EXPLAIN, 0))
+    if not 0 <= number <= features:
+        raise MlflowException.invalid_parameter_value(f"{EXPLAIN} must be from 0 to {features}, not {number}")
+    return number
 
 
 def run_code(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from steps.training.dataset import DTYPES
-from steps.training.model.served_model import REFUSE, UNKNOWN_CATEGORIES
+from steps.training.model.served_model import EXPLAIN, REFUSE, UNKNOWN_CATEGORIES
 
 ANSWER = Schema(
     [
@@ -19,7 +19,10 @@ ANSWER = Schema(
     ]
 )
 # refuse: an error names row, feature and value; mark: that row's answer names them, the other rows are scored
-OPTIONS = ParamSchema([ParamSpec(UNKNOWN_CATEGORIES, DataType.string, REFUSE)])
+# explain: the number of features in each row's reasons
+OPTIONS = ParamSchema(
+    [ParamSpec(UNKNOWN_CATEGORIES, DataType.string, REFUSE), ParamSpec(EXPLAIN, DataType.long, 0)],
+)
 
 
 def signature(types: Mapping[str, str]) -> ModelSignature:

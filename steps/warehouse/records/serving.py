@@ -36,6 +36,16 @@ def cutovers(model: str) -> list[Cutover]:
         return []  # no version ever served from this database
 
 
+def has_served(model: str, version: str, run_id: str | None, after: datetime) -> bool:
+    """Whether the version of this run began to serve after that time. Raises DatabaseUnavailable."""
+    try:
+        with transaction() as cur:
+            cur.execute(statement("has_served"), {"model": model, "version": version, "run_id": run_id, "after": after})
+            return bool(cur.fetchall()[0][0])
+    except psycopg.errors.UndefinedTable:
+        return False  # no version ever served from this database
+
+
 @dataclass(frozen=True)
 class SealedObject:
     """What a seal is about: a version, or with version None a logged model."""

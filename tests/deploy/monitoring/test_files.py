@@ -29,6 +29,7 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 OF_PROMETHEUS = {"up", "ALERTS"}
 METRIC = re.compile(r"\b(?:(?:gateway|watcher|streamflow|api)[_:][a-z0-9_:]+|up|ALERTS)\b(?!\s*\()")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
+STATUS = {"serving": {"version": "7"}, "problem": None, "turned_back": {"version": "8"}}
 OBSERVED = Observation(
     "7", 2, NOW, NOW, NOW, {"ingest": NOW},
     [ObservedFigure(date(2024, 2, 29), date(2024, 2, 29), "AUC", "all", "", 9, 0.5, 0.4, 0.6, 0.7, "alarm", NOW)],
@@ -51,7 +52,7 @@ def exported() -> set[str]:
     with metrics.timed("model"):
         metrics.observe_event_times({"usage_agg_30d_fv": NOW})
     metrics.refresh({"store": "closed"}, {"model_name": "m", "version": "7"}, 0)
-    watcher = MetricsPage("m", lambda: {"serving": {"version": "7"}, "problem": None}, poll(), readings)
+    watcher = MetricsPage("m", lambda: STATUS, poll(), readings)
     pages = (metrics.page(), watcher.text())
     families = [family for page in pages for family in text_string_to_metric_families(page.decode())]
     return {sample.name for family in families for sample in family.samples}

@@ -72,6 +72,14 @@ FAULTS: dict[str, tuple[Series, str]] = {
         },
         "16m",
     ),
+    "VersionTurnedBack": (
+        {
+            'watcher_target_version{job="watcher",model="streamflow_churn",version="1"}': GONE,
+            'watcher_target_version{job="watcher",model="streamflow_churn",version="2"}': f"_x{CALM} 1x1000",
+            'watcher_version_turned_back{job="watcher",model="streamflow_churn",version="2"}': f"_x{CALM} 1x1000",
+        },
+        "16m",
+    ),
     "RegistryUnreachable": ({'watcher_registry_reachable{job="watcher"}': DOWN}, "11m15s"),
     "PredictionLogRowsLost": (
         {'gateway_prediction_log_rows_total{job="gateway",outcome="queue_full"}': jumping(CALM, 3)},
@@ -141,6 +149,12 @@ def test_a_lasting_outage_of_the_store_also_raises_the_error_rate(tmp_path: Path
 def test_the_monitors_watch_is_no_alert(tmp_path: Path) -> None:
     watches = {name: constant(1) for name in calm(STEP_S) if "_verdict{" in name}
     firing(tmp_path, STEP_S, {**calm(STEP_S), **watches}, {"10m": []})
+
+
+def test_another_promotion_ends_the_alert_of_a_version_that_was_turned_back(tmp_path: Path) -> None:
+    back = 'watcher_version_turned_back{job="watcher",model="streamflow_churn",version="2"}'
+    series = {**calm(STEP_S), back: f"1x{CALM} stale"}
+    firing(tmp_path, STEP_S, series, {"1m": ["VersionTurnedBack"], "5m": ["VersionTurnedBack"], "12m": []})
 
 
 def measured_faults() -> dict[str, dict[str, int]]:

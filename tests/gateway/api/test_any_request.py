@@ -14,7 +14,7 @@ from schemathesis.generation import GenerationMode
 from feature_enricher.app import create_app
 from tests.gateway.fakes import USER, AllUsersKnown, FakeFeatures, FakeModel, FixedTarget
 
-NAMES = ["user_id", "user_ids", "features", "monthly_fee"]
+NAMES = ["user_id", "user_ids", "features", "explain", "monthly_fee"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(NAMES), inner),

@@ -97,7 +97,7 @@ def test_the_live_version_answers_with_its_features_and_the_next_one_after_a_swi
 def test_the_watcher_is_polled_over_one_connection(gateway: FlaskClient, watcher: FakeServer) -> None:
     wait_until(lambda: len(watcher.seen) > 3)
 
-    assert {path for path, _body in watcher.seen} == {"/live"}
+    assert {path for path, _body in watcher.seen} == {"/live", "/answers"}
     assert len(watcher.connections) == 1
 
 

@@ -10,6 +10,8 @@ import pytest
 from configuration.model_address import LONGEST_SOCKET_PATH, socket_path
 from rollout.errors import InvalidSetting, LaunchFailed
 from rollout.model_server.listeners import UnixListener, remove_left_sockets
+from rollout.probation.answers import ReportedAnswers
+from rollout.probation.way_back import WayBack
 from rollout.settings import LONGEST_FOLDER, Settings, load_settings
 from rollout.watcher import Watcher
 from tests.rollout.fakes import FakeRecorder
@@ -70,7 +72,10 @@ def test_the_next_watcher_removes_the_sockets_of_a_killed_one(settings: Settings
     left = path_of(UnixListener(settings, "3"))
     another = load_settings({"FOLDER": str(tmp_path / "another"), "SOCKETS": str(settings.sockets)})
     of_another = path_of(UnixListener(another, "3"))
-    watcher = Watcher(settings, None, FakeRecorder())  # type: ignore[arg-type] # it stops before it asks the registry
+    history = FakeRecorder()
+    way_back = WayBack(tmp_path, "streamflow_churn", history)  # type: ignore[arg-type]
+    # it stops before it asks the registry
+    watcher = Watcher(settings, None, history, way_back, ReportedAnswers())  # type: ignore[arg-type]
     watcher.run(lambda: True)
     assert not left.parent.exists()
     assert of_another.parent.exists()

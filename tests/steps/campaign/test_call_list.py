@@ -67,6 +67,7 @@ def test_a_contact_that_never_pays_lists_nobody(run: Score) -> None:
     assert (outcome.facts["listed"], outcome.facts["control"]) == (0, 0)
     assert list(listed(outcome).columns) == [
         "rank", "user_id", "probability", "expected_gain", "monthly_fee", "trained_on",
+        "reason_1", "reason_2", "reason_3",
     ]  # fmt: skip
     assert outcome.facts["best_share"] == 0
 

@@ -75,9 +75,9 @@ def test_the_order_of_the_users_does_not_matter(
 
 @given(USERS, USERS, SHARES)
 def test_other_users_and_other_gains_change_nobodys_group(
-    users: dict[str, float], others: dict[str, float], share: float
+    users: dict[str, float], added: dict[str, float], share: float
 ) -> None:
-    changed = {**others, **dict.fromkeys(users, 7.0)}
+    changed = {**added, **dict.fromkeys(users, 7.0)}
     control = set(names(users, chosen(users, None, share).control))
     control_then = set(names(changed, chosen(changed, None, share).control))
     assert control <= control_then

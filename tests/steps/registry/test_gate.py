@@ -14,7 +14,9 @@ from steps.registry.examination.gate import Comparison, Evidence
 from steps.registry.examination.interval import Rows
 from steps.registry.examination.rules import Rules
 
-RULES = Rules("better", min_gain=0.0, margin=0.01, min_auc=0.7, min_users=20, allow_older=False, force=False)
+RULES = Rules(
+    "better", min_gain=0.0, margin=0.01, min_auc=0.7, min_users=20, allow_older=False, months="pool", force=False
+)
 FORCE = replace(RULES, force=True)
 NOT_WORSE = replace(RULES, rule="not_worse")
 

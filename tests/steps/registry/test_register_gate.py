@@ -333,6 +333,13 @@ def another_name(source: str) -> str:
     return source.replace('"model_version": None if version is None else str(version)', '"model_version": "77"')
 
 
+def contributing_more(source: str) -> str:
+    wrong = "_wrong = lambda model, rows: model.reasons.contributions(model.encoded(rows)) + 2e-9"
+    return source.replace("np.asarray(self.reasons.contributions(self.encoded(rows)))", "_wrong(self, rows)").replace(
+        "mlflow.models.set_model(", f"{wrong}\nmlflow.models.set_model("
+    )
+
+
 BLOCKING_ISSUES: dict[str, tuple[dict[str, Any], str]] = {
     "no signature": ({"types": None, "example": False}, "the model has no signature"),
     "no example": ({"example": False}, "the model has no input example"),
@@ -344,6 +351,7 @@ BLOCKING_ISSUES: dict[str, tuple[dict[str, Any], str]] = {
     "another class": ({"source": another_class}, "differs from the pipeline's on 75 of 75 validation rows"),
     "an error": ({"source": raising}, "version 1 cannot score these rows: RuntimeError: out of order"),
     "another version": ({"source": another_name}, "its answers name version 77"),
+    "other reasons": ({"source": contributing_more}, "the reasons do not add up to the score on 75 of 75 validation"),
     "another service": ({"tags": {"feature_service": "churn_v2"}}, "names FeatureService 'churn_v2', its dataset"),
     "another dataset": ({"tags": {"dataset_sha256": "0" * 64}}, "the training names dataset sha256 0000"),
     "no dataset": ({"tags": {"dataset_run_id": "f" * 32}}, f"the dataset of run {'f' * 32} cannot be read"),

@@ -97,6 +97,15 @@ def test_a_run_whose_step_never_started_is_closed_after_some_minutes(
     assert MlflowClient().get_run(run_id).info.status == status
 
 
+def test_a_child_run_whose_process_was_killed_before_the_lock_is_closed(
+    empty_warehouse: Settings, tracking: str
+) -> None:
+    began = int(time.time() * 1000) - 6 * MINUTE_MS
+    run_id = MlflowClient().create_run(tracking, start_time=began, tags={"streamflow.step": "trial"}).info.run_id
+    history.main(["--last", "1"])
+    assert MlflowClient().get_run(run_id).info.status == "FAILED"
+
+
 def test_a_step_that_starts_after_its_run_was_closed_opens_it_again(
     empty_warehouse: Settings, tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ ENTRY_POINTS: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())[
 def values_for(entry_point: str, folder: Path) -> dict[str, str]:
     """A value for every parameter without a default, and as_of for register."""
     (folder / "labels.csv").touch()
-    values = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder)}
+    values = {"month_dir": str(folder), "as_of": "2024-01-31", "out_dir": str(folder), "months_dir": str(folder)}
     if entry_point in ("approve", "examine"):
         values["version"] = "1"
     values["by"] = "Ann"
@@ -85,6 +85,12 @@ def test_unknown_and_missing_parameters_are_named(entry_point: str, values: dict
         ("train", {"model": "xgboost"}, "invalid choice: 'xgboost'"),
         ("train", {"n_estimators": "0"}, "is not a whole number from 1"),
         ("train", {"learning_rate": "nan"}, "is not a number above 0"),
+        (
+            "select_model",
+            {"candidates": "xgboost:churn_v1"},
+            "Allowed are: hist_gradient_boosting, logistic_regression",
+        ),
+        ("select_model", {"trials": "-1"}, "is not a whole number from 0"),
         ("ingest", {"month_dir": "/nowhere"}, "'/nowhere' is not a folder"),
         ("register", {"stage": "production"}, "invalid choice: 'production'"),
         ("register", {"run_id": "latest", "as_of": ""}, "is not a run id"),

@@ -42,13 +42,16 @@ TEXTS = (
 )
 FREE_PATHS = {"out_dir"}  # a folder of any name can be created
 FREE_TEXTS = {"user_id"}
+PERSON, LONGEST_NAME = "by", 100
 # `python` writes its arguments to a file; each ends with a NUL
 RECORDER = 'python() { printf "%s\\0" "$@" >> ../record; }'
 
 
 def values(entry_point: str, folder: Path) -> dict[str, str]:
     """Valid values for the parameters without a default, and for a folder that may not exist."""
-    valid = {"as_of": "2024-01-31", "month_dir": str(folder), "labels_file": __file__}
+    valid = {"as_of": "2024-01-31", "month_dir": str(folder), "months_dir": str(folder), "labels_file": __file__}
+    if entry_point == "approve":
+        valid |= {"version": "1", "by": "Ann"}
     return {name: valid[name] for name in ENTRY_POINTS[entry_point].parameters if name in valid}
 
 
@@ -75,7 +78,8 @@ def test_the_shell_runs_nothing_of_a_value(entry_point: str, empty_folder: Path)
     ]
     for command in commands:
         assert shlex.split(command)[:3] == ["python", "-m", f"steps.{entry_point}"]
-    subprocess.run(["bash", "-c", "\n".join([RECORDER, *commands])], check=True, timeout=60)
+    script = "\n".join([RECORDER, *commands])  # too long for an argument
+    subprocess.run(["bash", "-s"], input=script, text=True, check=True, timeout=60)
     passed = (empty_folder.parent / "record").read_text().split("\0")
     for parameter, text in tried:
         assert passed.count(f"{option(parameter)}={text}") == 1, (parameter, text)
@@ -94,6 +98,8 @@ def test_a_step_refuses_a_value_and_names_it_with_its_parameter(
             assert getattr(parse_args(argv), parameter) == Path(text)
         elif parameter in FREE_TEXTS:
             assert getattr(parse_args(argv), parameter) == text
+        elif parameter == PERSON and text.strip().isprintable() and len(text) <= LONGEST_NAME:
+            assert getattr(parse_args(argv), parameter) == text.strip()
         else:
             with pytest.raises(SystemExit, match="2"):
                 parse_args(argv)

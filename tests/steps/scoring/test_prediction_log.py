@@ -41,6 +41,9 @@ class Promotable:
         answers = scored(self.version, json.dumps([row.features for row in rows]))
         return _predictions({"predictions": answers.to_dict(orient="records")}, rows)
 
+    def explain(self, rows: Sequence[FeatureRow], _features: int, deadline: Deadline) -> list[ModelAnswer]:
+        return self.predict(rows, deadline)
+
     def ping(self, _deadline: Deadline) -> None:
         pass
 

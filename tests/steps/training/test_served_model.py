@@ -1,5 +1,6 @@
 """Answers of /invocations: the pipeline's own numbers, and the model's identity."""
 
+import json
 from typing import Any
 
 import mlflow
@@ -129,3 +130,32 @@ def test_the_mark_option_changes_no_valid_rows(trainings: dict[str, str]) -> Non
 def test_an_invalid_option_is_refused(trainings: dict[str, str]) -> None:
     with pytest.raises(MlflowException, match="unknown_categories must be refuse or mark, not 'guess'"):
         loaded(trainings["random_forest"]).predict(one_row(trainings["random_forest"]), {"unknown_categories": "guess"})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_explained_answer_is_the_plain_one_with_reasons(model: str, trainings: dict[str, str]) -> None:
+    run_id = trainings[model]
+    served, features = loaded(run_id), some_rows(run_id)
+    plain, explained = served.predict(features), served.predict(features, params={"explain": 5})
+    assert explained.drop(columns="reasons").equals(plain)
+    records = json.loads(json.dumps(explained.to_dict("records")))
+    for record, row in zip(records, features.to_dict("records"), strict=True):
+        reasons = record["reasons"]
+        assert len(reasons["features"]) == 5
+        assert all(part["value"] == row[part["feature"]] for part in reasons["features"])
+        added = sum(part["contribution"] for part in reasons["features"]) + reasons["other_features"]
+        assert reasons["base_value"] + added == pytest.approx(reasons["score"], abs=1e-9)
+
+
+def test_a_marked_row_has_no_reasons(trainings: dict[str, str]) -> None:
+    run_id = trainings["hist_gradient_boosting"]
+    features = some_rows(run_id, net_service={2: PIGEON})
+    answers = loaded(run_id).predict(features, params={"explain": 2, "unknown_categories": "mark"})
+    assert [len(reasons["features"]) if reasons else None for reasons in answers["reasons"]] == [2, 2, None, 2, 2, 2]
+
+
+@pytest.mark.parametrize("number", [-1, 15])
+def test_more_reasons_than_features_are_refused(number: int, trainings: dict[str, str]) -> None:
+    run_id = trainings["hist_gradient_boosting"]
+    with pytest.raises(MlflowException, match=f"explain must be from 0 to 14, not {number}"):
+        loaded(run_id).predict(one_row(run_id), params={"explain": number})

@@ -1,6 +1,7 @@
 -- The warehouse's database (PGDATABASE): the reader reads features; the watcher reads seals, decisions and what its metrics
--- show, of labels only the months that have any, and appends cutovers and its own decisions (the table's policies refuse
--- others); the gateway's second role appends to the prediction log; the console reads what its pages show.
+-- show, of labels only the months that have any, of cutovers only which version served when, and appends cutovers and its
+-- own decisions (the table's policies refuse others); the gateway's second role appends to the prediction log; the console
+-- reads what its pages show.
 GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader", :"log", :"console";
 CREATE SCHEMA IF NOT EXISTS feast_online AUTHORIZATION :"owner";
 CREATE SCHEMA IF NOT EXISTS feast_registry AUTHORIZATION :"owner";
@@ -14,8 +15,8 @@ DO $$
 DECLARE name text; rights text;
 BEGIN
     FOR name, rights IN VALUES
-        ('seals', 'SELECT'), ('schema_migrations', 'SELECT'), ('serving_history', 'INSERT'), ('months', 'SELECT'),
-        ('labels', 'SELECT (period_start)'), ('step_successes', 'SELECT'), ('monitoring', 'SELECT'),
+        ('seals', 'SELECT'), ('schema_migrations', 'SELECT'), ('serving_history', 'INSERT, SELECT (model, at, version, run_id)'),
+        ('months', 'SELECT'), ('labels', 'SELECT (period_start)'), ('step_successes', 'SELECT'), ('monitoring', 'SELECT'),
         ('decisions', 'SELECT, INSERT') LOOP
         IF to_regclass('public.' || name) IS NOT NULL THEN
             EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, current_setting('streamflow.watcher'));

@@ -1,15 +1,12 @@
 """Kills materialize with SIGKILL at random moments. After each kill, all views of all users hold one month; after a
 second run they equal the CSV files.
 
-    python -m bench.kills --kills 20 --store postgres --state .streamflow-scale
+    python -m bench.kills.materialize --kills 20 --store postgres --state .streamflow-scale
 """
 
 import argparse
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -19,13 +16,13 @@ from unittest import mock
 
 import pandas as pd
 
+from bench.kills.processes import kill_after
 from bench.scale.stages import open_state, run
 from bench.testbed.redis_server import open_redis
 from feature_store.deadline import Deadline
 from feature_store.plans import make_plan
 from feature_store.readers import open_reader
 from local_stack.processes import free_port
-from local_stack.settings import ROOT
 from steps.runs.entry_points import arguments
 
 USERS = 2_000
@@ -59,7 +56,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.kills", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.kills.materialize", description=__doc__)
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--store", choices=("postgres", "redis"), required=True, help="online store")
     parser.add_argument("--state", required=True, help="state folder, used by nothing else")
@@ -100,18 +97,6 @@ def kill_and_check(months: Path, days: list[date], environment: dict[str, str]) 
         old = new
     kills = len(days) - 1
     print(f"[OK] {kills} kills: the old month {still_old} times, the new month {kills - still_old}, never both")
-
-
-def kill_after(arguments: list[str], environment: Mapping[str, str], seconds: float) -> None:
-    process = subprocess.Popen(  # noqa: S603 - our own modules
-        [sys.executable, *arguments], env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def expected(month: Values, users: Iterable[str]) -> Values:

@@ -1,0 +1,1 @@
+"""Steps killed with SIGKILL at random moments, and what is there afterwards."""
