@@ -4,5 +4,5 @@ SELECT place, gain FROM (
     FROM campaigns WHERE campaign = %(campaign)s AND role = 'listed'
     WINDOW by_gain AS (ORDER BY expected_gain DESC, user_id)
 ) AS ranked
-WHERE place = 1 OR place = users OR place % greatest(users / 40, 1) = 0
+WHERE place = 1 OR place = users OR mod(place, greatest(users / 40, 1)) = 0
 ORDER BY place
