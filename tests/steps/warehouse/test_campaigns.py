@@ -1,5 +1,6 @@
 """The table of campaigns: made once, never changed, gone with a user or a month; and what became of the groups."""
 
+import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,13 +16,16 @@ from tests.conftest import FEBRUARY, JANUARY
 from tests.steps.states.database import execute, fetch
 
 RUN = "0" * 32
+REASONS = '["plan=a,\\"b\\" (+0.5000)", "tab\\tand\\\\ (-0.1000)"]'
+"""JSON with what CSV and JSON escape"""
 
 
 def users(*rows: tuple[str, str, float]) -> pa.Table:
     """user_id, role and expected gain."""
     ids, roles, gains = zip(*rows, strict=True)
     columns = {"user_id": ids, "role": roles, "probability": [0.5] * len(rows), "expected_gain": gains}
-    return pa.table({name: list(values) for name, values in columns.items()})
+    reasons = [REASONS if role == LISTED else "[]" for role in roles]
+    return pa.table({**{name: list(values) for name, values in columns.items()}, "reasons": reasons})
 
 
 def campaign(name: str = "spring", as_of: date = JANUARY) -> Campaign:
@@ -42,6 +46,8 @@ def test_a_campaign_is_recorded_in_the_order_of_its_gains(january: Path) -> None
     assert recorded.users["user_id"].to_pylist() == ["ann", ",", "bob", "=zoe"]
     assert recorded.users["role"].to_pylist() == [LISTED] * 3 + [CONTROL]
     assert recorded.users["expected_gain"].to_pylist() == [3.0, 2.0, 2.0, 4.0]
+    reasons = [json.loads(text) for text in recorded.users["reasons"].to_pylist()]
+    assert reasons == [['plan=a,"b" (+0.5000)', "tab\tand\\ (-0.1000)"]] * 3 + [[]]
 
 
 def test_a_campaign_is_made_once(january: Path) -> None:
