@@ -47,9 +47,7 @@ def runs(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
 @pytest.fixture
 def registry(runs: dict[str, str], tracking: str, empty_registry: None) -> Registry:
     """Without versions and decisions."""
-    execute(
-        "ALTER TABLE decisions DISABLE TRIGGER USER; TRUNCATE decisions; ALTER TABLE decisions ENABLE TRIGGER USER"
-    )
+    execute("ALTER TABLE decisions DISABLE TRIGGER USER; TRUNCATE decisions; ALTER TABLE decisions ENABLE TRIGGER USER")
     return Registry(runs, tracking)
 
 

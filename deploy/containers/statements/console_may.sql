@@ -4,3 +4,4 @@ SELECT metric, estimate, verdict, reason, run_id FROM monitoring
 SELECT kind, version, reason FROM decisions
 SELECT version, at, reason FROM serving_history
 SELECT campaign, user_id, expected_gain FROM campaigns
+SELECT campaign, version, profit FROM campaign_profits

@@ -32,4 +32,5 @@ DELETE FROM churn_scores
 SELECT * FROM prediction_log
 INSERT INTO prediction_log (answered_at, request_id, user_id, code, milliseconds) VALUES (now(), 'mine', 'mine', 'ok', 0)
 DELETE FROM campaigns
+DELETE FROM campaign_profits
 INSERT INTO campaigns (campaign, user_id, role, probability, expected_gain, version, as_of, run_id) VALUES ('mine', 'mine', 'listed', 0, 1, '1', now(), 'mine')

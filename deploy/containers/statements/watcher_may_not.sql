@@ -27,4 +27,5 @@ UPDATE decisions SET reason = 'mine'
 DELETE FROM decisions
 TRUNCATE decisions
 SELECT * FROM campaigns
+SELECT * FROM campaign_profits
 DELETE FROM campaigns

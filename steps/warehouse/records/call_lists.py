@@ -1,5 +1,6 @@
 """What the console shows of campaigns: their sizes, the listed users by expected gain, and the gain by size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -28,14 +29,17 @@ class ListedUser:
     user_id: str
     probability: float
     expected_gain: float
+    reasons: Sequence[str]
+    """The strongest first; none where the version gave none"""
 
 
 @dataclass(frozen=True)
 class ListFilter:
-    """least: of the probability. part: of the user_id; '' for all."""
+    """least: of the probability. part: of the user_id, and reason: of one of the reasons; '' for all."""
 
     least: float = 0.0
     part: str = ""
+    reason: str = ""
 
 
 def campaign_summaries() -> list[CampaignSummary]:
