@@ -24,7 +24,7 @@ def page() -> str:
     number = min(max(request.args.get("page", 1, type=int), 1), MOST_PAGES)
     offset = (number - 1) * SHOWN
     users = warehouse.listed_users(campaign.name, filter_of(), offset, SHOWN + 1) if campaign else []
-    points = warehouse.gain_curve(campaign.name) if campaign else []
+    gains = warehouse.campaign_gains(campaign.name) if campaign else None
     measured = warehouse.newest_profit(campaign.name) if campaign else None
     return render_template(
         "call_list.html",
@@ -35,8 +35,8 @@ def page() -> str:
         has_more=len(users) > SHOWN,
         page=number,
         offset=offset,
-        points=points,
-        chart=curve.chart(points),
+        gains=gains,
+        chart=curve.chart(gains.curve) if gains else None,
         measured=measured,
         profits=profit.chart(measured.profit) if measured and measured.profit else None,
     )

@@ -5,3 +5,4 @@ SELECT kind, version, reason FROM decisions
 SELECT version, at, reason FROM serving_history
 SELECT campaign, user_id, expected_gain FROM campaigns
 SELECT campaign, version, profit FROM campaign_profits
+SELECT campaign, role, users, gain FROM campaign_gains

@@ -23,7 +23,8 @@ BEGIN
         END IF;
     END LOOP;
     FOREACH name IN ARRAY ARRAY[
-        'months', 'churn_scores', 'monitoring', 'decisions', 'serving_history', 'campaigns', 'campaign_profits'
+        'months', 'churn_scores', 'monitoring', 'decisions', 'serving_history', 'campaigns',
+        'campaign_gains', 'campaign_profits'
     ] LOOP
         IF to_regclass('public.' || name) IS NOT NULL THEN
             EXECUTE format('GRANT SELECT ON public.%I TO %I', name, current_setting('streamflow.console'));
