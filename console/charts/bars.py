@@ -8,7 +8,7 @@ WIDTH, HEIGHT = 160, 16
 MIDDLE = WIDTH / 2
 SCALES = {
     "log_odds": "log-odds: 0 is as likely as not, and 1 more makes the odds of leaving 2.7 times as large",
-    "probability": "probability",
+    "probability": "probability, before calibration",
 }
 
 

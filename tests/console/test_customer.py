@@ -35,7 +35,7 @@ def test_a_customers_reasons_are_those_of_the_api(client: FlaskClient, gateway: 
         assert f"{one['feature']} {one['value']} {one['contribution']:+.4f} {one['direction']}" in text
     assert f"Base value: the score before any feature {reasons['base_value']:+.4f}" in text
     assert f"Sum: the score before calibration {reasons['score']:+.4f}" in text
-    assert "Contributions are in log-odds" in text
+    assert "Contributions are parts of the log-odds" in text
 
 
 def test_other_values_have_their_own_reasons(client: FlaskClient) -> None:
