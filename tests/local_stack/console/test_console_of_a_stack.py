@@ -113,7 +113,7 @@ def test_each_page_is_read_with_the_consoles_own_role(up_stack: OwnStack, testbe
     now = text_of(f"{address}/")
     assert f"Version {version} since" in now
     assert "down" not in now.split("Health")[1].split("Newest month")[0]
-    listed = text_of(f"{address}/call-list")
+    listed = text_of(f"{address}/call-list", campaign=str(JANUARY))
     [[user_id]] = [[user.user_id] for user in warehouse.listed_users(str(JANUARY), warehouse.ListFilter(), limit=1)]
     assert f"1 {user_id}" in listed
     assert "Measured on" in listed or "Not measured: too few" in listed
