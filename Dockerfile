@@ -18,7 +18,7 @@ ENV PATH=/app/local_stack/bin:/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false
 
 COPY . .
-RUN .venv/bin/python -m compileall -q configuration deploy feature_enricher feature_repo feature_store local_stack rollout sealing steps tracking_server
+RUN .venv/bin/python -m compileall -q configuration console deploy feature_enricher feature_repo feature_store local_stack rollout sealing steps tracking_server
 ARG STREAMFLOW_COMMIT=
 # some builders cache ENV by its text and would keep an older commit; RUN's cache depends on the argument
 RUN true "$STREAMFLOW_COMMIT"

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from configuration.environment import EnvironmentSettings, mark
+from console.settings import Settings as ConsoleSettings
 from feature_enricher.settings import Settings as GatewaySettings
 from feature_store.settings import StoreSettings
 from local_stack.environment.variables import StackVariables
@@ -16,6 +17,7 @@ from tracking_server.settings import Settings as TrackingServerSettings
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 PROGRAMS: tuple[type[EnvironmentSettings], ...] = (
     StackVariables, StoreSettings, StepSettings, WatcherSettings, TrackingServerSettings, GatewaySettings,
+    ConsoleSettings,
 )  # fmt: skip
 HEAD = """\
 # All deployment values. Copy this file to .env and change values there; the environment wins over the file. An empty

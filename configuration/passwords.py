@@ -14,7 +14,7 @@ FILE_NAME = "passwords"
 OWNER = "PGPASSWORD"
 OF_ROLES = {
     "mlflow": "MLFLOW_DATABASE_PASSWORD", "watcher": "WATCHER_PASSWORD", "reader": "READER_PASSWORD",
-    "log": "PREDICTION_LOG_PASSWORD",
+    "log": "PREDICTION_LOG_PASSWORD", "console": "CONSOLE_DATABASE_PASSWORD",
 }  # fmt: skip
 NAMES = (OWNER, *OF_ROLES.values())
 SUPERUSER = "SUPERUSER_PASSWORD"  # in the file only: no process gets it in its environment

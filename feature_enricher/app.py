@@ -52,7 +52,7 @@ def create_app(
     parser = RequestParser(settings.max_user_id_length, settings.max_users)
     add_routes(app, components, settings, parser, is_stopping)
     _body, schemas = parser.request_body()
-    add_docs(app, components.live_plan, schemas, has_keys=bool(settings.api_keys))
+    add_docs(app, components.live_plan, schemas, has_keys=bool(settings.api_keys), console=settings.console_url)
     return app
 
 

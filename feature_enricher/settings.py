@@ -26,8 +26,8 @@ from configuration.fields import (
 )
 from configuration.hosts import AllowedHosts, Hosts, hosts
 from configuration.model_address import ModelAddress, TlsFolder, model_address, tls_folder
+from configuration.named_keys import KEYS, NamedKey, split_keys
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.named_keys import KEYS, NamedKey, split_keys
 
 PREFIX = "ENRICHER_"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -69,6 +69,9 @@ class Settings(EnvironmentSettings):
         "A model server that you started yourself, used instead of the watcher's", derived=True
     )
     model_tls: TlsFolder | None = tls_folder("The files for model servers with ROLLOUT_MODEL_TLS", derived=True)
+    console_url: WebAddress | None = web_address(
+        None, "The console, to which / leads browsers; without one it leads to /docs", derived=True
+    )
     deadline_s: Number = seconds(3.0, "Seconds within which a request is answered; lookup and model call share them")
     store_timeout_s: Number = seconds(2.0, "Longest wait for the feature store, in seconds")
     model_timeout_s: Number = seconds(2.0, "Longest wait for the model server, in seconds")

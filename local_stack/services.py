@@ -17,10 +17,10 @@ from rollout import loopback
 MODEL_SERVER_S = 120.0
 
 
-def make_services(settings: Settings) -> tuple[Service, Service, Service]:
-    """The MLflow server, the watcher (which starts the model servers) and the gateway."""
-    mlflow_port, rollout_port, gateway_port = (
-        settings.port(name) for name in ("MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT")
+def make_services(settings: Settings) -> tuple[Service, Service, Service, Service]:
+    """The MLflow server, the watcher (which starts the model servers), the gateway and the console."""
+    mlflow_port, rollout_port, gateway_port, console_port = (
+        settings.port(name) for name in ("MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT", "CONSOLE_PORT")
     )
     server = [
         sys.executable, "-m", "tracking_server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
@@ -28,16 +28,19 @@ def make_services(settings: Settings) -> tuple[Service, Service, Service]:
     ]  # fmt: skip
     watcher = [sys.executable, "-m", "rollout"]
     gateway = [sys.executable, "-m", "feature_enricher"]
+    console = [sys.executable, "-m", "console"]
     return (
         Service("MLflow", server, mlflow_port, f"{settings.address('MLFLOW_PORT')}/health", _of_mlflow(settings)),
         Service("watcher", watcher, rollout_port, f"{settings.address('ROLLOUT_PORT')}/health", _of_watcher(settings)),
         Service("gateway", gateway, gateway_port, f"{settings.address('GATEWAY_PORT')}/ready", _of_gateway(settings)),
+        Service("console", console, console_port, f"{settings.address('CONSOLE_PORT')}/health", _of_console(settings)),
     )
 
 
 def ports(settings: Settings) -> dict[str, tuple[str, int]]:
     """Setting -> the service that needs its port, and the port."""
-    of_setting = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway"}
+    of_setting = {"MLFLOW_PORT": "MLflow", "ROLLOUT_PORT": "the watcher", "GATEWAY_PORT": "the gateway",
+                  "CONSOLE_PORT": "the console"}  # fmt: skip
     if settings.embedded:
         of_setting = {"PGPORT": "PostgreSQL", **of_setting}
     if prometheus.is_on(settings):
@@ -62,7 +65,24 @@ def _of_gateway(settings: Settings) -> dict[str, str]:
     log = settings.login("log")
     if log["PGUSER"] != settings["PGUSER"]:  # never the owner's login for a part that only appends
         own |= {"ENRICHER_LOG_USER": log["PGUSER"], "ENRICHER_LOG_PASSWORD": log["PGPASSWORD"]}
-    return {**settings.login("reader"), **own}
+    return {**settings.login("reader"), "ENRICHER_CONSOLE_URL": settings.address("CONSOLE_PORT"), **own}
+
+
+def _of_console(settings: Settings) -> dict[str, str]:
+    """It reads, and starts the step `approve` as the watcher starts an examination."""
+    login, environment = settings.login("console"), settings.child_environment()
+    names: tuple[str, ...] = ("CONSOLE_KEYS", "CONSOLE_GATEWAY_KEY")
+    keys = {name: environment[name] for name in names if name in environment}
+    approve = shlex.join([sys.executable, "-m", "local_stack.database.as_owner", "steps.approve"])
+    return {
+        **login,
+        "MLFLOW_TRACKING_URI": settings.store_uri(login),
+        "CONSOLE_GATEWAY_URL": settings.address("GATEWAY_PORT"),
+        "CONSOLE_ROLLOUT_URL": settings.address("ROLLOUT_PORT"),
+        "CONSOLE_MLFLOW_URL": settings.address("MLFLOW_PORT"),
+        "CONSOLE_APPROVE_COMMAND": approve,
+        **keys,
+    }
 
 
 def wait_for_model_server(settings: Settings, on_poll: Callable[[], None]) -> None:

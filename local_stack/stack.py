@@ -26,7 +26,7 @@ from local_stack.services import make_services, ports, wait_for_model_server
 from local_stack.settings import Settings, StackError
 from local_stack.supervisor import Supervisor
 
-HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0, "Prometheus": 60.0}
+HEALTH_S = {"MLflow": 90.0, "watcher": 60.0, "gateway": 60.0, "console": 60.0, "Prometheus": 60.0}
 SUPERVISE_S = 0.5
 
 
@@ -61,7 +61,7 @@ class Stack:
         monitoring = prometheus.services(self.settings)
         processes.require_free_ports(ports(self.settings))
         self._save()
-        mlflow_server, watcher, gateway = make_services(self.settings)
+        mlflow_server, watcher, gateway, console = make_services(self.settings)
         self._start_postgres()
         with timed_step("warehouse", f"schema of database {self.settings['PGDATABASE']}"):
             loaded_months.migrate(self.settings)
@@ -75,10 +75,10 @@ class Stack:
         self._run_chain(experiment, request)
         self._start(gateway)
         self._wait_for_gateway(gateway)
-        for service in monitoring.values():
+        for service in (console, *monitoring.values()):
             self._start(service)
-        for port, service in {"ROLLOUT_PORT": watcher, "MLFLOW_PORT": mlflow_server, **monitoring}.items():
-            with self._as_warning(), timed_step(service.name, self.settings.address(port)):
+        for service in (watcher, mlflow_server, console, *monitoring.values()):
+            with self._as_warning(), timed_step(service.name, f"http://127.0.0.1:{service.port}"):
                 self._wait_for(service)
         self._print_summary(time.monotonic() - started)
 
@@ -160,6 +160,7 @@ class Stack:
         for warning in self.warnings:
             print(f"\n[{'ERROR' if self.failed else 'WARNING'}] {warning}", flush=True)
         print(f"\n[OK] StreamFlow is up after {seconds:.0f} s")
+        print(f"  console  {self.settings.address('CONSOLE_PORT')}")
         print(f"  MLflow   {self.settings.address('MLFLOW_PORT')} ({mlflow_login.note(self.settings)})")
         print(f"  gateway  {gateway}")
         print(f"  docs     {gateway}/docs")

@@ -75,6 +75,7 @@ def score(campaign: Campaign, version: ModelVersion, engine: str, terms: Terms, 
         subject = subject_of(as_of, number, engine, model)
         share = len(calls.rows) / scored.users
         profits = profit.measure(terms, call_list.measured(scored, labels, fees), share)
+        warehouse.record_profit(campaign, profit.as_record(profits) if profits else None)
         part = reasons.with_means(page.part(folder, subject, calls, profits), means)
         facts = report.write(folder, subject, scored, labels, part)
     record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})

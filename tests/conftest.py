@@ -35,7 +35,16 @@ def free_port() -> int:
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
     """Removes the settings of the shell that runs the tests, and what makes every process compile everything again."""
-    prefixes = ("PG", "MLFLOW_", "ENRICHER_", "STREAMFLOW_", "GATEWAY_", "ROLLOUT_", "PYTHONDONTWRITEBYTECODE")
+    prefixes = (
+        "PG",
+        "MLFLOW_",
+        "ENRICHER_",
+        "STREAMFLOW_",
+        "GATEWAY_",
+        "ROLLOUT_",
+        "CONSOLE_",
+        "PYTHONDONTWRITEBYTECODE",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     with mock.patch.dict(os.environ, kept, clear=True):
         yield
@@ -71,7 +80,8 @@ def state_folder() -> Iterator[Path]:
 # before the other files of its stack: alerts look back five minutes, and the other files cause faults.
 LONGEST = (
     "local_stack/test_alarm.py", "local_stack/test_under_load.py", "local_stack/test_turning_back.py",
-    "local_stack/test_stack.py", "local_stack/test_bare_up.py", "steps/chain/test_year_of_months.py",
+    "local_stack/console/test_console_of_a_stack.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
+    "steps/chain/test_year_of_months.py",
     "steps/test_erase_user.py", "steps/runs/test_no_id_in_mlflow.py",  # they read every run of their worker so far
     "steps/chain/test_interrupted_months.py", "steps/chain/test_month_of_real_data.py", "steps/chain/test_year.py",
     "steps/chain/test_real_months.py", "steps/registry/test_honest_figures.py",
@@ -82,7 +92,10 @@ LONGEST = (
 
 
 # One worker runs these, one file after the other, with one stack (local_stack/conftest.py).
-STACK_FILES = ("test_alarm.py", "test_under_load.py", "test_turning_back.py", "test_stack.py", "test_bare_up.py")
+STACK_FILES = (
+    "test_alarm.py", "test_under_load.py", "test_turning_back.py", "test_console_of_a_stack.py", "test_stack.py",
+    "test_bare_up.py",
+)  # fmt: skip
 
 
 class FilesOfOneState(LoadFileScheduling):
@@ -127,6 +140,7 @@ def server(state_folder: Path) -> Iterator[Settings]:
         "MLFLOW_PORT": str(free_port()),
         "ROLLOUT_PORT": str(free_port()),
         "GATEWAY_PORT": str(free_port()),
+        "CONSOLE_PORT": str(free_port()),
         "STREAMFLOW_STATE": str(state_folder),
     }
     with mock.patch.dict(os.environ, variables):

@@ -25,6 +25,7 @@ PACKAGES = (
     "feature_store",
     "feature_enricher",
     "rollout",
+    "console",
     "tracking_server",
     "local_stack",
     "deploy",
@@ -140,7 +141,7 @@ LAYERS = {
     "sealing": ("__main__", "statement", "files", "keys"),
     "feature_enricher": (
         "__main__", "server", "app", "api", "wiring", "access_control", "prediction", "upstream", "metrics",
-        "metric_series", "process_metrics", "deadline", "settings", "version", "errors", "named_keys",
+        "metric_series", "process_metrics", "deadline", "settings", "version", "errors",
     ),
     "steps": (
         *ENTRY_POINTS, "cleanup", "chain", "campaign", "monitoring", "scoring", "registry", "candidates", "training",
@@ -155,6 +156,7 @@ LAYERS = {
         "registry", "processes", "settings", "loopback", "errors",
     ),
     "tracking_server": ("__main__", "app", "users", "logins", "same_origin", "settings"),
+    "console": ("__main__", "server", "app", "pages", "charts", "sources", "access", "settings", "errors"),
     "local_stack": (
         "__main__", "mlflow_command", "stack", "services", "supervisor", "monitoring", "backups", "month_choice",
         "mlflow_login", "chain", "lifecycle", "database", "processes", "disk", "settings", "environment",
@@ -208,6 +210,22 @@ def test_the_watcher_imports_only_the_warehouse_of_the_steps() -> None:
     imported = {name for path in sources("rollout") for name in imports(path) if name.startswith("steps")}
     assert {name for name in imported if not name.startswith("steps.warehouse")} == set()
     assert importing(sources("rollout"), "feature_enricher", "feature_repo", "feature_store", "local_stack") == []
+
+
+def test_the_console_imports_only_what_reads_of_the_steps() -> None:
+    reading = (
+        "warehouse",
+        "registry",
+        "monitoring.rows",
+        "monitoring.verdict",
+        "cli.errors",
+        "cli.settings",
+        "cli.spreadsheet",
+    )
+    imported = {name for path in sources("console") for name in imports(path) if name.startswith("steps")}
+    assert {name for name in imported if not name.startswith(tuple(f"steps.{part}" for part in reading))} == set()
+    assert importing(sources("console"), "feature_enricher", "feature_repo", "feature_store", "local_stack") == []
+    assert importing(sources("console"), "rollout") == []
 
 
 def test_the_stack_imports_only_the_digest_of_a_month_of_the_steps() -> None:
@@ -265,7 +283,14 @@ def test_only_settings_read_the_environment() -> None:
     modules = [
         path
         for path in sources(
-            "steps", "sealing", "feature_repo", "feature_store", "feature_enricher", "rollout", "tracking_server"
+            "steps",
+            "sealing",
+            "feature_repo",
+            "feature_store",
+            "feature_enricher",
+            "rollout",
+            "tracking_server",
+            "console",
         )
         if path.name != "settings.py"
     ]
@@ -300,6 +325,7 @@ def test_attributes_of_other_packages_are_replaced_in_two_files() -> None:
     assert files.pop("feature_enricher/api/auth.py", None) in (None, ["g.client"])
     assert files.pop("feature_enricher/app.py", None) in (None, ["g.code", "g.cause"])
     assert files.pop("feature_enricher/api/routes.py", None) in (None, ["g.code"])
+    assert files.pop("console/access.py", None) in (None, ["g.name"])
     assert files.pop("local_stack/mlflow_command/launcher.py", None) in (None, ["sys.argv"])
     switch = "sys.dont_write_bytecode"  # Python's own, and set back
     assert files.pop("steps/training/model/logged_model.py", None) in (None, [switch, switch])

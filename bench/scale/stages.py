@@ -1,6 +1,6 @@
-"""Measures ingest, materialize, training sets on each engine, train, register, score, monitor and look-up for months
-of growing size, next to their stock variants -> reports/scale.md. Each stage runs in its own process, so its memory is
-its own.
+"""Measures ingest, materialize, training sets on each engine, train, register, score, monitor, look-up and the pages of
+the console for months of growing size, next to their stock variants -> reports/scale.md. Each stage runs in its own
+process, so its memory is its own.
 
     python -m bench.scale --sizes 7043,100000,1000000 --stock-up-to 100000 --state .streamflow-scale
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from unittest import mock
 
 from bench.scale import report
+from bench.scale.pages import PAGES
 from bench.scale.report import Measured
 from bench.testbed import redis_server
 from local_stack import chain
@@ -32,7 +33,7 @@ WIDE = "churn_v2"  # the FeatureService of 16 features
 CALL_LIST, LISTED = "call list", 100_000
 """A part of score, as its output names it, and the users on it, at most"""
 IN_REDIS = {"STREAMFLOW_ONLINE_STORE": "redis"}
-STOCK = ["-m", "bench.scale.stock"]
+STOCK, CONSOLE = ["-m", "bench.scale.stock"], ["-m", "bench.scale.pages"]
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def stages(month: Path, next_month: Path) -> list[Stage]:
         step("monitor: 16 features", "monitor", as_of=NEXT_MONTH),
         Stage("look-up", "project", [*STOCK, "look-up", str(month)], {}),
         Stage("look-up: redis", "project", [*STOCK, "look-up", str(month)], IN_REDIS),
+        *(Stage(f"{report.PAGE}{page}", "project", [*CONSOLE, str(month), page], {}) for page in PAGES),
         *([joins["spark"]] if report.spark_is_installed() else []),
     ]  # fmt: skip
 

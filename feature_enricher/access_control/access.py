@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 
+from configuration.named_keys import NO_KEY
 from feature_enricher.access_control.api_keys import ApiKeys, network_of
 from feature_enricher.access_control.heads import Client, Head
 from feature_enricher.access_control.rate_limit import RateLimit
 from feature_enricher.errors.requests import ForeignHost, RequestRefused, TooManyRequests, Unauthorized
-from feature_enricher.named_keys import NO_KEY
 from feature_enricher.settings import Settings
 
 PROBES = frozenset({"/health", "/ready"})

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from cachetools import TTLCache
 
+from configuration.named_keys import NamedKey
 from feature_enricher.errors.requests import Unauthorized
-from feature_enricher.named_keys import NamedKey
 
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 5.0

@@ -8,11 +8,11 @@ from typing import TextIO
 
 from flask import Flask, Response, g, request
 
+from configuration.named_keys import NO_KEY
 from feature_enricher.access_control.access import ANYBODY
 from feature_enricher.api.request_ids import request_id
 from feature_enricher.errors.base import EnricherError
 from feature_enricher.metrics import Metrics
-from feature_enricher.named_keys import NO_KEY
 
 OK = "ok"
 LEVELS = {"all": logging.INFO, "errors": logging.ERROR, "off": logging.CRITICAL}

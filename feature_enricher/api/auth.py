@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from flask import Flask, g, request
 
+from configuration.named_keys import NamedKey
 from feature_enricher.access_control.access import AccessControl
 from feature_enricher.access_control.heads import CLIENT_KEY, head_of_environ
 from feature_enricher.errors.base import InvalidSetting
-from feature_enricher.named_keys import NamedKey
 
 # The headers for a key, in OpenAPI's terms
 SCHEMES = {

@@ -27,8 +27,16 @@ SERVERS = [{"url": "..", "description": "this gateway"}]
 Document = dict[str, Any]
 
 
-def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None], schemas: Mapping[str, Any], *, has_keys: bool) -> None:
-    """`live_plan` returns the live version's plan, or None. `schemas`: the schemas that the request bodies refer to."""
+def add_docs(
+    app: OpenAPI,
+    live_plan: Callable[[], Plan | None],
+    schemas: Mapping[str, Any],
+    *,
+    has_keys: bool,
+    console: str | None = None,
+) -> None:
+    """`live_plan` returns the live version's plan, or None. `schemas`: the schemas that the request bodies refer to.
+    `console`: the address of the pages for people."""
     # Otherwise Swagger sends the document's address to a validator on the internet.
     app.config["SWAGGER_CONFIG"] = {"validatorUrl": None}
     app.register_blueprint(RegisterPlugin.register(doc_url="openapi.json"), url_prefix=PREFIX)
@@ -46,6 +54,7 @@ def add_docs(app: OpenAPI, live_plan: Callable[[], Plan | None], schemas: Mappin
         return _with_keys(document) if has_keys else document
 
     _add_page(app)
+    _add_root(app, console)
 
 
 def _add_page(app: OpenAPI) -> None:
@@ -60,9 +69,18 @@ def _add_page(app: OpenAPI) -> None:
     def to_docs() -> AnyResponse:
         return redirect("docs/")
 
+
+def _add_root(app: OpenAPI, console: str | None) -> None:
+    """/ leads browsers, which accept HTML, to the console; other clients, and all without a console, to /docs/."""
+
     @app.get("/", doc_ui=False)
     def root() -> AnyResponse:
-        return redirect("docs/")
+        if console is None:
+            return redirect("docs/")
+        # `*/*` of curl and of most libraries means JSON here
+        answer = redirect(f"{console}/" if "text/html" in request.headers.get("Accept", "") else "docs/")
+        answer.vary.add("Accept")
+        return answer
 
 
 def _name_problems(document: Document) -> None:

@@ -21,7 +21,7 @@ from local_stack.database import cluster, roles
 from local_stack.settings import LOOPBACK, Settings, StackError
 
 START_TIMEOUT_S = 60
-OTHERS_CONNECTIONS = 90  # of the owner, MLflow, the watcher and the superuser
+OTHERS_CONNECTIONS = 100  # of the owner, MLflow, the watcher, the console and the superuser
 # By default the write-ahead log grows to 1 GB with one large month, and stays that large
 WAL = {"max_wal_size": "192MB", "min_wal_size": "32MB", "wal_keep_size": "0", "wal_recycle": "off",
        "wal_compression": "on"}  # fmt: skip

@@ -1,5 +1,5 @@
-"""The database's roles: the owner (steps), MLflow, the watcher, and the gateway's two (reader, log). sql/roles say
-what each may.
+"""The database's roles: the owner (steps), MLflow, the watcher, the console, and the gateway's two (reader, log).
+sql/roles say what each may.
 
 The same files serve psql, for a PostgreSQL of the user's own (all.sql), and the containers.
 """

@@ -14,7 +14,7 @@ from configuration.environment import EnvironmentSettings, prefixed, unknown_var
 from configuration.fields import Folder, Text, Whole, choice, count, flag, folder, port, text
 
 ROOT = Path(__file__).resolve().parents[2]
-PREFIXES = ("STREAMFLOW_", "ENRICHER_", "ROLLOUT_")
+PREFIXES = ("STREAMFLOW_", "ENRICHER_", "ROLLOUT_", "CONSOLE_")
 # a line of .env.example; a comment if the stack and docker-compose.yml set the variable
 EXAMPLE_LINE = re.compile(r"^(?:# )?([A-Z_]+)=", re.MULTILINE)
 
@@ -30,7 +30,7 @@ class StackVariables(EnvironmentSettings):
     pguser: Text = text("streamflow", "The role that owns both databases; no superuser", variable="PGUSER")
     pgpassword: Text | None = text(
         None,
-        "Its password. The stack on one machine makes this password and the four below, which are in\n"
+        "Its password. The stack on one machine makes this password and the five below, which are in\n"
         "STREAMFLOW_STATE/passwords; values here win. For another server, set them",
         variable="PGPASSWORD", secret=True,
     )  # fmt: skip
@@ -53,6 +53,10 @@ class StackVariables(EnvironmentSettings):
         "Of another server (external), there is no prediction log without it",
         variable="PREDICTION_LOG_PASSWORD", secret=True,
     )  # fmt: skip
+    console_database_password: Text | None = text(
+        None, "The password of PGUSER_console, the console: reads what its pages show",
+        variable="CONSOLE_DATABASE_PASSWORD", secret=True,
+    )  # fmt: skip
     pgdatabase: Text = text("streamflow", "The database of the warehouse and the feature store", variable="PGDATABASE")
     pgsslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = choice(
         "prefer", "Whether connections are encrypted", variable="PGSSLMODE"
@@ -69,6 +73,7 @@ class StackVariables(EnvironmentSettings):
     )  # fmt: skip
     rollout_port: Whole = port(names.WATCHER_PORT, "Port of the watcher", variable="ROLLOUT_PORT")
     gateway_port: Whole = port(names.GATEWAY_PORT, "Port of the gateway", variable="GATEWAY_PORT")
+    console_port: Whole = port(names.CONSOLE_PORT, "Port of the console", variable="CONSOLE_PORT")
     monitoring: bool = flag(
         False, "Starts Prometheus with the rules and alerts of deploy/monitoring; its program must be installed",
         variable="MONITORING",

@@ -21,7 +21,14 @@ from steps.month.digest import FILE_NAMES
 from tests.conftest import REAL_DATA, free_port, open_folder
 
 HAS_PROMETHEUS = shutil.which("prometheus") is not None
-PORTS = ("PGPORT", "MLFLOW_PORT", "ROLLOUT_PORT", "GATEWAY_PORT", *(["PROMETHEUS_PORT"] if HAS_PROMETHEUS else []))
+PORTS = (
+    "PGPORT",
+    "MLFLOW_PORT",
+    "ROLLOUT_PORT",
+    "GATEWAY_PORT",
+    "CONSOLE_PORT",
+    *(["PROMETHEUS_PORT"] if HAS_PROMETHEUS else []),
+)
 COMMAND_TIMEOUT_S = 300
 
 

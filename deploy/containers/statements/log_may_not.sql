@@ -24,3 +24,5 @@ UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
 SELECT * FROM campaigns
+SELECT * FROM campaign_gains
+SELECT * FROM campaign_profits

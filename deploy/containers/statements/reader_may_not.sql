@@ -24,3 +24,5 @@ UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
 SELECT * FROM public.campaigns
+SELECT * FROM public.campaign_gains
+SELECT * FROM public.campaign_profits

@@ -27,4 +27,6 @@ UPDATE decisions SET reason = 'mine'
 DELETE FROM decisions
 TRUNCATE decisions
 SELECT * FROM campaigns
+SELECT * FROM campaign_gains
+SELECT * FROM campaign_profits
 DELETE FROM campaigns

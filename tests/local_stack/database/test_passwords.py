@@ -17,7 +17,10 @@ from local_stack.services import make_services
 from local_stack.settings import Settings, StackError
 from tests.local_stack.database.test_cluster import new_state
 
-SECRET = ("PGPASSWORD", "MLFLOW_DATABASE_PASSWORD", "WATCHER_PASSWORD", "READER_PASSWORD", "PREDICTION_LOG_PASSWORD")
+SECRET = (
+    "PGPASSWORD", "MLFLOW_DATABASE_PASSWORD", "WATCHER_PASSWORD", "READER_PASSWORD", "PREDICTION_LOG_PASSWORD",
+    "CONSOLE_DATABASE_PASSWORD",
+)  # fmt: skip
 
 
 def mode(path: Path) -> int:
@@ -111,6 +114,7 @@ def test_each_server_gets_its_own_login_and_no_other(server: Settings, monkeypat
         "MLflow": ["MLFLOW_DATABASE_PASSWORD"],
         "watcher": ["WATCHER_PASSWORD"],
         "gateway": ["READER_PASSWORD", "PREDICTION_LOG_PASSWORD"],
+        "console": ["CONSOLE_DATABASE_PASSWORD"],
     }
     for service in make_services(server):
         environment = {**server.service_environment(), **service.environment}

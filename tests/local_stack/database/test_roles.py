@@ -30,8 +30,11 @@ WITHOUT_LIMITS = " ".join(
         "idle_in_transaction_session_timeout=0",
     )
 )  # fmt: skip
-PARTS = {"reader": "PGDATABASE", "log": "PGDATABASE", "watcher": "PGDATABASE", "mlflow": "MLFLOW_DATABASE"}
-LISTS = [*PARTS.items(), ("watcher_in_mlflow", "MLFLOW_DATABASE")]
+PARTS = {
+    "reader": "PGDATABASE", "log": "PGDATABASE", "watcher": "PGDATABASE", "console": "PGDATABASE",
+    "mlflow": "MLFLOW_DATABASE",
+}  # fmt: skip
+LISTS = [*PARTS.items(), ("watcher_in_mlflow", "MLFLOW_DATABASE"), ("console_in_mlflow", "MLFLOW_DATABASE")]
 
 
 def connect(settings: Settings, part: str, variable: str, options: str = "") -> "psycopg.Connection[Any]":
@@ -95,7 +98,7 @@ def test_no_role_connects_to_another_database(tables: Settings) -> None:
                 continue
             reached.add((part, database))
     own = {(part, tables[variable]) for part, variable in PARTS.items()}
-    assert reached == {*own, ("watcher", tables["MLFLOW_DATABASE"])}
+    assert reached == {*own, *((part, tables["MLFLOW_DATABASE"]) for part in ("watcher", "console"))}
 
 
 def test_the_owner_is_no_superuser_and_runs_no_programs(tables: Settings) -> None:

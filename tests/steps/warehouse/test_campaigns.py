@@ -11,6 +11,7 @@ import pytest
 
 from steps import erase_user, ingest, remove_month, warehouse
 from steps.runs.entry_points import arguments
+from steps.warehouse.records import campaigns
 from steps.warehouse.records.campaigns import CONTROL, LISTED, Campaign
 from tests.conftest import FEBRUARY, JANUARY
 from tests.steps.states.database import execute, fetch
@@ -34,6 +35,16 @@ def campaign(name: str = "spring", as_of: date = JANUARY) -> Campaign:
 
 def rows() -> list[tuple[object, ...]]:
     return fetch("SELECT campaign, user_id, role FROM campaigns ORDER BY campaign, user_id")
+
+
+def assert_counted() -> None:
+    """campaign_gains says what the campaigns are."""
+    own = fetch("SELECT campaign, role, count(*), sum(expected_gain) FROM campaigns GROUP BY 1, 2 ORDER BY 1, 2")
+    counted = fetch(
+        "SELECT campaign, role, sum(users)::bigint, sum(gain) FROM campaign_gains GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert [row[:3] for row in counted] == [row[:3] for row in own]
+    assert [row[3] for row in counted] == pytest.approx([row[3] for row in own])
 
 
 def test_a_campaign_is_recorded_in_the_order_of_its_gains(january: Path) -> None:
@@ -84,8 +95,10 @@ def test_a_wrong_row_is_refused(january: Path, row: tuple[str, str, float]) -> N
 def test_an_erased_user_goes_from_campaigns_and_never_comes_back(january: Path, tracking: str) -> None:
     listed = users(("ann", LISTED, 3.0), ("bob", CONTROL, 2.0))
     warehouse.record_campaign(campaign(), listed)
+    assert_counted()
     erase_user.main(arguments("erase_user", {"user_id": "ann"}))
     assert rows() == [("spring", "bob", CONTROL)]
+    assert_counted()
     recorded = warehouse.record_campaign(campaign("summer"), listed)
     assert recorded is not None
     assert recorded.users["user_id"].to_pylist() == ["bob"]
@@ -102,6 +115,19 @@ def test_a_campaign_goes_with_its_month(january: Path, tracking: str) -> None:
 def february(january: Path, february_folder: Path) -> Callable[[], None]:
     """A function that loads February."""
     return lambda: ingest.main(arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)}))
+
+
+def test_the_gains_of_a_list_are_counted_in_chunks(january: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaigns, "CHUNK_USERS", 7)
+    gains = [0.001 * 1.7**number for number in range(30)]
+    listed = [(f"user-{number}", CONTROL if number % 5 == 0 else LISTED, gain) for number, gain in enumerate(gains)]
+    warehouse.record_campaign(campaign(), users(*listed))
+    assert_counted()
+    counted = warehouse.campaign_gains("spring")
+    assert (counted.listed, counted.control) == (24, 6)
+    best = sorted((gain for _user, role, gain in listed if role == LISTED), reverse=True)
+    assert [users for users, _gain in counted.curve] == list(range(1, 25))
+    assert [gain for _users, gain in counted.curve] == pytest.approx([sum(best[:size]) for size in range(1, 25)])
 
 
 def test_outcomes_are_those_of_the_next_months_labels(february: Callable[[], None]) -> None:

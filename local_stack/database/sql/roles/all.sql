@@ -1,4 +1,4 @@
--- For a PostgreSQL server of your own: both databases and the five roles, without passwords. Safe to repeat. As a
+-- For a PostgreSQL server of your own: both databases and the six roles, without passwords. Safe to repeat. As a
 -- superuser, with psql 14 or newer, with the names that PGUSER, PGDATABASE and MLFLOW_DATABASE will have:
 --   psql -v owner=streamflow -v warehouse=streamflow -v mlflow_database=mlflow -d postgres -f all.sql
 -- It takes CONNECT on the databases postgres and template1 from PUBLIC (server.sql): leave that line out where others
@@ -8,6 +8,7 @@
 \set watcher :owner '_watcher'
 \set reader :owner '_reader'
 \set log :owner '_log'
+\set console :owner '_console'
 \if :{?reader_connections}
 \else
     \set reader_connections 40

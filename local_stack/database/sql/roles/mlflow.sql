@@ -1,7 +1,7 @@
 -- MLflow's database (MLFLOW_DATABASE): its server changes rows, not tables. The watcher reads the registry, and writes
--- an alias and a version's description.
-GRANT CONNECT ON DATABASE :"database" TO :"mlflow", :"watcher";
-GRANT USAGE ON SCHEMA public TO :"mlflow", :"watcher";
+-- an alias and a version's description. The console reads the registry.
+GRANT CONNECT ON DATABASE :"database" TO :"mlflow", :"watcher", :"console";
+GRANT USAGE ON SCHEMA public TO :"mlflow", :"watcher", :"console";
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO :"mlflow";
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO :"mlflow";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"mlflow";
@@ -9,6 +9,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT USAGE, SELECT 
 
 DO $$
 DECLARE name text; rights text; watcher text := current_setting('streamflow.watcher');
+        console text := current_setting('streamflow.console');
 BEGIN
     FOR name, rights IN
         SELECT tablename, CASE
@@ -25,6 +26,8 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, watcher);
+            EXECUTE format('GRANT %s ON public.%I TO %I', substring(rights FROM '^SELECT(?: \([^)]*\))?'), name,
+                           console);
         EXCEPTION WHEN undefined_column THEN NULL; -- tables of an older MLflow, before `mlflow db upgrade`
         END;
     END LOOP;

@@ -1,8 +1,8 @@
--- The five roles without a password, and their limits. Safe to repeat: it also undoes what a role has set for itself.
+-- The six roles without a password, and their limits. Safe to repeat: it also undoes what a role has set for itself.
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['owner', 'mlflow', 'watcher', 'reader', 'log'] LOOP
+    FOREACH name IN ARRAY ARRAY['owner', 'mlflow', 'watcher', 'reader', 'log', 'console'] LOOP
         name := current_setting('streamflow.' || name);
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I', name);
@@ -16,17 +16,18 @@ BEGIN
 END $$;
 
 -- materialize and prune end their sessions if they stand in the way
-GRANT :"watcher", :"reader", :"log" TO :"owner";
+GRANT :"watcher", :"reader", :"log", :"console" TO :"owner";
 
 ALTER ROLE :"reader" CONNECTION LIMIT :reader_connections;
 ALTER ROLE :"log" CONNECTION LIMIT :log_connections;
 ALTER ROLE :"watcher" CONNECTION LIMIT 10;
+ALTER ROLE :"console" CONNECTION LIMIT 20;
 ALTER ROLE :"mlflow" CONNECTION LIMIT 40;
 
 DO $$
 DECLARE part text; name text; setting text; base text; value text; seconds int;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['reader=10', 'log=10', 'watcher=30', 'mlflow=60'] LOOP
+    FOREACH part IN ARRAY ARRAY['reader=10', 'log=10', 'console=10', 'watcher=30', 'mlflow=60'] LOOP
         name := current_setting('streamflow.' || split_part(part, '=', 1));
         seconds := split_part(part, '=', 2);
         EXECUTE format('ALTER ROLE %I RESET ALL', name);
@@ -44,4 +45,5 @@ BEGIN
         END LOOP;
     END LOOP;
     EXECUTE format('ALTER ROLE %I SET default_transaction_read_only = on', current_setting('streamflow.reader'));
+    EXECUTE format('ALTER ROLE %I SET default_transaction_read_only = on', current_setting('streamflow.console'));
 END $$

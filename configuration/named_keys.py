@@ -1,4 +1,4 @@
-"""The setting ENRICHER_API_KEYS: keys with the names of their clients."""
+"""Settings that list keys with the names of their holders: ENRICHER_API_KEYS and CONSOLE_KEYS."""
 
 import re
 

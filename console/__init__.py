@@ -1,0 +1,1 @@
+"""Pages for people: what serves, a customer, the call list, the monitor, decisions. It reads, and starts one action."""

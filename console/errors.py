@@ -1,0 +1,5 @@
+"""The console's own errors."""
+
+
+class InvalidSetting(Exception):
+    """One line per invalid setting."""

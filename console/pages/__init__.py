@@ -1,0 +1,1 @@
+"""One blueprint a page: it collects what a template shows."""

@@ -1,0 +1,51 @@
+"""Runs granian, the gateway's HTTP server, with the console as a WSGI application."""
+
+import socket
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from console.errors import InvalidSetting
+from console.settings import Settings
+
+THREADS = 8
+MAX_CONNECTIONS = 256
+MAX_HEAD_BYTES = 16 * 1024
+HEAD_TIMEOUT_MS = 30_000
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. One process: signing in is remembered in it. Raises InvalidSetting."""
+    _check_free(settings.host, settings.port)
+    Granian(
+        "console.app:create_app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=THREADS,
+        backlog=MAX_CONNECTIONS,
+        backpressure=MAX_CONNECTIONS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT_MS, max_buffer_size=MAX_HEAD_BYTES),
+        websockets=False,
+        log_access=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+        factory=True,
+    ).serve()
+
+
+def _check_free(host: str, port: int) -> None:
+    """granian would share a port in use with the other process (SO_REUSEPORT)."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        address_text = f"CONSOLE_HOST={host!r}, CONSOLE_PORT={port}"
+        raise InvalidSetting(f"{address_text}: cannot listen on this address: {error}") from error

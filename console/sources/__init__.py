@@ -1,0 +1,1 @@
+"""Where the pages' figures come from: the gateway, the watcher, the registry and the warehouse."""
