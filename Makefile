@@ -20,7 +20,7 @@ override TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dis
 override BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
 override BENCH_OPTIONS := "--data=$${DATA:-data/sample}" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills bench-month-kills gate-rates monitor-rates campaign-rates pictures test-compose report backup restore
+.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-reasons bench-swap chaos bench-scale bench-kills bench-month-kills gate-rates monitor-rates campaign-rates pictures test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,9 @@ settings: dev ## write .env.example from the programs' settings
 
 bench: dev ## speed, to reports/benchmarks.md (FOR=seconds ROUNDS=)
 	@$(BENCH) speed $(BENCH_OPTIONS) "--seconds=$${FOR:-10}" "--rounds=$${ROUNDS:-3}"
+
+bench-reasons: dev ## what reasons cost, to reports/reasons.md (FOR=seconds ROUNDS=)
+	@$(BENCH) reasons $(BENCH_OPTIONS) "--seconds=$${FOR:-5}" "--rounds=$${ROUNDS:-3}"
 
 chaos: dev ## faults, to reports/reliability.md (MINUTES= SCALE= CASES=)
 	@$(BENCH) chaos $(BENCH_OPTIONS) "--minutes=$${MINUTES:-10}" "--scale=$${SCALE:-1}"

@@ -1,10 +1,10 @@
-"""python -m bench speed|chaos|any-request|swap; the Makefile sets the options."""
+"""python -m bench speed|reasons|chaos|any-request|swap; the Makefile sets the options."""
 
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import any_request, chaos, speed, swap
+from bench import any_request, chaos, reasons, speed, swap
 
 
 def main() -> None:
@@ -14,9 +14,10 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("--data", type=Path, required=True, help="folder with month_000")
         command.add_argument("--state", required=True, help="the stack's state folder, relative to the project's")
-    speed_options, chaos_options = commands.choices["speed"], commands.choices["chaos"]
-    speed_options.add_argument("--seconds", type=float, required=True, help="per measurement")
-    speed_options.add_argument("--rounds", type=int, required=True)
+    for name in ("speed", "reasons"):
+        commands.choices[name].add_argument("--seconds", type=float, required=True, help="per measurement")
+        commands.choices[name].add_argument("--rounds", type=int, required=True)
+    chaos_options = commands.choices["chaos"]
     chaos_options.add_argument("--minutes", type=float, required=True, help="duration of the steady load")
     chaos_options.add_argument(
         "--scale", type=float, required=True, help="factor for all other durations; 1: full size"
@@ -31,6 +32,7 @@ def main() -> None:
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "speed": speed.main,
+    "reasons": reasons.main,
     "chaos": chaos.main,
     "any-request": any_request.main,
     "swap": swap.main,

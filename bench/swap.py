@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +60,6 @@ class SwapResult:
 
 
 def main(data: Path, state: str, swaps: int) -> None:
-    # stages are deprecated in MLflow, but serving follows them
-    warnings.filterwarnings("ignore", message=r".*transition_model_version_stage.*deprecated", category=FutureWarning)
     report.say(report.machine())
     checker = Checker()
     with (

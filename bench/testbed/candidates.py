@@ -1,6 +1,7 @@
 """Versions to promote: a second valid one with another feature list, and versions that are broken in different ways."""
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,4 +140,8 @@ def _last_training(params: dict[str, str]) -> str:
 
 def promote(version: str) -> None:
     """Promotes as any registry client does, past the gate."""
-    MlflowClient().transition_model_version_stage(MODEL_NAME, version, names.PRODUCTION, archive_existing_versions=True)
+    client, stage = MlflowClient(), names.PRODUCTION
+    with warnings.catch_warnings():
+        # stages are deprecated in MLflow, but serving follows them
+        warnings.filterwarnings("ignore", message=".*transition_model_version_stage.*", category=FutureWarning)
+        client.transition_model_version_stage(MODEL_NAME, version, stage, archive_existing_versions=True)

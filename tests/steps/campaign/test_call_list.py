@@ -1,8 +1,11 @@
 """The call list of `score`: made once, within its budget, with figures that say on whom they were measured."""
 
+import re
+
 import pandas as pd
 import pytest
 
+from bench.scale.stages import CALL_LIST
 from steps.cli.errors import BadParameter
 from tests.conftest import JANUARY
 from tests.steps.states.database import execute, fetch
@@ -56,8 +59,9 @@ def test_a_campaign_of_another_month_is_refused(run: Score) -> None:
         execute("DELETE FROM months WHERE as_of = '2024-03-01'")
 
 
-def test_a_budget_is_not_exceeded(run: Score) -> None:
+def test_a_budget_is_not_exceeded(run: Score, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run(budget="99.9", contact_cost="10", campaign="budget")
+    assert re.search(rf"^  {CALL_LIST}: [\d.]+ s$", capsys.readouterr().out, re.MULTILINE), "for make bench-scale"
     assert outcome.facts["listed"] == 9
     assert outcome.facts["cost_of_list"] == 90
     assert "a budget of 99.90" in outcome.page

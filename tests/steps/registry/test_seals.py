@@ -57,6 +57,7 @@ def stored(version: str) -> Iterator[Path]:
     """The version's folder in the artifact store, which is as it was after the test."""
     model = mlflow.get_logged_model(versions.model_id(versions.get(version)))
     folder = Path(model.artifact_location.removeprefix("file://"))
+    files.remove_bytecode(folder)  # of tests that loaded the model in place
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     yield folder
     for path, whole in before.items():

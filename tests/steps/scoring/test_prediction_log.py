@@ -16,9 +16,8 @@ from feature_enricher.upstream.model_server import ModelAnswer, _predictions
 from feature_enricher.upstream.targets import FixedModelServer
 from feature_store.deadline import Deadline
 from feature_store.reading import FeatureRow
-from local_stack.database import postgres
 from local_stack.settings import Settings
-from steps import ingest, materialize, warehouse
+from steps import ingest, materialize
 from steps.cli.settings import MODEL_NAME
 from steps.runs.entry_points import arguments
 from tests.conftest import FEBRUARY, JANUARY
@@ -60,10 +59,9 @@ def put_online(folder: Path, as_of: date) -> None:
 
 
 def test_every_logged_row_recomputes_bit_for_bit(
-    server: Settings, sample_months: Path, empty_registry: None, trainings: dict[str, str]
+    with_roles: Settings, sample_months: Path, empty_registry: None, trainings: dict[str, str]
 ) -> None:
-    warehouse.apply_schema()
-    postgres.apply_roles(server)
+    server = with_roles
     login, model = server.login("log"), Promotable()
     first, second = (
         str(mlflow.register_model(f"models:/{model_id(trainings[name])}", MODEL_NAME).version)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import mlflow
+from mlflow.models import Model
 
 from steps.runs import tracking
 from steps.training.model import served_model
@@ -36,6 +37,7 @@ def lookalike(
     """
     original, everybody = mlflow.get_run(run_id).data.tags, rows(run_id).drop(columns=["user_id", "churn_label"])
     usual = mlflow.artifacts.load_dict(f"runs:/{original['dataset_run_id']}/dataset.json")["types"]
+    config = Model.load(str(model_folder(run_id))).flavors["python_function"]["config"]
     with mlflow.start_run() as run, tracking.scratch_folder() as folder:
         kept = {name: value for name, value in original.items() if not name.startswith("mlflow.")}
         mlflow.set_tags({**kept, **(tags or {})})
@@ -48,6 +50,7 @@ def lookalike(
             python_model=str(code),
             artifacts={"pipeline": str(fitted), **SERVING_CODE},
             model_config={
+                **{name: config[name] for name in ("column_means",) if name in config},
                 "features": list(usual),
                 "feature_service": kept["feature_service"],
                 "run_id": run.info.run_id,

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -47,6 +47,20 @@ SHAPE = {
 }
 
 Datasets = dict[date, tuple[str, str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sealed_models_of_other_tests(server: Settings) -> Iterator[None]:
+    """Are sealed afterwards, too."""
+    kept = fetch("SELECT to_regclass('seals')") != [(None,)]
+    execute("CREATE SCHEMA aside; " + ("CREATE TABLE aside.seals AS TABLE seals" if kept else ""))
+    yield
+    make_empty()
+    warehouse.apply_schema()
+    if kept:
+        execute("INSERT INTO seals OVERRIDING SYSTEM VALUE TABLE aside.seals")
+        execute("SELECT setval(pg_get_serial_sequence('seals', 'id'), (SELECT max(id) FROM seals))")
+    execute("DROP SCHEMA aside CASCADE")
 
 
 def make_empty() -> None:
