@@ -7,8 +7,8 @@ tool="$root/../shared/tools/compose-check/run.sh"
 skip() { echo "[SKIPPED] test-compose: $1"; exit 0; }
 [ -f "$tool" ] || skip "../shared/tools/compose-check/run.sh is missing beside the project"
 [ "$(id -u)" = 0 ] || skip "it needs root"
-for program in git podman runc mmdebstrap docker-compose; do
-  command -v "$program" >/dev/null || skip "$program is missing: apt-get install git podman runc netavark aardvark-dns iptables mmdebstrap docker-compose"
+for program in git podman catatonit runc mmdebstrap docker-compose; do
+  command -v "$program" >/dev/null || skip "$program is missing: apt-get install git podman catatonit runc netavark aardvark-dns iptables mmdebstrap docker-compose"
 done
 export DATA="${DATA:-$root/../shared/data}"
 [ -d "$DATA" ] && DATA=$(cd "$DATA" && pwd) || unset DATA
