@@ -13,6 +13,8 @@ from steps.cli.settings import MODEL_NAME
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+    from steps.warehouse import RecordedRequest
+
 GATE_FIGURES = ("auc_production", "auc_candidate", "auc_gain", "auc_gain_low", "auc_gain_high")
 COUNTS = ("users_compared", "rows_compared")
 
@@ -55,6 +57,20 @@ def waiting() -> list[str]:
     from steps.registry import approvals, decisions  # noqa: PLC0415 - as above
 
     return approvals.waiting(decisions.about_stages())
+
+
+def open_requests() -> dict[str, "RecordedRequest"]:
+    """Version -> what a person asked for on the page, not carried out yet. Raises as waiting()."""
+    from steps.registry import approvals  # noqa: PLC0415 - as above
+
+    return {request.version: request for request in approvals.open_requests()}
+
+
+def ask(number: str, action: str, person: str) -> None:
+    """Records a person's request to approve or refuse. Raises StepError where the version does not wait."""
+    from steps.registry import approvals  # noqa: PLC0415 - as above
+
+    approvals.ask(number, "refuse" if action == "refuse" else "approve", person)
 
 
 def serving(versions: list[Version]) -> Version | None:

@@ -104,6 +104,17 @@ def test_a_watcher_answers_probes_at_its_address_and_the_gateway(objects: list[O
         assert [status(f"{url}/live", host) for host in (gateway_asks, "evil.example")] == [200, 421]
 
 
+def test_a_console_answers_probes_at_its_address_and_asks_for_a_key(objects: list[Object], tmp_path: Path) -> None:
+    command, environment = of_pod(objects, "console", tmp_path)
+    port = free_port()
+    environment |= {"CONSOLE_PORT": str(port), "TMPDIR": str(tmp_path), "PGHOST": str(tmp_path)}
+    with started(command, environment, port) as url:
+        assert status(f"{url}/health", f"{POD}:8080") == 200
+        answer = requests.get(url, headers={"Host": "console.example.org"}, timeout=10, allow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/sign-in")
+        assert status(f"{url}/sign-in", "evil.example") == 421
+
+
 def test_mlflow_answers_probes_at_its_address_and_pods_with_a_login(
     objects: list[Object], server: Settings, tracking: str, tmp_path: Path
 ) -> None:
@@ -153,13 +164,13 @@ def test_the_links_of_services_would_be_read_as_settings(
     objects: list[Object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     links = service_links(objects)
-    assert {"GATEWAY_PORT", "MLFLOW_PORT"} <= set(links)
+    assert {"GATEWAY_PORT", "MLFLOW_PORT", "CONSOLE_PORT"} <= set(links)
     for name, value in links.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSetting, match=r"GATEWAY_PORT='tcp://10\.43\.0\.9:8000'"):
         load_settings()
     with pytest.raises(InvalidSettings, match=r"MLFLOW_PORT='tcp://10\.43\.0\.9:5000'"):
         variables.StackVariables.read()
-    assert {template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps")} == {
+    assert {template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps", "console")} == {
         False
     }

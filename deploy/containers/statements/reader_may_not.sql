@@ -24,3 +24,4 @@ UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
 SELECT * FROM public.campaigns
+SELECT * FROM public.decision_requests

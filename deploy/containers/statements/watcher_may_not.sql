@@ -28,3 +28,5 @@ DELETE FROM decisions
 TRUNCATE decisions
 SELECT * FROM campaigns
 DELETE FROM campaigns
+SELECT * FROM decision_requests
+INSERT INTO decision_requests (model, version, question, action, requested_by) VALUES ('mine', '1', 0, 'approve', 'Ann')
