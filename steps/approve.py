@@ -24,7 +24,6 @@ from steps.registry.approvals import Waiting
 from steps.registry.examination import validation
 from steps.runs import descriptions, tracking
 
-
 NOTHING_PENDING = "[OK] No request waits: nothing was approved or refused."
 
 

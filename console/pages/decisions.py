@@ -1,7 +1,7 @@
 """Decisions: what was decided and why; the versions that wait, and a person's approval or refusal.
 
-The console decides nothing: it records what a person asked for, and starts the step `approve` with the person's name, as
-a terminal does. Where it has no command for that, as in a container, a step of the months carries the request out.
+The console decides nothing: it records what a person asked for, and starts the step `approve` with the person's name,
+as a terminal does. Without a command for that, as in a container, the step carries the request out when it runs next.
 """
 
 import subprocess

@@ -1,13 +1,14 @@
 """The versions of the model, with what their tags say, and links to MLflow's pages."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from configuration import names
+from steps import warehouse
 from steps.cli.settings import MODEL_NAME
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class Version:
 
 
 def all_versions() -> list[Version]:
-    """The highest number first. Raises TrackingUnavailable."""
+    """The highest number first. Raises TrackingUnavailable, DatabaseUnavailable."""
     from steps.registry import versions  # noqa: PLC0415 - MLflow reads its time limits when it is imported
+
+    warehouse.ping()  # MLflow's tables are on the same server, and MLflow would try again for minutes
 
     return [_version(version) for version in versions.all_versions()]
 
@@ -87,13 +90,13 @@ def _version(version: "ModelVersion") -> Version:
 class Links:
     """Addresses of MLflow's pages, for a browser."""
 
-    def __init__(self, mlflow_url: str, experiment_id: str | None) -> None:
-        self._url, self._experiment = mlflow_url, experiment_id
+    def __init__(self, mlflow_url: str, experiment_id: Callable[[], str | None]) -> None:
+        """experiment_id: asked for by pages with such a link alone; the others do without MLflow."""
+        self._url, self._experiment_id = mlflow_url, experiment_id
 
     def run(self, run_id: str | None) -> str | None:
-        if not run_id or not self._experiment:
-            return None
-        return f"{self._url}/#/experiments/{self._experiment}/runs/{quote(run_id, safe='')}"
+        experiment = self._experiment_id() if run_id else None
+        return f"{self._url}/#/experiments/{experiment}/runs/{quote(str(run_id), safe='')}" if experiment else None
 
     def version(self, number: str) -> str:
         return f"{self._url}/#/models/{quote(MODEL_NAME, safe='')}/versions/{quote(number, safe='')}"

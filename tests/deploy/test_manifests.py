@@ -81,7 +81,9 @@ def test_an_unknown_field_of_a_kustomization_stops_the_build(tmp_path: Path) -> 
     assert 'unknown field "imagess"' in done.stderr
 
 
-@pytest.mark.parametrize("secret", [*(f"{name}.env" for name in ("gateway", "watcher", "mlflow", "console", "steps")), "private.pem"])
+@pytest.mark.parametrize(
+    "secret", [*(f"{name}.env" for name in ("gateway", "watcher", "mlflow", "console", "steps")), "private.pem"]
+)
 def test_without_a_secret_s_file_nothing_is_built(tmp_path: Path, secret: str) -> None:
     mine = fill_in(tmp_path)
     (mine / "secrets" / secret).unlink()
@@ -146,7 +148,7 @@ def shakes_hands(secrets: Path) -> bool:
 
 def test_every_pod_runs_the_image_with_the_user_s_digest(objects: list[Object]) -> None:
     images = [container["image"] for template in pod_templates(objects) for container in containers_of(template)]
-    assert len(images) == 7
+    assert len(images) == 8
     assert set(images) == {f"registry.example.org/streamflow@{DIGEST}"}
 
 

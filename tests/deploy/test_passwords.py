@@ -100,7 +100,9 @@ def test_no_service_gets_another_s_password() -> None:
     } - {passwords.OF_GRAFANA}  # fmt: skip
 
 
-@pytest.mark.parametrize(("keys", "key"), [("", None), ("web:a,console:b:c", "b:c"), ("web:a", None), ("console:", None)])
+@pytest.mark.parametrize(
+    ("keys", "key"), [("", None), ("web:a,console:b:c", "b:c"), ("web:a", None), ("console:", None)]
+)
 def test_the_console_gets_the_gateway_s_key_of_its_name_and_the_keys_of_its_people(
     env_file: Path, folder: Path, keys: str, key: str | None
 ) -> None:

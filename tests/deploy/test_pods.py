@@ -70,8 +70,8 @@ def gaps(template: Object) -> list[str]:
 
 def test_the_walk_sees_every_pod() -> None:
     assert sorted(file for file, _template in TEMPLATES) == [
-        "base/console.yaml", "base/gateway.yaml", "base/mlflow.yaml", "base/months.yaml", "base/steps.yaml", "base/watcher.yaml",
-        "job.yaml", "month/job.yaml",
+        "base/console.yaml", "base/gateway.yaml", "base/mlflow.yaml", "base/months.yaml",
+        "base/requests.yaml", "base/steps.yaml", "base/watcher.yaml", "job.yaml", "month/job.yaml",
     ]  # fmt: skip
 
 
@@ -152,11 +152,15 @@ def test_there_is_always_a_gateway_and_never_a_second_watcher(objects: list[Obje
 
 
 def test_jobs_end_and_do_not_overlap(objects: list[Object]) -> None:
-    cron = named(objects, "CronJob", "months")["spec"]
-    assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
-    assert {"startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"} <= set(cron)
-    jobs = [cron["jobTemplate"], *(document for _file, document in documents() if document["kind"] == "Job")]
-    assert len(jobs) == 3
+    crons = [named(objects, "CronJob", name)["spec"] for name in ("months", "requests")]
+    for cron in crons:
+        assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
+        assert {"startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"} <= set(cron)
+    jobs = [
+        *(cron["jobTemplate"] for cron in crons),
+        *(document for _file, document in documents() if document["kind"] == "Job"),
+    ]
+    assert len(jobs) == 4
     for job in jobs:
         assert job["spec"]["activeDeadlineSeconds"] > 0
         assert job["spec"]["backoffLimit"] == 1

@@ -16,7 +16,9 @@ from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import load_settings
 from local_stack.environment import variables
 from local_stack.settings import ROOT, Settings
+from steps import approve
 from steps.cli.settings import Settings as StepSettings
+from steps.runs.entry_points import arguments
 from tests.conftest import free_port
 from tests.deploy.manifests import Object, command_of, containers_of, environment_of, named, template_of
 from tests.waiting import answers, wait_until
@@ -151,6 +153,13 @@ def test_the_steps_accept_their_settings(objects: list[Object], monkeypatch: pyt
     } <= paths
 
 
+def test_the_job_of_requests_is_the_step_with_its_parameters(objects: list[Object]) -> None:
+    [container] = named(objects, "CronJob", "requests")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:3] == ["python", "-m", "steps.approve"]
+    assert approve.parse_args(container["command"][3:]).pending
+    assert container["command"][3:] == arguments("approve", {"pending": "true"})
+
+
 def service_links(objects: list[Object]) -> dict[str, str]:
     """The variables that the kubelet sets in every pod that does not forbid it; headless services have none."""
     return {
@@ -171,6 +180,6 @@ def test_the_links_of_services_would_be_read_as_settings(
         load_settings()
     with pytest.raises(InvalidSettings, match=r"MLFLOW_PORT='tcp://10\.43\.0\.9:5000'"):
         variables.StackVariables.read()
-    assert {template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps", "console")} == {
-        False
-    }
+    assert {
+        template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps", "console")
+    } == {False}
