@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from configuration import names
+from configuration import mlflow_ui, names
 from steps import warehouse
 from steps.cli.settings import MODEL_NAME
 
@@ -96,10 +95,15 @@ class Links:
 
     def run(self, run_id: str | None) -> str | None:
         experiment = self._experiment_id() if run_id else None
-        return f"{self._url}/#/experiments/{experiment}/runs/{quote(str(run_id), safe='')}" if experiment else None
+        return f"{self._url}/{mlflow_ui.run_page(experiment, str(run_id))}" if experiment else None
+
+    def runs(self) -> str | None:
+        """The project's runs, with the columns that matter."""
+        experiment = self._experiment_id()
+        return f"{self._url}/{mlflow_ui.runs_page(experiment)}" if experiment else None
 
     def version(self, number: str) -> str:
-        return f"{self._url}/#/models/{quote(MODEL_NAME, safe='')}/versions/{quote(number, safe='')}"
+        return f"{self._url}/{mlflow_ui.version_page(MODEL_NAME, number)}"
 
     def model(self) -> str:
-        return f"{self._url}/#/models/{quote(MODEL_NAME, safe='')}"
+        return f"{self._url}/{mlflow_ui.model_page(MODEL_NAME)}"
