@@ -85,9 +85,10 @@ def test_a_run_s_page_says_what_it_did_and_links_parent_dataset_and_version(
         "dataset": mlflow_ui.run_page(recorded.experiment, recorded.dataset),
         "version 3": mlflow_ui.version_page(MODEL_NAME, "3"),
     }
-    links["dataset"].click()
-    expect(page.get_by_text("[OK] 8 rows")).to_be_visible(timeout=WAIT_MS)
-    opens_as_training(page)
+    with page.expect_popup() as opened:  # MLflow opens a description's links in a new tab
+        links["dataset"].click()
+    expect(opened.value.get_by_text("[OK] 8 rows")).to_be_visible(timeout=WAIT_MS)
+    opens_as_training(opened.value)
 
 
 def test_an_experiment_of_before_gets_the_view_and_keeps_what_a_person_has_set() -> None:
