@@ -163,8 +163,7 @@ class Stack:
         print(f"  console  {self.settings.address('CONSOLE_PORT')}")
         print(f"  MLflow   {self.settings.address('MLFLOW_PORT')} ({mlflow_login.note(self.settings)})")
         print(f"  runs     {self.settings.address('MLFLOW_PORT')}/{mlflow_ui.runs_page(experiment)}")
-        print(f"  gateway  {gateway}")
-        print(f"  docs     {gateway}/docs")
+        print(f"  gateway  {gateway}\n  docs     {gateway}/docs")
         if prometheus.is_on(self.settings):
             print(f"  alerts   {self.settings.address(prometheus.PORT)}/alerts")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)

@@ -52,8 +52,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     pending = "true: carry out what people asked for on the console's page, without version and by"
     parser.add_argument("--pending", type=parameters.yes_or_no, required=True, help=pending)
     args = parser.parse_args(argv)
-    given = [value for value in (args.version, args.by) if value]
-    if len(given) != (0 if args.pending else 2) or (args.pending and args.refuse):
+    of_person = [value for value in (args.version, args.by) if value]
+    if len(of_person) != (0 if args.pending else 2) or (args.pending and args.refuse):
         parser.error("give a version and your name: -P version=N -P by=NAME (make: VERSION=N BY=NAME); or pending=true")
     return args
 

@@ -33,7 +33,7 @@ class Waiting:
     version: Version
     against: Version | None
     """The version in Production now"""
-    asked: RecordedRequest | None
+    request: RecordedRequest | None
     """What a person asked for, not carried out yet"""
 
 
@@ -51,9 +51,9 @@ def page() -> str:
 
 def waiting() -> list[Waiting]:
     versions, numbers = registry.all_versions(), registry.waiting()
-    by_number, asked = {version.number: version for version in versions}, registry.open_requests()
+    by_number, requests = {version.number: version for version in versions}, registry.open_requests()
     serving = registry.serving(versions)
-    return [Waiting(by_number[number], serving, asked.get(number)) for number in numbers if number in by_number]
+    return [Waiting(by_number[number], serving, requests.get(number)) for number in numbers if number in by_number]
 
 
 @blueprint.post("/decisions/<int:number>")
@@ -63,17 +63,17 @@ def decide(number: int) -> ResponseReturnValue:
         abort(403, "Sign in with a key of CONSOLE_KEYS to approve or refuse a version.")
     if action not in ACTIONS:
         abort(400, "Approve or refuse: nothing else is possible.")
-    ok, text = ask(number, action, g.name)
+    ok, text = request_decision(number, action, g.name)
     if ok and settings().approval:
         ok, text = carry_out(settings(), number, g.name, ACTIONS[action])
     flash(text, "ok" if ok else "problem")
     return redirect(url_for("decisions.page"))
 
 
-def ask(number: int, action: str, name: str) -> tuple[bool, str]:
+def request_decision(number: int, action: str, name: str) -> tuple[bool, str]:
     """Whether the request was recorded, and a sentence for the person."""
     try:
-        registry.ask(str(number), action, name)
+        registry.request_decision(str(number), action, name)
     except StepError as error:
         return False, str(error)
     return True, f"[OK] Recorded: {name} asks to {action} version {number}. The step approve carries it out."

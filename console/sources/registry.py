@@ -68,11 +68,11 @@ def open_requests() -> dict[str, "RecordedRequest"]:
     return {request.version: request for request in approvals.open_requests()}
 
 
-def ask(number: str, action: str, person: str) -> None:
+def request_decision(number: str, action: str, person: str) -> None:
     """Records a person's request to approve or refuse. Raises StepError where the version does not wait."""
     from steps.registry import approvals  # noqa: PLC0415 - as above
 
-    approvals.ask(number, "refuse" if action == "refuse" else "approve", person)
+    approvals.request_decision(number, "refuse" if action == "refuse" else "approve", person)
 
 
 def serving(versions: list[Version]) -> Version | None:

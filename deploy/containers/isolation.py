@@ -11,7 +11,7 @@ from deploy.containers.outside import Containers, require
 MLFLOW_PORT, POSTGRES_PORT, WATCHER_PORT, CONSOLE_PORT = 5000, 5432, 5001, 8080
 VOLUMES_OF_GATEWAY = {"secrets-gateway", "sockets"}
 # service -> the secrets that its processes have
-KNOWN = {
+SECRETS_OF = {
     "gateway": {"READER_PASSWORD", "PREDICTION_LOG_PASSWORD", "ENRICHER_API_KEYS", "CONSOLE_GATEWAY_KEY"},
     "console": {"CONSOLE_DATABASE_PASSWORD", "CONSOLE_KEYS", "CONSOLE_GATEWAY_KEY"},
 }
@@ -41,7 +41,7 @@ for name in sys.argv[1:]:
 def check(containers: Containers) -> None:
     secrets = passwords(containers)
     passwords_are_in_no_definition(containers, secrets)
-    for service in KNOWN:
+    for service in SECRETS_OF:
         a_service_knows_its_own_passwords(containers, service, secrets)
     gateway_reaches_no_mlflow(containers)
     internal_services_have_no_way_out(containers)
@@ -79,7 +79,7 @@ def passwords_are_in_no_definition(containers: Containers, secrets: Mapping[str,
 def a_service_knows_its_own_passwords(containers: Containers, service: str, secrets: Mapping[str, str]) -> None:
     environments = containers.python(service, READ_ENVIRONMENTS)
     shown = {name for name, value in secrets.items() if ascii(value)[1:-1] in environments}
-    require(shown == KNOWN[service], f"the environments of the {service}'s container have {sorted(shown)}")
+    require(shown == SECRETS_OF[service], f"the environments of the {service}'s container have {sorted(shown)}")
     print(f"  /proc/*/environ of the {service}'s container has {', '.join(sorted(shown))} and no other password")
 
 

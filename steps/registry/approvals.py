@@ -107,7 +107,7 @@ def _question(version: ModelVersion, history: list[RecordedDecision]) -> Recorde
     return questions[-1] if newest and questions and (_asks(newest) or is_left) else None
 
 
-def ask(version: str, action: RequestedAction, person: str) -> None:
+def request_decision(version: str, action: RequestedAction, person: str) -> None:
     """Records a person's request about a version that waits. Raises NoApproval, NoSuchVersion."""
     waiting_version = of_version(versions.get(version))
     warehouse.record_request(MODEL_NAME, Request(version, waiting_version.question.id, action, person))

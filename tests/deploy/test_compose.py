@@ -216,8 +216,8 @@ def test_a_program_gets_its_settings_of_env_one_by_one(program: str) -> None:
     assert {name for name in settings if name not in environment} - OF_MODEL_PORTS - OF_ONE_MACHINE <= SECRETS
     assert {name for name in environment if name.startswith(PREFIXES[program])} <= set(settings)
     for name in PROGRAMS_SETTINGS & set(environment) - {"GATEWAY_PORT", "ENRICHER_LOG_USER"}:
-        given = (f"${{{name}-}}", PUBLISHED, f"${{{name}:-{ADDRESSES.get(name)}}}")
-        assert not environment[name].startswith("$") or environment[name] in given, name
+        allowed = (f"${{{name}-}}", PUBLISHED, f"${{{name}:-{ADDRESSES.get(name)}}}")
+        assert not environment[name].startswith("$") or environment[name] in allowed, name
 
 
 def test_the_console_listens_where_the_gateway_leads_browsers() -> None:

@@ -27,7 +27,7 @@ def carry_out() -> None:
 
 
 def test_a_request_is_carried_out_with_the_person_s_name(waiting: Registry) -> None:
-    approvals.ask("2", "approve", "ann")
+    approvals.request_decision("2", "approve", "ann")
     assert (in_production(), [request.version for request in approvals.open_requests()]) == (["1"], ["2"])
     carry_out()
     assert (in_production(), decided()[-1]) == (["2"], ("approval", "promoted", "2", "ann"))
@@ -36,8 +36,8 @@ def test_a_request_is_carried_out_with_the_person_s_name(waiting: Registry) -> N
 
 
 def test_the_newest_request_counts(waiting: Registry) -> None:
-    approvals.ask("2", "approve", "ann")
-    approvals.ask("2", "refuse", "bob")
+    approvals.request_decision("2", "approve", "ann")
+    approvals.request_decision("2", "refuse", "bob")
     carry_out()
     assert (in_production(), decided()[-1]) == (["1"], ("refusal", "refused", "2", "bob"))
 
@@ -53,12 +53,12 @@ def test_without_a_request_nothing_happens_and_no_run_is_made(
 
 def test_a_version_that_does_not_wait_cannot_be_asked_for(waiting: Registry) -> None:
     with pytest.raises(NoApproval, match="Version 1 is already in Production"):
-        approvals.ask("1", "approve", "ann")
+        approvals.request_decision("1", "approve", "ann")
     assert warehouse.requests(MODEL_NAME) == []
 
 
 def test_a_request_is_closed_by_a_decision_in_a_terminal(waiting: Registry) -> None:
-    approvals.ask("2", "approve", "ann")
+    approvals.request_decision("2", "approve", "ann")
     approve.main(arguments("approve", {"version": "2", "by": "Bob", "refuse": "true"}))
     assert approvals.open_requests() == []
     assert waiting.register("boosting", "ask") == names.WAITS
@@ -73,8 +73,8 @@ def test_an_answer_to_an_earlier_question_is_no_answer(waiting: Registry) -> Non
 
 def test_a_request_that_the_gate_refuses_now_stays_open_and_keeps_no_other_back(waiting: Registry) -> None:
     assert waiting.register("linear", "ask") == names.WAITS
-    approvals.ask("2", "approve", "ann")
-    approvals.ask("3", "refuse", "bob")
+    approvals.request_decision("2", "approve", "ann")
+    approvals.request_decision("3", "refuse", "bob")
     with (
         mock.patch.object(approve, "promote", side_effect=NoApproval("the gate refuses it now")),
         pytest.raises(
@@ -87,7 +87,7 @@ def test_a_request_that_the_gate_refuses_now_stays_open_and_keeps_no_other_back(
 
 
 def test_an_approval_that_a_killed_step_left_is_carried_out_again(waiting: Registry) -> None:
-    approvals.ask("2", "approve", "ann")
+    approvals.request_decision("2", "approve", "ann")
     with mock.patch.object(versions, "put_in_stage", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         carry_out()
     assert decided()[-1][:2] == ("approval", "promoted")
@@ -159,7 +159,7 @@ def test_another_role_cannot_ask(waiting: Registry, server: Settings) -> None:
 
 
 def test_nobody_changes_a_request(waiting: Registry) -> None:
-    approvals.ask("2", "approve", "ann")
+    approvals.request_decision("2", "approve", "ann")
     for statement in ("UPDATE decision_requests SET action = 'refuse'", "DELETE FROM decision_requests",
                       "TRUNCATE decision_requests"):  # fmt: skip
         with pytest.raises(psycopg.Error, match="append-only"), psycopg.connect("") as owner:

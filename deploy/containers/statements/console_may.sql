@@ -5,4 +5,4 @@ SELECT kind, version, reason FROM decisions
 SELECT version, at, reason FROM serving_history
 SELECT campaign, user_id, expected_gain FROM campaigns
 SELECT version, question, action, requested_by, at FROM decision_requests
-INSERT INTO decision_requests (model, version, question, action, requested_by) SELECT model, version, id, 'approve', 'Ann' FROM decisions WHERE kind = 'promotion' AND outcome = 'waits'
+SET TRANSACTION READ WRITE; INSERT INTO decision_requests (model, version, question, action, requested_by) SELECT model, version, id, 'approve', 'Ann' FROM decisions WHERE kind = 'promotion' AND outcome = 'waits'
