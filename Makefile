@@ -20,7 +20,7 @@ override TESTS := PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dis
 override BENCH := $(WITH_PROJECT) .venv/bin/python -m bench
 override BENCH_OPTIONS := "--data=$${DATA:-data/sample}" --state .streamflow-bench
 
-.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills bench-month-kills gate-rates monitor-rates campaign-rates test-compose report backup restore
+.PHONY: help env dev run up down status history approve rollback lineage test coverage check format lock sbom settings bench bench-swap chaos bench-scale bench-kills bench-month-kills gate-rates monitor-rates campaign-rates pictures test-compose report backup restore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -117,6 +117,10 @@ monitor-rates: dev ## simulate the monitor, to docs/monitor-error-rates.md
 
 campaign-rates: dev ## simulate campaigns, to docs/call-list-rates.md
 	@$(WITH_PROJECT) .venv/bin/python -m bench.campaign_rates --campaigns 500 --users 7043 --to docs/call-list-rates.md
+
+pictures: dev ## the console's pages, to docs/pictures/
+	@$(NEED) chromium
+	@$(WITH_PROJECT) .venv/bin/python -m bench.pictures --to docs/pictures --state .streamflow-pictures
 
 report: dev ## write reports/rapport_tp4.md from a real run (DATA=folder)
 	@$(NEED) chromium curl

@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -18,7 +19,6 @@ from mlflow.entities.model_registry import ModelVersion
 
 from steps import warehouse
 from steps.campaign import arguments, call_list, page, profit
-from steps.campaign.call_list import CallList
 from steps.campaign.terms import Terms
 from steps.cli import console, parameters, progress
 from steps.cli.errors import TooFewToLearn
@@ -27,7 +27,7 @@ from steps.registry import versions
 from steps.registry.training_sets import trained_on
 from steps.runs import descriptions, tracking
 from steps.scoring import reasons, report, scores
-from steps.scoring.report import Facts, ListPart, Subject
+from steps.scoring.report import Facts, Subject
 from steps.scoring.scores import MonthScores, ScoringModel
 from steps.training import html_report
 from steps.warehouse.records.campaigns import Campaign
@@ -63,8 +63,28 @@ def score(campaign: Campaign, version: ModelVersion, engine: str, terms: Terms, 
     Raises UnusableVersion, EngineUnavailable, TrackingUnavailable; TooFewToLearn when no user can be scored.
     """
     as_of, number = campaign.as_of, campaign.version
+    with progress.timed("score"):
+        model, scored = score_users(as_of, version, engine, folder)
+    labels = warehouse.newest_labels_of(as_of)
+    with progress.timed("call list"):
+        fees = call_list.fees_of(scored, as_of)
+        calls = call_list.make(terms, campaign, scored, fees, partial(reasons.of_users, model, as_of))
+    with progress.timed("contributions"):
+        means = reasons.means_of_a_sample(model, as_of, scored)
+    with progress.timed("report"):
+        subject = subject_of(as_of, number, engine, model)
+        share = len(calls.rows) / scored.users
+        profits = profit.measure(terms, call_list.measured(scored, labels, fees), share)
+        warehouse.record_profit(campaign, profit.as_record(profits) if profits else None)
+        part = reasons.with_means(page.part(folder, subject, calls, profits), means)
+        facts = report.write(folder, subject, scored, labels, part)
+    record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})
+    return " ".join(filter(None, (summary(subject, facts), page.kept(calls))))
+
+
+def score_users(as_of: date, version: ModelVersion, engine: str, folder: Path) -> tuple[ScoringModel, MonthScores]:
+    number = str(version.version)
     with (
-        progress.timed("score"),
         scores.features_of(number, trained_on(version)) as model,
         scores.predictor(engine, model) as predict,
         warehouse.replaced_scores(as_of, number, datetime.now(UTC)) as store,
@@ -76,26 +96,7 @@ def score(campaign: Campaign, version: ModelVersion, engine: str, terms: Terms, 
                 f"No user of {as_of} can be scored with version {number}: {left_out.missing_features} have "
                 f"missing features, {left_out.unknown_category} a category that it was not trained on"
             )
-    subject = subject_of(as_of, number, engine, model)
-    calls, part = listed(folder, subject, campaign, terms, scored)
-    with progress.timed("reasons"):
-        part = reasons.add(part, scored, model, as_of, number)
-    with progress.timed("report"):
-        facts = report.write(folder, subject, scored, warehouse.newest_labels_of(as_of), part)
-    record(folder, {"as_of": str(as_of), "model_version": number, "engine": engine, **facts})
-    return " ".join(filter(None, (summary(subject, facts), page.kept(calls))))
-
-
-def listed(
-    folder: Path, subject: Subject, campaign: Campaign, terms: Terms, scored: MonthScores
-) -> tuple[CallList, ListPart]:
-    """Makes the campaign, or reads the one that was made before, and draws its profit into the folder."""
-    fees = call_list.fees_of(scored, campaign.as_of)
-    calls = call_list.make(terms, campaign, scored, fees)
-    labels = warehouse.newest_labels_of(campaign.as_of)
-    share = len(calls.rows) / scored.users
-    profits = profit.measure(terms, call_list.measured(scored, labels, fees), share)
-    return calls, page.part(folder, subject, calls, profits)
+    return model, scored
 
 
 def subject_of(as_of: date, version: str, engine: str, model: ScoringModel) -> Subject:

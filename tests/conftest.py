@@ -80,7 +80,8 @@ def state_folder() -> Iterator[Path]:
 # before the other files of its stack: alerts look back five minutes, and the other files cause faults.
 LONGEST = (
     "local_stack/test_alarm.py", "local_stack/test_under_load.py", "local_stack/test_turning_back.py",
-    "local_stack/test_stack.py", "local_stack/test_bare_up.py", "steps/chain/test_year_of_months.py",
+    "local_stack/console/test_console_of_a_stack.py", "local_stack/test_stack.py", "local_stack/test_bare_up.py",
+    "steps/chain/test_year_of_months.py",
     "steps/chain/test_interrupted_months.py",
     "steps/chain/test_month_of_real_data.py", "steps/chain/test_year.py", "steps/chain/test_real_months.py",
     "steps/registry/test_honest_figures.py", "local_stack/mlflow_command/test_mlflow_launcher.py",
@@ -91,7 +92,10 @@ LONGEST = (
 
 
 # One worker runs these, one file after the other, with one stack (local_stack/conftest.py).
-STACK_FILES = ("test_alarm.py", "test_under_load.py", "test_turning_back.py", "test_stack.py", "test_bare_up.py")
+STACK_FILES = (
+    "test_alarm.py", "test_under_load.py", "test_turning_back.py", "test_console_of_a_stack.py", "test_stack.py",
+    "test_bare_up.py",
+)  # fmt: skip
 
 
 class FilesOfOneState(LoadFileScheduling):

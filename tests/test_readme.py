@@ -38,6 +38,7 @@ RUN_BY = {
     "mlflow run . -e materialize": (NEW_FEATURE, 'step(patched, "materialize"'),
     "mlflow run . -P month_dir=data/month_001 -P as_of=2024-02-29": (REAL_MONTH, "chain.main("),
     "mlflow run . -e catch_up -P months_dir=data": ("tests/steps/test_catch_up.py", "catch_up.main("),
+    "mlflow run . -e score": ("tests/steps/test_score.py", "score.main("),
     "mlflow run . -e labels": ("tests/steps/test_labels.py", "labels.main("),
     "mlflow run . -e remove_month": ("tests/steps/test_remove_month.py", "remove_month.main("),
     "mlflow run . -e erase_user": ("tests/steps/runs/test_no_id_in_mlflow.py", '"erase_user"'),

@@ -29,6 +29,7 @@ WHY = {
     "train": "the rows of each fold no longer fit into the processor's cache",
     "register": "the gate's draws of validation rows no longer fit into the processor's cache",
 }
+PAGE = "console: "
 STORES = {"look-up": "PostgreSQL", "look-up: redis": "Redis"}
 
 
@@ -74,6 +75,7 @@ def write(folder: Path, measured: Sequence[Measured]) -> None:
         report.table(header, _rows(measured)),
         _worse_than_linear(measured),
         *_look_ups(measured),
+        *_pages(measured),
     ]
     (folder / "scale.md").write_text("\n\n".join([*lines, "![seconds by users](scale.png)"]) + "\n")
 
@@ -137,6 +139,16 @@ def _look_ups(measured: Sequence[Measured]) -> list[str]:
     ]
     header = ["online store", "users online", "p50 ms"]
     return ["Reading one user's features with the gateway's reader:", report.table(header, rows)] if rows else []
+
+
+def _pages(measured: Sequence[Measured]) -> list[str]:
+    rows = [
+        [stage.stage.removeprefix(PAGE), f"{stage.users:,}", f"{stage.figure:.0f}"]
+        for stage in sorted(measured, key=lambda stage: stage.stage)
+        if stage.stage.startswith(PAGE) and stage.figure is not None
+    ]
+    text = "Pages of the console, with a campaign of every user (bench/scale/pages.py); the goal is 300 ms:"
+    return [text, report.table(["page", "users", "p50 ms"], rows)] if rows else []
 
 
 def _plot(path: Path, measured: Sequence[Measured]) -> None:

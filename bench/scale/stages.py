@@ -1,6 +1,6 @@
-"""Measures ingest, materialize, training sets on each engine, train, register, score, monitor and look-up for months
-of growing size, next to their stock variants -> reports/scale.md. Each stage runs in its own process, so its memory is
-its own.
+"""Measures ingest, materialize, training sets on each engine, train, register, score, monitor, look-up and the pages of
+the console for months of growing size, next to their stock variants -> reports/scale.md. Each stage runs in its own
+process, so its memory is its own.
 
     python -m bench.scale --sizes 7043,100000,1000000 --stock-up-to 100000 --state .streamflow-scale
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest import mock
 
 from bench.scale import report
+from bench.scale.pages import PAGES
 from bench.scale.report import Measured
 from bench.testbed import redis_server
 from local_stack import chain
@@ -29,7 +30,7 @@ from steps.runs import entry_points
 AS_OF, NEXT_MONTH = "2024-01-31", "2024-02-29"
 WIDE = "churn_v2"  # the FeatureService of 16 features
 IN_REDIS = {"STREAMFLOW_ONLINE_STORE": "redis"}
-STOCK = ["-m", "bench.scale.stock"]
+STOCK, CONSOLE = ["-m", "bench.scale.stock"], ["-m", "bench.scale.pages"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def stages(month: Path, next_month: Path) -> list[Stage]:
         step("monitor: 16 features", "monitor", as_of=NEXT_MONTH),
         Stage("look-up", "project", [*STOCK, "look-up", str(month)], {}),
         Stage("look-up: redis", "project", [*STOCK, "look-up", str(month)], IN_REDIS),
+        *(Stage(f"{report.PAGE}{page}", "project", [*CONSOLE, str(month), page], {}) for page in PAGES),
         *([joins["spark"]] if report.spark_is_installed() else []),
     ]  # fmt: skip
 

@@ -1,12 +1,12 @@
 """Call list: the users that a campaign lists, by expected gain, as a page and as a CSV file."""
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from console.charts import curve
+from console.charts import curve, profit
 from steps import warehouse
 from steps.warehouse import CampaignSummary, ListFilter
 
@@ -24,7 +24,8 @@ def page() -> str:
     number = min(max(request.args.get("page", 1, type=int), 1), MOST_PAGES)
     offset = (number - 1) * SHOWN
     users = warehouse.listed_users(campaign.name, filter_of(), offset, SHOWN + 1) if campaign else []
-    points = warehouse.gain_curve(campaign.name) if campaign else []
+    gains = warehouse.campaign_gains(campaign.name) if campaign else None
+    measured = warehouse.newest_profit(campaign.name) if campaign else None
     return render_template(
         "call_list.html",
         campaigns=campaigns,
@@ -34,8 +35,10 @@ def page() -> str:
         has_more=len(users) > SHOWN,
         page=number,
         offset=offset,
-        points=points,
-        chart=curve.chart(points),
+        gains=gains,
+        chart=curve.chart(gains.curve) if gains else None,
+        measured=measured,
+        profits=profit.chart(measured.profit) if measured and measured.profit else None,
     )
 
 
@@ -49,12 +52,19 @@ def download() -> Response:
     campaign = chosen(warehouse.campaign_summaries())
     if campaign is None:
         return abort(404, "There is no campaign.")
-    users = [asdict(user) for user in warehouse.listed_users(campaign.name, filter_of())]
-    frame = pd.DataFrame(users, columns=["user_id", "probability", "expected_gain"])
+    users = warehouse.listed_users(campaign.name, filter_of())
+    most = max((len(user.reasons) for user in users), default=0)
+    columns = ["user_id", "probability", "expected_gain", *(f"reason_{nth}" for nth in range(1, most + 1))]
+    rows = [(user.user_id, user.probability, user.expected_gain, *padded(user.reasons, most)) for user in users]
+    frame = pd.DataFrame(rows, columns=columns)
     frame.insert(0, "rank", range(1, len(frame) + 1))
     answer = Response(spreadsheet.to_csv(frame), content_type="text/csv; charset=utf-8")
     answer.headers.set("Content-Disposition", "attachment", filename="call_list.csv")
     return answer
+
+
+def padded(reasons: Sequence[str], length: int) -> list[str | None]:
+    return [*reasons, *[None] * (length - len(reasons))]
 
 
 def chosen(campaigns: Sequence[CampaignSummary]) -> CampaignSummary | None:
@@ -72,4 +82,9 @@ def filter_of() -> ListFilter:
     least = 0.0
     with suppress(ValueError):
         least = min(max(float(request.args.get("least", "")), 0.0), 1.0)
-    return ListFilter(least if least == least else 0.0, request.args.get("part", "")[:LONGEST_PART].replace("\0", ""))  # noqa: PLR0124 - NaN
+    return ListFilter(0.0 if math.isnan(least) else least, text_of("part"), text_of("reason"))
+
+
+def text_of(field: str) -> str:
+    """PostgreSQL has no text with a NUL."""
+    return request.args.get(field, "")[:LONGEST_PART].replace("\0", "")

@@ -1,17 +1,21 @@
-"""Customer: the gateway's answer for one user, and for other values of the features; the user's scores by month."""
+"""Customer: the gateway's answer for one user with its reasons, and for other values of the features; the user's scores
+by month."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from console.charts import bars
 from console.pages.parts import gateway, section
 from console.sources import registry
+from console.sources.gateway import Explained
 from console.sources.http import Answer
 from steps import warehouse
 from steps.warehouse import UserScore
 
 LONGEST_USER_ID = 4096
+REASONS = 8
 PREFIX = "feature."
 """Of the fields with other values: a feature may have any name"""
 WORDS = {"true": True, "false": False}
@@ -24,18 +28,30 @@ def page() -> str:
     user_id = request.args.get("user_id", "")[:LONGEST_USER_ID].strip()
     if not user_id:
         return render_template("customer.html", user_id="", answer=None)
-    answer = gateway().predict(user_id, {})
-    changed = changes(answer.body.get("features_used") or {}, request.args)
+    plain = gateway().predict(user_id, {})
+    stored = plain.body.get("features_used") or {}
+    asked = explained(user_id, {}, len(stored)) if plain.ok else Explained(plain)
+    changed = changes(stored, request.args)
+    other = explained(user_id, changed, len(stored)) if changed and plain.ok else None
+    reasons, other_reasons = asked.reasons, other.reasons if other else {}
+    longest = bars.largest(reasons, other_reasons)
     return render_template(
         "customer.html",
         user_id=user_id,
         prefix=PREFIX,
-        answer=answer,
+        answer=asked.answer,
+        bars=bars.chart(reasons, longest),
+        unexplained=asked.unexplained,
         changed=changed,
-        other=gateway().predict(user_id, changed) if changed and answer.ok else None,
-        days=days(answer),
+        other=other.answer if other else None,
+        other_bars=bars.chart(other_reasons, longest),
+        days=days(asked.answer),
         scores=section(lambda: scores(user_id)),
     )
+
+
+def explained(user_id: str, overrides: Mapping[str, Any], features: int) -> Explained:
+    return gateway().explain(user_id, overrides, min(features, REASONS))
 
 
 def changes(stored: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:

@@ -65,8 +65,13 @@ def list_rows(subject: Subject, calls: CallList) -> dict[str, str]:
     limit = f"at most {terms.top:,} contacts" if terms.budget is None else f"a budget of {terms.budget:,.2f}"
     money = "" if subject.calibration not in (None, "none") else NOT_CALIBRATED
     before = {"campaign was made before": kept(calls)} if kept(calls) else {}
+    has_reasons = any(str(name).startswith("reason_") for name in rows)
+    by = (
+        {"reasons of the listed users": f"by version {calls.made.origin.version}"} if calls.made and has_reasons else {}
+    )
     return {
         **before,
+        **by,
         "campaign": f"{terms.campaign}: {limit}",
         "assumptions": (
             f"a contact keeps {terms.response_rate:.1%} of those who would leave, for {terms.horizon_months} months of "

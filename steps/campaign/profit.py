@@ -7,6 +7,7 @@ not whether the response rate is right: the control group does that.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from steps.cli.settings import RANDOM_STATE
 from steps.scoring.quality import LEVEL, MIN_PER_CLASS, MIN_USERS, SHARES, Figure, Labels
 
 DRAWS = 400
+RECORDED = 41
+"""Points of the recorded curve"""
 
 Orders = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions of users: by expected gain, by probability"""
@@ -74,6 +77,24 @@ def resampled_differences(terms: Terms, measured: Measured, share: float, draws:
     realised, orders = _realised(terms, measured)
     values = [_values(realised, orders, times, share) for times in _resamples(len(realised), draws)]
     return np.array([by_gain - by_probability for by_gain, by_probability in values])
+
+
+def as_record(profit: Profit) -> dict[str, Any]:
+    """As JSON: the figures, and the curve as [share of the users, by gain, by probability]."""
+    places = np.unique(np.linspace(0, len(SHARES) - 1, RECORDED).round().astype(np.int64))
+    places = np.union1d(places, [profit.best])
+    points = zip(SHARES[places], profit.by_gain[places], profit.by_probability[places], strict=True)
+    return {
+        "users": profit.users,
+        "left": profit.left,
+        "share": profit.share,
+        "at_share": profit.at_share,
+        "at_share_by_probability": profit.at_share_by_probability,
+        "difference": [profit.difference.value, profit.difference.low, profit.difference.high],
+        "best_share": profit.best_share,
+        "best": max(0.0, float(profit.by_gain[profit.best])),
+        "curve": [[float(figure) for figure in point] for point in points],
+    }
 
 
 def _realised(terms: Terms, measured: Measured) -> tuple[Numbers, Orders]:

@@ -111,7 +111,7 @@ def _month(model: ScoringModel, as_of: date, name: str, scratch: Path) -> tuple[
     scored = scores.score_month(model, as_of, scores.local(model), lambda _scores: None, scratch, see=see)
     labels = warehouse.newest_labels_of(as_of)
     sample = Sample(name, as_of, pa.chunked_array(user_ids, pa.string()), columns)
-    explained = reasons.of_a_sample(scored, model, as_of) if scored.users else None
+    explained = reasons.of_a_sample(model, as_of, scored) if scored.users else None
     month = Month(sample, scored, labels[LABEL].to_numpy(), explained)
     return month, performance.labelled(scored, labels)
 

@@ -41,31 +41,14 @@ class MeanContributions:
         return ", ".join(f"{name} {mean:.4f}" for name, mean in self.means.items())
 
 
-def add(part: ListPart, scored: MonthScores, model: ScoringModel, as_of: date, version: str) -> ListPart:
-    """The part with reason_1, … of each listed user, and with the mean size of each feature's contribution; as it was
-    for a version that gives no reasons. A user of an earlier list who is not scored now has no reasons."""
-    means = mean_contributions(of_a_sample(scored, model, as_of))
-    if means is None:
-        return part
-    is_scored = part.listed["user_id"].isin(scored.user_ids.to_pandas())
-    texts = reasons_of(part.listed.loc[is_scored, "user_id"].tolist(), model, as_of)
-    columns = [f"reason_{nth}" for nth in range(1, min(STRONGEST, len(model.types)) + 1)]
-    listed = part.listed.join(pd.DataFrame(texts, columns=columns, index=part.listed.index[is_scored]))
-    rows = {
-        "reasons of the listed users": f"contributions to version {version}, {means.scale}",
-        f"mean size of contributions ({means.scale}), a sample of {means.users:,} users": means.text,
-    }
-    return replace(part, listed=listed, facts=part.facts | means.facts, rows=part.rows | rows)
-
-
-def reasons_of(user_ids: Sequence[str], model: ScoringModel, as_of: date) -> list[list[str]]:
-    """The strongest reasons of each user, by a version that gives reasons."""
+def of_users(model: ScoringModel, as_of: date, user_ids: Sequence[str]) -> list[list[str]]:
+    """The strongest reasons of each user, such as `months_active=2 (+0.9712)`; none from a version without reasons."""
     rows = features_of_users(model, as_of, user_ids)
     texts: list[list[str]] = []
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows.iloc[start : start + ROWS_AT_ONCE]
-        if explanation := explained.explain(model.loaded, chunk):
-            texts += strongest(explanation, chunk)
+        explanation = explained.explain(model.loaded, chunk)
+        texts += [[]] * len(chunk) if explanation is None else strongest(explanation, chunk)
     return texts
 
 
@@ -91,18 +74,27 @@ def sampled(user_ids: Iterable[str], size: int = SAMPLE) -> list[str]:
     return sorted(user_ids, key=lambda user_id: hashlib.sha256(user_id.encode()).digest())[:size]
 
 
-def of_a_sample(scored: MonthScores, model: ScoringModel, as_of: date) -> Explained | None:
+def of_a_sample(model: ScoringModel, as_of: date, scored: MonthScores) -> Explained | None:
     """The contributions of a sample of the scored users. None for a version that gives no reasons."""
     return explained.explain(model.loaded, features_of_users(model, as_of, sampled(scored.user_ids.to_pylist())))
 
 
-def mean_contributions(explanation: Explained | None) -> MeanContributions | None:
+def means_of_a_sample(model: ScoringModel, as_of: date, scored: MonthScores) -> MeanContributions | None:
+    explanation = of_a_sample(model, as_of, scored)
     if explanation is None:
         return None
     means = np.abs(explanation.contributions).mean(axis=0)
     order = np.argsort(-means, kind="stable").tolist()
     by_name = {explanation.features[nth]: float(means[nth]) for nth in order}
     return MeanContributions(explanation.scale, len(explanation.contributions), by_name)
+
+
+def with_means(part: ListPart, means: MeanContributions | None) -> ListPart:
+    """The part of the report with the mean size of each feature's contribution."""
+    if means is None:
+        return part
+    name = f"mean size of contributions ({means.scale}), a sample of {means.users:,} users"
+    return replace(part, facts=part.facts | means.facts, rows=part.rows | {name: means.text})
 
 
 def features_of_users(model: ScoringModel, as_of: date, user_ids: Sequence[str]) -> pd.DataFrame:

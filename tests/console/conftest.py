@@ -1,5 +1,6 @@
 """What the pages show: two real months, a version, scores, the monitor's run, and real servers beside the console."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,12 +82,14 @@ LISTED_USERS = (
     ("=bob", 30.5, 0.9), (MARKUP, 20.25, 0.8), *((f"user-{number:03d}", 10.0, 0.6) for number in range(120))
 )  # fmt: skip
 """user_id, expected gain and probability, in the list's order"""
+REASONS = {"=bob": ["=cmd (+0.9)", f"net_service={MARKUP} (-0.5)"], "user-000": ["months_active=2 (+0.3)"]}
 
 
 def record_campaign(version: str, run_id: str) -> None:
     ids, gains, probabilities = map(list, zip(*LISTED_USERS, ("held-back", 40.0, 0.95), strict=True))
     users = {"user_id": ids, "role": [*[LISTED] * len(LISTED_USERS), CONTROL], "probability": probabilities,
-             "expected_gain": gains}  # fmt: skip
+             "expected_gain": gains,
+             "reasons": [json.dumps(REASONS.get(user_id, [])) for user_id in ids]}  # fmt: skip
     warehouse.record_campaign(Campaign("spring", FEBRUARY, version, run_id), pa.table(users))
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.console.conftest import KEY, MARKUP, PERSON, Filled, MakeConsole
 from tests.gateway.api.test_docs import browser, served
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 
@@ -120,7 +121,7 @@ def test_a_wide_table_scrolls_in_itself_and_by_keyboard(page: Page, address: str
     region.focus()
     before = region.evaluate("element => element.scrollLeft")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('[aria-label=Decisions]').scrollLeft > 0")
+    wait_until(lambda: region.evaluate("element => element.scrollLeft") > before)
     assert before == 0
 
 

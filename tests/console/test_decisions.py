@@ -22,13 +22,13 @@ __all__ = ["empty_registry", "registry", "runs", "temporary_files_go", "training
 COMMAND = f"{sys.executable} -m steps.approve"
 
 
-def console(**more: str) -> FlaskClient:
-    return create_app(load_settings({"KEYS": f"{PERSON}:{KEY}", "APPROVE_COMMAND": COMMAND, **more})).test_client()
+def console(**settings: str) -> FlaskClient:
+    return create_app(load_settings({"KEYS": f"{PERSON}:{KEY}", **settings})).test_client()
 
 
 @pytest.fixture
 def signed_in(server: object) -> FlaskClient:
-    client = console()
+    client = console(APPROVE_COMMAND=COMMAND)
     sign_in(client)
     return client
 
@@ -73,7 +73,7 @@ def test_what_the_step_refuses_is_shown_and_changes_nothing(waiting: Registry, s
 
 
 def test_without_a_key_the_page_names_the_command_and_the_form_is_refused(waiting: Registry) -> None:
-    open_console = console(KEYS="")
+    open_console = console(KEYS="", APPROVE_COMMAND=COMMAND)
     page = open_console.get("/decisions").text
     assert "mlflow run . -e approve -P version=2 -P by=NAME" in page
     assert "<button" not in page

@@ -5,7 +5,6 @@ from html import unescape
 from typing import Any
 
 import pytest
-import requests
 from flask.testing import FlaskClient
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -66,36 +65,6 @@ def test_without_gateway_and_watcher_the_page_says_that_no_version_answers(make_
     assert "No version answers." in text
     assert "Gateway down" in text
     assert "PostgreSQL ok answers" in text
-
-
-def test_a_customer_has_the_figures_of_the_api(client: FlaskClient, gateway: str) -> None:
-    answer = requests.post(f"{gateway}/predict", json={"user_id": USER}, timeout=5).json()
-    text = text_of(client, "/customer", user_id=USER)
-    assert f"Probability of leaving: {answer['probability']:.4f}" in text
-    assert f"values of {answer['as_of']}" in text
-    for name, stored in answer["features_used"].items():
-        assert f"{name} {stored}" in text
-
-
-def test_a_customers_scores_are_those_of_the_table(client: FlaskClient, filled: Filled) -> None:
-    [[probability]] = sql.fetch("SELECT probability FROM churn_scores WHERE user_id = %s", [filled.user_id])
-    assert f"2024-02-29 {filled.version} {probability:.4f}" in text_of(client, "/customer", user_id=filled.user_id)
-
-
-def test_another_value_is_sent_to_the_gateway_as_its_type(client: FlaskClient) -> None:
-    text = text_of(client, "/customer", **{"user_id": USER, "feature.months_active": "3", "feature.monthly_fee": ""})
-    assert "months_active: 70 becomes 3" in text
-    assert "0.1234 becomes 0.1234" in text
-
-
-def test_a_value_that_the_gateway_refuses_is_named(client: FlaskClient) -> None:
-    text = text_of(client, "/customer", **{"user_id": USER, "feature.months_active": "many"})
-    assert "months_active" in text.split("With other values")[1].split("Scores")[0]
-    assert "becomes" not in text
-
-
-def test_a_value_like_the_stored_one_changes_nothing(client: FlaskClient) -> None:
-    assert "With other values" not in text_of(client, "/customer", **{"user_id": USER, "feature.monthly_fee": "98.70"})
 
 
 def test_monitoring_has_the_figures_of_the_table(client: FlaskClient, filled: Filled) -> None:

@@ -31,7 +31,8 @@ def test_a_killed_new_server_is_turned_back_under_load_until_a_person_rolls_back
     testbed: Testbed, up_stack: OwnStack
 ) -> None:
     before = testbed.live()["serving"]
-    second = candidates.valid_version("churn_v2", "hist_gradient_boosting", trees=8)
+    # of another kind than test_under_load.py promotes: only a version that has not served is on probation
+    second = candidates.valid_version("churn_v2", "random_forest", trees=8)
     with loops.start(testbed.target(), RATE, swap.LONGEST_S, 64, 1) as running:
         swap.swap_to(testbed, second, lambda: candidates.promote(second))
         testbed.model_server().kill()

@@ -117,7 +117,7 @@ def test_the_list_has_the_largest_expected_gain_first_and_nobody_of_the_control_
 @pytest.mark.parametrize("model", ["random_forest", "hist_gradient_boosting", "logistic_regression"])
 def test_each_listed_user_has_its_strongest_reasons(run: Score, registered: dict[str, str], model: str) -> None:
     materialize.main(["--as-of", str(JANUARY)])
-    outcome = run(version=registered[model], top="5")
+    outcome = run(version=registered[model], top="5", campaign=f"reasons of {model}")
     listed = pd.read_csv(outcome.folder / "call_list.csv")
     assert list(listed)[-3:] == ["reason_1", "reason_2", "reason_3"]
     rows = pd.DataFrame([served([user])[user] for user in listed["user_id"]], columns=NAMES)
@@ -127,6 +127,13 @@ def test_each_listed_user_has_its_strongest_reasons(run: Score, registered: dict
         texts = [str(listed[f"reason_{nth}"][row]) for nth in (1, 2, 3)]
         sizes = [abs(float(text.split("(")[1][:-1])) for text in texts]
         assert sizes == pytest.approx(sorted(np.abs(contributions))[:-4:-1], abs=1e-4)
+    recorded = fetch("SELECT user_id, reasons FROM campaigns WHERE campaign = %s AND role = 'listed'", (
+        f"reasons of {model}",
+    ))  # fmt: skip
+    by_user = listed.set_index("user_id")[["reason_1", "reason_2", "reason_3"]]
+    assert dict(recorded) == {user: list(by_user.loc[user]) for user in by_user.index}
+    control = "SELECT count(*) FROM campaigns WHERE role = 'control' AND reasons <> '[]'"
+    assert fetch(control) == [(0,)]
 
 
 def test_the_mean_size_of_each_features_contributions_is_recorded(run: Score) -> None:

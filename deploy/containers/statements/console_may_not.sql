@@ -32,6 +32,7 @@ DELETE FROM churn_scores
 SELECT * FROM prediction_log
 INSERT INTO prediction_log (answered_at, request_id, user_id, code, milliseconds) VALUES (now(), 'mine', 'mine', 'ok', 0)
 DELETE FROM campaigns
+DELETE FROM campaign_profits
 INSERT INTO campaigns (campaign, user_id, role, probability, expected_gain, version, as_of, run_id) VALUES ('mine', 'mine', 'listed', 0, 1, '1', now(), 'mine')
 INSERT INTO decision_requests (model, version, question, action, requested_by) VALUES ('mine', '1', 0, 'approve', 'Ann')
 INSERT INTO decision_requests (model, version, question, action, requested_by, at) SELECT model, version, id, 'approve', 'Ann', now() FROM decisions

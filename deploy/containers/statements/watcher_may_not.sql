@@ -27,6 +27,8 @@ UPDATE decisions SET reason = 'mine'
 DELETE FROM decisions
 TRUNCATE decisions
 SELECT * FROM campaigns
+SELECT * FROM campaign_gains
+SELECT * FROM campaign_profits
 DELETE FROM campaigns
 SELECT * FROM decision_requests
 INSERT INTO decision_requests (model, version, question, action, requested_by) VALUES ('mine', '1', 0, 'approve', 'Ann')

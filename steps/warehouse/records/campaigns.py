@@ -14,8 +14,15 @@ from steps.warehouse.connection import CAMPAIGN_LOCK, Cursor, event_time, statem
 from steps.warehouse.export import copy_out
 
 LISTED, CONTROL = "listed", "control"
-USERS = {"user_id": pa.string(), "role": pa.string(), "probability": pa.float64(), "expected_gain": pa.float64()}
-COPY = "COPY campaigns (user_id, role, probability, expected_gain, campaign, version, as_of, run_id) FROM STDIN CSV"
+USERS = {
+    "user_id": pa.string(), "role": pa.string(), "probability": pa.float64(), "expected_gain": pa.float64(),
+    "reasons": pa.string(),
+}  # fmt: skip
+"""reasons: a JSON list of texts"""
+COPY = (
+    "COPY campaigns (user_id, role, probability, expected_gain, reasons, campaign, version, as_of, run_id) "
+    "FROM STDIN CSV"
+)
 CHUNK_USERS = 50_000
 
 

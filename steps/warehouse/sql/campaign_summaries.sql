@@ -1,8 +1,6 @@
--- The newest campaigns, with the numbers of their users and the gain that the list expects.
-SELECT campaign, (as_of AT TIME ZONE 'UTC')::date, version, run_id, min(made_at),
-       count(*) FILTER (WHERE role = 'listed'), count(*) FILTER (WHERE role = 'control'),
-       coalesce(sum(expected_gain) FILTER (WHERE role = 'listed'), 0)
-FROM campaigns
-GROUP BY campaign, as_of, version, run_id
-ORDER BY as_of DESC, min(made_at) DESC
+-- The newest campaigns. Of a campaign's users, which agree about it, the index gives the first one.
+SELECT names.campaign, (made.as_of AT TIME ZONE 'UTC')::date, made.version, made.run_id, made.made_at
+FROM (SELECT DISTINCT campaign FROM campaign_gains) AS names
+CROSS JOIN LATERAL (SELECT * FROM campaigns WHERE campaign = names.campaign ORDER BY user_id LIMIT 1) AS made
+ORDER BY made.as_of DESC, made.made_at DESC
 LIMIT 24

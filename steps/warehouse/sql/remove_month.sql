@@ -15,5 +15,6 @@ DELETE FROM label_files WHERE as_of = %(as_of)s;
 DELETE FROM lake_files WHERE as_of = %(as_of)s;
 DELETE FROM churn_scores WHERE as_of = %(as_of)s;
 DELETE FROM months WHERE as_of = %(as_of)s;
+DELETE FROM campaign_profits WHERE as_of = %(as_of)s;
 DELETE FROM campaigns WHERE as_of = %(as_of)s; -- after the month, with which alone they go
 UPDATE users SET as_of = '-infinity' WHERE as_of = %(as_of)s

@@ -18,6 +18,7 @@ from steps.month.digest import files_sha256
 from steps.registry import versions
 from steps.runs import entry_points
 from steps.runs.entry_points import arguments
+from steps.sample_months import main as make_sample_months
 from tests.conftest import FEBRUARY, JANUARY
 from tests.steps.states.database import fetch, last_run
 from tests.steps.states.months import FILES, with_cell, write_month
@@ -61,12 +62,14 @@ def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_command_puts_a_months_model_into_production(
     empty_warehouse: Settings,
-    sample_months: Path,
+    tmp_path: Path,
     tracking: str,
     few_trees: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = sample_months / "month_000"
+    # users of its own: a step that another test has run on the same data is not run again
+    make_sample_months(["--out-dir", str(tmp_path), "--users", "300", "--months", "1", "--seed", "62"])
+    folder = tmp_path / "month_000"
     run_chain(folder)
     parent = last_run("main", tracking)
     steps = ["check_month", "ingest", "materialize", "build_dataset", "train", "register"]

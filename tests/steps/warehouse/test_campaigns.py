@@ -1,5 +1,6 @@
 """The table of campaigns: made once, never changed, gone with a user or a month; and what became of the groups."""
 
+import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -10,18 +11,22 @@ import pytest
 
 from steps import erase_user, ingest, remove_month, warehouse
 from steps.runs.entry_points import arguments
+from steps.warehouse.records import campaigns
 from steps.warehouse.records.campaigns import CONTROL, LISTED, Campaign
 from tests.conftest import FEBRUARY, JANUARY
 from tests.steps.states.database import execute, fetch
 
 RUN = "0" * 32
+REASONS = '["plan=a,\\"b\\" (+0.5000)", "tab\\tand\\\\ (-0.1000)"]'
+"""JSON with what CSV and JSON escape"""
 
 
 def users(*rows: tuple[str, str, float]) -> pa.Table:
     """user_id, role and expected gain."""
     ids, roles, gains = zip(*rows, strict=True)
     columns = {"user_id": ids, "role": roles, "probability": [0.5] * len(rows), "expected_gain": gains}
-    return pa.table({name: list(values) for name, values in columns.items()})
+    reasons = [REASONS if role == LISTED else "[]" for role in roles]
+    return pa.table({**{name: list(values) for name, values in columns.items()}, "reasons": reasons})
 
 
 def campaign(name: str = "spring", as_of: date = JANUARY) -> Campaign:
@@ -30,6 +35,16 @@ def campaign(name: str = "spring", as_of: date = JANUARY) -> Campaign:
 
 def rows() -> list[tuple[object, ...]]:
     return fetch("SELECT campaign, user_id, role FROM campaigns ORDER BY campaign, user_id")
+
+
+def assert_counted() -> None:
+    """campaign_gains says what the campaigns are."""
+    own = fetch("SELECT campaign, role, count(*), sum(expected_gain) FROM campaigns GROUP BY 1, 2 ORDER BY 1, 2")
+    counted = fetch(
+        "SELECT campaign, role, sum(users)::bigint, sum(gain) FROM campaign_gains GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert [row[:3] for row in counted] == [row[:3] for row in own]
+    assert [row[3] for row in counted] == pytest.approx([row[3] for row in own])
 
 
 def test_a_campaign_is_recorded_in_the_order_of_its_gains(january: Path) -> None:
@@ -42,6 +57,8 @@ def test_a_campaign_is_recorded_in_the_order_of_its_gains(january: Path) -> None
     assert recorded.users["user_id"].to_pylist() == ["ann", ",", "bob", "=zoe"]
     assert recorded.users["role"].to_pylist() == [LISTED] * 3 + [CONTROL]
     assert recorded.users["expected_gain"].to_pylist() == [3.0, 2.0, 2.0, 4.0]
+    reasons = [json.loads(text) for text in recorded.users["reasons"].to_pylist()]
+    assert reasons == [['plan=a,"b" (+0.5000)', "tab\tand\\ (-0.1000)"]] * 3 + [[]]
 
 
 def test_a_campaign_is_made_once(january: Path) -> None:
@@ -78,8 +95,10 @@ def test_a_wrong_row_is_refused(january: Path, row: tuple[str, str, float]) -> N
 def test_an_erased_user_goes_from_campaigns_and_never_comes_back(january: Path, tracking: str) -> None:
     listed = users(("ann", LISTED, 3.0), ("bob", CONTROL, 2.0))
     warehouse.record_campaign(campaign(), listed)
+    assert_counted()
     erase_user.main(arguments("erase_user", {"user_id": "ann"}))
     assert rows() == [("spring", "bob", CONTROL)]
+    assert_counted()
     recorded = warehouse.record_campaign(campaign("summer"), listed)
     assert recorded is not None
     assert recorded.users["user_id"].to_pylist() == ["bob"]
@@ -96,6 +115,19 @@ def test_a_campaign_goes_with_its_month(january: Path, tracking: str) -> None:
 def february(january: Path, february_folder: Path) -> Callable[[], None]:
     """A function that loads February."""
     return lambda: ingest.main(arguments("ingest", {"month_dir": str(february_folder), "as_of": str(FEBRUARY)}))
+
+
+def test_the_gains_of_a_list_are_counted_in_chunks(january: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaigns, "CHUNK_USERS", 7)
+    gains = [0.001 * 1.7**number for number in range(30)]
+    listed = [(f"user-{number}", CONTROL if number % 5 == 0 else LISTED, gain) for number, gain in enumerate(gains)]
+    warehouse.record_campaign(campaign(), users(*listed))
+    assert_counted()
+    counted = warehouse.campaign_gains("spring")
+    assert (counted.listed, counted.control) == (24, 6)
+    best = sorted((gain for _user, role, gain in listed if role == LISTED), reverse=True)
+    assert [users for users, _gain in counted.curve] == list(range(1, 25))
+    assert [gain for _users, gain in counted.curve] == pytest.approx([sum(best[:size]) for size in range(1, 25)])
 
 
 def test_outcomes_are_those_of_the_next_months_labels(february: Callable[[], None]) -> None:

@@ -22,7 +22,10 @@ BEGIN
             EXECUTE format('GRANT %s ON public.%I TO %I', rights, name, current_setting('streamflow.watcher'));
         END IF;
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['months', 'churn_scores', 'monitoring', 'decisions', 'serving_history', 'campaigns'] LOOP
+    FOREACH name IN ARRAY ARRAY[
+        'months', 'churn_scores', 'monitoring', 'decisions', 'serving_history', 'campaigns',
+        'campaign_gains', 'campaign_profits'
+    ] LOOP
         IF to_regclass('public.' || name) IS NOT NULL THEN
             EXECUTE format('GRANT SELECT ON public.%I TO %I', name, current_setting('streamflow.console'));
         END IF;

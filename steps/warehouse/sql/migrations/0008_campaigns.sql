@@ -6,6 +6,7 @@ CREATE TABLE IF NOT EXISTS campaigns (
     role          text              NOT NULL CHECK (role IN ('listed', 'control')),
     probability   double precision  NOT NULL CHECK (probability BETWEEN 0 AND 1),
     expected_gain double precision  NOT NULL CHECK (expected_gain > 0), -- in the currency of monthly_fee
+    reasons       jsonb             NOT NULL DEFAULT '[]', -- of the probability, the strongest first, as texts
     version       text              NOT NULL,
     as_of         timestamptz       NOT NULL,
     run_id        text              NOT NULL, -- of score, with the terms
