@@ -1,4 +1,4 @@
-# One image for MLflow's server, the steps, the watcher with its model servers, and the gateway.
+# One image for MLflow's server, the steps, the watcher with its model servers, the gateway and the console.
 # The lock is installed before the code is copied: a code change installs nothing.
 # the image, or its digest: .env's PYTHON_IMAGE
 ARG PYTHON_IMAGE=python:3.11-slim

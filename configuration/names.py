@@ -3,8 +3,6 @@
 MODEL_NAME = "streamflow_churn"
 PRODUCTION = "Production"
 EXPERIMENT = "streamflow"
-# without this tag, MLflow's UI opens an experiment on traces of language models
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 # tags of runs and versions that more than one program reads
 RUN_ID_TAG = "run_id"

@@ -55,7 +55,7 @@ def _add_texts(app: Flask, settings: Settings) -> None:
     def shared() -> dict[str, Any]:
         return {
             "navigation": NAVIGATION,
-            "links": Links(settings.mlflow_url, experiment.get()),
+            "links": Links(settings.mlflow_url, experiment.get),
             "has_keys": bool(settings.keys),
         }
 

@@ -72,7 +72,7 @@ class Settings(EnvironmentSettings):
     approve_command: Text | None = text(
         None,
         "The command that carries out an approval, which needs the owner's login: python -m steps.approve. Without\n"
-        "one, the page names the command for a terminal",
+        "one, approve -P pending=true carries out later what people asked for",
         derived=True,
     )
     approve_timeout_s: Number = seconds(600.0, "Longest wait for that command, in seconds", most=3600.0)

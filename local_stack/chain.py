@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import requests
 
-from configuration import names, stages
+from configuration import mlflow_ui, names, stages
 from configuration.months import FIRST_MONTH, number_of
 from local_stack import processes
 from local_stack.settings import ROOT, Settings, StackError
@@ -83,7 +83,7 @@ def prepare_tracking(settings: Settings) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         location = (settings.artifacts / EXPERIMENT).as_uri()
-        return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=names.EXPERIMENT_TAGS))
+        return str(client.create_experiment(EXPERIMENT, artifact_location=location, tags=mlflow_ui.EXPERIMENT_TAGS))
     number = str(experiment.experiment_id)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(number)
@@ -92,6 +92,8 @@ def prepare_tracking(settings: Settings) -> str:
             f"is restored. To delete it again: mlflow experiments delete --experiment-id {number}",
             flush=True,
         )
+    for name, value in mlflow_ui.missing_tags(experiment.tags).items():
+        client.set_experiment_tag(number, name, value)
     return number
 
 

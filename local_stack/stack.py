@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 import psutil
 import psycopg2
 
-from configuration import passwords
+from configuration import mlflow_ui, passwords
 from local_stack import chain, mlflow_login, processes
 from local_stack.database import loaded_months, postgres
 from local_stack.database.background import background_threads
@@ -80,7 +80,7 @@ class Stack:
         for service in (watcher, mlflow_server, console, *monitoring.values()):
             with self._as_warning(), timed_step(service.name, f"http://127.0.0.1:{service.port}"):
                 self._wait_for(service)
-        self._print_summary(time.monotonic() - started)
+        self._print_summary(time.monotonic() - started, experiment)
 
     def _wait_for_gateway(self, gateway: Service) -> None:
         with timed_step("gateway", self.settings.address("GATEWAY_PORT")):
@@ -155,15 +155,15 @@ class Stack:
                 self.supervisor.step()
             time.sleep(SUPERVISE_S)
 
-    def _print_summary(self, seconds: float) -> None:
+    def _print_summary(self, seconds: float, experiment: str) -> None:
         gateway = self.settings.address("GATEWAY_PORT")
         for warning in self.warnings:
             print(f"\n[{'ERROR' if self.failed else 'WARNING'}] {warning}", flush=True)
         print(f"\n[OK] StreamFlow is up after {seconds:.0f} s")
         print(f"  console  {self.settings.address('CONSOLE_PORT')}")
         print(f"  MLflow   {self.settings.address('MLFLOW_PORT')} ({mlflow_login.note(self.settings)})")
-        print(f"  gateway  {gateway}")
-        print(f"  docs     {gateway}/docs")
+        print(f"  runs     {self.settings.address('MLFLOW_PORT')}/{mlflow_ui.runs_page(experiment)}")
+        print(f"  gateway  {gateway}\n  docs     {gateway}/docs")
         if prometheus.is_on(self.settings):
             print(f"  alerts   {self.settings.address(prometheus.PORT)}/alerts")
         print(f"  logs     {self.settings.state / 'logs'}", flush=True)

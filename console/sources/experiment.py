@@ -4,6 +4,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from configuration import names
+from steps import warehouse
+from steps.cli.errors import StepError
 
 
 class ExperimentId:
@@ -14,8 +16,9 @@ class ExperimentId:
         """None while MLflow does not answer, or has no such experiment: pages are shown without the link."""
         if self._number is None:
             try:
+                warehouse.ping()  # MLflow's tables are on the same server, and MLflow would try again for minutes
                 experiment = MlflowClient().get_experiment_by_name(names.EXPERIMENT)
-            except MlflowException:
+            except (MlflowException, StepError):
                 return None
             self._number = str(experiment.experiment_id) if experiment else None
         return self._number

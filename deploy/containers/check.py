@@ -93,6 +93,33 @@ def promotion_swaps(containers: Containers, user: str) -> None:
     print(f"  swap to version 2 in {forth_s:.1f} s, back to 1 in {back_s:.1f} s; {statuses.total()} requests, all 200")
 
 
+def pages_answer(containers: Containers, user: str) -> None:
+    pages = containers.pages()
+    require(pages.first.url.endswith("/sign-in"), f"without a key, the console shows {pages.first.url}")
+    now = pages.get("/")
+    require('id="live-version">1<' in now and ">down<" not in now, f"the console's page Now:\n{now}")
+    for path in ("/customer", "/call-list", "/monitoring", "/decisions"):
+        pages.get(path)
+    answer = pages.get("/customer", user_id=user)
+    require(user in answer and "needs a key" not in answer, f"the console's page of a customer:\n{answer}")
+    print("  the console asks for a key, then shows version 1, every part as ok, and a customer's answer")
+
+
+def a_person_approves_on_the_page(containers: Containers, user: str) -> None:
+    register = f"mlflow run . -e register -P as_of={AS_OF} -P promote=ask -P force=true"
+    containers.step("sh", "-c", f"{register} || true")  # a version that waits is exit code 2
+    pages = containers.pages()
+    page = pages.send("/decisions", "/decisions/2", action="approve")
+    require("ann asked to approve it" in page, f"the console's page after an approval:\n{page}")
+    require(containers.version(user) == "1", "the console promoted a version by itself")
+    containers.step("mlflow", "run", ".", "-e", "approve", "-P", "pending=true")
+    until(lambda: containers.version(user) == "2", 60, "the swap to the version that a person approved")
+    require("No version waits" in pages.get("/decisions"), "the version that was approved still waits")
+    containers.promote("1")
+    until(lambda: containers.version(user) == "1", 60, "the swap back to version 1")
+    print("  ann approves version 2 on the page; the step approve carries it out, and version 2 answers")
+
+
 def postgres_restarts(containers: Containers, user: str) -> None:
     with continuous_requests(containers, user) as statuses:
         started = time.monotonic()
@@ -130,7 +157,9 @@ def main() -> None:
         rights.check(containers)
         lake_is_written(containers)
         monitoring.check(containers, user)
+        pages_answer(containers, user)
         promotion_swaps(containers, user)
+        a_person_approves_on_the_page(containers, user)
         postgres_restarts(containers, user)
         data_stays(containers, user)
     except CheckFailed as error:

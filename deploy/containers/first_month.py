@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from configuration import names
+from configuration import mlflow_ui, names
 from local_stack.chain import month_of
 from local_stack.database import loaded_months
 from local_stack.settings import ROOT, Settings, StackError
@@ -47,7 +47,7 @@ def ensure_experiment() -> None:
     client = MlflowClient()
     experiment = client.get_experiment_by_name(names.EXPERIMENT)
     if experiment is None:
-        client.create_experiment(names.EXPERIMENT, tags=names.EXPERIMENT_TAGS)
+        client.create_experiment(names.EXPERIMENT, tags=mlflow_ui.EXPERIMENT_TAGS)
     elif experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
         print(f"[WARNING] Experiment {names.EXPERIMENT} was deleted in MLflow; the steps need it, so it is restored.")

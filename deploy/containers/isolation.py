@@ -8,9 +8,13 @@ from dotenv import dotenv_values
 
 from deploy.containers.outside import Containers, require
 
-MLFLOW_PORT, POSTGRES_PORT, WATCHER_PORT = 5000, 5432, 5001
+MLFLOW_PORT, POSTGRES_PORT, WATCHER_PORT, CONSOLE_PORT = 5000, 5432, 5001, 8080
 VOLUMES_OF_GATEWAY = {"secrets-gateway", "sockets"}
-OF_GATEWAY = {"READER_PASSWORD", "PREDICTION_LOG_PASSWORD", "ENRICHER_API_KEYS"}
+# service -> the secrets that its processes have
+SECRETS_OF = {
+    "gateway": {"READER_PASSWORD", "PREDICTION_LOG_PASSWORD", "ENRICHER_API_KEYS", "CONSOLE_GATEWAY_KEY"},
+    "console": {"CONSOLE_DATABASE_PASSWORD", "CONSOLE_KEYS", "CONSOLE_GATEWAY_KEY"},
+}
 READ_PASSWORDS = (
     "import json, pathlib; print(json.dumps({p.name: p.read_text() for p in pathlib.Path('/passwords').iterdir()}))"
 )
@@ -37,17 +41,30 @@ for name in sys.argv[1:]:
 def check(containers: Containers) -> None:
     secrets = passwords(containers)
     passwords_are_in_no_definition(containers, secrets)
-    gateway_knows_its_own_passwords(containers, secrets)
-    gateway_reaches_postgres_and_the_watcher_only(containers)
+    for service in SECRETS_OF:
+        a_service_knows_its_own_passwords(containers, service, secrets)
+    gateway_reaches_no_mlflow(containers)
     internal_services_have_no_way_out(containers)
 
 
 def passwords(containers: Containers) -> dict[str, str]:
     words = ("run", "--rm", "-T", "--entrypoint", "python", "passwords", "-c", READ_PASSWORDS)
     made: dict[str, str] = json.loads(containers.compose(*words).splitlines()[-1])
-    keys = dotenv_values(containers.folder / ".env")["ENRICHER_API_KEYS"] or ""
-    require(len(made) > 1 and bool(keys), "there are no passwords or no API keys to look for")
-    return {**made, "ENRICHER_API_KEYS": keys.partition(":")[2]}
+    keys = dotenv_values(containers.folder / ".env")
+    of_clients, of_people = (dict(pairs(keys[name] or "")) for name in ("ENRICHER_API_KEYS", "CONSOLE_KEYS"))
+    require(len(made) > 1 and bool(of_people), "there are no passwords or no keys to look for")
+    return {
+        **made,
+        "ENRICHER_API_KEYS": of_clients["check"],
+        "CONSOLE_GATEWAY_KEY": of_clients["console"],
+        "CONSOLE_KEYS": of_people["ann"],
+    }
+
+
+def pairs(keys: str) -> Iterator[tuple[str, str]]:
+    for part in keys.split(","):
+        name, _colon, key = part.partition(":")
+        yield name, key
 
 
 def passwords_are_in_no_definition(containers: Containers, secrets: Mapping[str, str]) -> None:
@@ -59,15 +76,15 @@ def passwords_are_in_no_definition(containers: Containers, secrets: Mapping[str,
     print(f"  `inspect` of {len(definitions)} containers and their image shows no password and no key")
 
 
-def gateway_knows_its_own_passwords(containers: Containers, secrets: Mapping[str, str]) -> None:
-    environments = containers.python("gateway", READ_ENVIRONMENTS)
+def a_service_knows_its_own_passwords(containers: Containers, service: str, secrets: Mapping[str, str]) -> None:
+    environments = containers.python(service, READ_ENVIRONMENTS)
     shown = {name for name, value in secrets.items() if ascii(value)[1:-1] in environments}
-    require(shown == OF_GATEWAY, f"the environments of the gateway's container have {sorted(shown)}")
-    print(f"  /proc/*/environ of the gateway's container has {', '.join(sorted(shown))} and no other password")
+    require(shown == SECRETS_OF[service], f"the environments of the {service}'s container have {sorted(shown)}")
+    print(f"  /proc/*/environ of the {service}'s container has {', '.join(sorted(shown))} and no other password")
 
 
-def gateway_reaches_postgres_and_the_watcher_only(containers: Containers) -> None:
-    may = [f"postgres:{POSTGRES_PORT}", f"model:{WATCHER_PORT}"]
+def gateway_reaches_no_mlflow(containers: Containers) -> None:
+    may = [f"postgres:{POSTGRES_PORT}", f"model:{WATCHER_PORT}", f"console:{CONSOLE_PORT}"]
     may_not = [f"{host}:{MLFLOW_PORT}" for host in ("mlflow", *containers.addresses("mlflow"))]
     require(len(may_not) > 1, "MLflow's container has no address")
     reached = containers.python("gateway", REACHED, *may, *may_not).split()

@@ -27,7 +27,7 @@ ENTRYPOINT ["{package}"]
 """
 READY_S, FIRING_S, BACK_S = 90.0, 180.0, 120.0
 MAY = ("gateway:8000", "model:5001", "alertmanager:9093")
-MAY_NOT = ("postgres:5432", "mlflow:5000")
+MAY_NOT = ("postgres:5432", "mlflow:5000", "console:8080")
 
 
 def check(containers: Containers, user: str) -> None:

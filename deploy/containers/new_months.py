@@ -1,7 +1,7 @@
 """python -m deploy.containers.new_months: catch_up, for a folder of months that may not be empty.
 
 In: a folder with month_000, month_001, …; made-up months are never written into it. Out: as for `mlflow run .`. With
---as-of, this month only.
+--as-of, this month only. Before that, what people asked for on the console's page: a month may wait for it.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from deploy.containers.first_month import ensure_experiment, mlflow_run
 from local_stack import chain
 from local_stack.settings import StackError
 from steps import warehouse
+from steps.registry import approvals
 
 
 def main() -> None:
@@ -34,6 +35,8 @@ def run_chains(data: Path, as_of: str | None) -> None:
     ensure_experiment()
     warehouse.apply_schema()
     warehouse.make_log_days()  # also in a month without files
+    if approvals.open_requests():
+        mlflow_run("-e", "approve", "-P", "pending=true")
     if month is None:
         mlflow_run("-e", "catch_up", "-P", f"months_dir={data}")
     else:

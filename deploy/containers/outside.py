@@ -20,6 +20,28 @@ class CheckFailed(AssertionError):
     """The containers do not behave as documented."""
 
 
+class Pages:
+    """The console, as a person's browser sees it."""
+
+    def __init__(self, address: str, key: str) -> None:
+        self._address, self._browser = address, requests.Session()
+        self.first = self._browser.get(address, timeout=ANSWER_TIMEOUT_S)
+        self.send("/sign-in", "/sign-in", key=key)
+
+    def get(self, path: str, **values: str) -> str:
+        answer = self._browser.get(f"{self._address}{path}", params=values, timeout=ANSWER_TIMEOUT_S)
+        require(answer.ok, f"the console answers {path} with {answer.status_code}:\n{answer.text}")
+        return answer.text
+
+    def send(self, page: str, path: str, **fields: str) -> str:
+        """Sends a form of the page. Returns the page that follows."""
+        token = self.get(page).partition('name="csrf" value="')[2].partition('"')[0]
+        form = {"csrf": token, **fields}
+        answer = self._browser.post(f"{self._address}{path}", data=form, timeout=ANSWER_TIMEOUT_S)
+        require(answer.ok, f"the console answers a form for {path} with {answer.status_code}:\n{answer.text}")
+        return answer.text
+
+
 class Containers:
     """The services of one folder, through Compose's commands and two ports."""
 
@@ -80,6 +102,12 @@ class Containers:
     def predict(self, user: str) -> requests.Response:
         body = {"user_id": user}
         return requests.post(f"{self.gateway}/predict", json=body, headers=self._key, timeout=ANSWER_TIMEOUT_S)
+
+    def pages(self) -> Pages:
+        """Signed in as a person of CONSOLE_KEYS."""
+        return Pages(
+            f"http://127.0.0.1:{self.settings['CONSOLE_PORT']}", self.settings["CONSOLE_KEYS"].rpartition(":")[2]
+        )
 
     def status(self, user: str) -> int | str:
         try:

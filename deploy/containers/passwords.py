@@ -25,7 +25,7 @@ OF_MLFLOW = ("MLFLOW_ADMIN_PASSWORD", "MLFLOW_STEPS_PASSWORD", "MLFLOW_WATCHER_P
 OF_GRAFANA = "GRAFANA_ADMIN_PASSWORD"
 PASSWORDS = (*OF_ROLES, *OF_MLFLOW, OF_GRAFANA)
 # .env sets them, or nobody does
-OPTIONAL = ("ENRICHER_API_KEYS",)
+OPTIONAL = ("ENRICHER_API_KEYS", "CONSOLE_KEYS")
 # service -> its variables, and the secret that each holds
 SERVICES: Mapping[str, Mapping[str, str]] = {
     "roles": {name: name for name in OF_ROLES},
@@ -37,11 +37,16 @@ SERVICES: Mapping[str, Mapping[str, str]] = {
         "ENRICHER_LOG_PASSWORD": "PREDICTION_LOG_PASSWORD",
         "ENRICHER_API_KEYS": "ENRICHER_API_KEYS",
     },
+    "console": {
+        "PGPASSWORD": "CONSOLE_DATABASE_PASSWORD",
+        "CONSOLE_KEYS": "CONSOLE_KEYS",
+        "CONSOLE_GATEWAY_KEY": "CONSOLE_GATEWAY_KEY",
+    },
 }
 # of the images of the profile `monitoring`: service -> the user, by number, that reads its files
 USERS = {"prometheus": 65534, "grafana": 472}
-SCRAPER = "prometheus"
-"""The name of the API key with which Prometheus reads the gateway's metrics"""
+SCRAPER, ASKER = "prometheus", "console"
+"""The names of the API keys with which Prometheus reads the gateway's metrics, and the console asks for a customer"""
 
 
 def main() -> None:
@@ -69,14 +74,21 @@ def make(env_file: Path, folder: Path) -> dict[str, str]:
     refuse_line_breaks(chosen)
     values = {name: chosen.get(name) or _kept(folder / name) or secrets.token_urlsafe(32) for name in PASSWORDS}
     write(folder, values, (os.getuid(), os.getgid()))
-    return {**values, **{name: chosen[name] for name in OPTIONAL if name in chosen}}
+    optional = {name: chosen[name] for name in OPTIONAL if name in chosen}
+    key = api_keys(optional).get(ASKER)
+    return {**values, **optional, **({"CONSOLE_GATEWAY_KEY": key} if key else {})}
 
 
 def of_monitoring(values: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Service -> its files. The gateway takes any key, also an empty one, where ENRICHER_API_KEYS is not set."""
+    key = api_keys(values).get(SCRAPER, "")
+    return {"prometheus": {"API_KEY": key}, "grafana": {"ADMIN_PASSWORD": values[OF_GRAFANA]}}
+
+
+def api_keys(values: Mapping[str, str]) -> dict[str, str]:
+    """Name -> key, of the gateway's."""
     parts = (part.partition(":") for part in values.get("ENRICHER_API_KEYS", "").split(","))
-    keys = {name.strip(): key.strip() for name, _colon, key in parts}
-    return {"prometheus": {"API_KEY": keys.get(SCRAPER, "")}, "grafana": {"ADMIN_PASSWORD": values[OF_GRAFANA]}}
+    return {name.strip(): key.strip() for name, _colon, key in parts}
 
 
 def refuse_line_breaks(chosen: Mapping[str, str]) -> None:

@@ -33,6 +33,8 @@ LISTS = {
     "log": ("gateway", "PGDATABASE"),
     "watcher": ("model", "PGDATABASE"),
     "watcher_in_mlflow": ("model", "MLFLOW_DATABASE"),
+    "console": ("console", "PGDATABASE"),
+    "console_in_mlflow": ("console", "MLFLOW_DATABASE"),
     "mlflow": ("mlflow", "MLFLOW_DATABASE"),
 }
 

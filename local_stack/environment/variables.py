@@ -54,7 +54,7 @@ class StackVariables(EnvironmentSettings):
         variable="PREDICTION_LOG_PASSWORD", secret=True,
     )  # fmt: skip
     console_database_password: Text | None = text(
-        None, "The password of PGUSER_console, the console: reads what its pages show",
+        None, "The password of PGUSER_console, the console: reads what its pages show, appends requests",
         variable="CONSOLE_DATABASE_PASSWORD", secret=True,
     )  # fmt: skip
     pgdatabase: Text = text("streamflow", "The database of the warehouse and the feature store", variable="PGDATABASE")
@@ -96,8 +96,8 @@ class StackVariables(EnvironmentSettings):
     postgres_image: Text = text("postgres:16", "PostgreSQL's image, also with a digest", variable="POSTGRES_IMAGE")
     publish_address: Text = text(
         names.LOOPBACK,
-        "The address at which MLFLOW_PORT and GATEWAY_PORT are published. Outside this machine, the gateway needs\n"
-        "ENRICHER_API_KEYS",
+        "The address at which MLFLOW_PORT, GATEWAY_PORT and CONSOLE_PORT are published. Outside this machine, the\n"
+        "gateway needs ENRICHER_API_KEYS, and the console CONSOLE_KEYS",
         variable="PUBLISH_ADDRESS",
     )
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from configuration import markdown, names
+from configuration import markdown, mlflow_ui, names
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -101,6 +101,5 @@ def _description(run: "Run") -> str:
 
 
 def open_as_training(client: "MlflowClient", experiment_id: str) -> None:
-    missing = names.EXPERIMENT_TAGS.keys() - client.get_experiment(experiment_id).tags.keys()
-    for name in missing:
-        client.set_experiment_tag(experiment_id, name, names.EXPERIMENT_TAGS[name])
+    for name, value in mlflow_ui.missing_tags(client.get_experiment(experiment_id).tags).items():
+        client.set_experiment_tag(experiment_id, name, value)

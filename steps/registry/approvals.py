@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, fields
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
+from steps import warehouse
 from steps.cli.errors import NoApproval
 from steps.cli.settings import MODEL_NAME
 from steps.registry import decisions, versions
 from steps.registry.examination.gate import GateResult
 from steps.registry.examination.rules import Rules
 from steps.runs import outcomes
-from steps.warehouse import RecordedDecision
+from steps.warehouse import RecordedDecision, RecordedRequest, Request, RequestedAction
 
 WAITS_TAG = "waits_for_approval"  # for people who look at the version in MLflow; gone once the decision is carried out
 RULE = "rule: promote=ask"
@@ -91,15 +92,36 @@ def of_version(version: ModelVersion) -> Waiting:
     number, history = str(version.version), decisions.about_stages()
     if number == versions.in_production():
         raise NoApproval(f"Version {number} is already in Production")
+    if question := _question(version, history):
+        return Waiting(version, question)
+    why = _why_not(version, decisions.newest(version, history))
+    raise NoApproval(f"Version {number} does not wait for approval: {why}. {_waiting_text(history)}")
+
+
+def _question(version: ModelVersion, history: list[RecordedDecision]) -> RecordedDecision | None:
+    """The decision by which the version waits."""
     newest = decisions.newest(version, history)
     questions = [decision for decision in history if _asks(decision) and decisions.is_about(decision, version)]
     # an approval that a killed step has not carried out is given again
     is_left = newest and newest.kind == "approval" and WAITS_TAG in version.tags
-    if newest and questions and (_asks(newest) or is_left):
-        return Waiting(version, questions[-1])
-    raise NoApproval(
-        f"Version {number} does not wait for approval: {_why_not(version, newest)}. {_waiting_text(history)}"
-    )
+    return questions[-1] if newest and questions and (_asks(newest) or is_left) else None
+
+
+def request_decision(version: str, action: RequestedAction, person: str) -> None:
+    """Records a person's request about a version that waits. Raises NoApproval, NoSuchVersion."""
+    waiting_version = of_version(versions.get(version))
+    warehouse.record_request(MODEL_NAME, Request(version, waiting_version.question.id, action, person))
+
+
+def open_requests() -> list[RecordedRequest]:
+    """The newest request about each version that waits: nobody has carried it out yet."""
+    newest = {request.question: request for request in warehouse.requests(MODEL_NAME)}
+    if not newest:
+        return []
+    history, production = decisions.about_stages(), versions.in_production()
+    existing = [version for version in versions.all_versions() if str(version.version) != production]
+    questions = [question for version in existing if (question := _question(version, history))]
+    return [newest[question.id] for question in questions if question.id in newest]
 
 
 def waiting(history: list[RecordedDecision]) -> list[str]:

@@ -9,14 +9,17 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils import name_utils
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from configuration import markdown
+from configuration import markdown, mlflow_ui, names
 from steps.cli import console
 from steps.cli.errors import StepError
-from steps.cli.settings import project_run_id
+from steps.cli.settings import MODEL_NAME, project_run_id
 
 ERROR = "[ERROR] "
+# tag with a run's id -> the link's text
+LINKED_RUNS = {MLFLOW_PARENT_RUN_ID: "parent", "training_run_id": "training", names.DATASET_RUN_TAG: "dataset"}
+VERSION_TAG = "model_version"
 LONGEST = 5000  # MLflow refuses a tag of more than 8000 characters
 
 
@@ -27,8 +30,23 @@ def conclude(text: str) -> None:
 
 
 def describe(text: str) -> None:
-    """Makes the text the active run's description."""
-    mlflow.set_tag(MLFLOW_RUN_NOTE, markdown.literal(text[:LONGEST]))
+    """Makes the text the active run's description, with links to what the run belongs to."""
+    run = MlflowClient().get_run(mlflow.active_run().info.run_id)  # with the tags that the step has set
+    mlflow.set_tag(MLFLOW_RUN_NOTE, markdown.literal(text[:LONGEST]) + links_of(run))
+
+
+def links_of(run: Run) -> str:
+    """Markdown with the pages of the parent, the training, the dataset and the version; "" without any of them."""
+    tags, experiment = run.data.tags, run.info.experiment_id
+    links = [
+        f"[{name}]({mlflow_ui.run_page(experiment, tags[tag])})"
+        for tag, name in LINKED_RUNS.items()
+        if re.fullmatch("[0-9a-f]{32}", tags.get(tag, ""))
+    ]
+    number = tags.get(VERSION_TAG, "")
+    if re.fullmatch("[0-9]+", number):
+        links.append(f"[version {number}]({mlflow_ui.version_page(MODEL_NAME, number)})")
+    return f"\n\nSee also: {', '.join(links)}" if links else ""
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
-from configuration import names
+from configuration import mlflow_ui, names
 from steps import warehouse
 from steps.cli.errors import ExperimentDeleted, StepError, TrackingUnavailable
 from steps.cli.settings import PROJECT_ROOT, Settings
@@ -99,9 +99,8 @@ def held(run: Run) -> Iterator[str]:
 
 def _open_as_training(experiment_id: str) -> None:
     client = MlflowClient()
-    missing = names.EXPERIMENT_TAGS.keys() - client.get_experiment(experiment_id).tags.keys()
-    for name in missing:
-        client.set_experiment_tag(experiment_id, name, names.EXPERIMENT_TAGS[name])
+    for name, value in mlflow_ui.missing_tags(client.get_experiment(experiment_id).tags).items():
+        client.set_experiment_tag(experiment_id, name, value)
 
 
 def code_version() -> dict[str, str]:

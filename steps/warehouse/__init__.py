@@ -97,6 +97,7 @@ from steps.warehouse.records.pages import (
 )
 from steps.warehouse.records.prediction_log import OldLog, delete_old_log, make_log_days, old_log, oldest_kept
 from steps.warehouse.records.profits import RecordedProfit, newest_profit, record_profit
+from steps.warehouse.records.requests import RecordedRequest, Request, RequestedAction, record_request, requests
 from steps.warehouse.records.serving import (
     Cutover,
     SealedObject,
@@ -110,22 +111,23 @@ from steps.warehouse.scores import OldScores, delete_old_scores, old_scores, rea
 from steps.warehouse.staging import Change
 
 __all__ = [
-    "MONTH_TABLES", "USERS", "Campaign", "CampaignGains", "CampaignSummary", "Change", "Cursor", "Cutover", "Decision",
-    "DecisionKind", "ErasedRows", "Erasure", "Figure", "Figures", "LabelsLoad", "LakeFile", "ListFilter", "ListedUser",
-    "LoadedMonth", "MonitorRun", "Monitored", "MonthLoad", "MonthTable", "Observation", "ObservedFigure", "OldLog",
-    "OldScores", "OnlineTable", "Outcome", "RecordedCampaign", "RecordedDecision", "RecordedProfit", "SealedObject",
-    "UserScore", "any_erased", "any_label", "apply_schema", "campaign_gains", "campaign_outcomes",
-    "campaign_summaries", "clear_online", "count_snapshot", "count_versions", "count_without_label", "cutovers",
-    "decisions", "delete_old_log", "delete_old_scores", "entities", "entities_of_file", "erased", "erased_among",
-    "erasures_of", "event_time", "export", "export_schema", "files_sha256", "has_served", "label_files",
-    "labels_fingerprint", "labels_of", "lake_files", "listed_users", "load_late_labels", "load_month", "loaded_at",
-    "loaded_months", "loads", "make_log_days", "monitor_runs", "monitored", "monitored_months", "month_fingerprint",
-    "month_lock", "month_rows", "month_state", "months_of_another_origin", "newest_labels_fingerprint",
-    "newest_labels_of", "newest_profit", "newest_seal", "observe", "old_log", "old_scores", "oldest_kept",
-    "online_as_of", "ping", "promotion_lock", "read_features", "read_snapshot", "realised_auc", "record_campaign",
-    "record_cutover", "record_decision", "record_lake_file", "record_monitoring", "record_profit", "record_seal",
+    "MONTH_TABLES", "USERS", "Campaign", "CampaignGains", "CampaignSummary", "Change", "Cursor", "Cutover",
+    "Decision", "DecisionKind", "ErasedRows", "Erasure", "Figure", "Figures", "LabelsLoad", "LakeFile",
+    "ListFilter", "ListedUser", "LoadedMonth", "MonitorRun", "Monitored", "MonthLoad", "MonthTable", "Observation",
+    "ObservedFigure", "OldLog", "OldScores", "OnlineTable", "Outcome", "RecordedCampaign", "RecordedDecision",
+    "RecordedProfit", "RecordedRequest", "Request", "RequestedAction", "SealedObject", "UserScore", "any_erased",
+    "any_label", "apply_schema", "campaign_gains", "campaign_outcomes", "campaign_summaries", "clear_online",
+    "count_snapshot", "count_versions", "count_without_label", "cutovers", "decisions", "delete_old_log",
+    "delete_old_scores", "entities", "entities_of_file", "erased", "erased_among", "erasures_of", "event_time",
+    "export", "export_schema", "files_sha256", "gain_curve", "has_served", "label_files", "labels_fingerprint",
+    "labels_of", "lake_files", "listed_users", "load_late_labels", "load_month", "loaded_at", "loaded_months",
+    "loads", "make_log_days", "monitor_runs", "monitored", "monitored_months", "month_fingerprint", "month_lock",
+    "month_rows", "month_state", "months_of_another_origin", "newest_labels_fingerprint", "newest_labels_of",
+    "newest_profit", "newest_seal", "observe", "old_log", "old_scores", "oldest_kept", "online_as_of", "ping",
+    "promotion_lock", "read_features", "read_snapshot", "realised_auc", "record_campaign", "record_cutover",
+    "record_decision", "record_lake_file", "record_monitoring", "record_profit", "record_request", "record_seal",
     "record_step_success", "recorded_campaign", "recorded_lake_files", "remove_month", "replace_online",
-    "replaced_scores", "require_known", "require_month", "run_held", "run_if_free", "scores_of_month",
-    "scores_of_user", "side_by_side", "slice_attributes", "snapshot_tables", "statement", "transaction", "users_of",
-    "vacuum",
+    "replaced_scores", "requests", "require_known", "require_month", "run_held", "run_if_free", "scores_of_month",
+    "scores_of_user", "side_by_side", "slice_attributes", "snapshot_tables", "statement", "transaction",
+    "users_of", "vacuum",
 ]  # fmt: skip

@@ -106,18 +106,10 @@ def test_an_unknown_action_is_refused(signed_in: FlaskClient, commands: list[lis
     assert commands == []
 
 
-def test_without_a_command_nobody_decides_here(commands: list[list[str]]) -> None:
-    client = console()
-    sign_in(client)
-    form = {"csrf": token(client, "/decisions"), "action": "approve"}
-    assert client.post("/decisions/2", data=form).status_code == 403
-    assert commands == []
-
-
 def test_the_last_line_of_the_step_is_shown(commands: list[list[str]]) -> None:
     settings = load_settings({"APPROVE_COMMAND": "approve --now"})
     assert decisions.carry_out(settings, 2, "Ann Smith", "false") == (True, "[OK] last")
-    assert commands == [["approve", "--now", "--version=2", "--by=Ann Smith", "--refuse=false"]]
+    assert commands == [["approve", "--now", "--version=2", "--by=Ann Smith", "--refuse=false", "--pending=false"]]
 
 
 def test_one_decision_is_carried_out_at_a_time(commands: list[list[str]]) -> None:

@@ -49,6 +49,8 @@ def value_of(variable: str, file: str) -> str:
     """A value for a line of a secret's file that ends with `=`."""
     if variable == "ENRICHER_API_KEYS":
         return "web:a-key-of-the-web-site-01"
+    if variable == "CONSOLE_KEYS":
+        return "ann:a-key-of-a-person-0001"
     if variable == "MLFLOW_TRACKING_PASSWORD":  # a client's, which mlflow.env has too
         variable, file = f"MLFLOW_{file.removesuffix('.env')}_PASSWORD", "mlflow.env"
     return f"{variable}-of-{file}".lower()

@@ -8,6 +8,7 @@ import yaml
 from dotenv import dotenv_values
 
 from configuration.environment import EnvironmentSettings
+from console.settings import Settings as ConsoleSettings
 from deploy.containers import passwords
 from feature_enricher.settings import Settings as GatewaySettings
 from local_stack.settings import ROOT, Settings
@@ -22,20 +23,27 @@ MONITORING = {name: service for name, service in SERVICES.items() if service.get
 PROJECT_SERVICES = {name: service for name, service in SERVICES.items() if name not in ("postgres", *MONITORING)}
 WITH_SECRETS = {name: service for name, service in PROJECT_SERVICES.items() if name not in ("passwords", "keys")}
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
-PROGRAMS: dict[str, type[EnvironmentSettings]] = {"model": WatcherSettings, "gateway": GatewaySettings}
+PROGRAMS: dict[str, type[EnvironmentSettings]] = {
+    "model": WatcherSettings, "gateway": GatewaySettings, "console": ConsoleSettings,
+}  # fmt: skip
 PROGRAMS_SETTINGS = {name for program in PROGRAMS.values() for name in program.variables()}
-SECRETS = {*passwords.PASSWORDS, *passwords.OPTIONAL, "ENRICHER_LOG_PASSWORD"}
+SECRETS = {*passwords.PASSWORDS, *passwords.OPTIONAL, "ENRICHER_LOG_PASSWORD", "CONSOLE_GATEWAY_KEY"}
+PREFIXES = {"model": ("ROLLOUT_",), "gateway": ("ENRICHER_",), "console": ("CONSOLE_",)}
 # model servers have sockets here, and no port
 OF_MODEL_PORTS = {
     "ROLLOUT_MODEL_HOST", "ROLLOUT_MODEL_ADDRESS", "ROLLOUT_MODEL_PORTS", "ROLLOUT_MODEL_TLS", "ENRICHER_MODEL_TLS",
 }  # fmt: skip
+# needs the owner's login: here a step carries out what people ask for on the page
+OF_ONE_MACHINE = {"CONSOLE_APPROVE_COMMAND", "CONSOLE_APPROVE_TIMEOUT_S"}
+# as browsers reach them
+ADDRESSES = {"ENRICHER_CONSOLE_URL": "http://127.0.0.1:8080", "CONSOLE_MLFLOW_URL": "http://127.0.0.1:5000"}
 PUBLISHED = "${PUBLISH_ADDRESS:?PUBLISH_ADDRESS is not set; run cp .env.example .env and see there}"
 
 
-def test_there_are_eight_services_and_three_that_monitor() -> None:
+def test_there_are_nine_services_and_three_that_monitor() -> None:
     assert set(MONITORING) == {"prometheus", "alertmanager", "grafana"}
     assert set(SERVICES) - set(MONITORING) == {
-        "postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "model", "gateway",
+        "postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "model", "gateway", "console",
     }  # fmt: skip
 
 
@@ -136,6 +144,7 @@ def test_the_image_contains_what_the_services_run() -> None:
     included = {line[1:].split("/")[0] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert {
         "configuration",
+        "console",
         "sealing",
         "steps",
         "rollout",
@@ -150,10 +159,10 @@ def test_the_image_contains_what_the_services_run() -> None:
     assert ".env" not in included
 
 
-def test_only_mlflow_the_gateway_and_grafana_are_published_at_the_set_address() -> None:
+def test_only_mlflow_the_gateway_the_console_and_grafana_are_published_at_the_set_address() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published.pop("alertmanager")[0].startswith("127.0.0.1:")
-    assert set(published) == {"mlflow", "gateway", "grafana"}
+    assert set(published) == {"mlflow", "gateway", "console", "grafana"}
     for [port] in published.values():
         assert port.startswith("${PUBLISH_ADDRESS:?")
     assert dotenv_values(ROOT / ".env.example")["PUBLISH_ADDRESS"] == "127.0.0.1"
@@ -204,10 +213,18 @@ def test_only_one_service_reads_env_and_it_is_on_no_network() -> None:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_gets_its_settings_of_env_one_by_one(program: str) -> None:
     settings, environment = PROGRAMS[program].variables(), SERVICES[program]["environment"]
-    assert {name for name in settings if name not in environment} - OF_MODEL_PORTS <= SECRETS
-    assert {name for name in environment if name.startswith(("ROLLOUT_", "ENRICHER_"))} <= set(settings)
+    assert {name for name in settings if name not in environment} - OF_MODEL_PORTS - OF_ONE_MACHINE <= SECRETS
+    assert {name for name in environment if name.startswith(PREFIXES[program])} <= set(settings)
     for name in PROGRAMS_SETTINGS & set(environment) - {"GATEWAY_PORT", "ENRICHER_LOG_USER"}:
-        assert not environment[name].startswith("$") or environment[name] in (f"${{{name}-}}", PUBLISHED), name
+        allowed = (f"${{{name}-}}", PUBLISHED, f"${{{name}:-{ADDRESSES.get(name)}}}")
+        assert not environment[name].startswith("$") or environment[name] in allowed, name
+
+
+def test_the_console_listens_where_the_gateway_leads_browsers() -> None:
+    examples = dotenv_values(ROOT / ".env.example")
+    for name, variable in {"ENRICHER_CONSOLE_URL": "CONSOLE_PORT", "CONSOLE_MLFLOW_URL": "MLFLOW_PORT"}.items():
+        assert ADDRESSES[name] == f"http://{examples['PUBLISH_ADDRESS']}:{examples[variable]}"
+    assert SERVICES["console"]["ports"][0].endswith(f":{SERVICES['console']['environment']['CONSOLE_PORT']}")
 
 
 def reachable(name: str) -> set[str]:
@@ -217,8 +234,9 @@ def reachable(name: str) -> set[str]:
 
 
 def test_each_service_shares_networks_with_those_it_needs() -> None:
-    assert reachable("gateway") - set(MONITORING) == {"postgres", "model"}
-    assert reachable("mlflow") == {"postgres", "model", "pipeline"}
+    assert reachable("gateway") - set(MONITORING) == {"postgres", "model", "console"}
+    assert reachable("mlflow") == {"postgres", "model", "pipeline", "console"}
+    assert reachable("console") == {"postgres", "model", "pipeline", "mlflow", "gateway"}
     assert all(
         service.get("network_mode") == "none"
         for name, service in SERVICES.items()
@@ -247,10 +265,16 @@ def test_process_1_collects_children(name: str) -> None:
     assert PROJECT_SERVICES[name]["init"] is True
 
 
+ROLES = {"mlflow": "_mlflow", "model": "_watcher", "gateway": "_reader", "console": "_console"}
+
+
 def test_each_service_waits_for_its_role_and_has_no_other() -> None:
     roles = {name: SERVICES[name]["environment"]["PGUSER"].partition("}")[2] for name in WITH_SECRETS}
-    assert roles == {"pipeline": "", "roles": "", "mlflow": "_mlflow", "model": "_watcher", "gateway": "_reader"}
-    variables = {"mlflow": "MLFLOW_DATABASE_PASSWORD", "model": "WATCHER_PASSWORD", "gateway": "READER_PASSWORD"}
+    assert roles == {"pipeline": "", "roles": "", **ROLES}
+    variables = {
+        "mlflow": "MLFLOW_DATABASE_PASSWORD", "model": "WATCHER_PASSWORD", "gateway": "READER_PASSWORD",
+        "console": "CONSOLE_DATABASE_PASSWORD",
+    }  # fmt: skip
     assert {name: passwords.SERVICES[name]["PGPASSWORD"] for name in variables} == variables
     assert all("roles" in SERVICES[name]["depends_on"] for name in set(WITH_SECRETS) - {"roles"})
 
@@ -258,7 +282,9 @@ def test_each_service_waits_for_its_role_and_has_no_other() -> None:
 def test_mlflow_asks_for_a_login_and_each_client_has_its_own() -> None:
     assert SERVICES["mlflow"]["environment"]["MLFLOW_AUTH"] == "${MLFLOW_AUTH:-basic}"
     users = {name: SERVICES[name]["environment"].get("MLFLOW_TRACKING_USERNAME") for name in WITH_SECRETS}
-    assert users == {"pipeline": "steps", "model": "watcher", "roles": None, "mlflow": None, "gateway": None}
+    assert {name: user for name, user in users.items() if user} == {"pipeline": "steps", "model": "watcher"}
+    # it reads MLflow's tables, with a role that changes none
+    assert SERVICES["console"]["environment"]["MLFLOW_TRACKING_URI"].startswith("postgresql+psycopg2:///${MLFLOW_DATA")
     variable, clients = (
         "MLFLOW_TRACKING_PASSWORD",
         {"pipeline": "MLFLOW_STEPS_PASSWORD", "model": "MLFLOW_WATCHER_PASSWORD"},

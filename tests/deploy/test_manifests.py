@@ -42,6 +42,7 @@ SECRETS = {
     "gateway": {"gateway", "model-tls-client"},
     "watcher": {"watcher", "model-tls-server"},
     "mlflow": {"mlflow"},
+    "console": {"console"},
     "steps": {"streamflow", "streamflow-seal"},
 }
 
@@ -80,7 +81,9 @@ def test_an_unknown_field_of_a_kustomization_stops_the_build(tmp_path: Path) -> 
     assert 'unknown field "imagess"' in done.stderr
 
 
-@pytest.mark.parametrize("secret", ["gateway.env", "watcher.env", "mlflow.env", "steps.env", "private.pem"])
+@pytest.mark.parametrize(
+    "secret", [*(f"{name}.env" for name in ("gateway", "watcher", "mlflow", "console", "steps")), "private.pem"]
+)
 def test_without_a_secret_s_file_nothing_is_built(tmp_path: Path, secret: str) -> None:
     mine = fill_in(tmp_path)
     (mine / "secrets" / secret).unlink()
@@ -145,7 +148,7 @@ def shakes_hands(secrets: Path) -> bool:
 
 def test_every_pod_runs_the_image_with_the_user_s_digest(objects: list[Object]) -> None:
     images = [container["image"] for template in pod_templates(objects) for container in containers_of(template)]
-    assert len(images) == 6
+    assert len(images) == 8
     assert set(images) == {f"registry.example.org/streamflow@{DIGEST}"}
 
 
@@ -236,7 +239,7 @@ def test_a_changed_setting_gives_its_program_new_pods(objects: list[Object], tmp
 def test_selectors_and_ports_lead_to_pods(objects: list[Object]) -> None:
     templates = list(pod_templates(objects))
     services = [item for item in objects if item["kind"] == "Service"]
-    assert {service["metadata"]["name"] for service in services} == {"gateway", "watcher", "mlflow"}
+    assert {service["metadata"]["name"] for service in services} == {"gateway", "watcher", "mlflow", "console"}
     for service in services:
         [template] = selected(templates, service["spec"]["selector"])
         ports = {port["name"]: port["containerPort"] for port in containers_of(template)[0]["ports"]}

@@ -10,13 +10,19 @@ from rollout.settings import load_settings
 from tests.deploy.manifests import NAME, Object, containers_of, environment_of, named, pod_templates, template_of
 from tests.rollout import certificates
 
-PODS = ("gateway", "watcher", "mlflow", "steps")
-CLIENTS, NAMES, POSTGRES = "namespaces labelled by the user", "names", "PostgreSQL"
-LABELLED = {"namespaceSelector": {"matchLabels": {"streamflow/gateway-clients": "true"}}}
+PODS = ("gateway", "watcher", "mlflow", "steps", "console")
+CLIENTS, PEOPLE, NAMES, POSTGRES = "the user's namespace of clients", "that of people's browsers", "names", "PostgreSQL"
+LABELLED = {
+    label: {"namespaceSelector": {"matchLabels": {f"streamflow/{label}-clients": "true"}}}
+    for label in ("gateway", "console")
+}
 KUBE_DNS = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
     "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
 }
+
+
+NAMESPACES = {str(LABELLED["gateway"]): CLIENTS, str(LABELLED["console"]): PEOPLE, str(KUBE_DNS): NAMES}
 
 
 class Edge(NamedTuple):
@@ -32,6 +38,10 @@ def tcp(source: str, target: str, low: int, high: int | None = None) -> Edge:
 
 ALLOWED = {
     tcp(CLIENTS, "gateway", 8000),
+    tcp(PEOPLE, "console", 8080),
+    tcp("console", "gateway", 8000),
+    tcp("console", "watcher", 5001),  # not model servers
+    tcp("console", "mlflow", 5000),
     tcp("gateway", "watcher", 5001),
     tcp("gateway", "watcher", 5010, 5029),  # model servers
     tcp("watcher", "mlflow", 5000),
@@ -60,7 +70,7 @@ def peers(rule_peers: list[Object], labels: dict[str, dict[str, str]]) -> set[st
             assert peer["ipBlock"]["cidr"].endswith("/32")
             reached.add(POSTGRES)
         else:
-            reached.add({str(LABELLED): CLIENTS, str(KUBE_DNS): NAMES}[str(dict(sorted(peer.items())))])
+            reached.add(NAMESPACES[str(dict(sorted(peer.items())))])
     return reached
 
 
@@ -128,5 +138,6 @@ def test_ports_are_those_of_the_programs(
     settings = load_settings({"MODEL_TLS": str(certificates.make(tmp_path / "tls"))})
     assert tcp("gateway", "watcher", settings.model_ports[0], settings.model_ports[-1]) in ALLOWED
     assert {edge.ports[0] for edge in ALLOWED if edge.target in PODS} == {
-        *listens("gateway"), *listens("watcher"), *listens("mlflow"), settings.model_ports[0],
+        *(port for name in ("gateway", "watcher", "mlflow", "console") for port in listens(name)),
+        settings.model_ports[0],
     }  # fmt: skip

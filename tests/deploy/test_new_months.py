@@ -1,5 +1,6 @@
 """The job of the cluster: it catches up, and never makes up months."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from configuration.months import day_of
 from deploy.containers import new_months
 from local_stack.settings import Settings, StackError
+from steps.registry import approvals
+from steps.warehouse import RecordedRequest
 from tests.steps.states.months import write_month
 
 
@@ -35,6 +38,15 @@ def test_without_a_day_the_months_are_caught_up(
 def test_a_day_names_its_month(server: Settings, tracking: str, months: Path, commands: list[str]) -> None:
     new_months.run_chains(months, "2024-02-29")
     assert commands == [f"-P month_dir={months / 'month_001'} -P as_of=2024-02-29"]
+
+
+def test_what_people_asked_for_comes_first(
+    server: Settings, tracking: str, months: Path, commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = RecordedRequest("2", 1, "approve", "ann", datetime.now(UTC))
+    monkeypatch.setattr(approvals, "open_requests", lambda: [request])
+    new_months.run_chains(months, None)
+    assert commands == ["-e approve -P pending=true", f"-e catch_up -P months_dir={months}"]
 
 
 def test_an_empty_folder_is_an_error_and_stays_empty(tmp_path: Path, commands: list[str]) -> None:

@@ -91,10 +91,25 @@ def test_no_service_gets_another_s_password() -> None:
         "PGPASSWORD": "READER_PASSWORD", "ENRICHER_LOG_PASSWORD": "PREDICTION_LOG_PASSWORD",
         "ENRICHER_API_KEYS": "ENRICHER_API_KEYS",
     }  # fmt: skip
+    assert passwords.SERVICES["console"] == {
+        "PGPASSWORD": "CONSOLE_DATABASE_PASSWORD", "CONSOLE_KEYS": "CONSOLE_KEYS",
+        "CONSOLE_GATEWAY_KEY": "CONSOLE_GATEWAY_KEY",
+    }  # fmt: skip
     assert {name for variables in passwords.SERVICES.values() for name in variables.values()} == {
-        *passwords.PASSWORDS,
-        *passwords.OPTIONAL,
-    } - {passwords.OF_GRAFANA}
+        *passwords.PASSWORDS, *passwords.OPTIONAL, "CONSOLE_GATEWAY_KEY",
+    } - {passwords.OF_GRAFANA}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"), [("", None), ("web:a,console:b:c", "b:c"), ("web:a", None), ("console:", None)]
+)
+def test_the_console_gets_the_gateway_s_key_of_its_name_and_the_keys_of_its_people(
+    env_file: Path, folder: Path, keys: str, key: str | None
+) -> None:
+    env_file.write_text(f"ENRICHER_API_KEYS={keys}\nCONSOLE_KEYS=ann:d\n")
+    values = passwords.make(env_file, folder)
+    assert (values.get("CONSOLE_GATEWAY_KEY"), values["CONSOLE_KEYS"]) == (key, "ann:d")
+    assert not (folder / "CONSOLE_KEYS").exists()
 
 
 @pytest.mark.parametrize(

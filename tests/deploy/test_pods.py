@@ -70,8 +70,8 @@ def gaps(template: Object) -> list[str]:
 
 def test_the_walk_sees_every_pod() -> None:
     assert sorted(file for file, _template in TEMPLATES) == [
-        "base/gateway.yaml", "base/mlflow.yaml", "base/months.yaml", "base/steps.yaml", "base/watcher.yaml",
-        "job.yaml", "month/job.yaml",
+        "base/console.yaml", "base/gateway.yaml", "base/mlflow.yaml", "base/months.yaml",
+        "base/requests.yaml", "base/steps.yaml", "base/watcher.yaml", "job.yaml", "month/job.yaml",
     ]  # fmt: skip
 
 
@@ -132,11 +132,12 @@ def test_probes_ask_what_kubernetes_wants_to_know(objects: list[Object]) -> None
         name: [
             at(template_of(objects, name)["spec"]["containers"][0], f"{probe}.httpGet.path") for probe in OF_A_SERVER
         ]
-        for name in ("gateway", "watcher", "mlflow")
+        for name in ("gateway", "watcher", "mlflow", "console")
     }
     health = ["/health"] * 3
     # a gateway without a model is alive and takes no requests
-    assert paths == {"gateway": ["/health", "/health", "/ready"], "watcher": health, "mlflow": health}
+    assert paths == {"gateway": ["/health", "/health", "/ready"], "watcher": health, "mlflow": health,
+                     "console": health}  # fmt: skip
 
 
 def test_there_is_always_a_gateway_and_never_a_second_watcher(objects: list[Object]) -> None:
@@ -145,17 +146,21 @@ def test_there_is_always_a_gateway_and_never_a_second_watcher(objects: list[Obje
     assert (gateway["replicas"], gateway["strategy"]["rollingUpdate"]["maxUnavailable"]) == (2, 0)
     assert (budget["minAvailable"], budget["selector"]) == (1, gateway["selector"])
     assert gateway["template"]["spec"]["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
-    for name in ("watcher", "mlflow"):
+    for name in ("watcher", "mlflow", "console"):
         spec = named(objects, "Deployment", name)["spec"]
         assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
 def test_jobs_end_and_do_not_overlap(objects: list[Object]) -> None:
-    cron = named(objects, "CronJob", "months")["spec"]
-    assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
-    assert {"startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"} <= set(cron)
-    jobs = [cron["jobTemplate"], *(document for _file, document in documents() if document["kind"] == "Job")]
-    assert len(jobs) == 3
+    crons = [named(objects, "CronJob", name)["spec"] for name in ("months", "requests")]
+    for cron in crons:
+        assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
+        assert {"startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"} <= set(cron)
+    jobs = [
+        *(cron["jobTemplate"] for cron in crons),
+        *(document for _file, document in documents() if document["kind"] == "Job"),
+    ]
+    assert len(jobs) == 4
     for job in jobs:
         assert job["spec"]["activeDeadlineSeconds"] > 0
         assert job["spec"]["backoffLimit"] == 1

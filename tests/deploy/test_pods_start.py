@@ -16,7 +16,9 @@ from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import load_settings
 from local_stack.environment import variables
 from local_stack.settings import ROOT, Settings
+from steps import approve
 from steps.cli.settings import Settings as StepSettings
+from steps.runs.entry_points import arguments
 from tests.conftest import free_port
 from tests.deploy.manifests import Object, command_of, containers_of, environment_of, named, template_of
 from tests.waiting import answers, wait_until
@@ -104,6 +106,17 @@ def test_a_watcher_answers_probes_at_its_address_and_the_gateway(objects: list[O
         assert [status(f"{url}/live", host) for host in (gateway_asks, "evil.example")] == [200, 421]
 
 
+def test_a_console_answers_probes_at_its_address_and_asks_for_a_key(objects: list[Object], tmp_path: Path) -> None:
+    command, environment = of_pod(objects, "console", tmp_path)
+    port = free_port()
+    environment |= {"CONSOLE_PORT": str(port), "TMPDIR": str(tmp_path), "PGHOST": str(tmp_path)}
+    with started(command, environment, port) as url:
+        assert status(f"{url}/health", f"{POD}:8080") == 200
+        answer = requests.get(url, headers={"Host": "console.example.org"}, timeout=10, allow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/sign-in")
+        assert status(f"{url}/sign-in", "evil.example") == 421
+
+
 def test_mlflow_answers_probes_at_its_address_and_pods_with_a_login(
     objects: list[Object], server: Settings, tracking: str, tmp_path: Path
 ) -> None:
@@ -140,6 +153,13 @@ def test_the_steps_accept_their_settings(objects: list[Object], monkeypatch: pyt
     } <= paths
 
 
+def test_the_job_of_requests_is_the_step_with_its_parameters(objects: list[Object]) -> None:
+    [container] = named(objects, "CronJob", "requests")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:3] == ["python", "-m", "steps.approve"]
+    assert approve.parse_args(container["command"][3:]).pending
+    assert container["command"][3:] == arguments("approve", {"pending": "true"})
+
+
 def service_links(objects: list[Object]) -> dict[str, str]:
     """The variables that the kubelet sets in every pod that does not forbid it; headless services have none."""
     return {
@@ -153,13 +173,13 @@ def test_the_links_of_services_would_be_read_as_settings(
     objects: list[Object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     links = service_links(objects)
-    assert {"GATEWAY_PORT", "MLFLOW_PORT"} <= set(links)
+    assert {"GATEWAY_PORT", "MLFLOW_PORT", "CONSOLE_PORT"} <= set(links)
     for name, value in links.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSetting, match=r"GATEWAY_PORT='tcp://10\.43\.0\.9:8000'"):
         load_settings()
     with pytest.raises(InvalidSettings, match=r"MLFLOW_PORT='tcp://10\.43\.0\.9:5000'"):
         variables.StackVariables.read()
-    assert {template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps")} == {
-        False
-    }
+    assert {
+        template_of(objects, name)["spec"]["enableServiceLinks"] for name in ("gateway", "mlflow", "steps", "console")
+    } == {False}

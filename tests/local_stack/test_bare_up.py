@@ -143,7 +143,7 @@ def test_the_stack_is_ready_once_the_addresses_are_printed(
     stack = Stack(Settings.from_env())
     shown: list[tuple[bool, str]] = []
     monkeypatch.setattr(stack, "_save", lambda: shown.append((stack.ready, capsys.readouterr().out)))
-    stack._print_summary(1.0)
+    stack._print_summary(1.0, "1")
     [(ready, output)] = shown
     assert ready
     assert f"logs     {stack.settings.state / 'logs'}" in output

@@ -47,7 +47,9 @@ def runs(trainings: dict[str, str], sample_months: Path) -> dict[str, str]:
 @pytest.fixture
 def registry(runs: dict[str, str], tracking: str, empty_registry: None) -> Registry:
     """Without versions and decisions."""
-    execute("ALTER TABLE decisions DISABLE TRIGGER USER; TRUNCATE decisions; ALTER TABLE decisions ENABLE TRIGGER USER")
+    warehouse.apply_schema()
+    for table in ("decisions", "decision_requests"):
+        execute(f"ALTER TABLE {table} DISABLE TRIGGER USER; TRUNCATE {table}; ALTER TABLE {table} ENABLE TRIGGER USER")
     return Registry(runs, tracking)
 
 

@@ -34,3 +34,10 @@ INSERT INTO prediction_log (answered_at, request_id, user_id, code, milliseconds
 DELETE FROM campaigns
 DELETE FROM campaign_profits
 INSERT INTO campaigns (campaign, user_id, role, probability, expected_gain, version, as_of, run_id) VALUES ('mine', 'mine', 'listed', 0, 1, '1', now(), 'mine')
+INSERT INTO decision_requests (model, version, question, action, requested_by) VALUES ('mine', '1', 0, 'approve', 'Ann')
+INSERT INTO decision_requests (model, version, question, action, requested_by, at) SELECT model, version, id, 'approve', 'Ann', now() FROM decisions
+UPDATE decision_requests SET action = 'approve'
+DELETE FROM decision_requests
+TRUNCATE decision_requests
+ALTER TABLE decision_requests DISABLE ROW LEVEL SECURITY
+DROP POLICY others_append_answers ON decision_requests

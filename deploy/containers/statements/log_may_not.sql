@@ -24,5 +24,7 @@ UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
 SELECT * FROM campaigns
+SELECT * FROM decision_requests
+INSERT INTO decision_requests (model, version, question, action, requested_by) VALUES ('mine', '1', 0, 'approve', 'Ann')
 SELECT * FROM campaign_gains
 SELECT * FROM campaign_profits

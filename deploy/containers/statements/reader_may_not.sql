@@ -24,5 +24,6 @@ UPDATE public.decisions SET reason = 'mine'
 DELETE FROM public.decisions
 TRUNCATE public.decisions
 SELECT * FROM public.campaigns
+SELECT * FROM public.decision_requests
 SELECT * FROM public.campaign_gains
 SELECT * FROM public.campaign_profits

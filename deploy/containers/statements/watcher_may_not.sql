@@ -30,3 +30,5 @@ SELECT * FROM campaigns
 SELECT * FROM campaign_gains
 SELECT * FROM campaign_profits
 DELETE FROM campaigns
+SELECT * FROM decision_requests
+INSERT INTO decision_requests (model, version, question, action, requested_by) VALUES ('mine', '1', 0, 'approve', 'Ann')

@@ -73,7 +73,7 @@ def test_nothing_is_made_for_another_server(tmp_path: Path, monkeypatch: pytest.
     settings = Settings.from_env()
     assert not (tmp_path / "state").exists()
     login = {"PGUSER": "streamflow", "PGPASSWORD": ""}  # libpq then looks into ~/.pgpass
-    assert [settings.login(part) for part in roles.PARTS] == [login] * 4
+    assert [settings.login(part) for part in roles.PARTS] == [login] * len(roles.PARTS)
 
 
 def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def version(server: Settings, tracking: str) -> str:
 def run_monitor(version: str, experiment: str, as_of: Any = FEBRUARY) -> Monitored:
     monitor.main(arguments("monitor", {"as_of": str(as_of), "version": version}))
     run = last_run("monitor", experiment)
-    lines = run.data.tags["mlflow.note.content"].strip("`\n").splitlines()
+    lines = run.data.tags["mlflow.note.content"].partition("\n\nSee also")[0].strip("`\n").splitlines()
     return Monitored(version, run, lines, warehouse.monitored(as_of, version))
 
 

@@ -1,7 +1,7 @@
 -- The warehouse's database (PGDATABASE): the reader reads features; the watcher reads seals, decisions and what its metrics
 -- show, of labels only the months that have any, of cutovers only which version served when, and appends cutovers and its
 -- own decisions (the table's policies refuse others); the gateway's second role appends to the prediction log; the console
--- reads what its pages show.
+-- reads what its pages show, and appends requests to approve or refuse a version (the table's policies refuse others).
 GRANT CONNECT ON DATABASE :"database" TO :"watcher", :"reader", :"log", :"console";
 CREATE SCHEMA IF NOT EXISTS feast_online AUTHORIZATION :"owner";
 CREATE SCHEMA IF NOT EXISTS feast_registry AUTHORIZATION :"owner";
@@ -30,6 +30,10 @@ BEGIN
             EXECUTE format('GRANT SELECT ON public.%I TO %I', name, current_setting('streamflow.console'));
         END IF;
     END LOOP;
+    IF to_regclass('public.decision_requests') IS NOT NULL THEN
+        EXECUTE format('GRANT SELECT, INSERT (model, version, question, action, requested_by) '
+                       'ON public.decision_requests TO %I', current_setting('streamflow.console'));
+    END IF;
     IF to_regclass('public.prediction_log') IS NOT NULL THEN
         EXECUTE format('GRANT INSERT ON public.prediction_log TO %I', current_setting('streamflow.log'));
     END IF;
