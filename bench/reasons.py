@@ -94,9 +94,9 @@ def in_model(loaded: LoadedVersion, rows: pd.DataFrame, rounds: int) -> tuple[fl
         loaded.served.predict(rows)
 
     with_reasons()
-    each = [(_seconds(with_reasons), _seconds(plain)) for _round in range(rounds * 3)]
-    added = median(explaining - predicting for explaining, predicting in each)
-    return added * 1e3 / len(rows), median(predicting for _explaining, predicting in each) * 1e3 / len(rows)
+    pairs = [(_seconds(with_reasons), _seconds(plain)) for _round in range(rounds * 3)]
+    added = median(explaining - predicting for explaining, predicting in pairs)
+    return added * 1e3 / len(rows), median(predicting for _explaining, predicting in pairs) * 1e3 / len(rows)
 
 
 def at_gateway(testbed: Testbed, connections: int, seconds: float, seed: int) -> Requests:

@@ -162,9 +162,9 @@ LAYERS = {
         "mlflow_login", "chain", "lifecycle", "database", "processes", "disk", "settings", "environment",
     ),
     "bench": (
-        "__main__", "chaos", "prediction_log", "swap", "speed", "kills", "any_request", "clients",
-        "scenarios", "speed_report", "gate_rates", "campaign_rates", "monitor_rates", "scale", "testbed", "checker",
-        "report", "load",
+        "__main__", "pictures", "reasons", "chaos", "prediction_log", "swap", "speed", "kills", "any_request",
+        "clients", "scenarios", "speed_report", "gate_rates", "campaign_rates", "monitor_rates", "scale", "testbed",
+        "checker", "report", "load",
     ),
 }  # fmt: skip
 MOST_MODULES_IN_A_FOLDER = 13

@@ -33,27 +33,27 @@ class Bars:
     scale: str
     """In words"""
     base_value: float
-    others: float
+    rest: float
     """What the features without a bar contribute"""
     score: float
 
 
 def largest(*reasons: Mapping[str, Any]) -> float:
     """The contribution that gets the longest bar, so that the bars of two answers can be compared."""
-    return max((abs(one["contribution"]) for reason in reasons for one in reason.get("features", [])), default=0.0)
+    return max((abs(entry["contribution"]) for reason in reasons for entry in reason.get("features", [])), default=0.0)
 
 
 def chart(reasons: Mapping[str, Any], longest: float) -> Bars | None:
     """None without reasons."""
     if not reasons:
         return None
-    bars = [_bar(one, longest) for one in reasons["features"]]
+    bars = [_bar(entry, longest) for entry in reasons["features"]]
     scale = SCALES.get(reasons["scale"], reasons["scale"])
     return Bars(bars, scale, reasons["base_value"], reasons["other_features"], reasons["score"])
 
 
-def _bar(one: Mapping[str, Any], longest: float) -> Bar:
-    contribution = float(one["contribution"])
+def _bar(entry: Mapping[str, Any], longest: float) -> Bar:
+    contribution = float(entry["contribution"])
     width = abs(contribution) / longest * MIDDLE if longest else 0.0
     start = MIDDLE if contribution > 0 else MIDDLE - width
-    return Bar(one["feature"], one["value"], contribution, one["direction"], round(start, 1), round(width, 1))
+    return Bar(entry["feature"], entry["value"], contribution, entry["direction"], round(start, 1), round(width, 1))

@@ -30,22 +30,22 @@ def page() -> str:
         return render_template("customer.html", user_id="", answer=None)
     plain = gateway().predict(user_id, {})
     stored = plain.body.get("features_used") or {}
-    asked = explained(user_id, {}, len(stored)) if plain.ok else Explained(plain)
+    explanation = explained(user_id, {}, len(stored)) if plain.ok else Explained(plain)
     changed = changes(stored, request.args)
     other = explained(user_id, changed, len(stored)) if changed and plain.ok else None
-    reasons, other_reasons = asked.reasons, other.reasons if other else {}
+    reasons, other_reasons = explanation.reasons, other.reasons if other else {}
     longest = bars.largest(reasons, other_reasons)
     return render_template(
         "customer.html",
         user_id=user_id,
         prefix=PREFIX,
-        answer=asked.answer,
+        answer=explanation.answer,
         bars=bars.chart(reasons, longest),
-        unexplained=asked.unexplained,
+        unexplained=explanation.unexplained,
         changed=changed,
         other=other.answer if other else None,
         other_bars=bars.chart(other_reasons, longest),
-        days=days(asked.answer),
+        days=days(explanation.answer),
         scores=section(lambda: scores(user_id)),
     )
 

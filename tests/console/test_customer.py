@@ -31,8 +31,8 @@ def test_a_customer_has_the_figures_of_the_api(client: FlaskClient, gateway: str
 def test_a_customers_reasons_are_those_of_the_api(client: FlaskClient, gateway: str) -> None:
     answer = requests.post(f"{gateway}/predict", json={"user_id": USER, "explain": 3}, timeout=5).json()
     reasons, text = answer["reasons"], text_of(client, "/customer", user_id=USER)
-    for one in reasons["features"]:
-        assert f"{one['feature']} {one['value']} {one['contribution']:+.4f} {one['direction']}" in text
+    for entry in reasons["features"]:
+        assert f"{entry['feature']} {entry['value']} {entry['contribution']:+.4f} {entry['direction']}" in text
     assert f"Base value: the score before any feature {reasons['base_value']:+.4f}" in text
     assert f"Sum: the score before calibration {reasons['score']:+.4f}" in text
     assert "Contributions are parts of the log-odds" in text

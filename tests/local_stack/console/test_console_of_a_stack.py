@@ -127,8 +127,8 @@ def test_a_customer_has_the_gateways_answer_with_its_reasons(up_stack: OwnStack,
     answer = requests.post(f"{gateway}/predict", json={"user_id": user_id, "explain": 3}, timeout=10).json()
     text = text_of(f"{own_console(up_stack)}/customer", user_id=user_id)
     assert f": {answer['probability']:.4f}" in text
-    for one in answer["reasons"]["features"]:
-        assert f"{one['contribution']:+.4f} {one['direction']}" in text
+    for entry in answer["reasons"]["features"]:
+        assert f"{entry['contribution']:+.4f} {entry['direction']}" in text
 
 
 def test_without_a_key_nobody_decides(up_stack: OwnStack, locked: str) -> None:
