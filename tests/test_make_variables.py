@@ -22,6 +22,7 @@ READ = {
     "restore": ("FROM",),
     "bench": ("DATA", "FOR", "ROUNDS"),
     "chaos": ("DATA", "MINUTES", "SCALE", "DATA", "CASES"),
+    "bench-reasons": ("DATA", "FOR", "ROUNDS"),
     "bench-swap": ("DATA", "SWAPS"),
     "bench-scale": ("SIZES", "STOCK_UP_TO"),
     "bench-kills": ("KILLS", "STORE"),
