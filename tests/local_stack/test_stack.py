@@ -52,7 +52,7 @@ def test_up_prints_a_prediction_and_the_addresses(up_stack: OwnStack) -> None:
 
 def test_no_process_of_this_machine_shows_a_password(up_stack: OwnStack) -> None:
     secrets = [value for value in dotenv_values(up_stack.settings.state / passwords.FILE_NAME).values() if value]
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     assert len(lines) > 5
     assert [line for line in lines if any(secret in line for secret in secrets)] == []
@@ -61,8 +61,8 @@ def test_no_process_of_this_machine_shows_a_password(up_stack: OwnStack) -> None
 def test_status_lists_every_service_as_answering(up_stack: OwnStack) -> None:
     done = up_stack.stack("status")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count(" answers") == 4 + HAS_PROMETHEUS
-    for service in ("PostgreSQL", "MLflow", "watcher", "gateway", "model server"):
+    assert done.stdout.count(" answers") == 5 + HAS_PROMETHEUS
+    for service in ("PostgreSQL", "MLflow", "watcher", "gateway", "console", "model server"):
         assert service in done.stdout
 
 
@@ -250,7 +250,7 @@ def test_a_second_run_reuses_the_state_and_ctrl_c_stops_it(up_stack: OwnStack) -
     assert "mlflow run" not in output
     assert '"prediction":' in output
     names = [service["name"] for service in state["services"]]
-    assert names == ["MLflow", "watcher", "gateway", *["Prometheus"] * HAS_PROMETHEUS]
+    assert names == ["MLflow", "watcher", "gateway", "console", *["Prometheus"] * HAS_PROMETHEUS]
     assert [process for process in [state["supervisor"], *state["services"]] if processes.find(process)] == []
     assert all(is_free(int(up_stack.environment[name])) for name in PORTS)
 
