@@ -83,7 +83,8 @@ def test_it_says_one_line_and_its_runs_are_killed(empty_warehouse: Settings, tra
     assert (code, output) == (130, "[ERROR] Interrupted\n")
     runs = MlflowClient().search_runs([tracking], max_results=2)
     assert {run.info.run_name: run.info.status for run in runs} == {"outer": "KILLED", "inner": "KILLED"}
-    assert {run.data.tags["mlflow.note.content"] for run in runs} == {"[ERROR] Interrupted"}
+    notes = {run.info.run_name: run.data.tags["mlflow.note.content"].split("\n")[0] for run in runs}
+    assert notes == {"outer": "[ERROR] Interrupted", "inner": "[ERROR] Interrupted"}
 
 
 def test_below_mlflow_run_which_says_it_the_step_says_nothing(
