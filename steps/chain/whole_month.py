@@ -9,7 +9,6 @@ from functools import cached_property, partial
 import mlflow
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from configuration import names
 from steps import warehouse
@@ -187,7 +186,7 @@ class WholeMonth:
         )
         registered = self._runner.step("register", values, made_from, still_holds).data.tags
         mlflow.set_tag(attempts.VERSION_TAG, registered.get(attempts.VERSION_TAG, ""))
-        result = registered.get(MLFLOW_RUN_NOTE, "").strip("`\n")
+        result = descriptions.text_of(registered)
         text = f"[OK] {self._as_of} is loaded and online. {decision.sentence}. {result}"
         return text, names.WAITS if registered.get(decisions.OUTCOME_TAG) == decisions.WAITS else 0
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import mlflow
 from mlflow.entities import Run
@@ -20,6 +20,7 @@ ERROR = "[ERROR] "
 # tag with a run's id -> the link's text
 LINKED_RUNS = {MLFLOW_PARENT_RUN_ID: "parent", "training_run_id": "training", names.DATASET_RUN_TAG: "dataset"}
 VERSION_TAG = "model_version"
+SEE_ALSO = "\n\nSee also: "
 LONGEST = 5000  # MLflow refuses a tag of more than 8000 characters
 
 
@@ -46,7 +47,14 @@ def links_of(run: Run) -> str:
     number = tags.get(VERSION_TAG, "")
     if re.fullmatch("[0-9]+", number):
         links.append(f"[version {number}]({mlflow_ui.version_page(MODEL_NAME, number)})")
-    return f"\n\nSee also: {', '.join(links)}" if links else ""
+    return f"{SEE_ALSO}{', '.join(links)}" if links else ""
+
+
+def text_of(tags: Mapping[str, str]) -> str:
+    """What `describe` was given for the run with these tags; "" for a run without a description."""
+    note = tags.get(MLFLOW_RUN_NOTE, "")
+    text = note.rpartition(SEE_ALSO)[0] if SEE_ALSO in note else note
+    return text.strip("`\n")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import mlflow
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.exceptions import ExecutionException, MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from configuration import names
 from steps import warehouse
@@ -82,8 +82,7 @@ def _reason_of_newest_child() -> str:
     """The error in the description of the active run's newest child; '' if it could not write one."""
     parent = mlflow.active_run().info
     children = search.runs([search.tagged(MLFLOW_PARENT_RUN_ID, parent.run_id)], [parent.experiment_id])
-    note = children[0].data.tags.get(MLFLOW_RUN_NOTE, "") if children else ""
-    return note.strip("`\n").removeprefix(descriptions.ERROR)
+    return descriptions.text_of(children[0].data.tags).removeprefix(descriptions.ERROR) if children else ""
 
 
 def read(run_id: str) -> tuple[pd.DataFrame, dict[str, Any]]:

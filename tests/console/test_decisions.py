@@ -13,11 +13,11 @@ from console.settings import load_settings
 from steps import warehouse
 from steps.cli.settings import MODEL_NAME
 from tests.console.conftest import KEY, PERSON, sign_in, token
-from tests.steps.conftest import empty_registry, temporary_files_go, trainings
+from tests.steps.conftest import empty_registry, trainings
 from tests.steps.states.serving import in_production
 from tests.steps.test_approve import Registry, registry, runs, waiting
 
-__all__ = ["empty_registry", "registry", "runs", "temporary_files_go", "trainings", "waiting"]
+__all__ = ["empty_registry", "registry", "runs", "trainings", "waiting"]
 
 COMMAND = f"{sys.executable} -m steps.approve"
 

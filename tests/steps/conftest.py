@@ -24,12 +24,17 @@ from tests.steps.states.database import empty
 from tests.steps.states.months import february_files, write_month
 from tests.steps.states.trainings import MODELS, train_quickly
 
+TEMPORARY = "streamflow-steps-"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def temporary_files_go() -> Iterator[None]:
     """MLflow leaves a folder for every artifact it fetches, Feast one for every process that is killed."""
     get_temp_dir()  # multiprocessing's own, which it removes when the whole run ends
-    with tempfile.TemporaryDirectory(prefix="streamflow-steps-", ignore_cleanup_errors=True) as folder:
+    if Path(tempfile.gettempdir()).name.startswith(TEMPORARY):
+        yield  # other folders' tests share this fixture, and paths of sockets must be short
+        return
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # PostgreSQL's own user may have to pass through
         with mock.patch.dict(os.environ, {"TMPDIR": folder}), mock.patch.object(tempfile, "tempdir", folder):
             yield

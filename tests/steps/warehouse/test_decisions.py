@@ -120,6 +120,6 @@ def test_a_decision_without_one_of_its_parts_is_refused(part: str) -> None:
 
 
 def test_a_database_without_the_table_has_no_decisions(empty_warehouse: Settings) -> None:
-    execute("DROP TABLE decisions")
+    execute("DROP TABLE decisions CASCADE")
     assert warehouse.decisions(MODEL) == []
     assert fetch("SELECT to_regclass('decisions')") == [(None,)]
