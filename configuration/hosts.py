@@ -9,6 +9,7 @@ werkzeug's host_is_trusted() does not match IPv6 addresses and upper case.
 
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Any
@@ -74,3 +75,12 @@ Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 def hosts(description: str, **more: Any) -> Any:
     return setting((), description, ALLOWED, **more)
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises OSError for a port in use, which granian would share with the other process (SO_REUSEPORT), and for a name
+    that is not known."""
+    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)

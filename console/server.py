@@ -1,12 +1,11 @@
 """Runs granian, the gateway's HTTP server, with the console as a WSGI application."""
 
-import socket
-
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from configuration.hosts import require_free
 from console.errors import InvalidSetting
 from console.settings import Settings
 
@@ -40,12 +39,8 @@ def serve(settings: Settings) -> None:
 
 
 def _check_free(host: str, port: int) -> None:
-    """granian would share a port in use with the other process (SO_REUSEPORT)."""
     try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        require_free(host, port)
     except OSError as error:
         address_text = f"CONSOLE_HOST={host!r}, CONSOLE_PORT={port}"
         raise InvalidSetting(f"{address_text}: cannot listen on this address: {error}") from error

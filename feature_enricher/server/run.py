@@ -2,7 +2,6 @@
 
 import math
 import resource
-import socket
 import ssl
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from configuration.hosts import require_free
 from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.server.drain import Drain
 from feature_enricher.settings import Settings, share_metrics
@@ -72,13 +72,10 @@ def _serve(target: str, settings: Settings, host: str, port: int) -> None:
 
 
 def check_free(host: str, port: int) -> None:
-    """Raises InvalidSetting for a port in use, which granian would share with the other process (SO_REUSEPORT)."""
+    """Raises InvalidSetting for an address at which it cannot listen."""
     try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:  # also for a name that is not known
+        require_free(host, port)
+    except OSError as error:
         address_text = f"GATEWAY_HOST={host!r}, GATEWAY_PORT={port}"
         raise InvalidSetting(f"{address_text}: cannot listen on this address: {error}") from error
 

@@ -1,12 +1,14 @@
 """Who may read the console: hosts, keys, forms of other sites, and what a browser may load."""
 
 import logging
+import socket
 
 import pytest
 from flask.testing import FlaskClient
 
 from console.app import create_app
 from console.errors import InvalidSetting
+from console.server import serve
 from console.settings import load_settings
 from tests.console.conftest import KEY, PERSON, sign_in, token
 
@@ -108,3 +110,12 @@ def test_a_key_has_the_name_of_a_person_and_is_long(keys: str) -> None:
     with pytest.raises(InvalidSetting, match="CONSOLE_KEYS") as caught:
         load_settings({"KEYS": keys})
     assert KEY not in str(caught.value)
+
+
+def test_a_port_in_use_is_refused_with_its_number() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidSetting, match=rf"CONSOLE_PORT={port}: cannot listen on this address: .* in use"):
+            serve(load_settings({"PORT": port}))
