@@ -51,8 +51,7 @@ class Reasons:
         """(rows, encoded columns) -> (rows, features): base_value and a row's contributions add up to its score."""
         by_column = self._by_column(matrix.astype(self._rounded_to).astype(np.float64))
         summed = np.zeros((len(matrix), len(self.features)))
-        for column, feature in enumerate(self._feature_of):
-            summed[:, feature] += by_column[:, column]
+        np.add.at(summed.T, self._feature_of, by_column.T)
         return summed.round(DIGITS)
 
     def strongest(

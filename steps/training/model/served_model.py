@@ -45,7 +45,10 @@ class Answers(pd.DataFrame):
             return super().to_dict(orient, **more)
         if self.identity is not None:
             pairs = zip(self["prediction"].tolist(), self["probability"].tolist(), strict=True)
-            return [{"prediction": label, "probability": p, **self.identity} for label, p in pairs]
+            records = [{"prediction": label, "probability": p, **self.identity} for label, p in pairs]
+            for record, reasons in zip(records, self[REASONS].tolist() if REASONS in self else (), strict=False):
+                record[REASONS] = reasons
+            return records
         names = list(self)
         return [dict(zip(names, row, strict=True)) for row in self.to_numpy(dtype=object).tolist()]
 
@@ -117,17 +120,13 @@ class ChurnModel(PythonModel):
         return answers
 
     def with_reasons(self, answers: Answers, rows: pd.DataFrame, explained: int) -> Answers:
-        reasons = [None] * len(rows)
-        scored = np.flatnonzero(answers["probability"].notna()).tolist()
-        if self.reasons is not None and scored:
-            chosen = rows[self.features].iloc[scored]
-            values = {name: chosen[name].tolist() for name in self.features}
-            strongest = self.reasons.strongest(self.contributions(chosen), values, explained)
-            for row, reason in zip(scored, strongest, strict=True):
-                reasons[row] = reason
-        answers = Answers(answers)
-        answers[REASONS] = pd.Series(reasons, dtype=object)
-        answers.identity = None
+        reasons = np.full(len(rows), None)
+        scored = pd.notna(answers["probability"].to_numpy())
+        if self.reasons is not None and scored.any():
+            chosen = rows if scored.all() else rows[scored]
+            values = dict(zip(chosen, chosen.to_numpy(dtype=object).T.tolist(), strict=True))
+            reasons[scored] = self.reasons.strongest(self.contributions(chosen), values, explained)
+        answers[REASONS] = reasons
         return answers
 
     def contributions(self, rows: pd.DataFrame) -> Matrix:

@@ -98,75 +98,64 @@ def _add_row_by_row(leaves: Any, codes: Ints, total: Matrix) -> None:
 
 
 class _Table(NamedTuple):
-    """The values of some leaves for all patterns. A pattern is a number with a bit for each column of the path; its
-    high bits belong to the path's first half. Each half has its own layout: (leaves, columns, patterns) and
-    (leaves, patterns of the first half, columns, patterns of the second)."""
+    """The values of some leaves for all patterns: (leaves, columns of the path, patterns), flat. A pattern is a number
+    with a bit for each column of the path, the first column's the highest."""
 
     leaves: Any
-    first: Matrix
-    second: Matrix
-    runs: Sequence[
-        tuple[Ints, list[int]]
-    ]  # by column of the path: where another column of the matrix begins, and which
+    values: Matrix
+    begins: Ints  # (columns of the path, leaves, 1): where its values begin
+    starts: Ints  # among columns of the path and leaves, in this order: where another column of the matrix begins
+    columns: Ints  # and which
 
     def add_to(self, total: Matrix, codes: Ints) -> None:
-        rows = max(1, NUMBERS_AT_ONCE // len(self.leaves.value))
+        rows = max(1, NUMBERS_AT_ONCE // self.begins.size)
         for start in range(0, codes.shape[1], rows):
             self._add_to(total[:, start : start + rows], codes[:, start : start + rows])
 
     def _add_to(self, total: Matrix, codes: Ints) -> None:
-        length, leaves = len(self.leaves.column), len(self.leaves.value)
-        half, rest = length // 2, length - length // 2
-        pattern = self._patterns(codes)
-        leaf = np.arange(leaves)[:, None]
-        in_first = pattern + leaf * (half << length)
-        in_second = pattern + (pattern >> rest) * ((rest - 1) << rest) + leaf * (rest << length)
-        values = np.empty(pattern.shape)
-        for nth, (starts, columns) in enumerate(self.runs):
-            if nth < half:
-                self.first[nth << length :].take(in_first, out=values, mode="wrap")
-            else:
-                self.second[(nth - half) << rest :].take(in_second, out=values, mode="wrap")
-            sums = np.add.reduceat(values, starts, axis=0)
-            for column, added in zip(columns, sums, strict=True):
-                total[column] += added
-
-    def _patterns(self, codes: Ints) -> Ints:
-        """(leaves, rows)"""
-        pattern = np.zeros((len(self.leaves.value), codes.shape[1]), np.uint16)
-        for column, lowest, width in zip(*self.leaves[:3], strict=True):
-            code = codes[column]
-            code -= lowest[:, None]
+        code = codes[self.leaves.column]  # (columns of the path, leaves, rows)
+        code -= self.leaves.lowest[:, :, None]
+        pattern = np.zeros(code.shape[1:], np.int64)
+        for within in code <= self.leaves.width[:, :, None]:
             pattern += pattern
-            pattern += code <= width[:, None]
-        return pattern.astype(np.int64)
+            pattern += within
+        values = self.values.take(self.begins + pattern, mode="wrap").reshape(self.begins.size, -1)
+        np.add.at(total, self.columns, np.add.reduceat(values, self.starts, axis=0))
 
 
 def _tables(leaves: Any) -> Iterator[_Table]:
     length = len(leaves.column)
     points, weights = _points(length)
     for some in _some(leaves, max(1, NUMBERS_AT_ONCE // (length << length))):
-        product_a, gains_a = _half(some.kept[: length // 2], points)
-        product_b, gains_b = _half(some.kept[length // 2 :], points)
-        weighted = (weights * some.value[:, None])[:, :, None]
-        first = (gains_a * weighted).swapaxes(1, 2) @ product_b
-        second = (product_a * weighted).swapaxes(1, 2) @ gains_b
-        yield _Table(some, first.ravel(), second.ravel(), [_runs(column) for column in some.column])
+        values = _values(some.kept, points, weights * some.value[:, None])
+        begins = (np.arange(length)[:, None, None] + np.arange(len(some.value))[:, None] * length) << length
+        column = some.column.ravel()
+        starts = np.flatnonzero(np.append(True, column[1:] != column[:-1]))
+        yield _Table(some, values.ravel(), begins, starts, column[starts])
+
+
+def _values(kept: Matrix, points: Matrix, weights: Matrix) -> Matrix:
+    """weights: (leaves, points). Returns (leaves, columns, patterns), from the products of each half of the columns."""
+    length, leaves = kept.shape
+    half, rest = length // 2, length - length // 2
+    product_a, gains_a = _half(kept[:half], points)
+    product_b, gains_b = _half(kept[half:], points)
+    values = np.empty((leaves, length, 1 << half, 1 << rest))
+    for nth in range(half):
+        np.matmul((gains_a[:, :, nth] * weights[:, :, None]).swapaxes(1, 2), product_b, out=values[:, nth])
+    weighted = (product_a * weights[:, :, None]).swapaxes(1, 2)
+    for nth in range(rest):
+        np.matmul(weighted, gains_b[:, :, nth], out=values[:, half + nth])
+    return values
 
 
 def _half(kept: Matrix, points: Matrix) -> tuple[Matrix, Matrix]:
     """For some columns of a path, all their patterns: (leaves, points, patterns) the product of the columns' factors,
-    and (leaves, points, columns * patterns) for each column the product of the others', times what it gains."""
-    columns, leaves = kept.shape
+    and (leaves, points, columns, patterns) for each column the product of the others', times what it gains."""
+    columns = len(kept)
     bits = (np.arange(1 << columns) >> np.arange(columns - 1, -1, -1)[:, None]) & 1
     share = kept.T[:, None, :, None]
     gain = bits - share
     factor = gain * points[:, None, None] + share
     product = np.multiply.reduce(factor, axis=2)
-    gains = product[:, :, None] / factor * gain
-    return product, gains.reshape(leaves, len(points), columns << columns)
-
-
-def _runs(column: Ints) -> tuple[Ints, list[int]]:
-    starts = np.flatnonzero(np.append(True, column[1:] != column[:-1]))
-    return starts, column[starts].tolist()
+    return product, product[:, :, None] / factor * gain
