@@ -32,6 +32,7 @@ PAGES = {
     "customer": "/customer?user_id={user}",
     "call list": f"/call-list?campaign={CAMPAIGN}",
     "call list, filtered": f"/call-list?campaign={CAMPAIGN}&part={{user}}",
+    "call list, nobody left": f"/call-list?campaign={CAMPAIGN}&least=1&reason=months_active",
     "monitoring": "/monitoring",
     "decisions": "/decisions",
 }

@@ -6,6 +6,7 @@ import io
 import mlflow
 import pytest
 from flask.testing import FlaskClient
+from markupsafe import escape
 
 from console.charts import curve, profit
 from steps import warehouse
@@ -66,10 +67,24 @@ def test_a_probability_that_is_none_is_no_filter(client: FlaskClient, least: str
     assert len(rows_of(client, least=least)) == len(LISTED_USERS)
 
 
-def test_a_filter_by_a_reason_leaves_those_who_have_it(client: FlaskClient) -> None:
+def test_a_filter_by_a_reason_leaves_those_whose_strongest_it_is(client: FlaskClient) -> None:
     assert [row["user_id"] for row in rows_of(client, reason="months_active")] == ["user-000"]
-    assert [row["user_id"] for row in rows_of(client, reason=MARKUP)] == ["'=bob"]
+    assert rows_of(client, reason="net_service") == []  # the second reason of =bob
     assert "Further users" not in client.get("/call-list?reason=months_active").text
+
+
+def test_the_filter_offers_the_reasons_that_somebody_has(client: FlaskClient) -> None:
+    [[users]] = sql.fetch("SELECT count(*) FROM campaigns WHERE campaign = %s AND role = 'listed'", [str(FEBRUARY)])
+    features = warehouse.main_reasons(str(FEBRUARY))
+    rows = [rows_of(client, campaign=str(FEBRUARY), reason=feature) for feature in features]
+    assert all(rows)
+    assert sum(map(len, rows)) == users
+    assert warehouse.main_reasons("spring") == ["months_active"]
+    text = client.get("/call-list", query_string={"reason": "months_active"}).text
+    assert "<option selected>months_active</option>" in text
+    text = client.get("/call-list", query_string={"reason": MARKUP}).text
+    assert f"<option selected>{escape(MARKUP)}</option>" in text
+    assert "No listed user meets the filter." in text
 
 
 def test_a_wildcard_of_sql_is_a_text(client: FlaskClient) -> None:

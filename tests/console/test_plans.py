@@ -17,10 +17,27 @@ def plan(name: str, values: dict[str, object]) -> str:
         return "\n".join(str(row[0]) for row in cur.fetchall())
 
 
-def test_a_page_of_the_list_is_read_in_the_order_of_an_index(filled: Filled) -> None:
-    steps = plan("listed_users", CHOSEN)
-    assert "campaigns_by_gain" in steps
-    assert "Sort" not in steps
+@pytest.mark.parametrize(
+    ("chosen", "index"),
+    [
+        ({}, "campaigns_by_gain"),
+        ({"least": 0.9}, "campaigns_by_gain"),
+        ({"reason": "months_active"}, "campaigns_by_reason"),
+        ({"reason": "months_active", "least": 0.9}, "campaigns_by_reason"),
+    ],
+)
+def test_whom_a_filter_leaves_is_read_in_order_from_an_index_alone(
+    filled: Filled, chosen: dict[str, object], index: str
+) -> None:
+    steps = plan("listed_users", CHOSEN | chosen)
+    assert f"Index Only Scan using {index} on campaigns" in steps
+    assert steps.count("Sort  (") == 1  # of the page's users
+
+
+def test_the_reasons_to_choose_from_are_looked_up_one_by_one(filled: Filled) -> None:
+    steps = plan("main_reasons", CHOSEN)
+    assert steps.count("Index Only Scan using campaigns_by_reason") == 2
+    assert "Seq Scan on campaigns" not in steps
 
 
 @pytest.mark.parametrize("versions", [["1"], ["1", "2", "3"]])

@@ -9,7 +9,7 @@ the alternatives and their times.
 Must not import other files of the project: this file is copied into the model."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple

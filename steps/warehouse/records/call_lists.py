@@ -45,7 +45,8 @@ class ListedUser:
 
 @dataclass(frozen=True)
 class ListFilter:
-    """least: of the probability. part: the beginning of the user_id. reason: a part of a reason; '' for all."""
+    """least: of the probability. part: the beginning of the user_id. reason: the feature that is a user's strongest
+    reason; '' for all."""
 
     least: float = 0.0
     part: str = ""
@@ -78,3 +79,10 @@ def listed_users(campaign: str, chosen: ListFilter, offset: int = 0, limit: int 
     with transaction() as cur:
         cur.execute(statement("listed_users"), values)
         return [ListedUser(*row) for row in cur.fetchall()]
+
+
+def main_reasons(campaign: str) -> list[str]:
+    """The features that are some listed user's strongest reason, by name."""
+    with transaction() as cur:
+        cur.execute(statement("main_reasons"), {"campaign": campaign})
+        return [feature for (feature,) in cur.fetchall()]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 from pyarrow import csv
 
-from steps.warehouse.connection import CAMPAIGN_LOCK, Cursor, event_time, statement, transaction
+from steps.warehouse.connection import CAMPAIGN_LOCK, Cursor, connect, event_time, statement, transaction, translated
 from steps.warehouse.export import copy_out
 
 LISTED, CONTROL = "listed", "control"
@@ -69,10 +69,19 @@ def record_campaign(campaign: Campaign, users: pa.Table) -> RecordedCampaign | N
     with transaction() as cur:
         cur.execute("SELECT pg_advisory_xact_lock(%s)", (CAMPAIGN_LOCK,))
         cur.execute("LOCK TABLE campaigns IN ROW EXCLUSIVE MODE")  # an erasure ends before its users are looked up
-        if not (recorded := _recorded(cur, campaign.name)) and users.num_rows:
-            _append(cur, campaign, users)
-            recorded = _recorded(cur, campaign.name)
-        return recorded
+        if (recorded := _recorded(cur, campaign.name)) or not users.num_rows:
+            return recorded
+        _append(cur, campaign, users)
+        recorded = _recorded(cur, campaign.name)
+    _vacuum()
+    return recorded
+
+
+def _vacuum() -> None:
+    """Afterwards, an index alone answers what the console's filter asks; PostgreSQL itself does it minutes later."""
+    with translated("another VACUUM"), connect() as connection:
+        connection.autocommit = True
+        connection.execute("VACUUM (ANALYZE) campaigns")
 
 
 def recorded_campaign(name: str) -> RecordedCampaign | None:

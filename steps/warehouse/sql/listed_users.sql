@@ -1,8 +1,13 @@
+-- Whom the filter leaves is read from an index alone; the rows are read of the page's users only.
 SELECT user_id, probability, expected_gain, reasons
-FROM campaigns
-WHERE campaign = %(campaign)s AND role = 'listed' AND probability >= %(least)s
-  AND user_id ^@ %(part)s
-  AND (%(reason)s = '' OR EXISTS (
-      SELECT FROM jsonb_array_elements_text(reasons) AS reason WHERE position(%(reason)s IN reason) > 0))
+FROM (
+    SELECT user_id FROM campaigns
+    WHERE campaign = %(campaign)s AND role = 'listed' AND probability >= %(least)s
+      AND user_id ^@ %(part)s
+      AND (%(reason)s = '' OR main_reason = %(reason)s)
+    ORDER BY expected_gain DESC, user_id
+    LIMIT %(limit)s OFFSET %(offset)s
+) AS page
+JOIN campaigns USING (user_id)
+WHERE campaign = %(campaign)s
 ORDER BY expected_gain DESC, user_id
-LIMIT %(limit)s OFFSET %(offset)s
