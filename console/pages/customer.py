@@ -1,6 +1,7 @@
 """Customer: the gateway's answer for one user with its reasons, and for other values of the features; the user's scores
 by month."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +26,8 @@ blueprint = Blueprint("customer", __name__)
 
 @blueprint.get("/customer")
 def page() -> str:
-    user_id = request.args.get("user_id", "")[:LONGEST_USER_ID].strip()
-    if not user_id:
+    user_id = request.args.get("user_id", "")[:LONGEST_USER_ID]
+    if not user_id.strip():
         return render_template("customer.html", user_id="", answer=None)
     plain = gateway().predict(user_id, {})
     stored = plain.body.get("features_used") or {}
@@ -55,8 +56,8 @@ def explained(user_id: str, overrides: Mapping[str, Any], features: int) -> Expl
 
 
 def changes(stored: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:
-    """The form's values that differ from the stored ones. A text that is no value of the feature's type is sent as it
-    is: the gateway says what is wrong with it."""
+    """The form's values that differ from the stored ones. A text that is no value of the feature's type, or a number
+    that JSON does not have, is sent as it is: the gateway says what is wrong with it."""
     entered = {name: form[PREFIX + name] for name in stored if form.get(PREFIX + name, "") != ""}
     typed = {name: typed_as(stored[name], text) for name, text in entered.items()}
     return {name: new for name, new in typed.items() if new != stored[name]}
@@ -65,10 +66,13 @@ def changes(stored: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any
 def typed_as(stored: object, text: str) -> Any:
     if isinstance(stored, bool):
         return WORDS.get(text, text)
+    if not isinstance(stored, int | float):
+        return text
     try:
-        return type(stored)(text) if isinstance(stored, int | float) else text
+        number = type(stored)(text)
     except ValueError:
         return text
+    return number if math.isfinite(number) else text
 
 
 def days(answer: Answer) -> Mapping[str, str]:

@@ -1,11 +1,15 @@
 """The page of a customer: the gateway's answer with its reasons, other values, and the scores of each month."""
 
 from collections.abc import Sequence
+from unittest import mock
 
+import pytest
 import requests
 from flask.testing import FlaskClient
 
 from console.charts import bars
+from console.sources.gateway import Gateway
+from console.sources.http import Answer
 from feature_enricher.app import create_app as create_gateway
 from feature_enricher.upstream.model_server import Prediction
 from feature_store.deadline import Deadline
@@ -82,6 +86,18 @@ def test_a_value_that_the_gateway_refuses_is_named(client: FlaskClient) -> None:
     text = text_of(client, "/customer", **{"user_id": USER, "feature.months_active": "many"})
     assert "months_active" in text.split("With other values")[1].split("Scores")[0]
     assert "becomes" not in text
+
+
+@pytest.mark.parametrize("number", ["nan", "-inf", "1e999"])
+def test_a_number_that_json_does_not_have_is_refused_by_the_gateway(client: FlaskClient, number: str) -> None:
+    text = text_of(client, "/customer", **{"user_id": USER, "feature.monthly_fee": number})
+    assert f"features.monthly_fee must be a finite number in double precision, not a string: {number!r}" in text
+
+
+def test_an_id_is_looked_up_with_its_spaces(client: FlaskClient) -> None:
+    with mock.patch.object(Gateway, "predict", return_value=Answer(404, problem="unknown")) as predict:
+        client.get("/customer", query_string={"user_id": f" {USER}  "})
+    predict.assert_called_with(f" {USER}  ", {})
 
 
 def test_a_value_like_the_stored_one_changes_nothing(client: FlaskClient) -> None:
