@@ -30,6 +30,7 @@ OPTIONAL = ("ENRICHER_API_KEYS", "CONSOLE_KEYS")
 SERVICES: Mapping[str, Mapping[str, str]] = {
     "roles": {name: name for name in OF_ROLES},
     "pipeline": {"PGPASSWORD": "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_STEPS_PASSWORD"},
+    "requests": {"PGPASSWORD": "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_STEPS_PASSWORD"},
     "mlflow": {"PGPASSWORD": "MLFLOW_DATABASE_PASSWORD", **{name: name for name in OF_MLFLOW}},
     "model": {"PGPASSWORD": "WATCHER_PASSWORD", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_WATCHER_PASSWORD"},
     "gateway": {

@@ -40,10 +40,10 @@ ADDRESSES = {"ENRICHER_CONSOLE_URL": "http://127.0.0.1:8080", "CONSOLE_MLFLOW_UR
 PUBLISHED = "${PUBLISH_ADDRESS:?PUBLISH_ADDRESS is not set; run cp .env.example .env and see there}"
 
 
-def test_there_are_nine_services_and_three_that_monitor() -> None:
+def test_there_are_ten_services_and_three_that_monitor() -> None:
     assert set(MONITORING) == {"prometheus", "alertmanager", "grafana"}
     assert set(SERVICES) - set(MONITORING) == {
-        "postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "model", "gateway", "console",
+        "postgres", "mlflow", "roles", "keys", "passwords", "pipeline", "requests", "model", "gateway", "console",
     }  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_the_project_s_services_wait_for_healthy_ones_on_a_read_only_root(name: 
 
 def test_only_steps_can_sign_and_the_watcher_can_only_read_the_public_key() -> None:
     with_private = {name for name, service in SERVICES.items() if "private-key" in str(service.get("volumes"))}
-    assert with_private == {"keys", "pipeline"}
+    assert with_private == {"keys", "pipeline", "requests"}
     assert [volume for volume in SERVICES["model"]["volumes"] if "key" in volume] == ["public-key:/keys/public:ro"]
     private, public = SERVICES["keys"]["command"][-2:]
     assert SERVICES["pipeline"]["environment"]["STREAMFLOW_SEAL_KEY"] == private
@@ -235,8 +235,8 @@ def reachable(name: str) -> set[str]:
 
 def test_each_service_shares_networks_with_those_it_needs() -> None:
     assert reachable("gateway") - set(MONITORING) == {"postgres", "model", "console"}
-    assert reachable("mlflow") == {"postgres", "model", "pipeline", "console"}
-    assert reachable("console") == {"postgres", "model", "pipeline", "mlflow", "gateway"}
+    assert reachable("mlflow") == {"postgres", "model", "pipeline", "requests", "console"}
+    assert reachable("console") == {"postgres", "model", "pipeline", "requests", "mlflow", "gateway"}
     assert all(
         service.get("network_mode") == "none"
         for name, service in SERVICES.items()
@@ -270,7 +270,7 @@ ROLES = {"mlflow": "_mlflow", "model": "_watcher", "gateway": "_reader", "consol
 
 def test_each_service_waits_for_its_role_and_has_no_other() -> None:
     roles = {name: SERVICES[name]["environment"]["PGUSER"].partition("}")[2] for name in WITH_SECRETS}
-    assert roles == {"pipeline": "", "roles": "", **ROLES}
+    assert roles == {"pipeline": "", "requests": "", "roles": "", **ROLES}
     variables = {
         "mlflow": "MLFLOW_DATABASE_PASSWORD", "model": "WATCHER_PASSWORD", "gateway": "READER_PASSWORD",
         "console": "CONSOLE_DATABASE_PASSWORD",
@@ -282,14 +282,13 @@ def test_each_service_waits_for_its_role_and_has_no_other() -> None:
 def test_mlflow_asks_for_a_login_and_each_client_has_its_own() -> None:
     assert SERVICES["mlflow"]["environment"]["MLFLOW_AUTH"] == "${MLFLOW_AUTH:-basic}"
     users = {name: SERVICES[name]["environment"].get("MLFLOW_TRACKING_USERNAME") for name in WITH_SECRETS}
-    assert {name: user for name, user in users.items() if user} == {"pipeline": "steps", "model": "watcher"}
+    clients = {"pipeline": "steps", "requests": "steps", "model": "watcher"}
+    assert {name: user for name, user in users.items() if user} == clients
     # it reads MLflow's tables, with a role that changes none
     assert SERVICES["console"]["environment"]["MLFLOW_TRACKING_URI"].startswith("postgresql+psycopg2:///${MLFLOW_DATA")
-    variable, clients = (
-        "MLFLOW_TRACKING_PASSWORD",
-        {"pipeline": "MLFLOW_STEPS_PASSWORD", "model": "MLFLOW_WATCHER_PASSWORD"},
-    )
-    assert {name: secrets[variable] for name, secrets in passwords.SERVICES.items() if variable in secrets} == clients
+    variable = "MLFLOW_TRACKING_PASSWORD"
+    secret_of = {name: secrets[variable] for name, secrets in passwords.SERVICES.items() if variable in secrets}
+    assert secret_of == {name: f"MLFLOW_{user.upper()}_PASSWORD" for name, user in clients.items()}
 
 
 def test_only_the_service_that_makes_roles_shares_the_socket_that_lets_the_superuser_in() -> None:
@@ -323,5 +322,6 @@ def test_the_project_s_services_reach_each_other_without_a_proxy(name: str, monk
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     assert Settings.from_env()["PGHOST"] == "postgres"
-    assert set(SERVICES) - ONE_SHOT - set(MONITORING) <= set(environment["NO_PROXY"].split(","))
+    servers = set(SERVICES) - ONE_SHOT - set(MONITORING) - {"requests"}
+    assert servers <= set(environment["NO_PROXY"].split(","))
     assert environment["no_proxy"] == environment["NO_PROXY"]

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from configuration import names
+from deploy.containers import decision_requests
 from local_stack.database import postgres
 from local_stack.settings import Settings
 from steps import approve, warehouse
@@ -33,6 +34,16 @@ def test_a_request_is_carried_out_with_the_person_s_name(waiting: Registry) -> N
     assert (in_production(), decided()[-1]) == (["2"], ("approval", "promoted", "2", "ann"))
     assert approvals.open_requests() == []
     assert "approved by ann" in last_run("approve", waiting.experiment).data.tags["mlflow.note.content"]
+
+
+def test_the_service_carries_out_an_open_request_with_the_step(waiting: Registry) -> None:
+    tried = decision_requests.Tried()
+    decision_requests.look(tried)
+    assert in_production() == ["1"]
+    approvals.request_decision("2", "approve", "ann")
+    decision_requests.look(tried)
+    assert (in_production(), decided()[-1]) == (["2"], ("approval", "promoted", "2", "ann"))
+    assert approvals.open_requests() == []
 
 
 def test_the_newest_request_counts(waiting: Registry) -> None:
