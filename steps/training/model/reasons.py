@@ -29,7 +29,7 @@ class Reasons:
     def __init__(self, pipeline: Pipeline, paths: Any, tree_shap: Any, column_means: Sequence[float] | None) -> None:
         """paths: the module leaf_paths, as names. column_means: of the training rows' encoded columns, which only a
         linear model needs. Raises ValueError for an estimator that has no reasons, OverflowError for one too large."""
-        classify = _uncalibrated(pipeline["classify"])
+        classify = uncalibrated(pipeline["classify"])
         columns = classify.n_features_in_
         self.features, self._feature_of = _features(pipeline["encode"], columns)
         self._rounded_to: Any = np.float64
@@ -79,13 +79,13 @@ def _reason(feature: str, value: Any, contribution: float) -> dict[str, Any]:
 
 def own_scores(pipeline: Pipeline) -> Callable[[Matrix], Matrix]:
     """Encoded columns -> the scores that the contributions must add up to, from the classifier itself."""
-    classify = _uncalibrated(pipeline["classify"])
+    classify = uncalibrated(pipeline["classify"])
     if hasattr(classify, "decision_function"):
         return lambda matrix: np.asarray(classify.decision_function(matrix))
     return lambda matrix: np.asarray(classify.predict_proba(matrix)[:, 1])
 
 
-def _uncalibrated(classify: Any) -> Any:
+def uncalibrated(classify: Any) -> Any:
     if type(classify) is not CalibratedClassifierCV:
         return classify
     if len(classify.calibrated_classifiers_) != 1:
