@@ -73,7 +73,7 @@ def test_monitoring_has_the_figures_of_the_table(client: FlaskClient, filled: Fi
     drift = [row for row in rows if row["metric"] == "PSI"]
     assert drift
     for row in drift:
-        assert f"{row['slice']} {row['reference']} {row['estimate']:.4f} {row['verdict']}" in text
+        assert f"{row['slice']} {row['estimate']:.4f} {row['verdict']} {row['reference']}" in text
     measured = warehouse.realised_auc(UNSEEN)
     assert measured
     for version, month, estimate, low, high in measured:
