@@ -86,19 +86,18 @@ class ChurnModel(PythonModel):
         """
         del context
         marks, explained = has_mark_option(params), explained_features(params, len(self.features))
-        answers = self.scored(model_input, marks=marks)
-        return self.with_reasons(answers, model_input, explained) if explained else answers
+        return self.scored(model_input, explained, marks=marks)
 
-    def scored(self, model_input: pd.DataFrame, *, marks: bool) -> Answers:
-        if (probability := self.by_fast_path(model_input)) is not None:
-            return self.answers(probability[:, 1])
-        self.checks["refuse_missing"](model_input, self.features)
-        unknown = self.checks["unknown_in"](model_input, self.categories)
+    def scored(self, rows: pd.DataFrame, explained: int, *, marks: bool) -> Answers:
+        if (probability := self.by_fast_path(rows)) is not None:
+            return self.answers(probability[:, 1], self.strongest(rows, explained))
+        self.checks["refuse_missing"](rows, self.features)
+        unknown = self.checks["unknown_in"](rows, self.categories)
         if not unknown:
-            return self.answers(self.by_pipeline(model_input)[:, 1])
+            return self.answers(self.by_pipeline(rows)[:, 1], self.strongest(rows, explained))
         if not marks:
             raise MlflowException.invalid_parameter_value(self.checks["not_trained_on"](unknown, self.categories))
-        return self.marked(model_input, unknown)
+        return self.marked(rows, unknown, explained)
 
     def by_fast_path(self, rows: pd.DataFrame) -> Matrix | None:
         """Probabilities (rows, 2) of staying and of leaving; None for rows or a pipeline that the fast path does not
@@ -113,21 +112,23 @@ class ChurnModel(PythonModel):
         """The same from the pipeline. Raises the pipeline's errors."""
         return np.asarray(self.pipeline.predict_proba(rows[self.features]))
 
-    def answers(self, leaving: Matrix) -> Answers:
-        answer = {"prediction": (leaving > self.threshold).astype(int), "probability": leaving, **self.identity}
+    def answers(self, leaving: Matrix, reasons: Mapping[str, NDArray[Any]]) -> Answers:
+        """reasons: the column, if any. A column that is added later takes longer than the whole table."""
+        prediction = (leaving > self.threshold).astype(int)
+        answer = {"prediction": prediction, "probability": leaving, **self.identity, **reasons}
         answers = Answers(answer, index=pd.RangeIndex(len(leaving)), copy=False)  # copy=False takes half the time
         answers.identity = self.identity
         return answers
 
-    def with_reasons(self, answers: Answers, rows: pd.DataFrame, explained: int) -> Answers:
+    def strongest(self, rows: pd.DataFrame, explained: int) -> dict[str, NDArray[Any]]:
+        """The column of reasons, empty for a model that has none; no column where none was asked for."""
+        if not explained:
+            return {}
         reasons = np.full(len(rows), None)
-        scored = pd.notna(answers["probability"].to_numpy())
-        if self.reasons is not None and scored.any():
-            chosen = rows if scored.all() else rows[scored]
-            values = dict(zip(chosen, chosen.to_numpy(dtype=object).T.tolist(), strict=True))
-            reasons[scored] = self.reasons.strongest(self.contributions(chosen), values, explained)
-        answers[REASONS] = reasons
-        return answers
+        if self.reasons is not None and len(rows):
+            values = dict(zip(rows, rows.to_numpy(dtype=object).T.tolist(), strict=True))
+            reasons[:] = self.reasons.strongest(self.contributions(rows), values, explained)
+        return {REASONS: reasons}
 
     def contributions(self, rows: pd.DataFrame) -> Matrix:
         """(rows, features): what each feature adds to the mean score. The rows must have no missing values, and no
@@ -142,16 +143,18 @@ class ChurnModel(PythonModel):
                 return matrix
         return np.asarray(self.pipeline["encode"].transform(rows[self.features]), dtype=np.float64)
 
-    def marked(self, rows: pd.DataFrame, unknown: Unknown) -> Answers:
+    def marked(self, rows: pd.DataFrame, unknown: Unknown, explained: int) -> Answers:
         answers = pd.DataFrame(self.identity, index=range(len(rows)))
         answers.insert(0, "prediction", pd.Series([None] * len(rows), dtype=object))
         answers.insert(1, "probability", pd.Series([None] * len(rows), dtype=object))
+        answers[UNKNOWN_CATEGORIES] = pd.Series([unknown.get(row) for row in range(len(rows))], dtype=object)
+        if explained:
+            answers[REASONS] = pd.Series([None] * len(rows), dtype=object)
         valid = [row for row in range(len(rows)) if row not in unknown]
         if valid:
-            scored = self.scored(rows.iloc[valid], marks=False)
-            for name in ("prediction", "probability"):
+            scored = self.scored(rows.iloc[valid], explained, marks=False)
+            for name in ("prediction", "probability", *([REASONS] if explained else [])):
                 answers.loc[valid, name] = scored[name].astype(object).to_numpy()
-        answers[UNKNOWN_CATEGORIES] = pd.Series([unknown.get(row) for row in range(len(rows))], dtype=object)
         return Answers(answers)
 
 
