@@ -41,7 +41,10 @@ def continuous_requests(containers: Containers, user: str) -> Iterator["Counter[
 
     def send() -> None:
         while not stopped.is_set():
-            statuses[containers.status(user)] += 1
+            status, text = containers.answer(user)
+            if status not in (requests.codes.ok, *statuses):
+                print(f"  the first answer {status}: {text}")
+            statuses[status] += 1
             time.sleep(PAUSE_S)
 
     sender = threading.Thread(target=send)

@@ -109,11 +109,16 @@ class Containers:
             f"http://127.0.0.1:{self.settings['CONSOLE_PORT']}", self.settings["CONSOLE_KEYS"].rpartition(":")[2]
         )
 
-    def status(self, user: str) -> int | str:
+    def answer(self, user: str) -> tuple[int | str, str]:
+        """Status and body of a prediction; the error's type and text where none came."""
         try:
-            return self.predict(user).status_code
+            prediction = self.predict(user)
         except requests.RequestException as error:
-            return type(error).__name__
+            return type(error).__name__, str(error)
+        return prediction.status_code, prediction.text.strip()
+
+    def status(self, user: str) -> int | str:
+        return self.answer(user)[0]
 
     def version(self, user: str) -> str | None:
         try:
