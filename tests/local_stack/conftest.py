@@ -40,9 +40,8 @@ class OwnStack:
 
     @property
     def settings(self) -> Settings:
-        own = {name: value for name, value in self.environment.items() if name.startswith(("PG", "STREAMFLOW_"))}
-        ports = {name: self.environment[name] for name in PORTS}
-        with mock.patch.dict(os.environ, {**own, **ports}):
+        """As its processes read them: this process's environment may have the login of another test's server."""
+        with mock.patch.dict(os.environ, self.environment, clear=True):
             return Settings.from_env()
 
     def stack(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
