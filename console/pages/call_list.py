@@ -26,13 +26,13 @@ def page() -> str:
     users = warehouse.listed_users(campaign.name, filter_of(), offset, SHOWN + 1) if campaign else []
     gains = warehouse.campaign_gains(campaign.name) if campaign else None
     measured = warehouse.newest_profit(campaign.name) if campaign else None
-    reasons = warehouse.main_reasons(campaign.name) if campaign else []
+    reasons = warehouse.strongest_reasons(campaign.name) if campaign else []
     return render_template(
         "call_list.html",
         campaigns=campaigns,
         campaign=campaign,
         filter=filter_of(),
-        main_reasons=reasons,
+        strongest_reasons=reasons,
         users=users[:SHOWN],
         has_more=len(users) > SHOWN,
         page=number,

@@ -72,7 +72,7 @@ def typed_as(stored: object, text: str) -> Any:
         number = type(stored)(text)
     except ValueError:
         return text
-    return number if math.isfinite(number) else text
+    return text if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def days(answer: Answer) -> Mapping[str, str]:

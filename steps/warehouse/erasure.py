@@ -13,11 +13,10 @@ from steps.warehouse.connection import (
     MATERIALIZE_LOCK,
     SCHEMA_LOCK,
     Cursor,
-    connect,
     event_time,
     statement,
     transaction,
-    translated,
+    vacuum_tables,
 )
 from steps.warehouse.loading import MONTH_TABLES
 
@@ -125,10 +124,9 @@ def _fingerprint(cur: Cursor, as_of: date) -> str:
 
 def vacuum() -> None:
     """Removes deleted rows from the tables, and the user from the planner's statistics about values."""
-    with translated(BUSY), connect() as connection:
-        connection.autocommit = True
-        for table in _tables(connection.cursor()):
-            connection.execute(sql.SQL("VACUUM (ANALYZE) {table}").format(**table.names))
+    with transaction() as cur:
+        tables = [table.names["table"] for table in _tables(cur)]
+    vacuum_tables(BUSY, *tables)
 
 
 def erasures_of(as_of: date) -> list[Erasure]:

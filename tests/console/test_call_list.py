@@ -75,11 +75,11 @@ def test_a_filter_by_a_reason_leaves_those_whose_strongest_it_is(client: FlaskCl
 
 def test_the_filter_offers_the_reasons_that_somebody_has(client: FlaskClient) -> None:
     [[users]] = sql.fetch("SELECT count(*) FROM campaigns WHERE campaign = %s AND role = 'listed'", [str(FEBRUARY)])
-    features = warehouse.main_reasons(str(FEBRUARY))
+    features = warehouse.strongest_reasons(str(FEBRUARY))
     rows = [rows_of(client, campaign=str(FEBRUARY), reason=feature) for feature in features]
     assert all(rows)
     assert sum(map(len, rows)) == users
-    assert warehouse.main_reasons("spring") == ["months_active"]
+    assert warehouse.strongest_reasons("spring") == ["months_active"]
     text = client.get("/call-list", query_string={"reason": "months_active"}).text
     assert "<option selected>months_active</option>" in text
     text = client.get("/call-list", query_string={"reason": MARKUP}).text

@@ -94,6 +94,11 @@ def test_a_number_that_json_does_not_have_is_refused_by_the_gateway(client: Flas
     assert f"features.monthly_fee must be a finite number in double precision, not a string: {number!r}" in text
 
 
+def test_a_whole_number_of_any_length_is_left_to_the_gateway(client: FlaskClient) -> None:
+    text = text_of(client, "/customer", **{"user_id": USER, "feature.months_active": "9" * 400})
+    assert "features.months_active" in text.split("With other values")[1].split("Scores")[0]
+
+
 def test_an_id_is_looked_up_with_its_spaces(client: FlaskClient) -> None:
     with mock.patch.object(Gateway, "predict", return_value=Answer(404, problem="unknown")) as predict:
         client.get("/customer", query_string={"user_id": f" {USER}  "})

@@ -35,7 +35,7 @@ def test_whom_a_filter_leaves_is_read_in_order_from_an_index_alone(
 
 
 def test_the_reasons_to_choose_from_are_looked_up_one_by_one(filled: Filled) -> None:
-    steps = plan("main_reasons", CHOSEN)
+    steps = plan("strongest_reasons", CHOSEN)
     assert steps.count("Index Only Scan using campaigns_by_reason") == 2
     assert "Seq Scan on campaigns" not in steps
 

@@ -81,8 +81,8 @@ def listed_users(campaign: str, chosen: ListFilter, offset: int = 0, limit: int 
         return [ListedUser(*row) for row in cur.fetchall()]
 
 
-def main_reasons(campaign: str) -> list[str]:
+def strongest_reasons(campaign: str) -> list[str]:
     """The features that are some listed user's strongest reason, by name."""
     with transaction() as cur:
-        cur.execute(statement("main_reasons"), {"campaign": campaign})
+        cur.execute(statement("strongest_reasons"), {"campaign": campaign})
         return [feature for (feature,) in cur.fetchall()]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 from pyarrow import csv
 
-from steps.warehouse.connection import CAMPAIGN_LOCK, Cursor, connect, event_time, statement, transaction, translated
+from steps.warehouse.connection import CAMPAIGN_LOCK, Cursor, event_time, statement, transaction, vacuum_tables
 from steps.warehouse.export import copy_out
 
 LISTED, CONTROL = "listed", "control"
@@ -73,15 +73,10 @@ def record_campaign(campaign: Campaign, users: pa.Table) -> RecordedCampaign | N
             return recorded
         _append(cur, campaign, users)
         recorded = _recorded(cur, campaign.name)
-    _vacuum()
+    vacuum_tables(
+        "another VACUUM", sql.Identifier("campaigns")
+    )  # for the console's filter; by itself it comes minutes later
     return recorded
-
-
-def _vacuum() -> None:
-    """Afterwards, an index alone answers what the console's filter asks; PostgreSQL itself does it minutes later."""
-    with translated("another VACUUM"), connect() as connection:
-        connection.autocommit = True
-        connection.execute("VACUUM (ANALYZE) campaigns")
 
 
 def recorded_campaign(name: str) -> RecordedCampaign | None:

@@ -4,7 +4,7 @@ FROM (
     SELECT user_id FROM campaigns
     WHERE campaign = %(campaign)s AND role = 'listed' AND probability >= %(least)s
       AND user_id ^@ %(part)s
-      AND (%(reason)s = '' OR main_reason = %(reason)s)
+      AND (%(reason)s = '' OR strongest_reason = %(reason)s)
     ORDER BY expected_gain DESC, user_id
     LIMIT %(limit)s OFFSET %(offset)s
 ) AS page
