@@ -18,6 +18,7 @@ import requests
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
+from configuration import stages
 from configuration.model_address import connector, socket_path
 from local_stack.settings import ROOT, Settings
 from rollout import processes
@@ -62,6 +63,11 @@ class Versions:
 
     def promote(self, version: str, *, archive: bool = True) -> None:
         self.client.transition_model_version_stage(NAME, version, "Production", archive_existing_versions=archive)
+
+    def withdraw_all(self) -> None:
+        """Leaves nothing in production: tests of another file may have promoted a version."""
+        for version in stages.in_stage(self.client.search_model_versions(f"name = '{NAME}'"), "Production"):
+            self.client.transition_model_version_stage(NAME, version.version, "Archived")
 
 
 @pytest.fixture(scope="session")
@@ -170,6 +176,7 @@ class RunningWatcher:
 @pytest.fixture(scope="module")
 def watcher(versions: Versions, server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWatcher]:
     """A watcher in a process of its own, with nothing to serve yet."""
+    versions.withdraw_all()
     with watching(NAME, server, tmp_path_factory.mktemp("watcher")) as running:
         yield running
 

@@ -191,7 +191,7 @@ def test_a_watcher_whose_database_never_answers_shows_its_own_metrics(
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = str(silent.getsockname()[1])
-        with watching(NAME, server, tmp_path, PGPORT=port) as running:
+        with watching("without_a_version", server, tmp_path, PGPORT=port) as running:
             running.wait_for(lambda status: status["serving"] is None)
 
             def shown() -> Samples:
