@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from console.charts import curve, profit
+from console.pages import call_list
 from steps import warehouse
 from steps.cli import spreadsheet
 from steps.warehouse import Campaign
@@ -49,6 +50,14 @@ def test_the_next_page_has_the_others(client: FlaskClient) -> None:
     assert "101 user-098" in text
     assert "122 user-119" in text
     assert "Further users" not in text
+
+
+def test_the_last_page_says_where_the_others_are(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_list, "MOST_PAGES", 1)
+    text = text_of(client, "/call-list", page="2")  # a number beyond it is the last page
+    assert "The pages end here; the file has all users." in text
+    assert "Further users" not in text
+    assert "100 user-097" in text
 
 
 def test_nobody_of_the_control_group_is_shown_or_downloaded(client: FlaskClient) -> None:
