@@ -1,11 +1,13 @@
 """python -m deploy.containers.decision_requests: carries out what people ask for on the console's page.
 
-Looks for open requests until it is ended, and runs the step `approve` for them. A request that stays open, because the
-gate now refuses the version or a server is down, is tried again later and not at every look.
+Looks for open requests until SIGTERM, and runs the step `approve` for them; a signal lets a step end. A request that
+stays open, because the gate now refuses the version or a server is down, is tried again later and not at every look.
 """
 
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,14 +39,21 @@ class Tried:
 
 
 def main() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    run(stopped)
+
+
+def run(stopped: threading.Event) -> None:
     tried = Tried()
-    while True:
+    while not stopped.is_set():
         try:
             look(tried)
         except StepError as error:
             print(f"[WARNING] {error}. The next look at the requests is in {LOOK_S:g} s", file=sys.stderr, flush=True)
         LOOKED.touch()
-        time.sleep(LOOK_S)
+        stopped.wait(LOOK_S)
 
 
 def look(tried: Tried) -> None:

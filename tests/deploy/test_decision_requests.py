@@ -1,6 +1,9 @@
 """The service that carries out what people ask for: a request that fails is not tried at every look."""
 
+import os
 import subprocess
+import sys
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from unittest import mock
@@ -8,9 +11,11 @@ from unittest import mock
 import pytest
 
 from deploy.containers import decision_requests
-from deploy.containers.decision_requests import AGAIN_S, Tried
+from deploy.containers.decision_requests import AGAIN_S, APPROVE, LOOK_S, Tried
+from local_stack.settings import ROOT
 from steps.cli.errors import TrackingUnavailable
 from steps.registry import approvals
+from steps.runs.entry_points import arguments
 from steps.warehouse import RecordedRequest
 
 OPEN = RecordedRequest("2", 1, "approve", "ann", datetime(2024, 3, 1, tzinfo=UTC))
@@ -48,13 +53,39 @@ def test_a_step_that_fails_or_hangs_does_not_end_the_service(capsys: pytest.Capt
     assert "timed out after 1800 seconds" in capsys.readouterr().err
 
 
+class ForTwoLooks(threading.Event):
+    """Is set during the second wait."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout == LOOK_S
+        self.waits += 1
+        if self.waits == 2:
+            self.set()
+        return self.is_set()
+
+
 def test_a_server_that_is_down_is_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
     with (
         mock.patch.object(approvals, "open_requests", side_effect=[TrackingUnavailable("MLflow is down"), []]) as looks,
         mock.patch.object(decision_requests, "LOOKED") as looked,
-        mock.patch("time.sleep", side_effect=[None, KeyboardInterrupt]) as slept,
-        pytest.raises(KeyboardInterrupt),
     ):
-        decision_requests.main()
-    assert (looks.call_count, looked.touch.call_count, slept.call_count) == (2, 2, 2)
+        decision_requests.run(ForTwoLooks())
+    assert (looks.call_count, looked.touch.call_count) == (2, 2)
     assert "MLflow is down. The next look at the requests is in 15 s" in capsys.readouterr().err
+
+
+def test_it_ends_with_a_signal_and_says_what_is_down() -> None:
+    nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "PGHOST": "127.0.0.1", "PGPORT": "9"}
+    command = [sys.executable, "-m", "deploy.containers.decision_requests"]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | nowhere, stderr=subprocess.PIPE, text=True) as service:
+        assert service.stderr is not None
+        lines = iter(service.stderr.readline, "")
+        assert any("The next look at the requests is in 15 s" in line for line in lines)
+        service.terminate()
+        assert service.wait(10) == 0
+
+
+def test_it_runs_the_step_for_open_requests() -> None:
+    assert list(APPROVE) == ["-m", "steps.approve", *arguments("approve", {"pending": "true"})]

@@ -146,21 +146,17 @@ def test_there_is_always_a_gateway_and_never_a_second_watcher(objects: list[Obje
     assert (gateway["replicas"], gateway["strategy"]["rollingUpdate"]["maxUnavailable"]) == (2, 0)
     assert (budget["minAvailable"], budget["selector"]) == (1, gateway["selector"])
     assert gateway["template"]["spec"]["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
-    for name in ("watcher", "mlflow", "console"):
+    for name in ("watcher", "mlflow", "console", "requests"):
         spec = named(objects, "Deployment", name)["spec"]
         assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
 def test_jobs_end_and_do_not_overlap(objects: list[Object]) -> None:
-    crons = [named(objects, "CronJob", name)["spec"] for name in ("months", "requests")]
-    for cron in crons:
-        assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
-        assert {"startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"} <= set(cron)
-    jobs = [
-        *(cron["jobTemplate"] for cron in crons),
-        *(document for _file, document in documents() if document["kind"] == "Job"),
-    ]
-    assert len(jobs) == 4
+    cron = named(objects, "CronJob", "months")["spec"]
+    assert (cron["concurrencyPolicy"], cron["timeZone"]) == ("Forbid", "Etc/UTC")
+    assert {"startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"} <= set(cron)
+    jobs = [cron["jobTemplate"], *(document for _file, document in documents() if document["kind"] == "Job")]
+    assert len(jobs) == 3
     for job in jobs:
         assert job["spec"]["activeDeadlineSeconds"] > 0
         assert job["spec"]["backoffLimit"] == 1

@@ -16,9 +16,7 @@ from feature_enricher.errors.base import InvalidSetting
 from feature_enricher.settings import load_settings
 from local_stack.environment import variables
 from local_stack.settings import ROOT, Settings
-from steps import approve
 from steps.cli.settings import Settings as StepSettings
-from steps.runs.entry_points import arguments
 from tests.conftest import free_port
 from tests.deploy.manifests import Object, command_of, containers_of, environment_of, named, template_of
 from tests.waiting import answers, wait_until
@@ -153,11 +151,10 @@ def test_the_steps_accept_their_settings(objects: list[Object], monkeypatch: pyt
     } <= paths
 
 
-def test_the_job_of_requests_is_the_step_with_its_parameters(objects: list[Object]) -> None:
-    [container] = named(objects, "CronJob", "requests")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    assert container["command"][:3] == ["python", "-m", "steps.approve"]
-    assert approve.parse_args(container["command"][3:]).pending
-    assert container["command"][3:] == arguments("approve", {"pending": "true"})
+def test_requests_are_carried_out_with_the_steps_settings(objects: list[Object]) -> None:
+    command, environment = of_pod(objects, "requests")
+    assert command[1:] == ["-m", "deploy.containers.decision_requests"]
+    assert environment == of_pod(objects, "steps")[1]
 
 
 def service_links(objects: list[Object]) -> dict[str, str]:
