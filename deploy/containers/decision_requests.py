@@ -1,6 +1,6 @@
 """python -m deploy.containers.decision_requests: carries out what people ask for on the console's page.
 
-Looks for open requests until SIGTERM, and runs the step `approve` for them; a signal lets a step end. A request that
+Looks for open requests and runs the step `approve` for them. SIGTERM ends it after the step in progress. A request that
 stays open, because the gate now refuses the version or a server is down, is tried again later and not at every look.
 """
 

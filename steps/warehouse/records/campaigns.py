@@ -73,9 +73,8 @@ def record_campaign(campaign: Campaign, users: pa.Table) -> RecordedCampaign | N
             return recorded
         _append(cur, campaign, users)
         recorded = _recorded(cur, campaign.name)
-    vacuum_tables(
-        "another VACUUM", sql.Identifier("campaigns")
-    )  # for the console's filter; by itself it comes minutes later
+    # for the console's filter; PostgreSQL itself does it minutes later
+    vacuum_tables("another VACUUM", sql.Identifier("campaigns"))
     return recorded
 
 

@@ -1,4 +1,4 @@
--- Whom the filter leaves is read from an index alone; the rows are read of the page's users only.
+-- Whom the filter leaves is found by an index; the reasons are read of the page's users only.
 SELECT user_id, probability, expected_gain, reasons
 FROM (
     SELECT user_id FROM campaigns
